@@ -1,0 +1,41 @@
+.PHONY: demo test check bench docs clean venv
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+demo: $(STAMP)
+	$(BIN)/playbill run examples/01_repository_report/pipeline.yaml
+
+# -X playbill_frozen freezes messages, effects and events: a machine that mutates one is caught.
+test: $(STAMP)
+	$(BIN)/python -X playbill_frozen -m pytest tests --cov --cov-branch --cov-report= -q
+	$(BIN)/coverage report --include='model/*,actors/*' --fail-under=95
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+bench: $(STAMP)
+	$(BIN)/python -m tests.benchmarks
+
+docs: $(STAMP)
+	$(BIN)/python -m tests.architecture.diagrams
+
+venv: $(STAMP)
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "playbill needs Python 3.11 or newer, found: $$($(PYTHON) --version 2>/dev/null || echo none);" \
+		"name another one: make PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf build dist reports *.egg-info .coverage .coverage.* .hypothesis .*_cache
+	find actors model runtime playbill tests examples -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,234 @@
+"""The node types and actions that a manager knows: names, config models and, once bound, handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+
+from pydantic import BaseModel, ValidationError
+
+from playbill.model import configs
+from playbill.model.complaints import Location, did_you_mean, listed, problems_of
+from playbill.model.errors import DefinitionError, NodeConfigError, Problem
+from playbill.model.templates import Template, compile_template, is_template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["BUILTIN", "ActionType", "Catalog", "NodeType"]
+
+Handler: TypeAlias = "Callable[..., Any]"
+NOWHERE: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class ActionType:
+    """What a node of type `action` may do."""
+
+    name: str
+    config: type[BaseModel] = configs.FreeConfig
+    """The model of the node's config without `action`."""
+    handler: Handler | None = None
+    origin: str = ""
+    """Where it is defined, as `module:qualname`."""
+    literal: frozenset[str] = frozenset()
+    """Config fields whose `${...}` are not ours to replace."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeType:
+    """What nodes of one type are configured with, and who does their work."""
+
+    name: str
+    config: type[BaseModel] = configs.FreeConfig
+    actions: Mapping[str, ActionType] = field(default_factory=dict[str, ActionType])
+    """By name; with any, a node's config names one in `action`."""
+    handler: Handler | None = None
+    origin: str = ""
+    """Where it is defined, as `module:qualname`."""
+    literal: frozenset[str] = frozenset()
+    """Config fields whose `${...}` are not ours to replace."""
+    templated: bool = True
+    """Whether its config may hold `${CEL}` at all: the node machine's own types have none."""
+
+    def check(self, config: Mapping[str, Any], *, subject: str = "", where: str = "config") -> list[Problem]:
+        """Tell all that is wrong with a config as it was written; a `${...}` may stand for any value.
+
+        Args:
+            config: The node's config.
+            subject: Names the node in the messages, such as `node 'a'`.
+            where: The config's place in the definition.
+        """
+        chosen = self._chosen(config)
+        if chosen is None:
+            return [self._unknown_action(config, subject, f"{where}.action" if where else "action")]
+        try:
+            chosen.config.model_validate(self._fields(config))
+        except ValidationError as error:
+            return [
+                problem
+                for problem, detail in zip(
+                    problems_of(error, chosen.config, prefix=where, owner=lambda _location: (subject, 0)),
+                    error.errors(include_url=False),
+                    strict=True,
+                )
+                if not self._may_become_right(config, detail["loc"], detail["input"])
+            ]
+        return []
+
+    def parse(self, config: Mapping[str, Any], *, subject: str = "") -> BaseModel:
+        """Give the model of a rendered config; of an action node, the model of its action.
+
+        Raises:
+            NodeConfigError: The config is wrong; tells all that is.
+        """
+        chosen = self._chosen(config)
+        if chosen is None:
+            raise NodeConfigError(str(self._unknown_action(config, subject, "action")))
+        try:
+            return chosen.config.model_validate(self._fields(config))
+        except ValidationError as error:
+            problems = problems_of(error, chosen.config, owner=lambda _location: (subject, 0))
+            raise NodeConfigError("; ".join(map(str, problems))) from None
+
+    def template(self, config: Mapping[str, Any]) -> Template | None:
+        """Compile the `${...}` of a config, `literal` fields excepted; None when it has nothing to replace.
+
+        Raises:
+            ExpressionError: A template is wrong.
+        """
+        if not self.templated or not config:
+            return None
+        literal = self.literals(config)
+        compiled = compile_template({key: value for key, value in config.items() if key not in literal})
+        kept = {key: config[key] for key in literal if key in config}
+        return Template({**compiled.value, **kept}) if compiled else None
+
+    def literals(self, config: Mapping[str, Any]) -> frozenset[str]:
+        """Give the fields of a config that are never templates."""
+        chosen = self._chosen(config)
+        return self.literal | (chosen.literal if chosen else frozenset[str]())
+
+    def _chosen(self, config: Mapping[str, Any]) -> NodeType | ActionType | None:
+        if not self.actions:
+            return self
+        name = config.get("action")
+        return self.actions.get(name) if isinstance(name, str) else None
+
+    def _fields(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in config.items() if not (self.actions and key == "action")}
+
+    def _unknown_action(self, config: Mapping[str, Any], subject: str, where: str) -> Problem:
+        start = f"{subject}: " if subject else ""
+        if "action" not in config:
+            text = f"{start}field 'action' is missing; actions are: {listed(self.actions)}"
+            return Problem("missing-field", where, text)
+        name = str(config["action"])
+        hint = f"{did_you_mean(name, self.actions)}; actions are: {listed(self.actions)}"
+        return Problem("unknown-action", where, f"{start}unknown action '{name}'{hint}")
+
+    def _may_become_right(self, config: Mapping[str, Any], location: Location, value: object) -> bool:
+        top = location[0] if location else ""
+        return self.templated and top not in self.literals(config) and is_template(value)
+
+
+class Catalog:
+    """Node types by name; a value: what adds gives a new one."""
+
+    __slots__ = ("_types",)
+
+    def __init__(self, types: Mapping[str, NodeType] = NOWHERE) -> None:
+        self._types = dict(types)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._types
+
+    def __iter__(self) -> Iterator[NodeType]:
+        return iter(self._types.values())
+
+    def __repr__(self) -> str:
+        return f"<Catalog of {listed(self._types, 30)}>"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all types."""
+        return tuple(self._types)
+
+    def get(self, name: str) -> NodeType | None:
+        """Give the type of this name, if it is known."""
+        return self._types.get(name)
+
+    def with_type(self, node_type: NodeType) -> Catalog:
+        """Give a catalog that knows one type more; the very same one twice is no change.
+
+        Raises:
+            DefinitionError: Another type has this name; names both places.
+        """
+        known = self._types.get(node_type.name)
+        if known is not None and known != node_type:
+            _refuse("node type", node_type.name, known.origin, node_type.origin)
+        return Catalog({**self._types, node_type.name: node_type})
+
+    def with_action(self, action: ActionType, node_type: str = "action") -> Catalog:
+        """Give a catalog in which nodes of `node_type` know one action more.
+
+        Raises:
+            DefinitionError: Another action has this name; names both places.
+        """
+        owner = self._types[node_type]
+        known = owner.actions.get(action.name)
+        if known is not None and known != action:
+            _refuse("action", action.name, known.origin, action.origin)
+        return Catalog(
+            {**self._types, node_type: replace(owner, actions={**owner.actions, action.name: action})}
+        )
+
+    def with_handler(self, name: str, handler: Handler, *, action: str | None = None) -> Catalog:
+        """Give a catalog in which a known type, or one action of it, is done by this handler."""
+        owner = self._types[name]
+        if action is None:
+            return Catalog({**self._types, name: replace(owner, handler=handler)})
+        bound = replace(owner.actions[action], handler=handler)
+        return Catalog({**self._types, name: replace(owner, actions={**owner.actions, action: bound})})
+
+
+def _refuse(what: str, name: str, first: str, second: str) -> NoReturn:
+    places = f"{first or 'an unknown place'} and {second or 'an unknown place'}"
+    raise DefinitionError.single(
+        "duplicate-name", name, f"{what} '{name}' is defined twice, in {places}: rename one of them"
+    )
+
+
+def _builtin(name: str, config: type[BaseModel], **more: Any) -> NodeType:  # noqa: ANN401
+    return NodeType(name, config, origin=f"{configs.__name__}:{config.__name__}", **more)
+
+
+def _action(name: str, config: type[BaseModel], *literal: str) -> ActionType:
+    origin = f"{configs.__name__}:{config.__name__}"
+    return ActionType(name, config, origin=origin, literal=frozenset(literal))
+
+
+_ACTIONS = (
+    _action("call_api", configs.CallApiConfig),
+    _action("send_notification", configs.SendNotificationConfig),
+    _action("execute_pipeline", configs.ExecutePipelineConfig, "pipeline"),
+)
+_TYPES = (
+    _builtin("trigger", configs.EmptyConfig, templated=False),
+    _builtin("agent", configs.AgentConfig),
+    _builtin("condition", configs.ConditionConfig, templated=False),
+    _builtin(
+        "action",
+        configs.FreeConfig,
+        actions={action.name: action for action in _ACTIONS},
+        literal=frozenset({"action"}),
+    ),
+    _builtin("parallel", configs.EmptyConfig, templated=False),
+    _builtin("delay", configs.DelayConfig, templated=False),
+    _builtin("command", configs.CommandConfig),
+    _builtin("python", configs.PythonConfig, literal=frozenset({"call"})),
+)
+
+BUILTIN = Catalog({node_type.name: node_type for node_type in _TYPES})
+"""The types that are always there, without handlers."""

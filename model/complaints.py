@@ -1,0 +1,109 @@
+"""Turns pydantic's complaints into problems that name the thing, the value, the rule and the way out."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
+
+from pydantic import BaseModel
+
+from playbill.model.errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+__all__ = ["did_you_mean", "listed", "path_of", "problems_of"]
+
+Location: TypeAlias = "tuple[int | str, ...]"
+Owner: TypeAlias = "Callable[[Location], tuple[str, int]]"
+
+
+def problems_of(
+    error: ValidationError, model: type[BaseModel], *, prefix: str = "", owner: Owner
+) -> list[Problem]:
+    """Give one problem for each complaint.
+
+    Args:
+        error: What pydantic raised for `model`.
+        model: The model, asked for its fields when one is unknown.
+        prefix: Where the model stands in the whole, such as `nodes[3].config`.
+        owner: Names the thing that a location belongs to, such as `node 'a'` (empty for none), and tells how
+            many parts of the location that covers.
+    """
+    return [_problem(detail, model, prefix, owner) for detail in error.errors(include_url=False)]
+
+
+def _problem(detail: ErrorDetails, model: type[BaseModel], prefix: str, owner: Owner) -> Problem:
+    location = detail["loc"]
+    subject, covered = owner(location)
+    code, text = _told(detail, model, path_of(location[covered:]))
+    return Problem(code, path_of(location, prefix), f"{subject}: {text}" if subject else text)
+
+
+def _told(detail: ErrorDetails, model: type[BaseModel], field: str) -> tuple[str, str]:
+    match detail["type"]:
+        case "extra_forbidden":
+            name, known = str(detail["loc"][-1]), _fields_at(model, detail["loc"][:-1])
+            hint = f"{did_you_mean(name, known)}; fields are: {listed(known, 30)}"
+            return "unknown-field", f"unknown field '{name}'{hint}"
+        case "missing":
+            return "missing-field", f"field '{field}' is missing"
+        case "value_error":
+            said = detail["msg"].removeprefix("Value error, ")
+        case _:
+            said = f"{detail['msg'][:1].lower()}{detail['msg'][1:]}, not {_shown(detail['input'])}"
+    return "invalid-value", f"{field}: {said}" if field else said
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    hint = " (text; a number has no quotes, and 1e3 is 1.0e+3)" if _is_number_as_text(value) else ""
+    return (text if len(text) <= 60 else f"{text[:57]}...") + hint  # noqa: PLR2004 - one line of a terminal
+
+
+def _is_number_as_text(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
+
+
+def path_of(location: Location, prefix: str = "") -> str:
+    """Write a location as people do: `nodes[3].config.url`."""
+    path = prefix
+    for part in location:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+    return path
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Give `, did you mean 'x'?` when a known name is close, else nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f", did you mean '{close[0]}'?" if close else ""
+
+
+def listed(names: Iterable[str], most: int = 10) -> str:
+    """Write names in their order, the first `most` of them."""
+    every = list(names)
+    rest = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(f"'{name}'" for name in every[:most]) + rest if every else "none"
+
+
+def _fields_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+    """Follow a location through nested models; an index or a mapping's key stays in the same model."""
+    for part in location:
+        field = model.model_fields.get(str(part))
+        model = (_model_in(field.annotation) if field else None) or model
+    return [str(field.validation_alias or name) for name, field in model.model_fields.items()]
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - a type expression has no narrower type
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)

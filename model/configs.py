@@ -1,0 +1,125 @@
+"""The configs of the built-in node types and actions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+from playbill.model.policies import Count, PositiveSeconds, Seconds
+
+__all__ = [
+    "AgentConfig",
+    "CallApiConfig",
+    "CommandConfig",
+    "ConditionConfig",
+    "DelayConfig",
+    "EmptyConfig",
+    "ExecutePipelineConfig",
+    "FreeConfig",
+    "PythonConfig",
+    "SendNotificationConfig",
+]
+
+Text = Annotated[str, Field(min_length=1)]
+_NAME = r"[A-Za-z_]\w*"
+
+
+def _condition_text(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value  # YAML's true is a condition, too
+
+
+class FreeConfig(BaseModel):
+    """Takes any fields: of types and actions that gave no model."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
+
+
+class EmptyConfig(_Config):
+    """Has nothing to say: trigger and parallel."""
+
+
+class AgentConfig(_Config):
+    """Gives a task to a registered agent."""
+
+    agent_id: Text
+    task: Text
+
+
+class ConditionConfig(_Config):
+    """Decides which way a run goes."""
+
+    condition: Annotated[Text, BeforeValidator(_condition_text)]
+
+
+class DelayConfig(_Config):
+    """Waits."""
+
+    seconds: Seconds
+
+
+class CommandConfig(_Config):
+    """Runs a program, without a shell."""
+
+    argv: list[str] = Field(min_length=1)
+    cwd: str | None = None
+    env: dict[str, str] = Field(default_factory=dict)
+    """Added to the environment."""
+    stdin: str | None = None
+    ok_codes: list[int] = Field(default=[0])
+    """Exit codes that are no failure."""
+    max_output_bytes: Count = 1024 * 1024
+    """Of stdout and of stderr each."""
+
+
+class PythonConfig(_Config):
+    """Calls a function."""
+
+    call: Annotated[str, StringConstraints(pattern=rf"^{_NAME}(\.{_NAME})*:{_NAME}(\.{_NAME})*$")]
+    """`module:function`."""
+    args: dict[str, Any] = Field(default_factory=dict)
+
+
+class CallApiConfig(_Config):
+    """Sends an HTTP request."""
+
+    url: Text
+    method: Text = "GET"
+    headers: dict[str, str] = Field(default_factory=dict)
+    params: dict[str, Any] = Field(default_factory=dict)
+    # Not `json`: that is a method of pydantic's.
+    json_body: Any = Field(default=None, validation_alias="json", serialization_alias="json")
+    body: str | None = None
+    timeout_seconds: PositiveSeconds | None = None
+    ok_statuses: list[int] | None = None
+    """Statuses that are no failure; None: all below 400."""
+
+    @model_validator(mode="after")
+    def _one_body(self) -> Self:
+        if self.json_body is not None and self.body is not None:
+            raise ValueError("json and body exclude each other: keep one")
+        return self
+
+
+class SendNotificationConfig(_Config):
+    """Tells somebody."""
+
+    message: Text
+    title: str | None = None
+    webhook: str | None = None
+    """Gets a POST."""
+    apprise: list[str] | None = None
+    """URLs as apprise writes them."""
+
+
+class ExecutePipelineConfig(_Config):
+    """Runs another pipeline as a child."""
+
+    pipeline: Text | dict[str, Any]
+    """Its name, or the definition itself."""
+    input: dict[str, Any] = Field(default_factory=dict)
+    """The child's trigger data."""

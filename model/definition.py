@@ -1,0 +1,253 @@
+"""What a user writes: nodes, edges and settings of a pipeline, checked for shape but not yet for sense."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from playbill.model.complaints import Location, problems_of
+from playbill.model.errors import DefinitionError, Problem
+from playbill.model.policies import BreakerPolicy, Count, PositiveSeconds, RetryPolicy, Seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+__all__ = [
+    "PipelineDefaults",
+    "PipelineDefinition",
+    "PipelineEdge",
+    "PipelineNode",
+    "definition_from",
+    "json_schema",
+    "parse_pipeline_definition",
+]
+
+Name = Annotated[str, Field(min_length=1)]
+
+
+def _condition_text(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value  # YAML's true is a condition, too
+
+
+def _next(value: object) -> object:
+    if all(isinstance(target, str | dict) for target in _targets(value)):
+        return value
+    raise ValueError(f"takes an id, an edge ({{to: b, when: failure}}) or a list of them, not {value!r:.60}")
+
+
+def _targets(value: object) -> list[Any]:
+    if value is None:
+        return []
+    return list(cast("Sequence[Any]", value)) if isinstance(value, list) else [value]
+
+
+class _Written(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
+
+
+class PipelineEdge(_Written):
+    """Hands the outcome of one node to another."""
+
+    # Not `alias`: type checkers would then know only the name `from`, which no call can write.
+    from_node: Name = Field(validation_alias="from", serialization_alias="from")
+    """Id of the source."""
+    to_node: Name = Field(validation_alias="to", serialization_alias="to")
+    """Id of the target."""
+    condition: Annotated[str | None, BeforeValidator(_condition_text)] = None
+    """The edge is live when this holds; none: when the source succeeded."""
+    when: Literal["success", "failure", "always"] = "success"
+    """Which outcomes of the source the edge is for."""
+
+    @property
+    def id(self) -> str:
+        """The edge as people name it: `a->b`."""
+        return f"{self.from_node}->{self.to_node}"
+
+
+class PipelineNode(_Written):
+    """One step of a pipeline."""
+
+    id: Name
+    """Unique in its pipeline."""
+    type: Name
+    """The name of a type in the catalog."""
+    config: dict[str, Any] = Field(default_factory=dict)
+    """What the type asks for; strings may hold `${CEL}`."""
+    name: str | None = None
+    """For people."""
+    description: str | None = None
+    """For people."""
+    join: Literal["all", "any"] = "all"
+    """Begins when every incoming edge is resolved, or on the first live one."""
+    on_error: Literal["fail", "continue"] = "fail"
+    """Whether its failure may fail the run."""
+    on_open: Literal["fail", "wait"] = "fail"
+    """What it does when its breaker is open."""
+    on_crash: Literal["retry", "fail"] = "retry"
+    """What recovery does when it was running at the crash."""
+    isolation: Literal["inline", "process"] = "inline"
+    """Where its handler runs."""
+    retry: RetryPolicy | None = None
+    """None: the pipeline's default."""
+    timeout: PositiveSeconds | None = None
+    """Seconds for one attempt."""
+    idle_timeout: PositiveSeconds | None = None
+    """Seconds for one attempt without a heartbeat."""
+    total_timeout: PositiveSeconds | None = None
+    """Seconds for waits, attempts and back-offs together."""
+    grace: Seconds | None = None
+    """Seconds its handler has to clean up when it is stopped."""
+    breaker: Name | None = None
+    """The breaker's key; none: the type."""
+    next: Annotated[str | dict[str, Any] | list[str | dict[str, Any]] | None, BeforeValidator(_next)] = Field(
+        default=None, exclude=True
+    )
+    """Short for edges that leave it; the definition turns them into edges."""
+
+
+class PipelineDefaults(_Written):
+    """What nodes have that do not say otherwise."""
+
+    retry: RetryPolicy | None = None
+    timeout: PositiveSeconds | None = None
+    idle_timeout: PositiveSeconds | None = None
+    total_timeout: PositiveSeconds | None = None
+
+
+class PipelineDefinition(_Written):
+    """A pipeline as its author wrote it."""
+
+    name: Name = "pipeline"
+    version: Annotated[str, Field(coerce_numbers_to_str=True)] = "1"
+    description: str | None = None
+    tags: list[str] = Field(default_factory=list)
+    nodes: list[PipelineNode]
+    edges: list[PipelineEdge] = Field(default_factory=list[PipelineEdge])
+    inputs: dict[str, Any] | None = None
+    """JSON Schema of the trigger data, with defaults."""
+    outputs: dict[str, str] = Field(default_factory=dict)
+    """Name -> CEL over `inputs` and `trigger`; empty: the output of each completed node."""
+    breakers: dict[str, BreakerPolicy] = Field(default_factory=dict)
+    """Breaker key -> policy."""
+    defaults: PipelineDefaults = PipelineDefaults()
+    timeout: PositiveSeconds = 3600.0
+    """Seconds for the whole run."""
+    max_concurrency: Count | None = None
+    """Nodes whose handlers may run at once."""
+    on_failure: Literal["stop", "finish"] = "stop"
+    """What an unhandled failure does to the other branches."""
+    imports: list[str] = Field(default_factory=list)
+    """Modules that define types and actions."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _edges_of_next(cls, data: Any) -> Any:  # noqa: ANN401 - anything may be handed in
+        return _expanded(cast("dict[str, Any]", data)) if isinstance(data, dict) else data
+
+
+def definition_from(mapping: Mapping[str, Any]) -> PipelineDefinition:
+    """Make a definition of plain data, such as a YAML file's.
+
+    Raises:
+        DefinitionError: The shape is wrong; carries every problem.
+    """
+    data = _expanded(dict(mapping))
+    try:
+        return PipelineDefinition.model_validate(data)
+    except ValidationError as error:
+        problems = problems_of(error, PipelineDefinition, owner=lambda location: _owner(data, location))
+        name = data.get("name")
+        raise DefinitionError(name if isinstance(name, str) else "", problems) from None
+
+
+def parse_pipeline_definition(
+    nodes: Iterable[Mapping[str, Any]], edges: Iterable[Mapping[str, Any]] = (), name: str = "pipeline"
+) -> PipelineDefinition:
+    """Make a definition of a list of nodes and a list of edges.
+
+    Raises:
+        DefinitionError: A ValueError whose problems begin with "Invalid node data" or "Invalid edge data".
+    """
+    try:
+        return definition_from({"name": name, "nodes": nodes, "edges": edges})
+    except DefinitionError as error:
+        problems = (Problem(p.code, p.where, f"{_blamed(p.where)}: {p.message}") for p in error.problems)
+        raise DefinitionError("", problems) from None
+
+
+def json_schema() -> dict[str, Any]:
+    """Give the JSON Schema of a definition, for editors and other programs."""
+    return PipelineDefinition.model_json_schema()
+
+
+def _expanded(data: dict[str, Any]) -> dict[str, Any]:
+    """Turn each node's `next` into edges; a wrong shape stays, for pydantic to complain about."""
+    nodes, edges = data.get("nodes"), data.get("edges") or ()
+    if not isinstance(nodes, list | tuple) or not isinstance(edges, list | tuple):
+        return data
+    nodes, edges = cast("list[Any]", nodes), cast("list[Any]", edges)
+    short = [edge for node in nodes if (after := _next_of(node)) for edge in _short_edges(node, after)]
+    if not short:
+        return data
+    return {**data, "nodes": [_without_next(node) for node in nodes], "edges": [*edges, *short]}
+
+
+def _next_of(node: Any) -> Any:  # noqa: ANN401 - a node in any form
+    if isinstance(node, PipelineNode):
+        return node.next
+    return cast("dict[str, Any]", node).get("next") if isinstance(node, dict) else None
+
+
+def _short_edges(node: PipelineNode | dict[str, Any], following: object) -> list[dict[str, Any]]:
+    source = node.id if isinstance(node, PipelineNode) else node.get("id")
+    targets = _targets(following)
+    if not isinstance(source, str) or not all(isinstance(target, str | dict) for target in targets):
+        return []
+    return [{"from": source, **({"to": target} if isinstance(target, str) else target)} for target in targets]
+
+
+def _without_next(node: Any) -> Any:  # noqa: ANN401 - a node in any form
+    following = _next_of(node)
+    if not following or not _short_edges(node, following):
+        return node
+    if isinstance(node, PipelineNode):
+        return node.model_copy(update={"next": None})
+    return {field: value for field, value in node.items() if field != "next"}
+
+
+def _owner(data: Mapping[str, Any], location: Location) -> tuple[str, int]:
+    """Name the thing a location is in, and how many of its parts that takes."""
+    match location:
+        case ("nodes", int(index), *_):
+            return _node_name(data["nodes"][index]) or f"nodes[{index}]", 2
+        case ("edges", int(index), *_):
+            return _edge_name(data["edges"][index]) or f"edges[{index}]", 2
+        case ("breakers", str(key), *_):
+            return f"breaker '{key}'", 2
+        case _:
+            return "", 0
+
+
+def _node_name(node: object) -> str:
+    node_id = cast("dict[str, Any]", node).get("id") if isinstance(node, dict) else None
+    return f"node '{node_id}'" if isinstance(node_id, str) else ""
+
+
+def _edge_name(edge: object) -> str:
+    if not isinstance(edge, dict):
+        return ""
+    ends = cast("dict[str, Any]", edge)
+    source, target = (ends.get(f"{end}_node", ends.get(end, "?")) for end in ("from", "to"))
+    return f"edge '{source}->{target}'"
+
+
+def _blamed(where: str) -> str:
+    return "Invalid edge data" if where.startswith("edges") else "Invalid node data"

@@ -1,0 +1,68 @@
+"""The outbox: the whole vocabulary of what a machine may ask of its shell."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from playbill.model.events import Event
+    from playbill.model.facts import Inputs, Permit
+    from playbill.model.messages import Token
+    from playbill.model.results import RunResult
+
+
+class Timer(StrEnum):
+    """The timers of all machines: each actor has at most one of a name."""
+
+    DEADLINE = "deadline"
+    OVERDUE = "overdue"
+    ATTEMPT = "attempt"
+    IDLE = "idle"
+    TOTAL = "total"
+    DUE = "due"
+    LADDER = "ladder"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+    RATE = "rate"
+
+
+COARSE: frozenset[Timer] = frozenset({Timer.DEADLINE, Timer.ATTEMPT, Timer.IDLE, Timer.TOTAL})
+"""Timers that hardly ever fire: a coarse wheel may round long ones up."""
+
+
+class Outbox(Protocol):
+    """Where a machine puts its effects, in order; the shell performs them, nobody else does."""
+
+    def tell(self, to: Token, message: Any) -> None:
+        """Send `message` to the actor at `to`."""
+
+    def record(self, event: Event) -> None:
+        """Keep `event` in the journal (supervisors and breakers)."""
+
+    def spawn(self, node: str) -> None:
+        """Make the actor of `node` (supervisors)."""
+
+    def begin(self, attempt: int, inputs: Inputs) -> None:
+        """Run the node's handler (nodes)."""
+
+    def interrupt(self, attempt: int) -> None:
+        """Ask the attempt to end: task cancel, cancelled flag, SIGTERM."""
+
+    def kill(self, attempt: int) -> None:
+        """End the attempt by force."""
+
+    def abandon(self, attempt: int, permit: Permit | None) -> None:
+        """Give the attempt up: the runner keeps it as an orphan and releases `permit` when it ends."""
+
+    def set_timer(self, name: Timer, delay: float, message: Any) -> None:
+        """Tell this actor `message` in `delay` seconds; replaces the timer of that name."""
+
+    def drop_timer(self, name: Timer) -> None:
+        """Forget the timer of that name, if there is one."""
+
+    def dead_letter(self, message: Any) -> None:
+        """Count a message that came legally, but too late to change anything."""
+
+    def finish(self, result: RunResult | None) -> None:
+        """End this actor; a supervisor gives its run's result."""

@@ -1,0 +1,201 @@
+"""The tree of errors: whose fault something is, and what to do next; each composes its own text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "AttemptTimedOut",
+    "CircuitOpen",
+    "DefinitionError",
+    "HandlerKilled",
+    "InternalError",
+    "JournalError",
+    "NodeConfigError",
+    "NodeError",
+    "NodeExecutionError",
+    "PlaybillError",
+    "Problem",
+    "RunCancelled",
+    "RunError",
+    "RunFailed",
+    "RunTimedOut",
+    "UnknownRun",
+]
+
+_SHOWN_PROBLEMS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a definition; its message stands alone, without `where`."""
+
+    code: str
+    """Stable and for programs, such as `unknown-target`."""
+    where: str
+    """The place in the definition, such as `nodes[3].config`; empty when it is the whole."""
+    message: str
+    """For people: the thing, the value, the rule and the way out."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class PlaybillError(Exception):
+    """Every error of ours.
+
+    `args` are the constructor's own positional arguments and the text is composed in `__str__`: so an error
+    survives pickle and copy unchanged.
+    """
+
+
+class DefinitionError(PlaybillError, ValueError):
+    """The definition is wrong; nothing has begun. Carries all its problems at once."""
+
+    def __init__(self, name: str, problems: Iterable[Problem]) -> None:
+        """Take the pipeline's name (empty when there is none) and at least one problem."""
+        self.name = name
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        super().__init__(name, self.problems)
+
+    @classmethod
+    def single(cls, code: str, where: str, message: str) -> DefinitionError:
+        """Make an error of one problem that has no pipeline's name."""
+        return cls("", (Problem(code, where, message),))
+
+    def __str__(self) -> str:
+        heading = f"pipeline '{self.name}'" if self.name else ""
+        if len(self.problems) == 1:
+            return f"{heading}: {self.problems[0]}" if heading else str(self.problems[0])
+        lines = [f"{heading} has {len(self.problems)} problems:".lstrip()]
+        lines += [f"- {problem}" for problem in self.problems[:_SHOWN_PROBLEMS]]
+        if len(self.problems) > _SHOWN_PROBLEMS:
+            lines.append(f"- and {len(self.problems) - _SHOWN_PROBLEMS} more")
+        return "\n".join(lines)
+
+
+class NodeError(PlaybillError):
+    """A node failed; the rest of its run goes by the failure policy."""
+
+
+class NodeExecutionError(NodeError):
+    """A node's work failed in a way that another attempt may mend: always retryable."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        """Take the text and, when the other side named one, the wait in seconds before the next attempt."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class NodeConfigError(NodeError):
+    """A node cannot work as it is configured: never retried."""
+
+    def __init__(self, message: str) -> None:
+        """Take the text, which names the node or the expression, the value and the rule."""
+        super().__init__(message)
+
+
+class AttemptTimedOut(NodeError):
+    """An attempt ran into one of its bounds."""
+
+    def __init__(self, which: str, seconds: float) -> None:
+        """Take the bound's name (`timeout`, `idle_timeout` or `total_timeout`) and its length in seconds."""
+        super().__init__(which, seconds)
+        self.which = which
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"{self.which} of {self.seconds:g} s is over"
+
+
+class HandlerKilled(NodeError):
+    """The process or thread of a handler ended before the handler did."""
+
+    def __init__(self, reason: str) -> None:
+        """Take what ended it, such as `crash` or `signal 9`."""
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"handler was killed: {self.reason}"
+
+
+class CircuitOpen(NodeError):
+    """A breaker refused the attempt; never retried by the node itself."""
+
+    def __init__(self, key: str, retry_after: float | None) -> None:
+        """Take the breaker's key and the seconds until it may let somebody through (None: nobody knows)."""
+        super().__init__(key, retry_after)
+        self.key = key
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        hint = "" if self.retry_after is None else f"; retry after {self.retry_after:g} s"
+        return f"circuit '{self.key}' is open{hint}"
+
+
+class RunError(PlaybillError):
+    """A run did not do what was asked of it."""
+
+
+class RunFailed(RunError):
+    """A run ended as failed."""
+
+    def __init__(self, error: str, node_id: str | None = None) -> None:
+        """Take the first cause's text and, when a node caused it, the node's id."""
+        super().__init__(error, node_id)
+        self.error = error
+        self.node_id = node_id
+
+    def __str__(self) -> str:
+        place = "" if self.node_id is None else f" at node '{self.node_id}'"
+        return f"run failed{place}: {self.error}"
+
+
+class RunCancelled(RunError):
+    """A run ended because somebody cancelled it."""
+
+    def __init__(self, source: str, reason: str | None = None) -> None:
+        """Take who asked (`user`, `parent`, `stop`...) and why."""
+        super().__init__(source, reason)
+        self.source = source
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"run was cancelled by {self.source}" + (f": {self.reason}" if self.reason else "")
+
+
+class RunTimedOut(RunError):
+    """A run ended because its time was over."""
+
+    def __init__(self, seconds: float) -> None:
+        """Take the run's timeout in seconds."""
+        super().__init__(seconds)
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"run timeout of {self.seconds:g} s is over"
+
+
+class UnknownRun(RunError, KeyError):
+    """No run has this id."""
+
+    def __init__(self, run_id: str) -> None:
+        """Take the id that was asked for."""
+        super().__init__(run_id)
+        self.run_id = run_id
+
+    def __str__(self) -> str:
+        return f"no run has the id '{self.run_id}'"
+
+
+class JournalError(PlaybillError):
+    """The journal cannot keep or read facts: the environment's fault."""
+
+
+class InternalError(PlaybillError):
+    """Playbill broke one of its own rules: our fault, please report it."""

@@ -1,0 +1,227 @@
+"""Conditions and CEL expressions: compiled once and checked, then evaluated over the variables of a run."""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from playbill.model.complaints import did_you_mean, listed
+from playbill.model.errors import NodeConfigError
+from playbill.model.lexing import bound_names, macro_calls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from cel import Program
+
+__all__ = [
+    "CONDITION_ROOTS",
+    "EDGE_ROOTS",
+    "OUTPUT_ROOTS",
+    "Condition",
+    "Expression",
+    "ExpressionError",
+    "compile_condition",
+    "compile_expression",
+    "merge_inputs",
+]
+
+CONDITION_ROOTS = ("input", "inputs", "trigger")
+"""The names that the condition of a condition node may use."""
+EDGE_ROOTS = ("output", *CONDITION_ROOTS)
+"""The names that the condition of an edge may use."""
+OUTPUT_ROOTS = ("inputs", "trigger")
+"""The names that the outputs of a pipeline may use."""
+
+MOST_CHARACTERS = 1000
+MOST_MACROS = 2
+
+_TYPES = frozenset({"int", "uint", "double", "string", "bytes", "bool", "list", "map", "null_type", "type"})
+_FUNCTIONS = frozenset({
+    "size", "contains", "startsWith", "endsWith", "matches", "dyn", "type",
+    "int", "uint", "double", "string", "bytes", "timestamp", "duration",
+    "getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear",
+    "getHours", "getMinutes", "getSeconds", "getMilliseconds",
+})  # fmt: skip
+_INPUT_KEY = re.compile(r"input\.([\w-]+)", re.ASCII)
+_SYNTAX = re.compile(r"ERROR: <input>:(\d+):(\d+): (?:Syntax error: )?([^\n]*)")
+
+
+class ExpressionError(NodeConfigError, ValueError):
+    """An expression cannot be compiled, or names what it may not name."""
+
+    def __init__(self, code: str, text: str, reason: str, line: int = 1, column: int = 0) -> None:
+        """Take a stable code, the expression, what is wrong and where, from 1 (column 0: everywhere)."""
+        Exception.__init__(self, code, text, reason, line, column)
+        self.code = code
+        self.text = text
+        self.reason = reason
+        self.line = line
+        self.column = column
+
+    def __str__(self) -> str:
+        line = f"line {self.line}, " if self.line > 1 else ""
+        place = f" at {line}column {self.column}" if self.column else ""
+        return f"expression '{_short(self.text)}': {self.reason}{place}"
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A compiled CEL expression."""
+
+    text: str
+    names: frozenset[str]
+    """The roots it uses."""
+    program: Program
+
+    def evaluate(self, variables: Mapping[str, Any]) -> Any:  # noqa: ANN401 - CEL yields any value
+        """Give the value over these variables.
+
+        Raises:
+            NodeConfigError: CEL found an error at run time; names the text and the cause.
+        """
+        # Only what is used is handed over: the library converts every value it gets.
+        used = {name: variables[name] for name in self.names if name in variables}
+        try:
+            return _guarded(self.program.execute, used)
+        except Exception as error:
+            raise NodeConfigError(f"expression '{_short(self.text)}' failed: {_cause(error)}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A compiled condition: an Expression or one of the short forms."""
+
+    text: str
+    test: Callable[[Mapping[str, Any]], bool]
+
+    def evaluate(self, variables: Mapping[str, Any]) -> bool:
+        """Tell whether it holds.
+
+        Args:
+            variables: `input` and `inputs`, and what else its roots name.
+
+        Raises:
+            NodeConfigError: CEL found an error, or gave something else than a bool.
+        """
+        return self.test(variables)
+
+
+def compile_condition(text: str, *, predecessors: Collection[str], roots: Collection[str]) -> Condition:
+    """Compile `true`, `false`, `input.<key>`, a predecessor's id, or CEL that must yield a bool.
+
+    Raises:
+        ExpressionError: It cannot be compiled, or names something unknown.
+    """
+    stripped = text.strip()
+    if stripped.lower() in {"true", "false"}:
+        holds = stripped.lower() == "true"
+        return Condition(text, lambda _variables: holds)
+    if key := _INPUT_KEY.fullmatch(stripped):
+        name = key[1]
+        return Condition(text, lambda variables: bool(variables["input"].get(name)))
+    if stripped in predecessors:
+        return Condition(text, lambda variables: bool(variables["inputs"].get(stripped)))
+    expression = compile_expression(text, [*roots])
+    return Condition(text, lambda variables: _as_bool(text, expression.evaluate(variables)))
+
+
+def compile_expression(text: str, roots: Collection[str]) -> Expression:
+    """Compile CEL that may use the names in `roots`.
+
+    Raises:
+        ExpressionError: It is too long, has too many macros, does not parse, or names something unknown.
+    """
+    expression, functions = _compiled(text)
+    bound = bound_names(text) if expression.names.difference(roots) else set[str]()
+    for name in sorted(expression.names.difference(roots, bound, _TYPES)):
+        hint = f"{did_you_mean(name, roots)}; names are: {listed(roots)}"
+        raise _unknown("name", name, text, hint)
+    for name in sorted(functions - _FUNCTIONS):
+        raise _unknown("function", name, text, did_you_mean(name, sorted(_FUNCTIONS)))
+    return expression
+
+
+def merge_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge the outputs of predecessors into one mapping; of one key the later one counts.
+
+    Args:
+        inputs: Outputs by node id in topological order, without those of condition nodes.
+    """
+    merged: dict[str, Any] = {}
+    for output in inputs.values():
+        merged.update(output)
+    return merged
+
+
+@functools.lru_cache(maxsize=4096)
+def _compiled(text: str) -> tuple[Expression, frozenset[str]]:
+    """Give the expression and the functions it calls; operators are no functions."""
+    if len(text) > MOST_CHARACTERS:
+        raise ExpressionError("expression-too-long", text, f"is over {MOST_CHARACTERS} characters long")
+    if (calls := macro_calls(text)) > MOST_MACROS:
+        reason = f"has {calls} macro calls (all, exists, exists_one, map, filter), over {MOST_MACROS}"
+        raise ExpressionError("too-many-macros", text, reason)
+    import cel  # noqa: PLC0415 - takes 200 ms, and many pipelines have no expression
+
+    try:
+        program = _guarded(cel.compile, text)
+    except (ValueError, NodeConfigError) as error:
+        raise _syntax_error(text, str(error)) from None
+    references = program.references()
+    functions = frozenset(name for name in references["functions"] if name.isidentifier())
+    return Expression(text, frozenset(references["variables"]), program), functions
+
+
+def _unknown(what: str, name: str, text: str, hint: str) -> ExpressionError:
+    return ExpressionError(f"unknown-{what}", text, f"unknown {what} '{name}'{hint}", *_position(text, name))
+
+
+def _guarded(call: Callable[[Any], Any], argument: object) -> Any:  # noqa: ANN401 - either a program or a value
+    try:
+        return call(argument)
+    except BaseException as error:
+        # A panic of the Rust library is a BaseException that no module exports; it must not end the loop.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise NodeConfigError(f"the CEL library panicked: {error}") from error
+
+
+def _syntax_error(text: str, message: str) -> ExpressionError:
+    found = _SYNTAX.search(message)
+    if found is None:
+        return ExpressionError("invalid-expression", text, message)
+    line, column, reason = int(found[1]), int(found[2]), found[3].split(" expecting ")[0]
+    return ExpressionError("invalid-expression", text, reason, line, column)
+
+
+def _position(text: str, name: str) -> tuple[int, int]:
+    found = re.search(rf"(?<![\w\"']){re.escape(name)}(?!\w)", text)
+    if found is None:
+        return 1, 0
+    before = text[: found.start()]
+    return before.count("\n") + 1, found.start() - (before.rfind("\n") + 1) + 1
+
+
+def _cause(error: Exception) -> str:
+    match error:
+        case KeyError(args=[str(key), *_]):
+            return f"no key '{key}'"
+        case TypeError():
+            told = str(error).split(" CEL does not coerce")[0].rstrip(".")
+            return f"{told}; CEL does not mix int and double: write double(x)"
+        case _:
+            return str(error).split(". Check ")[0]
+
+
+def _as_bool(text: str, result: object) -> bool:
+    if isinstance(result, bool):
+        return result
+    kind = "null" if result is None else type(result).__name__
+    raise NodeConfigError(f"condition '{_short(text)}' must give a bool, not {kind}: {result!r:.60}")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:97]}..."  # noqa: PLR2004 - one line of a terminal

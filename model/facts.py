@@ -1,0 +1,168 @@
+"""The facts every floor shares: statuses, failures, receipts, permits, outcomes and the one decorator of values."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, dataclass_transform
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+__all__ = [
+    "Cause",
+    "Failure",
+    "Inputs",
+    "NodeStatus",
+    "Now",
+    "Outcome",
+    "Output",
+    "Permit",
+    "Receipt",
+    "RunStatus",
+    "Stopped",
+    "Verdict",
+    "value",
+]
+
+Output: TypeAlias = "Mapping[str, Any]"
+"""What a node gives: a JSON-able mapping."""
+
+Inputs: TypeAlias = "Mapping[str, Output]"
+"""What a node receives: the outputs of its predecessors by node id."""
+
+T = TypeVar("T")
+
+FROZEN = "playbill_frozen" in sys._xoptions  # noqa: SLF001 (the documented home of -X options)
+
+
+@dataclass_transform(frozen_default=True)
+def value(cls: type[T]) -> type[T]:
+    """Make `cls` a slotted dataclass: frozen to type checkers and under `python -X playbill_frozen`.
+
+    Creating a frozen slotted dataclass costs three times a plain one, and messages, effects and events are made
+    by the million; the tests run with the option, so a mutation is an error there.
+    """
+    return dataclass(slots=True, frozen=FROZEN)(cls)
+
+
+class NodeStatus(StrEnum):
+    """Where a node of a run stands."""
+
+    NOT_STARTED = "not_started"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+
+class RunStatus(StrEnum):
+    """Where a run stands; the last four are final."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMEOUT = "timeout"
+
+
+class Stopped(StrEnum):
+    """How an attempt was stopped."""
+
+    NOT_STARTED = "not_started"
+    """Nothing was running."""
+    COOPERATIVE = "cooperative"
+    """The handler ended by itself within the grace."""
+    INTERRUPTED = "interrupted"
+    """The interruption (task cancel, SIGTERM) ended it within the grace."""
+    KILLED = "killed"
+    """It ended after the grace, by the kill."""
+    ABANDONED = "abandoned"
+    """It did not end: an orphan."""
+
+
+class Verdict(StrEnum):
+    """What an attempt says about its dependency, told to the breaker."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    IGNORED = "ignored"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+
+
+@value
+class Now:
+    """One reading of both clocks: `monotonic` seconds for timers, `utc` for events."""
+
+    monotonic: float
+    utc: datetime
+
+
+@value
+class Failure:
+    """A failure as data: it travels between actors instead of an exception."""
+
+    type: str
+    """The exception's class name."""
+    message: str
+    retryable: bool
+    kinds: tuple[str, ...] = ()
+    """The class names of the exception's ancestry, its own first."""
+    traceback: str = ""
+    retry_after: float | None = None
+    """Seconds the source asked to wait before another attempt."""
+
+    def as_error(self) -> dict[str, Any]:
+        """Return the mapping that failure edges carry: `{"error": {...}}`."""
+        return {"error": {"type": self.type, "message": self.message, "retryable": self.retryable}}
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message}" if self.message else self.type
+
+
+@value
+class Receipt:
+    """Proof of a stop: how an attempt ended after it was told to, and after how many milliseconds."""
+
+    how: Stopped
+    ms: float = 0.0
+
+
+@value
+class Permit:
+    """A breaker's leave for one attempt; `id` is the ask it answers, `epoch` fences late reports."""
+
+    key: str
+    epoch: int
+    id: str
+
+
+@value
+class Cause:
+    """What decided a run: its final status, and why."""
+
+    status: RunStatus
+    error: Failure | None = None
+    source: str = ""
+    reason: str = ""
+    seconds: float = 0.0
+    """The timeout that passed, when that was it."""
+
+
+@value
+class Outcome:
+    """How a node ended, as its actor tells the supervisor."""
+
+    status: NodeStatus
+    attempts: int = 0
+    output: Output | None = None
+    carried: Inputs | None = None
+    """What a transparent node passes on; None: `{node id: output}`."""
+    failure: Failure | None = None
+    receipt: Receipt | None = None

@@ -1,0 +1,1 @@
+"""The three machines: pure state and transitions, one module each."""

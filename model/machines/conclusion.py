@@ -1,0 +1,75 @@
+"""How a run ends: its status, its outputs and its result, from its durable state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from playbill.model.errors import NodeConfigError
+from playbill.model.events import EventType
+from playbill.model.facts import Cause, NodeStatus, RunStatus, value
+from playbill.model.failures import failure_of
+from playbill.model.plan import variables
+from playbill.model.results import NodeExecutionResult, RunResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from playbill.model.plan import RunFacts
+    from playbill.model.runstate import RunState
+
+END_EVENTS: dict[RunStatus, EventType] = {
+    RunStatus.COMPLETED: EventType.PIPELINE_RUN_COMPLETED,
+    RunStatus.FAILED: EventType.PIPELINE_RUN_FAILED,
+    RunStatus.CANCELLED: EventType.PIPELINE_RUN_CANCELLED,
+    RunStatus.TIMEOUT: EventType.PIPELINE_RUN_TIMEOUT,
+}
+
+
+@value
+class Conclusion:
+    """What is to be recorded and returned at the end."""
+
+    status: RunStatus
+    cause: Cause | None
+    outputs: Mapping[str, Any]
+
+    @property
+    def event(self) -> EventType:
+        """The terminal event's type."""
+        return END_EVENTS[self.status]
+
+    def result(self, facts: RunFacts, run: RunState) -> RunResult:
+        """Return the run's result, once the terminal event was applied to `run`."""
+        reached = run.nodes
+        return RunResult(
+            run_id=facts.run_id,
+            status=self.status,
+            outputs=self.outputs,
+            node_results={
+                node: reached[node] if node in reached else NodeExecutionResult(node) for node in facts.plan.nodes
+            },
+            cause=run.cause,
+            orphans=tuple(dict.fromkeys(run.orphans)),
+            started_at=run.started_at,
+            ended_at=run.ended_at,
+        )
+
+
+def conclude(facts: RunFacts, run: RunState) -> Conclusion:
+    """Decide a run whose last node has ended."""
+    completed = {
+        node: result.output or {} for node, result in run.nodes.items() if result.status is NodeStatus.COMPLETED
+    }
+    if not facts.plan.outputs:
+        return Conclusion(run.cause.status if run.cause else RunStatus.COMPLETED, run.cause, completed)
+    if run.cause is not None:
+        return Conclusion(run.cause.status, run.cause, {})
+    names = variables(completed, facts.plan.nodes, facts.trigger_data)
+    outputs: dict[str, Any] = {}
+    for name, expression in facts.plan.outputs.items():
+        try:
+            outputs[name] = expression.evaluate(names)
+        except NodeConfigError as error:
+            failure = failure_of(NodeConfigError(f"output '{name}': {error}"))
+            return Conclusion(RunStatus.FAILED, Cause(RunStatus.FAILED, failure), {})
+    return Conclusion(RunStatus.COMPLETED, None, outputs)

@@ -1,0 +1,156 @@
+"""What every step of a node's life leans on: its state, the result of an attempt, giving back, ending."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from playbill.model.effects import Timer
+from playbill.model.facts import NodeStatus, Outcome, Verdict
+from playbill.model.machines.machine import Machine
+from playbill.model.machines.node_table import NodeState
+from playbill.model.messages import Due, Ended, Retrying, Settle, Withdraw
+
+if TYPE_CHECKING:
+    from playbill.model.effects import Outbox
+    from playbill.model.facts import Failure, Inputs, Now, Output, Permit, Receipt
+    from playbill.model.machines.ladder import Ladder
+    from playbill.model.messages import Returned, Token
+    from playbill.model.plan import NodePlan, RunFacts
+
+S: Final = NodeState
+
+
+class NodeBase(Machine):
+    """One node of one run: what it holds, and how it ends."""
+
+    __slots__ = (
+        "ask_id",
+        "asks",
+        "attempts",
+        "began_at",
+        "breaker",
+        "failure",
+        "has_slot",
+        "heard_at",
+        "inputs",
+        "inputs_are_mine",
+        "ladder",
+        "me",
+        "missing",
+        "paused",
+        "permit",
+        "plan",
+        "run",
+        "supervisor",
+        "total_at",
+        "total_left",
+    )
+
+    INITIAL = S.WAITING
+
+    def __init__(self, run: RunFacts, plan: NodePlan, me: Token, supervisor: Token, breaker: Token) -> None:
+        super().__init__()
+        self.run = run
+        self.plan = plan
+        self.me = me
+        self.supervisor = supervisor
+        self.breaker = breaker
+        self.missing = plan.incoming
+        self.inputs: Inputs | None = None
+        self.inputs_are_mine = False
+        self.paused = False
+        self.has_slot = False
+        self.asks = 0
+        self.ask_id = ""
+        self.permit: Permit | None = None
+        self.attempts = 0
+        self.failure: Failure | None = None
+        self.ladder: Ladder | None = None
+        self.began_at = self.heard_at = 0.0
+        self.total_at: float | None = None
+        self.total_left: float | None = None
+
+    # ---- the result of an attempt -----------------------------------------------------------------------------
+
+    def returned(self, message: Returned, now: Now, out: Outbox) -> None:
+        """Take the result of the running attempt."""
+        if message.attempt != self.attempts:
+            out.dead_letter(message)
+            return
+        if message.failure is None:
+            self._settle(out, Verdict.SUCCESS, message)
+            self._complete(out, message.output or {})
+        else:
+            verdict = Verdict.FAILURE if message.failure.retryable else Verdict.IGNORED
+            self._settle(out, verdict, message)
+            self._failed(message.failure, now, out, jitter=message.jitter)
+
+    def _failed(
+        self,
+        failure: Failure,
+        now: Now,
+        out: Outbox,
+        *,
+        jitter: float = 0.5,
+        receipt: Receipt | None = None,
+        final: bool = False,
+    ) -> None:
+        """Retry after a back-off if the policy allows, else end failed."""
+        retry = self.plan.retry
+        if (
+            final
+            or self.attempts >= retry.max_attempts
+            or not retry.should_retry(failure.kinds, failure.retryable)
+        ):
+            self._end(out, Outcome(NodeStatus.FAILED, self.attempts, failure=failure, receipt=receipt))
+            return
+        delay = retry.delay(self.attempts, jitter, failure.retry_after)
+        self.failure = failure
+        self.has_slot = False
+        for name in (Timer.ATTEMPT, Timer.IDLE, Timer.LADDER):
+            out.drop_timer(name)
+        due_at = now.utc + timedelta(seconds=delay)
+        out.tell(self.supervisor, Retrying(self.plan.id, self.attempts, due_at, failure, receipt))
+        out.set_timer(Timer.DUE, delay, Due(self.attempts))
+        self.become(S.BACKING_OFF)
+
+    # ---- giving back and ending -------------------------------------------------------------------------------
+
+    def _settle(self, out: Outbox, verdict: Verdict, returned: Returned | None = None) -> None:
+        """Report the attempt to its breaker; what returned says how long it ran."""
+        permit = self.permit
+        if permit is None:
+            return
+        self.permit = None
+        if returned is None:
+            out.tell(self.breaker, Settle(permit, verdict))
+        else:
+            out.tell(self.breaker, Settle(permit, verdict, returned.ended - self.began_at, returned.jitter))
+
+    def _take_back(self, out: Outbox) -> int:
+        """Give back ask and permit of an attempt that never began; return how many did."""
+        began = self.attempts
+        if self.state in {S.ASKING, S.PARKED}:
+            out.tell(self.breaker, Withdraw(self.ask_id))
+            self.ask_id = ""
+        elif self.state is S.COMMITTING:
+            self._settle(out, Verdict.CANCELLED)
+            began -= 1
+        return began
+
+    def _complete(self, out: Outbox, output: Output, carried: Inputs | None = None) -> None:
+        self._end(out, Outcome(NodeStatus.COMPLETED, self.attempts, output, carried))
+
+    def _end(self, out: Outbox, outcome: Outcome) -> None:
+        self.become(S.DONE)
+        out.tell(self.supervisor, Ended(self.plan.id, outcome))
+        out.finish(None)
+
+    def release(self, out: Outbox) -> None:
+        """Give back what a node still holds when its actor ends for another reason."""
+        self._take_back(out)
+        self._settle(out, Verdict.LOST)
+
+    def __repr__(self) -> str:
+        return f"<NodeMachine {self.run.run_id}/{self.plan.id} {self.state} attempt={self.attempts}>"

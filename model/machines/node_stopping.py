@@ -1,0 +1,193 @@
+"""How a node's attempt is ended against its will: timeouts and stops go down one ladder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from playbill.model.effects import Timer
+from playbill.model.errors import AttemptTimedOut
+from playbill.model.facts import NodeStatus, Outcome, Receipt, Stopped, Verdict
+from playbill.model.failures import failure_of
+from playbill.model.machines.ladder import Ladder
+from playbill.model.machines.node_base import NodeBase
+from playbill.model.machines.node_table import NodeState
+from playbill.model.messages import GraceOver, IdleOverdue, KillOverdue, Settle
+
+if TYPE_CHECKING:
+    from playbill.model.effects import Outbox
+    from playbill.model.facts import Now
+    from playbill.model.messages import AttemptOverdue, Returned, Stop, TotalOverdue
+
+S: Final = NodeState
+
+
+class NodeStopping(NodeBase):
+    """The actions of timers and stops."""
+
+    __slots__ = ()
+
+    # ---- timeouts: down the ladder before the retry -----------------------------------------------------------
+
+    def attempt_overdue(self, message: AttemptOverdue, now: Now, out: Outbox) -> None:
+        """End an attempt that took too long."""
+        if message.attempt == self.attempts and self.plan.timeout is not None:
+            self._time_out("timeout", self.plan.timeout, self.began_at + self.plan.timeout, now, out)
+        else:
+            out.dead_letter(message)
+
+    def idle_overdue(self, message: IdleOverdue, now: Now, out: Outbox) -> None:
+        """End an attempt that was silent too long, or look again later."""
+        idle = self.plan.idle_timeout
+        if message.attempt != self.attempts or idle is None:
+            out.dead_letter(message)
+        elif self.heard_at + idle > now.monotonic:
+            left = self.heard_at + idle - now.monotonic
+            out.set_timer(Timer.IDLE, left, IdleOverdue(self.attempts))
+        else:
+            self._time_out("idle_timeout", idle, self.heard_at + idle, now, out)
+
+    def total_overdue(self, message: TotalOverdue, now: Now, out: Outbox) -> None:
+        """End the running attempt; none follows."""
+        assert self.plan.total_timeout is not None
+        if self.paused:
+            out.dead_letter(message)
+            return
+        won_by = self.total_at or now.monotonic
+        self._time_out("total_timeout", self.plan.total_timeout, won_by, now, out)
+        if self.ladder is not None:
+            self.ladder.final = True
+
+    def total_overdue_interrupting(self, message: TotalOverdue, now: Now, out: Outbox) -> None:
+        """Let no attempt follow the one that is being ended."""
+        if self.paused or self.ladder is None:
+            out.dead_letter(message)
+        else:
+            self.ladder.final = True
+
+    def total_overdue_idle(self, message: TotalOverdue, now: Now, out: Outbox) -> None:
+        """Fail: the time is up and nothing runs."""
+        if self.paused:
+            out.dead_letter(message)
+            return
+        attempts = self._take_back(out)
+        failure = failure_of(AttemptTimedOut("total_timeout", self.plan.total_timeout or 0.0))
+        self._end(out, Outcome(NodeStatus.FAILED, attempts, failure=failure))
+
+    def _time_out(self, which: str, seconds: float, won_by: float, now: Now, out: Outbox) -> None:
+        failure = failure_of(AttemptTimedOut(which, seconds))
+        self.become(S.INTERRUPTING)
+        self._descend(Ladder(now.monotonic, won_by, now.monotonic + self.plan.grace, failure), now, out)
+
+    # ---- the ladder -------------------------------------------------------------------------------------------
+
+    def _descend(self, ladder: Ladder, now: Now, out: Outbox) -> None:
+        """Ask the attempt to end, and set the next step of the ladder."""
+        self.ladder = ladder
+        out.interrupt(self.attempts)
+        self._next_step(ladder, now, out)
+
+    def _next_step(self, ladder: Ladder, now: Now, out: Outbox) -> None:
+        left = ladder.grace_ends - now.monotonic
+        if left > 0:
+            out.set_timer(Timer.LADDER, left, GraceOver(self.attempts))
+        else:
+            self._kill(ladder, out)
+
+    def _kill(self, ladder: Ladder, out: Outbox) -> None:
+        ladder.killed = True
+        out.kill(self.attempts)
+        out.set_timer(Timer.LADDER, self.run.plan.stop.kill_bound, KillOverdue(self.attempts))
+
+    def grace_over(self, message: GraceOver, now: Now, out: Outbox) -> None:
+        """Kill the attempt that did not end by itself."""
+        if message.attempt != self.attempts or self.ladder is None or self.ladder.killed:
+            out.dead_letter(message)
+        else:
+            self._kill(self.ladder, out)
+
+    def interrupted(self, message: Returned, now: Now, out: Outbox) -> None:
+        """Take the end of an attempt that timed out."""
+        ladder = self.ladder
+        if message.attempt != self.attempts or ladder is None or ladder.failure is None:
+            out.dead_letter(message)
+            return
+        self.ladder = None
+        if ladder.in_time(message) and not (message.failure and ladder.final):
+            self.returned(message, now, out)
+            return
+        self._settle(out, Verdict.FAILURE, message)
+        receipt = ladder.receipt(message)
+        self._failed(ladder.failure, now, out, jitter=message.jitter, receipt=receipt, final=ladder.final)
+
+    def give_up(self, message: KillOverdue, now: Now, out: Outbox) -> None:
+        """Abandon a timed-out attempt that cannot be ended; a retry may follow, fenced by its number."""
+        ladder = self.ladder
+        if message.attempt != self.attempts or ladder is None or ladder.failure is None:
+            out.dead_letter(message)
+            return
+        receipt = ladder.given_up(now.monotonic)
+        self._abandon(out, Verdict.FAILURE, now)
+        self.ladder = None
+        self._failed(ladder.failure, now, out, receipt=receipt, final=ladder.final)
+
+    # ---- stops: down the ladder, and no more ------------------------------------------------------------------
+
+    def stop_idle(self, message: Stop, now: Now, out: Outbox) -> None:
+        """End at once: nothing runs."""
+        attempts = self._take_back(out)
+        status = NodeStatus.CANCELLED if attempts else NodeStatus.NOT_STARTED
+        receipt = Receipt(Stopped.NOT_STARTED)
+        self._end(out, Outcome(status, attempts, failure=self.failure, receipt=receipt))
+
+    def stop_running(self, message: Stop, now: Now, out: Outbox) -> None:
+        """Send the attempt down the ladder."""
+        self.become(S.STOPPING)
+        asked = now.monotonic
+        self._descend(Ladder(asked, asked, asked + message.grace, final=True), now, out)
+
+    def stop_sooner(self, message: Stop, now: Now, out: Outbox) -> None:
+        """Shorten the grace of an attempt that is on the ladder already."""
+        self.become(S.STOPPING)
+        ladder = self.ladder
+        assert ladder is not None
+        if not ladder.killed and now.monotonic + message.grace < ladder.grace_ends:
+            ladder.grace_ends = now.monotonic + message.grace
+            self._next_step(ladder, now, out)
+
+    def stopped(self, message: Returned, now: Now, out: Outbox) -> None:
+        """Take the end of a stopped attempt: what had ended before the stop still counts."""
+        ladder = self.ladder
+        if message.attempt != self.attempts or ladder is None:
+            out.dead_letter(message)
+            return
+        if not ladder.in_time(message):
+            self._settle(out, Verdict.CANCELLED if ladder.failure is None else Verdict.FAILURE, message)
+            self._end_stopped(out, ladder.receipt(message))
+        elif message.failure is None:
+            self._settle(out, Verdict.SUCCESS, message)
+            self._complete(out, message.output or {})
+        else:
+            self._settle(out, Verdict.FAILURE if message.failure.retryable else Verdict.IGNORED, message)
+            self._end(out, Outcome(NodeStatus.FAILED, self.attempts, failure=message.failure))
+
+    def give_up_stopping(self, message: KillOverdue, now: Now, out: Outbox) -> None:
+        """Abandon a stopped attempt that cannot be ended."""
+        ladder = self.ladder
+        if message.attempt != self.attempts or ladder is None:
+            out.dead_letter(message)
+            return
+        verdict = Verdict.CANCELLED if ladder.failure is None else Verdict.FAILURE
+        self._abandon(out, verdict, now)
+        self._end_stopped(out, ladder.given_up(now.monotonic))
+
+    def _end_stopped(self, out: Outbox, receipt: Receipt) -> None:
+        failure = self.failure if self.ladder is None else self.ladder.failure or self.failure
+        self._end(out, Outcome(NodeStatus.CANCELLED, self.attempts, failure=failure, receipt=receipt))
+
+    def _abandon(self, out: Outbox, verdict: Verdict, now: Now) -> None:
+        """Settle at once, and leave work and permit to the runner."""
+        permit = self.permit
+        if permit is not None:
+            self.permit = None
+            out.tell(self.breaker, Settle(permit, verdict, now.monotonic - self.began_at, running=True))
+        out.abandon(self.attempts, permit)

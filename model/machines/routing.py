@@ -1,0 +1,57 @@
+"""Which edges of a node that has ended are live, and what they carry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from playbill.model.errors import NodeConfigError
+from playbill.model.facts import NodeStatus
+from playbill.model.plan import EdgePlan, Kind, NodePlan, RunFacts, variables
+
+if TYPE_CHECKING:
+    from playbill.model.facts import Inputs, Outcome, Output
+
+
+def carried_by(node: NodePlan, outcome: Outcome) -> Inputs:
+    """Return what the live edges of `node` carry."""
+    if outcome.status is NodeStatus.COMPLETED:
+        return outcome.carried if outcome.carried is not None else {node.id: outcome.output or {}}
+    return {node.id: outcome.failure.as_error()} if outcome.failure is not None else {}
+
+
+def live_edges(node: NodePlan, outcome: Outcome, carried: Inputs, run: RunFacts) -> tuple[int, ...]:
+    """Return the indexes of the live edges.
+
+    Raises:
+        NodeConfigError: an edge's condition cannot be evaluated; the text names the edge.
+    """
+    completed = outcome.status is NodeStatus.COMPLETED
+    if completed and node.all_live is not None:
+        return node.all_live
+    if not completed and outcome.status is not NodeStatus.FAILED:
+        return ()
+    return tuple(edge.index for edge in node.edges if _is_live(edge, node, outcome, carried, run))
+
+
+def _is_live(edge: EdgePlan, node: NodePlan, outcome: Outcome, carried: Inputs, run: RunFacts) -> bool:
+    succeeded = outcome.status is NodeStatus.COMPLETED or (node.continues and edge.when == "success")
+    if edge.when == ("failure" if succeeded else "success"):
+        return False
+    if outcome.status is NodeStatus.COMPLETED and node.kind is Kind.CONDITION and edge.condition is None:
+        result = bool((outcome.output or {}).get("result"))
+        if edge.wanted is None:
+            return result or edge.when == "always"
+        return result is edge.wanted
+    return edge.condition is None or _holds(edge, outcome, carried, run)
+
+
+def _holds(edge: EdgePlan, outcome: Outcome, carried: Inputs, run: RunFacts) -> bool:
+    """Evaluate an edge's condition over what it would carry."""
+    assert edge.condition is not None
+    names: dict[str, Any] = variables(carried, run.plan.nodes, run.trigger_data)
+    output: Output = outcome.output if outcome.output is not None else next(iter(carried.values()), {})
+    names["output"] = dict(output)
+    try:
+        return edge.condition.evaluate(names)
+    except NodeConfigError as error:
+        raise NodeConfigError(f"edge '{edge.id}': {error}") from error

@@ -1,0 +1,405 @@
+"""The supervisor machine's actions: one run, from Start to its one terminal event.
+
+Told by: the manager, its nodes, its shell (the journal's health), its timers. Tells: its nodes.
+The rules, the states and the table are in supervisor_table.py; the names of its rows are the methods here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from playbill.model.effects import Timer
+from playbill.model.errors import NodeConfigError
+from playbill.model.events import Event, EventType
+from playbill.model.facts import Cause, NodeStatus, Outcome, Receipt, RunStatus, Stopped
+from playbill.model.failures import failure_of
+from playbill.model.machines.conclusion import conclude
+from playbill.model.machines.machine import Machine
+from playbill.model.machines.routing import carried_by, live_edges
+from playbill.model.machines.supervisor_table import TRANSITIONS, SupervisorState
+from playbill.model.messages import (
+    DeadlineReached,
+    Input,
+    Pause,
+    Proceed,
+    Resume,
+    Skip,
+    SlotGranted,
+    Stop,
+    StopOverdue,
+)
+from playbill.model.runstate import NO_DATA, RunState
+
+if TYPE_CHECKING:
+    from playbill.model.effects import Outbox
+    from playbill.model.facts import Failure, Inputs, Now
+    from playbill.model.messages import (
+        AttemptReady,
+        Cancel,
+        Ended,
+        JournalBack,
+        JournalFailed,
+        Retrying,
+        SlotWanted,
+        Start,
+    )
+    from playbill.model.plan import NodePlan, RunFacts
+
+S: Final = SupervisorState
+BACKSTOP_SECONDS: Final = 0.1
+"""What a node may take to end beyond grace and kill bound."""
+USER, JOURNAL = "user", "journal"
+
+END_EVENTS: Final = {
+    NodeStatus.COMPLETED: EventType.PIPELINE_NODE_COMPLETED,
+    NodeStatus.FAILED: EventType.PIPELINE_NODE_FAILED,
+    NodeStatus.SKIPPED: EventType.PIPELINE_NODE_SKIPPED,
+    NodeStatus.CANCELLED: EventType.PIPELINE_NODE_CANCELLED,
+    NodeStatus.NOT_STARTED: EventType.PIPELINE_NODE_CANCELLED,
+}
+
+
+class SupervisorMachine(Machine):
+    """One run."""
+
+    __slots__ = (
+        "begun",
+        "deadline_at",
+        "deadline_left",
+        "facts",
+        "grace_ends",
+        "holds",
+        "live",
+        "run",
+        "slot_holders",
+        "slot_queue",
+        "timeout",
+        "unrouted",
+    )
+
+    TRANSITIONS = TRANSITIONS
+    INITIAL = S.NEW
+
+    def __init__(self, facts: RunFacts, timeout: float) -> None:
+        super().__init__()
+        self.facts = facts
+        self.timeout = timeout
+        self.run = RunState()
+        """The durable state: changed by `_record` only."""
+        self.live: dict[str, None] = {}
+        """The nodes that have an actor, in the order of their spawning."""
+        self.begun: set[str] = set()
+        """The join-any nodes that were told their first Input."""
+        self.holds: set[str] = set()
+        self.unrouted: list[tuple[NodePlan, tuple[int, ...], Inputs]] = []
+        self.slot_holders: set[str] = set()
+        self.slot_queue: dict[str, None] = {}
+        self.deadline_at = 0.0
+        self.deadline_left: float | None = None
+        self.grace_ends = 0.0
+
+    # ---- beginning --------------------------------------------------------------------------------------------
+
+    def start(self, message: Start, now: Now, out: Outbox) -> None:
+        """Record the start and begin the roots."""
+        definition = self.facts.plan.definition
+        data = {
+            "pipeline": definition.name,
+            "version": definition.version,
+            "trigger_data": message.trigger_data,
+        }
+        self._record(EventType.PIPELINE_RUN_STARTED, now, out, data=data)
+        self.become(S.RUNNING)
+        self.deadline_at = now.monotonic + self.timeout
+        out.set_timer(Timer.DEADLINE, self.timeout, DeadlineReached())
+        for root in self.facts.plan.roots:
+            self._spawn(root, out)
+            out.tell(root, Input(None, {}))
+
+    def _spawn(self, node: str, out: Outbox) -> None:
+        self.live[node] = None
+        out.spawn(node)
+
+    # ---- what nodes report ------------------------------------------------------------------------------------
+
+    def slot_wanted(self, message: SlotWanted, now: Now, out: Outbox) -> None:
+        """Give a run slot, or queue for one."""
+        self.slot_queue[message.node] = None
+        self._grant_slots(out)
+
+    def _grant_slots(self, out: Outbox) -> None:
+        limit = self.facts.plan.definition.max_concurrency
+        while self.slot_queue and not self.holds and (limit is None or len(self.slot_holders) < limit):
+            node = next(iter(self.slot_queue))
+            del self.slot_queue[node]
+            self.slot_holders.add(node)
+            out.tell(node, SlotGranted())
+
+    def _take_slot(self, node: str, out: Outbox) -> None:
+        """Take back a node's slot, or its place in the queue."""
+        self.slot_queue.pop(node, None)
+        if node in self.slot_holders:
+            self.slot_holders.discard(node)
+            self._grant_slots(out)
+
+    def attempt_ready(self, message: AttemptReady, now: Now, out: Outbox) -> None:
+        """Record the start of an attempt; let a node that waits for the record proceed."""
+        data = NO_DATA if message.due_at is None else {"due_at": message.due_at}
+        self._record(EventType.PIPELINE_NODE_STARTED, now, out, message.node, message.attempt, data)
+        if self.facts.plan.nodes[message.node].commits:
+            out.tell(message.node, Proceed(message.attempt))
+
+    def attempt_ready_stopping(self, message: AttemptReady, now: Now, out: Outbox) -> None:
+        """Record an attempt that began before its node heard of the stop; a waiting one never begins."""
+        if self.facts.plan.nodes[message.node].commits:
+            out.dead_letter(message)
+        else:
+            self.attempt_ready(message, now, out)
+
+    def retrying(self, message: Retrying, now: Now, out: Outbox) -> None:
+        """Record a failed attempt and give its slot to the next."""
+        data = {"failure": message.failure, "due_at": message.due_at, "receipt": message.receipt}
+        self._record(EventType.PIPELINE_NODE_RETRYING, now, out, message.node, message.attempt, data)
+        self._take_slot(message.node, out)
+
+    def ended(self, message: Ended, now: Now, out: Outbox) -> None:
+        """Record a node's end and follow its edges."""
+        node, live, carried = self._note_end(message, now, out)
+        if self.run.cause is not None and self._must_stop():
+            self._stop(self.facts.plan.stop.grace, now, out)
+            return
+        self._follow(node, live, carried, out)
+        if not self.live:
+            self._finish(now, out)
+
+    def ended_paused(self, message: Ended, now: Now, out: Outbox) -> None:
+        """Record a node's end; its edges wait for Resume."""
+        route = self._note_end(message, now, out)
+        if self.run.cause is not None and self._must_stop():
+            self._stop(self.facts.plan.stop.grace, now, out)
+        else:
+            self.unrouted.append(route)
+
+    def ended_stopping(self, message: Ended, now: Now, out: Outbox) -> None:
+        """Record a node's end; the last one ends the run."""
+        self._note_end(message, now, out)
+        if not self.live:
+            self._finish(now, out)
+
+    def _must_stop(self) -> bool:
+        """Tell whether the cause that is recorded ends the other branches too."""
+        cause = self.run.cause
+        finish = self.facts.plan.definition.on_failure == "finish"
+        return not (finish and cause is not None and cause.status is RunStatus.FAILED and cause.source)
+
+    def _note_end(
+        self, message: Ended, now: Now, out: Outbox
+    ) -> tuple[NodePlan, tuple[int, ...], Inputs]:
+        """Record how a node ended, with its live edges; return the way on."""
+        node, outcome = self.facts.plan.nodes[message.node], message.outcome
+        self.live.pop(node.id, None)
+        if self.facts.plan.definition.max_concurrency is not None:
+            self._take_slot(node.id, out)
+        carried = carried_by(node, outcome)
+        live, broken = self._judge(node, outcome, carried)
+        data = _end_data(node, outcome, live, broken)
+        self._record(END_EVENTS[outcome.status], now, out, node.id, outcome.attempts, data)
+        return node, live, carried
+
+    def _judge(
+        self, node: NodePlan, outcome: Outcome, carried: Inputs
+    ) -> tuple[tuple[int, ...], Failure | None]:
+        try:
+            return live_edges(node, outcome, carried, self.facts), None
+        except NodeConfigError as error:
+            return (), failure_of(error)
+
+    def _follow(self, node: NodePlan, live: tuple[int, ...], carried: Inputs, out: Outbox) -> None:
+        """Tell each target what became of its edge."""
+        nodes = self.facts.plan.nodes
+        for edge in node.edges:
+            target = edge.target
+            alive = edge.index in live
+            if nodes[target].joins_any:
+                if target in self.begun:
+                    continue
+                if alive:
+                    self.begun.add(target)
+            if target not in self.live:
+                self._spawn(target, out)
+            out.tell(target, Input(node.id, carried) if alive else Skip(node.id))
+
+    # ---- pausing ----------------------------------------------------------------------------------------------
+
+    def pause(self, message: Pause, now: Now, out: Outbox) -> bool:
+        """Hold the run for a user; its deadline stands still."""
+        if USER in self.holds:
+            out.dead_letter(message)
+            return False
+        self._record(EventType.PIPELINE_RUN_PAUSED, now, out)
+        self.deadline_left = self.deadline_at - now.monotonic
+        out.drop_timer(Timer.DEADLINE)
+        self._hold(USER, out)
+        return True
+
+    def resume(self, message: Resume, now: Now, out: Outbox) -> bool:
+        """Go on for a user."""
+        if USER not in self.holds:
+            out.dead_letter(message)
+            return False
+        self._record(EventType.PIPELINE_RUN_RESUMED, now, out)
+        left = max(0.0, self.deadline_left or 0.0)
+        self.deadline_at, self.deadline_left = now.monotonic + left, None
+        out.set_timer(Timer.DEADLINE, left, DeadlineReached())
+        self._release(USER, now, out)
+        return True
+
+    def journal_failed(self, message: JournalFailed, now: Now, out: Outbox) -> None:
+        """Hold the run while nothing can be kept; the deadline goes on."""
+        if JOURNAL in self.holds:
+            out.dead_letter(message)
+        else:
+            self._hold(JOURNAL, out)
+
+    def journal_back(self, message: JournalBack, now: Now, out: Outbox) -> None:
+        """Go on: the journal keeps again."""
+        if JOURNAL in self.holds:
+            self._release(JOURNAL, now, out)
+        else:
+            out.dead_letter(message)
+
+    def _hold(self, reason: str, out: Outbox) -> None:
+        if not self.holds:
+            self.become(S.PAUSED)
+            for node in self.live:
+                out.tell(node, Pause())
+        self.holds.add(reason)
+
+    def _release(self, reason: str, now: Now, out: Outbox) -> None:
+        self.holds.discard(reason)
+        if self.holds:
+            return
+        self.become(S.RUNNING)
+        for node in self.live:
+            out.tell(node, Resume())
+        self._grant_slots(out)
+        unrouted, self.unrouted = self.unrouted, []
+        for node_plan, live, carried in unrouted:
+            self._follow(node_plan, live, carried, out)
+        if not self.live:
+            self._finish(now, out)
+
+    # ---- stopping ---------------------------------------------------------------------------------------------
+
+    def cancel(self, message: Cancel, now: Now, out: Outbox) -> bool:
+        """Stop the run; tell whether this cancel decides it."""
+        decides = self.run.cause is None
+        cause = Cause(RunStatus.CANCELLED, source=message.source, reason=message.reason)
+        self._record(EventType.PIPELINE_RUN_CANCEL_REQUESTED, now, out, data={"cause": cause})
+        self._stop(self._grace(message), now, out)
+        return decides
+
+    def cancel_new(self, message: Cancel, now: Now, out: Outbox) -> bool:
+        """End a run that never began."""
+        cause = Cause(RunStatus.CANCELLED, source=message.source, reason=message.reason)
+        self._record(EventType.PIPELINE_RUN_CANCEL_REQUESTED, now, out, data={"cause": cause})
+        self._finish(now, out)
+        return True
+
+    def cancel_sooner(self, message: Cancel, now: Now, out: Outbox) -> bool:
+        """Shorten the grace of a run that is stopping already."""
+        grace = self._grace(message)
+        if now.monotonic + grace < self.grace_ends:
+            self._tell_stop(grace, now, out)
+        return False
+
+    def deadline_reached(self, message: DeadlineReached, now: Now, out: Outbox) -> None:
+        """Stop the run: its time is over."""
+        if USER in self.holds:
+            out.dead_letter(message)
+            return
+        cause = Cause(RunStatus.TIMEOUT, source="timeout", seconds=self.timeout)
+        self._record(EventType.PIPELINE_RUN_CANCEL_REQUESTED, now, out, data={"cause": cause})
+        self._stop(self.facts.plan.stop.grace, now, out)
+
+    def stop_overdue(self, message: StopOverdue, now: Now, out: Outbox) -> None:
+        """Give up the nodes that have not ended within the bound."""
+        receipt = Receipt(Stopped.ABANDONED, (now.monotonic - self.grace_ends) * 1000)
+        for node in list(self.live):
+            attempts = self.run.nodes[node].attempts if node in self.run.nodes else 0
+            data = {"status": NodeStatus.CANCELLED, "failure": None, "receipt": receipt}
+            self._record(EventType.PIPELINE_NODE_CANCELLED, now, out, node, attempts, data)
+        self._finish(now, out)
+
+    def _grace(self, message: Cancel) -> float:
+        return self.facts.plan.stop.grace if message.grace is None else max(0.0, message.grace)
+
+    def _stop(self, grace: float, now: Now, out: Outbox) -> None:
+        """Begin nothing more, and end what is live within a bound."""
+        self.become(S.STOPPING)
+        self.unrouted = []
+        self.slot_queue.clear()
+        out.drop_timer(Timer.DEADLINE)
+        if self.live:
+            self._tell_stop(grace, now, out)
+        else:
+            self._finish(now, out)
+
+    def _tell_stop(self, grace: float, now: Now, out: Outbox) -> None:
+        self.grace_ends = now.monotonic + grace
+        bound = grace + self.facts.plan.stop.kill_bound + BACKSTOP_SECONDS
+        out.set_timer(Timer.OVERDUE, bound, StopOverdue())
+        for node in self.live:
+            out.tell(node, Stop(grace))
+
+    # ---- recording and ending ---------------------------------------------------------------------------------
+
+    def _record(
+        self,
+        event_type: EventType,
+        now: Now,
+        out: Outbox,
+        node: str | None = None,
+        attempt: int | None = None,
+        data: Any = NO_DATA,
+    ) -> None:
+        """Make an event, change the durable state by it, and have it kept."""
+        run = self.run
+        event = Event(event_type, self.facts.run_id, run.seq + 1, now.utc, node, attempt, data)
+        run.apply(event)
+        out.record(event)
+
+    def _finish(self, now: Now, out: Outbox) -> None:
+        """Record the terminal event and hand over the result."""
+        self.become(S.ENDED)
+        self.live.clear()
+        ending = conclude(self.facts, self.run)
+        data = {"status": ending.status, "cause": ending.cause}
+        self._record(ending.event, now, out, data=data)
+        out.finish(ending.result(self.facts, self.run))
+
+    def __repr__(self) -> str:
+        return (
+            f"<SupervisorMachine {self.facts.run_id} {self.state} {self.run.status}"
+            f" live={len(self.live)} seq={self.run.seq}>"
+        )
+
+
+def _end_data(
+    node: NodePlan, outcome: Outcome, live: tuple[int, ...], broken: Failure | None
+) -> dict[str, Any]:
+    """Return what the event of a node's end says."""
+    if outcome.status is NodeStatus.COMPLETED:
+        data: dict[str, Any] = {"output": outcome.output, "live": live}
+        if outcome.carried is not None:
+            data["carried"] = outcome.carried
+        if broken is not None:
+            data["failure"] = broken
+        return data
+    if outcome.status is NodeStatus.SKIPPED:
+        return {}
+    data = {"failure": outcome.failure, "receipt": outcome.receipt}
+    if outcome.status is NodeStatus.FAILED:
+        handled = node.continues or any(edge.index in live for edge in node.edges if edge.when != "success")
+        return {**data, "live": live, "handled": handled and broken is None}
+    return {**data, "status": outcome.status}

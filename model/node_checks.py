@@ -1,0 +1,117 @@
+"""Checks one node of a pipeline: its type, config, templates, condition and what is not there yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from playbill.model.complaints import did_you_mean, listed
+from playbill.model.errors import Problem
+from playbill.model.expressions import CONDITION_ROOTS, ExpressionError, compile_condition
+from playbill.model.lexing import node_references
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from playbill.model.catalog import Catalog, NodeType
+    from playbill.model.definition import PipelineDefinition, PipelineNode
+
+__all__ = ["TRANSPARENT", "Visibility", "node_problems"]
+
+TRANSPARENT = frozenset({"trigger", "parallel", "delay", "condition"})
+"""Types that pass on what they received."""
+
+
+class Visibility:
+    """Whose outputs a node finds in `inputs`: its predecessors', and what transparent ones pass on."""
+
+    def __init__(self, definition: PipelineDefinition) -> None:
+        self.types = {node.id: node.type for node in definition.nodes}
+        self.predecessors: dict[str, list[str]] = {}
+        for edge in definition.edges:
+            self.predecessors.setdefault(edge.to_node, []).append(edge.from_node)
+
+    def of(self, node: str) -> set[str]:
+        """Give the ids that may be in the `inputs` of this node."""
+        seen: set[str] = set()
+        waiting = [node]
+        while waiting:
+            for before in self.predecessors.get(waiting.pop(), ()):
+                if before not in seen:
+                    seen.add(before)
+                    if self.types.get(before) in TRANSPARENT:
+                        waiting.append(before)
+        return seen
+
+    def problems(self, text: str, node: str, where: str, subject: str, *more: str) -> Iterator[Problem]:
+        """Tell which ids an expression reads from `inputs` that are never there at this node.
+
+        Args:
+            text: The expression.
+            node: Where it is evaluated.
+            where: The expression's place in the definition.
+            subject: Names the expression's owner in the messages.
+            more: Ids that are there besides.
+        """
+        named = node_references(text) if "inputs" in text else set[str]()
+        for name in sorted(named - {*self.of(node), *more} if named else named):
+            start = f"{subject}: inputs['{name}']"
+            if name not in self.types:
+                yield Problem("unknown-node", where, f"{start} names no node of the pipeline")
+            else:
+                seen = listed(sorted({*self.of(node), *more}))
+                text = f"{start} is never there: '{node}' receives only the outputs of: {seen}"
+                yield Problem("unreachable-input", where, text)
+
+
+def node_problems(
+    index: int, node: PipelineNode, catalog: Catalog, visibility: Visibility
+) -> Iterator[Problem]:
+    """Tell all that is wrong with one node in itself."""
+    where = f"nodes[{index}]"
+    subject = f"node '{node.id}'"
+    if node.isolation == "process":
+        text = f"{subject}: isolation 'process' is not yet supported: use 'inline'"
+        yield Problem("not-yet", f"{where}.isolation", text)
+    node_type = catalog.get(node.type)
+    if node_type is None:
+        hint = f"{did_you_mean(node.type, catalog.names)}; types are: {listed(catalog.names, 30)}"
+        yield Problem("invalid-type", f"{where}.type", f"{subject} has invalid type '{node.type}'{hint}")
+        return
+    wrong = node_type.check(node.config, subject=subject, where=f"{where}.config")
+    yield from wrong
+    if not node.config:
+        return
+    yield from _template_problems(node, node_type, visibility, where)
+    if node.type == "condition" and not wrong:
+        yield from _condition_problems(node, visibility, where)
+    if node.type == "action" and node.config.get("action") == "execute_pipeline":
+        text = f"{subject}: action 'execute_pipeline' is not yet supported"
+        yield Problem("not-yet", f"{where}.config.action", text)
+
+
+def _template_problems(
+    node: PipelineNode, node_type: NodeType, visibility: Visibility, where: str
+) -> Iterable[Problem]:
+    subject = f"node '{node.id}'"
+    literal = node_type.literals(node.config)
+    for key in [key for key in node.config if key not in literal]:
+        place = f"{where}.config.{key}"
+        try:
+            template = node_type.template({key: node.config[key]})
+        except ExpressionError as error:
+            yield Problem(error.code, place, f"{subject}: config.{key}: {error}")
+            continue
+        for expression in template.expressions if template else ():
+            yield from visibility.problems(expression.text, node.id, place, subject)
+
+
+def _condition_problems(node: PipelineNode, visibility: Visibility, where: str) -> Iterable[Problem]:
+    subject, place = f"node '{node.id}'", f"{where}.config.condition"
+    text = str(node.config["condition"])
+    predecessors = visibility.predecessors.get(node.id, ())
+    try:
+        compile_condition(text, predecessors=predecessors, roots=CONDITION_ROOTS)
+    except ExpressionError as error:
+        yield Problem(error.code, place, f"{subject}: condition: {error}")
+    else:
+        yield from visibility.problems(text, node.id, place, subject)

@@ -1,0 +1,234 @@
+"""The plan of a run: a valid definition with every default applied and every condition compiled."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from playbill.model.expressions import (
+    Condition,
+    Expression,
+    compile_condition,
+    compile_expression,
+    merge_inputs,
+)
+from playbill.model.facts import value
+from playbill.model.graph import topological_order
+from playbill.model.policies import RetryPolicy, StopPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from playbill.model.definition import PipelineDefinition, PipelineEdge, PipelineNode
+    from playbill.model.facts import Inputs, Output
+
+EXPRESSION_ROOTS = ("output", "inputs", "input", "trigger")
+"""The names an edge's condition may use; a condition node's has no `output`."""
+
+
+class Kind(StrEnum):
+    """Who does a node's work: the machine itself for the first four, else a handler."""
+
+    TRIGGER = "trigger"
+    PARALLEL = "parallel"
+    CONDITION = "condition"
+    DELAY = "delay"
+    HANDLER = "handler"
+
+
+BUILT_IN: frozenset[str] = frozenset({Kind.TRIGGER, Kind.PARALLEL, Kind.CONDITION, Kind.DELAY})
+"""The node types done by the node machine: transparent, without handler, slot, permit or retry."""
+
+
+@value
+class EdgePlan:
+    """One edge, ready to be judged."""
+
+    index: int
+    """Its place in the definition: what events call it by."""
+    id: str
+    target: str
+    when: str
+    condition: Condition | None
+    wanted: bool | None
+    """The result a condition node must have given; None: its condition, if any, is evaluated."""
+
+
+@value
+class NodePlan:
+    """One node, ready to be run."""
+
+    id: str
+    node: PipelineNode
+    order: int
+    """Its place in the topological order."""
+    kind: Kind
+    joins_any: bool
+    incoming: int
+    """How many edges (a root: its one start) it hears from."""
+    edges: tuple[EdgePlan, ...]
+    all_live: tuple[int, ...] | None
+    """The indexes of its edges when its success makes all of them live; None: each must be judged."""
+    retry: RetryPolicy
+    timeout: float | None
+    idle_timeout: float | None
+    total_timeout: float | None
+    grace: float
+    breaker: str | None
+    """The key of its circuit breaker; None: none asked."""
+    waits_open: bool
+    commits: bool
+    """Its starts are on disk before they happen (on_crash: fail)."""
+    continues: bool
+    """Its failure does not end the run (on_error: continue)."""
+    takes_slot: bool
+    """The run has `max_concurrency`."""
+    threaded: bool
+    """Its handler may wait for a thread: timeouts count from Began."""
+    condition: Condition | None
+
+
+@value
+class RunFacts:
+    """What all nodes of one run share."""
+
+    run_id: str
+    plan: Plan
+    trigger_data: Output
+
+
+@value
+class Plan:
+    """A whole run's plan; shared by all runs of the definition."""
+
+    definition: PipelineDefinition
+    nodes: Mapping[str, NodePlan]
+    """By id, in topological order."""
+    roots: tuple[str, ...]
+    outputs: Mapping[str, Expression]
+    stop: StopPolicy
+
+
+def variables(inputs: Inputs, order: Mapping[str, NodePlan], trigger: Output) -> dict[str, Any]:
+    """Return what expressions see: `inputs`, `input` (their merge in topological order) and `trigger`."""
+    if len(inputs) > 1:
+        inputs = {node: inputs[node] for node in sorted(inputs, key=lambda node: order[node].order)}
+    own = {node: output for node, output in inputs.items() if order[node].kind is not Kind.CONDITION}
+    return {"inputs": dict(inputs), "input": merge_inputs(own), "trigger": dict(trigger)}
+
+
+def build_plan(
+    definition: PipelineDefinition,
+    *,
+    threaded: frozenset[str] = frozenset(),
+    unguarded: frozenset[str] = frozenset(),
+    stop: StopPolicy | None = None,
+) -> Plan:
+    """Compile a definition that `validate` found no problem in.
+
+    Args:
+        definition: the pipeline.
+        threaded: the node types whose handlers run in threads.
+        unguarded: the node types that ask no breaker, besides the built-in ones.
+        stop: grace and kill bound, in seconds.
+    """
+    stop = stop or StopPolicy()
+    by_id = {node.id: node for node in definition.nodes}
+    incoming = dict.fromkeys(by_id, 0)
+    outgoing: dict[str, list[EdgePlan]] = {node: [] for node in by_id}
+    for index, edge in enumerate(definition.edges):
+        incoming[edge.to_node] += 1
+        outgoing[edge.from_node].append(_edge(index, edge, by_id[edge.from_node]))
+    order = topological_order(by_id, [(edge.from_node, edge.to_node) for edge in definition.edges])
+    predecessors = _predecessors(definition) if any(n.type == Kind.CONDITION for n in definition.nodes) else {}
+    context = _Context(definition, threaded, unguarded, stop)
+    nodes = {
+        node: context.node(by_id[node], place, incoming[node], tuple(outgoing[node]), predecessors.get(node, ()))
+        for place, node in enumerate(order)
+    }
+    roots = tuple(node for node in order if not incoming[node])
+    outputs = {
+        name: compile_expression(text, roots=("inputs", "trigger")) for name, text in definition.outputs.items()
+    }
+    return Plan(definition, nodes, roots, outputs, stop)
+
+
+def _edge(index: int, edge: PipelineEdge, source: PipelineNode) -> EdgePlan:
+    """Compile `edge`; "true" and "false" from a condition node are the result wanted."""
+    condition, wanted = edge.condition, None
+    if condition is not None and source.type == Kind.CONDITION and condition.lower() in {"true", "false"}:
+        condition, wanted = None, condition.lower() == "true"
+    compiled = None
+    if condition is not None:
+        compiled = compile_condition(condition, predecessors=(source.id,), roots=EXPRESSION_ROOTS)
+    return EdgePlan(index, edge.id, edge.to_node, edge.when, compiled, wanted)
+
+
+def _all_live(kind: Kind, edges: tuple[EdgePlan, ...]) -> tuple[int, ...] | None:
+    if kind is Kind.CONDITION or any(edge.condition or edge.when == "failure" for edge in edges):
+        return None
+    return tuple(edge.index for edge in edges)
+
+
+def _predecessors(definition: PipelineDefinition) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for edge in definition.edges:
+        found.setdefault(edge.to_node, []).append(edge.from_node)
+    return found
+
+
+class _Context:
+    """The defaults that all nodes of a definition share."""
+
+    def __init__(
+        self,
+        definition: PipelineDefinition,
+        threaded: frozenset[str],
+        unguarded: frozenset[str],
+        stop: StopPolicy,
+    ) -> None:
+        self.defaults = definition.defaults
+        self.retry = definition.defaults.retry or RetryPolicy()
+        self.slots = definition.max_concurrency is not None
+        self.threaded = threaded
+        self.unguarded = unguarded | BUILT_IN
+        self.stop = stop
+
+    def node(
+        self,
+        node: PipelineNode,
+        order: int,
+        incoming: int,
+        edges: tuple[EdgePlan, ...],
+        predecessors: tuple[str, ...] | list[str],
+    ) -> NodePlan:
+        """Plan one node."""
+        kind = Kind(node.type) if node.type in BUILT_IN else Kind.HANDLER
+        defaults = self.defaults
+        condition = None
+        if kind is Kind.CONDITION:
+            condition = compile_condition(
+                str(node.config["condition"]), predecessors=predecessors, roots=("inputs", "input", "trigger")
+            )
+        return NodePlan(
+            id=node.id,
+            node=node,
+            order=order,
+            kind=kind,
+            joins_any=node.join == "any",
+            incoming=max(1, incoming),
+            edges=edges,
+            all_live=_all_live(kind, edges),
+            retry=node.retry or self.retry,
+            timeout=node.timeout or defaults.timeout,
+            idle_timeout=node.idle_timeout or defaults.idle_timeout,
+            total_timeout=node.total_timeout or defaults.total_timeout,
+            grace=self.stop.grace if node.grace is None else node.grace,
+            breaker=None if node.type in self.unguarded else node.breaker or node.type,
+            waits_open=node.on_open == "wait",
+            commits=node.on_crash == "fail",
+            continues=node.on_error == "continue",
+            takes_slot=self.slots and kind is Kind.HANDLER,
+            threaded=node.type in self.threaded,
+            condition=condition,
+        )

@@ -1,0 +1,185 @@
+"""What a user may set about retries, breakers and stopping, and which failures are worth another attempt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from playbill.model.errors import (
+    CircuitOpen,
+    InternalError,
+    NodeConfigError,
+    NodeExecutionError,
+    RunCancelled,
+    RunTimedOut,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["NOT_RETRYABLE", "BreakerPolicy", "RetryPolicy", "StopPolicy", "kinds_of", "retryable"]
+
+# Strict: a YAML `1e3` (text) or `yes` (true) where a number belongs is an error, not a silent 1.0.
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Seconds = Annotated[Number, Field(ge=0)]
+PositiveSeconds = Annotated[Number, Field(gt=0)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+PositiveShare = Annotated[Number, Field(gt=0, le=1)]
+Factor = Annotated[Number, Field(ge=1)]
+
+NOT_RETRYABLE: tuple[type[Exception], ...] = (
+    NodeConfigError, CircuitOpen, RunCancelled, RunTimedOut, InternalError,
+    TypeError, ValueError, LookupError, AttributeError, NameError, ImportError, AssertionError, SyntaxError,
+    FileNotFoundError, PermissionError,
+)  # fmt: skip
+"""Failures that another attempt cannot mend: programming errors, wrong configs, and verdicts of others."""
+
+
+class Policy(BaseModel):
+    """Frozen settings that refuse unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class RetryPolicy(Policy):
+    """How often and after which waits a failed node begins again."""
+
+    max_attempts: Count = 3
+    """Attempts in all, the first included."""
+    base: Seconds = 1.0
+    """Seconds before the second attempt."""
+    factor: Factor = 2.0
+    """Each further wait is this many times the one before."""
+    cap: Seconds = 60.0
+    """The longest wait in seconds, before jitter."""
+    jitter: Share = 0.1
+    """Share of the wait that is spread evenly around it."""
+    on: tuple[str, ...] = ()
+    """Class names (of the exception or a base of it) that are retried besides the default ones."""
+    never: tuple[str, ...] = ()
+    """Class names that are not retried, whatever else says so."""
+
+    def delay(self, attempts_made: int, jitter_draw: float, retry_after: float | None = None) -> float:
+        """Give the seconds to wait before the next attempt.
+
+        Args:
+            attempts_made: Attempts that have ended, at least 1.
+            jitter_draw: A number drawn evenly from 0..1.
+            retry_after: Seconds the failure itself asked for; wins when given.
+        """
+        if retry_after is not None:
+            return retry_after
+        return _grown(self.base, self.factor, self.cap, attempts_made) * _spread(self.jitter, jitter_draw)
+
+    def should_retry(self, kinds: Sequence[str], *, retryable: bool) -> bool:
+        """Tell whether a failure is worth another attempt: `never` wins over `on`, `on` over the default."""
+        if not self.never and not self.on:
+            return retryable
+        if any(kind in self.never for kind in kinds):
+            return False
+        return retryable or any(kind in self.on for kind in kinds)
+
+
+class BreakerPolicy(Policy):
+    """When a breaker opens, for how long, and how many attempts it lets through."""
+
+    failures: Count | None = 5
+    """Failures in a row that open it; None: only the rates of a window do."""
+    open_seconds: PositiveSeconds = 60.0
+    """Seconds it stays open the first time."""
+    open_factor: Factor = 1.0
+    """Each further opening without a success between lasts this many times longer."""
+    open_cap_seconds: PositiveSeconds = 600.0
+    """The longest opening in seconds, before jitter."""
+    jitter: Share = 0.0
+    """Share of the open time that is spread evenly around it."""
+    window_calls: Count | None = None
+    """Rates are taken over the last so many calls..."""
+    window_seconds: PositiveSeconds | None = None
+    """... or over the last so many seconds; never both."""
+    failure_rate: PositiveShare | None = None
+    """Share of failures in the window that opens it."""
+    slow_call_seconds: PositiveSeconds | None = None
+    """A call of at least this length is slow."""
+    slow_rate: PositiveShare | None = None
+    """Share of slow calls in the window that opens it."""
+    minimum_calls: Count = 10
+    """Calls that must be in the window before a rate counts."""
+    half_open_permits: Count = 1
+    """Probes that may be out at once while half-open."""
+    half_open_max_wait_seconds: PositiveSeconds = 60.0
+    """Probes still out after this long count as lost."""
+    max_concurrent: Count | None = None
+    """Attempts that may be out at once; more are parked."""
+    rate: Annotated[Number, Field(gt=0)] | None = None
+    """Starts per second; more are parked."""
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        windows = (self.window_calls, self.window_seconds)
+        rules = (
+            (None not in windows, "window_calls and window_seconds exclude each other: keep one"),
+            (
+                windows == (None, None) and (self.failure_rate, self.slow_rate) != (None, None),
+                "failure_rate and slow_rate need a window: set window_calls or window_seconds",
+            ),
+            (
+                (self.slow_rate is None) != (self.slow_call_seconds is None),
+                "slow_rate and slow_call_seconds need each other: set both or none",
+            ),
+            (
+                self.window_calls is not None and self.minimum_calls > self.window_calls,
+                f"minimum_calls {self.minimum_calls} is over window_calls {self.window_calls}: lower it",
+            ),
+            (
+                self.open_seconds > self.open_cap_seconds,
+                f"open_seconds {self.open_seconds:g} is over open_cap_seconds {self.open_cap_seconds:g}",
+            ),
+            (
+                self.failures is None and self.failure_rate is None and self.slow_rate is None,
+                "nothing would ever open it: set failures, failure_rate or slow_rate",
+            ),
+        )
+        broken = "; ".join(text for is_broken, text in rules if is_broken)
+        if broken:
+            raise ValueError(broken)
+        return self
+
+    def open_for(self, openings: int, jitter_draw: float) -> float:
+        """Give the seconds to stay open at the `openings`-th opening in a row (1 is the first)."""
+        grown = _grown(self.open_seconds, self.open_factor, self.open_cap_seconds, openings)
+        return grown * _spread(self.jitter, jitter_draw)
+
+
+class StopPolicy(Policy):
+    """How long stopping is asked for before it is forced."""
+
+    grace: Seconds = 5.0
+    """Seconds a handler has for its own cleanup; 0 is none."""
+    kill_bound: Seconds = 1.0
+    """Seconds after a kill until the work is abandoned."""
+
+
+def retryable(exception: BaseException) -> bool:
+    """Tell whether another attempt may mend this failure, as long as no policy says otherwise."""
+    if isinstance(exception, NodeExecutionError):
+        return True
+    return isinstance(exception, Exception) and not isinstance(exception, NOT_RETRYABLE)
+
+
+def kinds_of(exception: BaseException) -> tuple[str, ...]:
+    """Give the names of the exception's class and its bases, nearest first: what `on` and `never` match."""
+    return tuple(cls.__name__ for cls in type(exception).__mro__ if cls is not object)
+
+
+def _grown(base: float, factor: float, cap: float, step: int) -> float:
+    try:
+        return min(cap, base * factor ** (step - 1))
+    except OverflowError:  # the wait has long been over any cap
+        return cap if base else 0.0
+
+
+def _spread(jitter: float, draw: float) -> float:
+    return 1 + jitter * (2 * draw - 1)

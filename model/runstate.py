@@ -1,0 +1,159 @@
+"""The durable state of a run: the fold of its events, alive and at recovery the same.
+
+Only `apply` changes it. A supervisor's machine applies each event it records, a recovery each event it reads; so the
+two cannot drift apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from playbill.model.events import EventType
+from playbill.model.facts import Cause, NodeStatus, RunStatus, Stopped
+from playbill.model.results import NodeExecutionResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from playbill.model.events import Event
+    from playbill.model.facts import Inputs, Output, Receipt
+
+NO_DATA: Mapping[str, Any] = MappingProxyType({})
+"""The data of events whose type says it all."""
+
+
+@dataclass(slots=True)
+class RunState:
+    """What has happened to a run, as far as its events tell."""
+
+    status: RunStatus = RunStatus.PENDING
+    seq: int = 0
+    """Of the last event applied."""
+    trigger_data: Output = NO_DATA
+    nodes: dict[str, NodeExecutionResult] = field(default_factory=dict[str, NodeExecutionResult])
+    """The nodes that were reached, by id."""
+    live: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+    """Of each node that ended: the indexes of its live outgoing edges."""
+    carried: dict[str, Inputs] = field(default_factory=dict[str, "Inputs"])
+    """Of each transparent node that completed: what it passes on."""
+    cause: Cause | None = None
+    """What decided the run: the first recorded failure, cancel or deadline."""
+    orphans: list[str] = field(default_factory=list[str])
+    """The nodes of attempts that could not be stopped, one entry for each."""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    def apply(self, event: Event) -> None:
+        """Change the state by `event`."""
+        self.seq = event.seq
+        APPLY[event.type](self, event)
+
+    def _node(self, event: Event) -> NodeExecutionResult:
+        node_id = event.node_id or ""
+        node = self.nodes.get(node_id)
+        if node is None:
+            node = self.nodes[node_id] = NodeExecutionResult(node_id)
+        return node
+
+    def _run_started(self, event: Event) -> None:
+        self.status = RunStatus.RUNNING
+        self.started_at = event.at
+        self.trigger_data = event.data["trigger_data"]
+
+    def _node_started(self, event: Event) -> None:
+        node = self._node(event)
+        node.status = NodeStatus.RUNNING
+        node.attempts = event.attempt or 0
+        if node.started_at is None:
+            node.started_at = event.at
+
+    def _node_retrying(self, event: Event) -> None:
+        node = self._node(event)
+        node.error = event.data["failure"]
+        self._receive(node, event.data["receipt"])
+
+    def _node_completed(self, event: Event) -> None:
+        node = self._node(event)
+        data = event.data
+        node.status = NodeStatus.COMPLETED
+        node.output = data["output"]
+        node.error = None
+        node.receipt = None
+        node.ended_at = event.at
+        self.live[node.node_id] = data["live"]
+        if "carried" in data:
+            self.carried[node.node_id] = data["carried"]
+        if "failure" in data:
+            self._decide(Cause(RunStatus.FAILED, data["failure"]))
+
+    def _node_failed(self, event: Event) -> None:
+        node = self._node(event)
+        data = event.data
+        node.status = NodeStatus.FAILED
+        node.attempts = event.attempt or 0
+        node.error = data["failure"]
+        node.ended_at = event.at
+        self._receive(node, data["receipt"])
+        self.live[node.node_id] = data["live"]
+        if not data["handled"]:
+            self._decide(Cause(RunStatus.FAILED, data["failure"], source=node.node_id))
+
+    def _node_skipped(self, event: Event) -> None:
+        node = self._node(event)
+        node.status = NodeStatus.SKIPPED
+        node.ended_at = event.at
+        self.live[node.node_id] = ()
+
+    def _node_cancelled(self, event: Event) -> None:
+        node = self._node(event)
+        node.status = event.data["status"]
+        node.attempts = event.attempt or 0
+        node.error = event.data["failure"]
+        node.ended_at = event.at
+        self._receive(node, event.data["receipt"])
+
+    def _cancel_requested(self, event: Event) -> None:
+        self._decide(event.data["cause"])
+
+    def _paused(self, _event: Event) -> None:
+        self.status = RunStatus.PAUSED
+
+    def _resumed(self, _event: Event) -> None:
+        self.status = RunStatus.RUNNING
+
+    def _ended(self, event: Event) -> None:
+        self.status = event.data["status"]
+        self.ended_at = event.at
+        if event.data["cause"] is not None:
+            self._decide(event.data["cause"])
+
+    def _receive(self, node: NodeExecutionResult, receipt: Receipt | None) -> None:
+        node.receipt = receipt
+        if receipt is not None and receipt.how is Stopped.ABANDONED:
+            self.orphans.append(node.node_id)
+
+    def _decide(self, cause: Cause) -> None:
+        if self.cause is None:
+            self.cause = cause
+
+
+APPLY: dict[EventType, Callable[[RunState, Event], None]] = {
+    EventType.PIPELINE_RUN_STARTED: RunState._run_started,
+    EventType.PIPELINE_RUN_CANCEL_REQUESTED: RunState._cancel_requested,
+    EventType.PIPELINE_RUN_PAUSED: RunState._paused,
+    EventType.PIPELINE_RUN_RESUMED: RunState._resumed,
+    EventType.PIPELINE_RUN_COMPLETED: RunState._ended,
+    EventType.PIPELINE_RUN_FAILED: RunState._ended,
+    EventType.PIPELINE_RUN_CANCELLED: RunState._ended,
+    EventType.PIPELINE_RUN_TIMEOUT: RunState._ended,
+    EventType.PIPELINE_NODE_STARTED: RunState._node_started,
+    EventType.PIPELINE_NODE_RETRYING: RunState._node_retrying,
+    EventType.PIPELINE_NODE_COMPLETED: RunState._node_completed,
+    EventType.PIPELINE_NODE_FAILED: RunState._node_failed,
+    EventType.PIPELINE_NODE_SKIPPED: RunState._node_skipped,
+    EventType.PIPELINE_NODE_CANCELLED: RunState._node_cancelled,
+}
+"""What each type of event does to the state."""

@@ -1,0 +1,148 @@
+"""`${CEL}` in the strings of a config: compiled once, rendered when a node begins."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from playbill.model.errors import NodeConfigError
+from playbill.model.expressions import Expression, ExpressionError, compile_expression
+from playbill.model.lexing import closing_brace
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+__all__ = ["TEMPLATE_ROOTS", "Template", "compile_template", "is_template", "strings_in"]
+
+Value: TypeAlias = "str | float | dict[str, Value] | list[Value] | _Text | None"
+
+TEMPLATE_ROOTS = ("input", "inputs", "trigger", "run", "secrets")
+"""The names that a template may use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A config value whose strings hold expressions; the same shape comes out of `render`."""
+
+    value: Any
+    """The value as it was written, with `_Text` in place of each string that has something to replace."""
+
+    def render(self, variables: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a whole expression keeps its type
+        """Give the value with every `${...}` replaced.
+
+        Raises:
+            NodeConfigError: An expression failed; names it and, for a missing key, the key.
+        """
+        return _rendered(self.value, variables)
+
+    @property
+    def expressions(self) -> list[Expression]:
+        """Every expression in it, in the order written."""
+        return [part for text in _walk(self.value) for part in text.parts if isinstance(part, Expression)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    written: str
+    parts: tuple[str | Expression, ...]
+
+    def render(self, variables: Mapping[str, Any]) -> Any:  # noqa: ANN401 - see Template.render
+        try:
+            match self.parts:
+                case (Expression() as whole,):
+                    return whole.evaluate(variables)
+                case parts:
+                    values = (part if isinstance(part, str) else part.evaluate(variables) for part in parts)
+                    return "".join(map(_as_text, values))
+        except NodeConfigError as error:
+            raise NodeConfigError(f"template '{self.written}': {error}") from error
+
+
+def compile_template(value: Value, roots: Collection[str] = TEMPLATE_ROOTS) -> Template | None:
+    """Compile a config value; None when no string in it has anything to replace.
+
+    Raises:
+        ExpressionError: A `${` is not closed, or an expression is wrong.
+    """
+    return Template(_compiled(value, roots)) if any("${" in text for text in strings_in(value)) else None
+
+
+def is_template(value: object) -> bool:
+    """Tell whether a value is wholly one `${...}`, so that anything may come of it."""
+    return isinstance(value, str) and value.startswith("${") and closing_brace(value, 2) == len(value) - 1
+
+
+def strings_in(value: Value) -> Iterator[str]:
+    """Give every string in nested mappings and lists; keys are no values."""
+    match value:
+        case str():
+            yield value
+        case dict():
+            for item in value.values():
+                yield from strings_in(item)
+        case list():
+            for item in value:
+                yield from strings_in(item)
+        case _:
+            pass
+
+
+def _compiled(value: Value, roots: Collection[str]) -> Value:
+    match value:
+        case str() if "${" in value:
+            return _Text(value, tuple(_parts(value, roots)))
+        case dict():
+            return {key: _compiled(item, roots) for key, item in value.items()}
+        case list():
+            return [_compiled(item, roots) for item in value]
+        case _:
+            return value
+
+
+def _parts(text: str, roots: Collection[str]) -> Iterator[str | Expression]:
+    start = 0
+    while (found := text.find("${", start)) >= 0:
+        if found > start and text[found - 1] == "$":
+            yield text[start : found - 1] + "${"
+            start = found + 2
+            continue
+        if found > start:
+            yield text[start:found]
+        end = closing_brace(text, found + 2)
+        if end < 0:
+            raise ExpressionError("unclosed-template", text, "'${' is never closed", 1, found + 1)
+        yield compile_expression(text[found + 2 : end], roots)
+        start = end + 1
+    if start < len(text):
+        yield text[start:]
+
+
+def _rendered(value: Value, variables: Mapping[str, Any]) -> Any:  # noqa: ANN401 - see Template.render
+    match value:
+        case _Text():
+            return value.render(variables)
+        case dict():
+            return {key: _rendered(item, variables) for key, item in value.items()}
+        case list():
+            return [_rendered(item, variables) for item in value]
+        case _:
+            return value
+
+
+def _walk(value: Value) -> Iterator[_Text]:
+    match value:
+        case _Text():
+            yield value
+        case dict():
+            for item in value.values():
+                yield from _walk(item)
+        case list():
+            for item in value:
+                yield from _walk(item)
+        case _:
+            pass
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,155 @@
+"""Tells all that is wrong with a definition at once, and in which order its nodes come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from playbill.model.catalog import BUILTIN, Catalog
+from playbill.model.complaints import did_you_mean, listed
+from playbill.model.errors import DefinitionError, Problem
+from playbill.model.expressions import (
+    EDGE_ROOTS,
+    OUTPUT_ROOTS,
+    ExpressionError,
+    compile_condition,
+    compile_expression,
+)
+from playbill.model.graph import CycleError, topological_order
+from playbill.model.lexing import node_references
+from playbill.model.node_checks import Visibility, node_problems
+from playbill.model.run_inputs import schema_problems
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playbill.model.definition import PipelineDefinition, PipelineEdge
+
+__all__ = ["get_execution_order", "validate", "validate_pipeline_dag"]
+
+_SUGGESTED_UP_TO = 500
+"""In larger pipelines looking for close names would take longer than all other checks."""
+
+
+def validate(definition: PipelineDefinition, catalog: Catalog = BUILTIN) -> list[Problem]:
+    """Give all problems of a definition; none: it may run.
+
+    Args:
+        definition: What to check.
+        catalog: The node types and actions it may use.
+    """
+    visibility = Visibility(definition)
+    return [
+        *_id_problems(definition),
+        *(p for i, node in enumerate(definition.nodes) for p in node_problems(i, node, catalog, visibility)),
+        *_edge_problems(definition, visibility),
+        *_cycle_problems(definition, visibility),
+        *_output_problems(definition, visibility),
+        *_breaker_problems(definition),
+        *(schema_problems(definition.inputs) if definition.inputs is not None else ()),
+    ]
+
+
+def validate_pipeline_dag(definition: PipelineDefinition) -> list[str]:
+    """Give the texts of all problems of a definition that uses only built-in types."""
+    return [problem.message for problem in validate(definition)]
+
+
+def get_execution_order(definition: PipelineDefinition) -> list[str]:
+    """Give the node ids so that every edge leads forward; ties go by the definition's order.
+
+    Raises:
+        DefinitionError: An edge names an unknown node.
+        CycleError: A ValueError that names the cycle.
+    """
+    types = Visibility(definition).types
+    for index, edge in enumerate(definition.edges):
+        if unknown := list(_unknown_ends(index, edge, types)):
+            raise DefinitionError(definition.name, unknown)
+    return topological_order(types, ((edge.from_node, edge.to_node) for edge in definition.edges))
+
+
+def _id_problems(definition: PipelineDefinition) -> Iterator[Problem]:
+    if not definition.nodes:
+        yield Problem("no-nodes", "nodes", "a pipeline needs at least one node")
+    first: dict[str, int] = {}
+    for index, node in enumerate(definition.nodes):
+        before = first.setdefault(node.id, index)
+        if before != index:
+            text = f"duplicate node id '{node.id}': nodes[{before}] has it already"
+            yield Problem("duplicate-id", f"nodes[{index}].id", text)
+
+
+def _edge_problems(definition: PipelineDefinition, visibility: Visibility) -> Iterator[Problem]:
+    seen: set[tuple[str, str, str | None, str]] = set()
+    for index, edge in enumerate(definition.edges):
+        where = f"edges[{index}]"
+        yield from _unknown_ends(index, edge, visibility.types)
+        if edge.from_node == edge.to_node:
+            yield Problem("self-edge", where, f"edge '{edge.id}' leads back to its own node: a cycle of one")
+        key = (edge.from_node, edge.to_node, edge.condition, edge.when)
+        if key in seen:
+            yield Problem("duplicate-edge", where, f"duplicate edge '{edge.id}': remove one of the two")
+        seen.add(key)
+        if visibility.types.get(edge.to_node) == "trigger":
+            text = f"edge '{edge.id}' leads to trigger '{edge.to_node}': triggers have no incoming edges"
+            yield Problem("trigger-with-input", where, text)
+        if edge.condition is not None:
+            yield from _condition_problems(f"{where}.condition", edge, edge.condition, visibility)
+
+
+def _unknown_ends(index: int, edge: PipelineEdge, types: dict[str, str]) -> Iterator[Problem]:
+    for end, name in (("source", edge.from_node), ("target", edge.to_node)):
+        if name not in types:
+            hint = did_you_mean(name, types) if len(types) <= _SUGGESTED_UP_TO else ""
+            text = f"edge '{edge.id}' names unknown {end} '{name}'{hint}; nodes are: {listed(types)}"
+            yield Problem(f"unknown-{end}", f"edges[{index}]", text)
+
+
+def _condition_problems(
+    where: str, edge: PipelineEdge, text: str, visibility: Visibility
+) -> Iterator[Problem]:
+    source = edge.from_node
+    subject = f"edge '{edge.id}'"
+    if text.strip().lower() == "false" and visibility.types.get(source) != "condition":
+        rule = f"is constantly 'false' but '{source}' is no condition node: it is never live"
+        yield Problem("never-live", where, f"{subject} {rule}; remove the edge or give it a condition")
+        return
+    try:
+        compile_condition(text, predecessors=(source,), roots=EDGE_ROOTS)
+    except ExpressionError as error:
+        yield Problem(error.code, where, f"{subject}: condition: {error}")
+    else:
+        yield from visibility.problems(text, source, where, subject, source)
+
+
+def _cycle_problems(definition: PipelineDefinition, visibility: Visibility) -> Iterator[Problem]:
+    known = visibility.types
+    ends = ((edge.from_node, edge.to_node) for edge in definition.edges)
+    try:
+        topological_order(known, ((a, b) for a, b in ends if a != b and a in known and b in known))
+    except CycleError as error:
+        yield Problem("cycle", "edges", f"{error}; a pipeline has none: remove one of these edges")
+
+
+def _output_problems(definition: PipelineDefinition, visibility: Visibility) -> Iterator[Problem]:
+    for name, expression in definition.outputs.items():
+        where = f"outputs.{name}"
+        try:
+            compile_expression(expression, OUTPUT_ROOTS)
+        except ExpressionError as error:
+            yield Problem(error.code, where, f"output '{name}': {error}")
+            continue
+        for node in sorted(node_references(expression) - visibility.types.keys()):
+            text = f"output '{name}': inputs['{node}'] names no node of the pipeline"
+            yield Problem("unknown-node", where, text)
+
+
+def _breaker_problems(definition: PipelineDefinition) -> Iterator[Problem]:
+    if not definition.breakers:
+        return
+    used = dict.fromkeys(node.breaker or node.type for node in definition.nodes)
+    for key in definition.breakers:
+        if key not in used:
+            hint = f"{did_you_mean(key, used)}; keys in use are: {listed(used)}"
+            text = f"breaker '{key}' is used by no node{hint}"
+            yield Problem("unknown-breaker", f"breakers.{key}", text)

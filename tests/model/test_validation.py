@@ -1,0 +1,195 @@
+"""Validation: all problems at once, each with its place and its words."""
+
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from playbill.model.definition import PipelineDefinition, definition_from
+from playbill.model.errors import DefinitionError
+from playbill.model.graph import CycleError, topological_order
+from playbill.model.run_inputs import check_trigger_data
+from playbill.model.validation import get_execution_order, validate, validate_pipeline_dag
+
+
+def trigger(node_id: str, **more: Any) -> dict[str, Any]:
+    return {"id": node_id, "type": "parallel", **more}
+
+
+def python(node_id: str, **args: Any) -> dict[str, Any]:
+    return {"id": node_id, "type": "python", "config": {"call": "m:f", "args": args}}
+
+
+def condition(node_id: str, text: str) -> dict[str, Any]:
+    return {"id": node_id, "type": "condition", "config": {"condition": text}}
+
+
+def pipeline(nodes: list[dict[str, Any]], *edges: str, **more: Any) -> PipelineDefinition:
+    ends = (edge.split("->") for edge in edges)
+    return definition_from({"nodes": nodes, "edges": [{"from": a, "to": b} for a, b in ends], **more})
+
+
+def found(definition: PipelineDefinition) -> list[tuple[str, str]]:
+    return [(problem.code, problem.where) for problem in validate(definition)]
+
+
+def test_a_sound_pipeline_has_no_problem() -> None:
+    nodes = [trigger("a"), condition("b", "input.x > 1"), python("c", x="${inputs['a'].x}")]
+    assert validate(pipeline(nodes, "a->b", "b->c", outputs={"o": "inputs.c.x"})) == []
+
+
+def test_an_empty_pipeline_needs_at_least_one_node() -> None:
+    assert validate_pipeline_dag(pipeline([])) == ["a pipeline needs at least one node"]
+
+
+def test_all_problems_are_told_at_once() -> None:
+    definition = pipeline(
+        [
+            trigger("a"), trigger("a"), {"id": "b", "type": "agnt"}, {"id": "c", "type": "agent"},
+            {"id": "d", "type": "condition"}, condition("e", "inptu.x > "), condition("f", "inptu.x > 1"),
+            python("g", x="${foo}"), {**python("h"), "isolation": "process"},
+            {"id": "i", "type": "action", "config": {"action": "execute_pipeline", "pipeline": "x"}},
+        ],
+        "a->zz", "yy->a", "a->c", "a->c", "g->g",
+        inputs={"type": "objekt"}, outputs={"o": "inputs.zz.x", "p": "input.x"}, breakers={"pyhton": {}},
+    )  # fmt: skip
+    assert found(definition) == [
+        ("duplicate-id", "nodes[1].id"),
+        ("invalid-type", "nodes[2].type"),
+        ("missing-field", "nodes[3].config.agent_id"),
+        ("missing-field", "nodes[3].config.task"),
+        ("missing-field", "nodes[4].config.condition"),
+        ("invalid-expression", "nodes[5].config.condition"),
+        ("unknown-name", "nodes[6].config.condition"),
+        ("unknown-name", "nodes[7].config.args"),
+        ("not-yet", "nodes[8].isolation"),
+        ("not-yet", "nodes[9].config.action"),
+        ("unknown-target", "edges[0]"),
+        ("unknown-source", "edges[1]"),
+        ("duplicate-edge", "edges[3]"),
+        ("self-edge", "edges[4]"),
+        ("unknown-node", "outputs.o"),
+        ("unknown-name", "outputs.p"),
+        ("unknown-breaker", "breakers.pyhton"),
+        ("invalid-schema", "inputs.type"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("definition", "message"),
+    [
+        (pipeline([trigger("a")], "a->b"), "edge 'a->b' names unknown target 'b'; nodes are: 'a'"),
+        (pipeline([trigger("a")], "b->a"), "edge 'b->a' names unknown source 'b'; nodes are: 'a'"),
+        (pipeline([{"id": "a", "type": "agnt"}]), "node 'a' has invalid type 'agnt', did you mean 'agent'?"),
+        (
+            pipeline([trigger("a"), trigger("b"), trigger("c")], "b->c", "c->a", "a->b"),
+            "cycle: a -> b -> c -> a",
+        ),
+        (pipeline([trigger("a")], "a->a"), "edge 'a->a' leads back to its own node: a cycle of one"),
+        (pipeline([trigger("a"), {"id": "t", "type": "trigger"}], "a->t"), "triggers have no incoming edges"),
+        (pipeline([condition("a", "1 +")]), "expression '1 +': mismatched input '<EOF>' at column 4"),
+        (pipeline([python("a", x="${")]), "'${' is never closed at column 1"),
+        (pipeline([python("a", x="${inputs['b'].x}")]), "inputs['b'] names no node"),
+        (
+            pipeline([trigger("a", next={"to": "b", "condition": "nope.x"}), trigger("b")]),
+            "unknown name 'nope'",
+        ),
+        (pipeline([trigger("a", next={"to": "b", "condition": False}), trigger("b")]), "constantly 'false'"),
+    ],
+    ids=range(11),
+)
+def test_messages_name_the_thing_and_the_rule(definition: PipelineDefinition, message: str) -> None:
+    [text] = validate_pipeline_dag(definition)
+    assert message in text
+
+
+def test_false_is_the_else_branch_of_a_condition_node() -> None:
+    nodes = [{**condition("a", "true"), "next": {"to": "b", "condition": "false"}}, trigger("b")]
+    assert validate(pipeline(nodes)) == []
+
+
+def test_inputs_come_through_transparent_nodes_only() -> None:
+    nodes = [python("a"), trigger("b"), python("c", x="${inputs.a.x}"), python("d", x="${inputs.a.x}")]
+    [problem] = validate(pipeline(nodes, "a->b", "b->c", "c->d"))
+    assert problem.message == "node 'd': inputs['a'] is never there: 'd' receives only the outputs of: 'c'"
+
+
+def test_a_breaker_may_name_a_type_or_a_key_in_use() -> None:
+    nodes = [{**python("a"), "breaker": "api"}, python("b")]
+    assert validate(pipeline(nodes, breakers={"api": {}, "python": {}})) == []
+
+
+def test_the_order_goes_by_edges_and_then_by_the_definition() -> None:
+    nodes = [trigger(node_id) for node_id in "dcba"]
+    assert get_execution_order(pipeline(nodes, "a->b", "a->c")) == ["d", "a", "c", "b"]
+
+
+def test_no_order_for_a_cycle_or_an_unknown_node() -> None:
+    with pytest.raises(ValueError, match="cycle: a -> b -> a"):
+        get_execution_order(pipeline([trigger("a"), trigger("b")], "a->b", "b->a"))
+    with pytest.raises(DefinitionError, match="unknown target 'z'"):
+        get_execution_order(pipeline([trigger("a")], "a->z"))
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("abcdefgh")), max_size=20))
+def test_there_is_an_order_or_a_real_cycle(edges: list[tuple[str, str]]) -> None:
+    cycle: list[str] = []
+    order: list[str] = []
+    try:
+        order = topological_order("abcdefgh", edges)
+    except CycleError as error:
+        cycle = error.nodes
+    if cycle:
+        assert all(step in edges for step in itertools.pairwise(cycle))
+        assert cycle[0] == cycle[-1]
+    else:
+        assert sorted(order) == list("abcdefgh")
+        assert all(order.index(source) < order.index(target) for source, target in edges)
+
+
+@pytest.mark.parametrize("count", [10_000, 100_000])
+def test_a_long_chain_is_validated_and_ordered_without_recursion(count: int) -> None:
+    nodes = [trigger(f"n{i}") for i in range(count)]
+    edges = [{"from": f"n{i}", "to": f"n{i + 1}"} for i in range(count - 1)]
+    definition = definition_from({"nodes": nodes, "edges": edges})
+    assert validate(definition) == []
+    assert get_execution_order(definition)[-1] == f"n{count - 1}"
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "city": {"type": "string", "default": "Lyon"},
+        "limits": {
+            "type": "object",
+            "default": {},
+            "properties": {"most": {"type": "integer", "default": 3}},
+        },
+        "tags": {"type": "array", "items": {"type": "string"}},
+        "free": True,
+    },
+    "required": ["city", "day"],
+}
+
+
+def test_trigger_data_gets_the_defaults_at_every_depth_and_is_not_changed() -> None:
+    given_data = {"day": 1}
+    definition = pipeline([trigger("a")], inputs=SCHEMA)
+    assert check_trigger_data(definition, given_data) == {"day": 1, "city": "Lyon", "limits": {"most": 3}}
+    assert given_data == {"day": 1}
+    assert check_trigger_data(pipeline([trigger("a")]), given_data) == given_data
+
+
+def test_trigger_data_that_violates_the_schema_is_refused_with_every_path() -> None:
+    with pytest.raises(DefinitionError) as caught:
+        check_trigger_data(pipeline([trigger("a")], inputs=SCHEMA), {"city": 3, "tags": ["x", 4]})
+    assert [problem.where for problem in caught.value.problems] == [
+        "trigger_data", "trigger_data.city", "trigger_data.tags[1]",
+    ]  # fmt: skip
+
+
+def test_a_schema_that_refers_to_nothing_is_the_definitions_fault() -> None:
+    with pytest.raises(DefinitionError, match="refers to an unknown schema"):
+        check_trigger_data(pipeline([trigger("a")], inputs={"$ref": "#/nowhere"}), {})

@@ -72,8 +72,8 @@ class CommandConfig(_Config):
     stdin: str | None = None
     ok_codes: list[int] = Field(default=[0])
     """Exit codes that are no failure."""
-    max_output_bytes: Count = 1024 * 1024
-    """Of stdout and of stderr each."""
+    max_output_bytes: Count = 256 * 1024
+    """Kept of stdout and of stderr each: the head and the tail; what is between is left out."""
 
 
 class PythonConfig(_Config):
@@ -95,8 +95,9 @@ class CallApiConfig(_Config):
     json_body: Any = Field(default=None, validation_alias="json", serialization_alias="json")
     body: str | None = None
     timeout_seconds: PositiveSeconds | None = None
+    """For the whole exchange; None: only a minute of silence ends it."""
     ok_statuses: list[int] | None = None
-    """Statuses that are no failure; None: all below 400."""
+    """Statuses that are no failure; None: all below 400. Redirects are followed, unless one is named here."""
 
     @model_validator(mode="after")
     def _one_body(self) -> Self:
@@ -110,10 +111,16 @@ class SendNotificationConfig(_Config):
 
     message: Text
     title: str | None = None
-    webhook: str | None = None
-    """Gets a POST."""
-    apprise: list[str] | None = None
+    webhook: Text | None = None
+    """Gets a POST of JSON: message, title, run_id, node_id."""
+    apprise: list[Text] | None = None
     """URLs as apprise writes them."""
+
+    @model_validator(mode="after")
+    def _somebody(self) -> Self:
+        if self.webhook is None and not self.apprise:
+            raise ValueError("nobody would be told: set webhook (a URL) or apprise (a list of its URLs)")
+        return self
 
 
 class ExecutePipelineConfig(_Config):

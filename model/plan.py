@@ -128,7 +128,7 @@ def build_plan(
 
     Args:
         definition: the pipeline.
-        threaded: the node types whose handlers run in threads.
+        threaded: the ids of the nodes whose handlers run in threads.
         unguarded: the node types that ask no breaker, besides the built-in ones.
         stop: grace and kill bound, in seconds.
     """
@@ -229,6 +229,6 @@ class _Context:
             commits=node.on_crash == "fail",
             continues=node.on_error == "continue",
             takes_slot=self.slots and kind is Kind.HANDLER,
-            threaded=node.type in self.threaded,
+            threaded=node.id in self.threaded,
             condition=condition,
         )

@@ -32,7 +32,7 @@ class RunState:
     status: RunStatus = RunStatus.PENDING
     seq: int = 0
     """Of the last event applied."""
-    trigger_data: Output = NO_DATA
+    trigger_data: Output = field(default_factory=lambda: NO_DATA)
     nodes: dict[str, NodeExecutionResult] = field(default_factory=dict[str, NodeExecutionResult])
     """The nodes that were reached, by id."""
     live: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])

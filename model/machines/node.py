@@ -13,6 +13,7 @@ from playbill.model.effects import Timer
 from playbill.model.errors import CircuitOpen
 from playbill.model.facts import NodeStatus, Outcome
 from playbill.model.failures import failure_of
+from playbill.model.machines.node_stopping import NodeStopping
 from playbill.model.machines.node_table import TRANSITIONS, NodeState
 from playbill.model.messages import (
     Ask,
@@ -29,7 +30,6 @@ from playbill.model.plan import Kind, variables
 if TYPE_CHECKING:
     from playbill.model.effects import Outbox
     from playbill.model.facts import Inputs, Now
-    from playbill.model.machines.node_stopping import NodeStopping
     from playbill.model.messages import (
         AskAgain,
         Began,

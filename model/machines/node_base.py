@@ -101,7 +101,7 @@ class NodeBase(Machine):
         if (
             final
             or self.attempts >= retry.max_attempts
-            or not retry.should_retry(failure.kinds, failure.retryable)
+            or not retry.should_retry(failure.kinds, retryable=failure.retryable)
         ):
             self._end(out, Outcome(NodeStatus.FAILED, self.attempts, failure=failure, receipt=receipt))
             return

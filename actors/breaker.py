@@ -1,0 +1,77 @@
+"""The breaker actor: the breaker machine's shell, one per key, shared by all runs of a manager."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from playbill.actors.shell import Shell, logger
+from playbill.model.errors import InternalError
+from playbill.model.events import Event, EventType
+from playbill.model.machines.breaker import BreakerMachine
+from playbill.model.messages import Ask, AskAgain, Refused
+
+if TYPE_CHECKING:
+    from playbill.actors.ports import Ports
+    from playbill.model.policies import BreakerPolicy
+
+
+class BreakerActor(Shell):
+    """One circuit breaker.
+
+    Told by: nodes, runners (Released), users (Force), its timers. Tells: nodes. Its stream is never gated.
+    """
+
+    machine: BreakerMachine
+
+    def __init__(self, ports: Ports, key: str, policy: BreakerPolicy) -> None:
+        super().__init__(ports, f"breaker:{key}")
+        self.machine = BreakerMachine(key, policy)
+        self.writer = ports.journal.open(self.actor_urn, self)
+        self.register()
+
+    def record(self, event: Event) -> None:
+        """Hand an event to the journal; nothing waits for it."""
+        self.writer.append(event)
+
+    def kept(self, seq: int) -> None:
+        """Nothing waits for a breaker's records."""
+
+    def failed(self, error: str) -> None:
+        """Go on: a breaker protects also while the journal fails."""
+
+    def post(self, message: Any) -> None:
+        """Put mail into the box; one who asks a breaker that has ended is refused."""
+        if self.ended and type(message) is Ask:
+            message.reply_to.post(Refused(message.ask_id, self.machine.key, 0.0))
+        else:
+            super().post(message)
+
+    def close(self) -> None:
+        """End at once; whoever waits is refused."""
+        waiting = list(self.machine.waiting.values())
+        super().close()
+        for ask in waiting:
+            self.post(ask)
+
+    def fault(self, error: BaseException, message: Any) -> None:
+        """Start afresh, closed, in a new epoch; those who waited ask again."""
+        logger.error("%r failed: %s", self, error, exc_info=error)
+        old = self.machine
+        for handle in (self.timers or {}).values():
+            handle.cancel()
+        self.timers = None
+        self.machine = BreakerMachine(old.key, old.policy, epoch=old.epoch + 1, seq=old.seq + 1)
+        data = {"epoch": self.machine.epoch, "error": repr(error)}
+        self.record(
+            Event(EventType.BREAKER_RESET, self.actor_urn, self.machine.seq, self.now.utc, None, None, data)
+        )
+        for ask in old.waiting.values():
+            self.tell(ask.reply_to, AskAgain(ask.ask_id))
+        if type(message) is Ask and message.ask_id not in old.waiting and message.ask_id not in old.out:
+            self.tell(message.reply_to, Refused(message.ask_id, old.key, 0.0))
+
+    # A breaker's machine asks for none of these.
+
+    def spawn(self, node: str) -> None:
+        """Refuse: only supervisors spawn."""
+        raise InternalError(f"{self!r} cannot spawn {node!r}")

@@ -1,0 +1,99 @@
+"""The node actor: the node machine's shell; it also holds the attempt that is running."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from playbill.actors.shell import Shell, logger
+from playbill.model.errors import InternalError
+from playbill.model.facts import NodeStatus, Outcome
+from playbill.model.failures import failure_of
+from playbill.model.machines.node import NodeMachine
+from playbill.model.messages import Ended, Released
+
+if TYPE_CHECKING:
+    from playbill.actors.ports import Attempt, Ports
+    from playbill.model.facts import Inputs, Permit
+    from playbill.model.plan import NodePlan, RunFacts
+    from playbill.model.results import RunResult
+
+
+class NodeActor(Shell):
+    """One node of one run.
+
+    Told by: its supervisor, its breaker, the runner of its attempts, its timers. Tells: supervisor and breaker.
+    """
+
+    machine: NodeMachine
+
+    def __init__(
+        self, ports: Ports, run: RunFacts, plan: NodePlan, supervisor: Shell, breaker: Shell | None
+    ) -> None:
+        super().__init__(ports, f"{run.run_id}/{plan.id}")
+        self.machine = NodeMachine(run, plan, self, supervisor, breaker)
+        self.attempt: Attempt | None = None
+
+    def begin(self, attempt: int, inputs: Inputs) -> None:
+        """Run the node's handler."""
+        machine = self.machine
+        self.attempt = self.ports.runner.begin(machine.run, machine.plan, attempt, inputs, self.post)
+
+    def interrupt(self, attempt: int) -> None:
+        """Ask the attempt to end."""
+        if self.attempt is not None:
+            self.attempt.interrupt()
+
+    def kill(self, attempt: int) -> None:
+        """End the attempt by force."""
+        if self.attempt is not None:
+            self.attempt.kill()
+
+    def abandon(self, attempt: int, permit: Permit | None) -> None:
+        """Give the attempt up; its breaker hears when the work does end."""
+        if self.attempt is not None:
+            self.attempt.abandon(self._release, permit)
+            self.attempt = None
+
+    def _release(self, permit: Permit) -> None:
+        self.machine.breaker.post(Released(permit))
+
+    def finish(self, result: RunResult | None) -> None:
+        """End; the supervisor hears of it by the machine's Ended."""
+        self.attempt = None
+        self.machine.supervisor.forget(self.machine.plan.id)
+        self.close()
+
+    def on_actor_stop(self) -> None:
+        """Fail: somebody stopped this node's actor alone."""
+        self.fault(InternalError(f"the actor of node '{self.machine.plan.id}' was stopped from outside"), None)
+
+    def fault(self, error: BaseException, message: Any) -> None:
+        """Fail the node: whatever it held is given back, its attempt killed and abandoned."""
+        logger.error("%r failed: %s", self, error, exc_info=error)
+        machine = self.machine
+        wrapped = InternalError(f"the actor of node '{machine.plan.id}' failed: {error!r}")
+        wrapped.__cause__ = error
+        failure = failure_of(wrapped, traceback=True)
+        self.give_up()
+        machine.supervisor.forget(machine.plan.id)
+        outcome = Outcome(NodeStatus.FAILED, machine.attempts, failure=failure)
+        machine.supervisor.post(Ended(machine.plan.id, outcome))
+
+    def give_up(self) -> None:
+        """End without a word: the attempt is killed and abandoned, permit and ask are given back."""
+        if self.attempt is not None:
+            self.attempt.kill()
+            self.attempt.abandon(None, None)
+            self.attempt = None
+        self.machine.release(self)
+        self.close()
+
+    # A node's machine asks for none of these.
+
+    def record(self, event: Any) -> None:
+        """Refuse: only supervisors and breakers record."""
+        raise InternalError(f"{self!r} cannot record {event!r}")
+
+    def spawn(self, node: str) -> None:
+        """Refuse: only supervisors spawn."""
+        raise InternalError(f"{self!r} cannot spawn {node!r}")

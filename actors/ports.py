@@ -1,0 +1,124 @@
+"""What the actors need of the world, as small Protocols: the runtime implements them, tests and simulation too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from playbill.model.events import Event
+    from playbill.model.facts import Inputs, Now, Permit
+    from playbill.model.plan import NodePlan, RunFacts
+
+
+class Drainable(Protocol):
+    """An actor with mail, as a dispatcher sees it."""
+
+    def drain(self, now: Now) -> bool:
+        """Handle some mail; tell whether there is more."""
+
+
+class Settled(Protocol):
+    """An answer on its way, as a dispatcher sees it."""
+
+    def when_settled(self, call: Callable[[], None]) -> None:
+        """Call `call` once the answer is there: in whatever thread brings it, or at once."""
+
+    def result(self) -> Any:
+        """Return the answer, or raise it; only once it is there."""
+
+
+class Dispatcher(Protocol):
+    """Takes the next actor with mail, on one thread."""
+
+    def schedule(self, actor: Drainable) -> None:
+        """Drain `actor` soon; called on the actors' own thread, when mail came to an empty box."""
+
+    def inside(self) -> bool:
+        """Tell whether the caller is on the actors' own thread."""
+
+    def submit(self, call: Callable[[Any], None], argument: object) -> bool:
+        """From any thread: run `call(argument)` on the actors' own; False when that has ended for good."""
+
+    def wait(self, answer: Settled) -> Awaitable[Any]:
+        """Await an answer, on whatever event loop the caller runs."""
+
+
+class TimerHandle(Protocol):
+    """A timer that was set."""
+
+    def cancel(self) -> None:
+        """Forget it; harmless when it has fired."""
+
+
+class Timers(Protocol):
+    """Tells things later."""
+
+    def set(self, delay: float, call: Callable[[Any], None], message: object, *, coarse: bool) -> TimerHandle:
+        """Run `call(message)` in `delay` seconds; a coarse timer may be late by a fraction of a second."""
+
+
+class Attempt(Protocol):
+    """One execution of a handler, from the outside."""
+
+    def interrupt(self) -> None:
+        """Ask it to end."""
+
+    def kill(self) -> None:
+        """End it by force, as far as it can be."""
+
+    def abandon(self, release: Callable[[Permit], None] | None, permit: Permit | None) -> None:
+        """Keep it as an orphan; when it does end, call `release(permit)`."""
+
+
+class Runner(Protocol):
+    """Executes handlers."""
+
+    def begin(
+        self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply: Callable[[Any], None]
+    ) -> Attempt:
+        """Begin an attempt; it tells `reply`, on the actors' thread, Began, Heartbeat and once Returned."""
+
+
+class Keeper(Protocol):
+    """Who waits for a journal."""
+
+    def kept(self, seq: int) -> None:
+        """Hear, on the actors' thread, that all events up to `seq` are kept."""
+
+    def failed(self, error: str) -> None:
+        """Hear, on the actors' thread, that the journal keeps nothing now; it tries again by itself."""
+
+
+class Writer(Protocol):
+    """One stream of a journal, open for appending."""
+
+    def append(self, event: Event) -> bool:
+        """Take `event`; True: it is kept already. False: the stream's keeper will hear."""
+
+
+class Journal(Protocol):
+    """Keeps events."""
+
+    def open(self, stream: str, keeper: Keeper) -> Writer:
+        """Open a stream."""
+
+
+class DeadLetters(Protocol):
+    """Counts mail that came too late for anybody."""
+
+    def add(self, actor: str, message: object) -> None:
+        """Count `message`, sent to `actor`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """All of them, as one manager's actors share them."""
+
+    dispatcher: Dispatcher
+    timers: Timers
+    runner: Runner
+    journal: Journal
+    dead_letters: DeadLetters

@@ -1,0 +1,315 @@
+"""The shell: the one `pykka.Actor` around every machine; it carries mail to the machine and performs its effects.
+
+An actor's life: `post` puts mail in its box, the dispatcher calls `drain`, `finish` or a fault ends it. It has no
+thread: all of this happens on the dispatcher's. From other threads come only envelopes, through pykka's `ActorRef`.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+import pykka
+from pykka import ActorRef, ActorRegistry
+from pykka._envelope import Envelope
+from pykka.messages import ProxyCall, ProxyGetAttr, ProxySetAttr, _ActorStop
+
+from playbill.actors.futures import Answer, dead
+from playbill.actors.mailbox import Mailbox
+from playbill.model.effects import COARSE
+from playbill.model.errors import InternalError
+from playbill.model.messages import CONTROL
+
+if TYPE_CHECKING:
+    from playbill.actors.ports import Ports, TimerHandle
+    from playbill.model.effects import Timer
+    from playbill.model.facts import Now
+    from playbill.model.machines.machine import Machine
+
+logger = logging.getLogger("playbill")
+MAIL_A_TURN: Final = 64
+"""How many messages an actor handles before the next one has its turn."""
+PROXY: Final = (ProxyCall, ProxyGetAttr, ProxySetAttr)
+
+
+class Flag:
+    """What pykka asks to know whether an actor has ended: the part of `threading.Event` it uses."""
+
+    __slots__ = ("_on",)
+
+    def __init__(self) -> None:
+        self._on = False
+
+    def is_set(self) -> bool:
+        """Tell whether it has ended."""
+        return self._on
+
+    def set(self) -> None:
+        """Say that it has ended."""
+        self._on = True
+
+
+class Inbox:
+    """The mailbox as pykka's `ActorRef` sees it, from any thread."""
+
+    __slots__ = ("_shell",)
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+
+    def put(self, envelope: Envelope[Any]) -> None:
+        """Bring an envelope to the actors' thread.
+
+        Raises:
+            pykka.ActorDeadError: that thread has ended for good, and nobody asked for an answer.
+        """
+        shell, dispatcher = self._shell, self._shell.ports.dispatcher
+        if isinstance(envelope.reply_to, Answer):
+            envelope.reply_to.bind(dispatcher)
+        if dispatcher.inside():
+            shell.post_envelope(envelope)
+        elif not dispatcher.submit(shell.post_envelope, envelope):
+            shell.lose()
+            if envelope.reply_to is None:
+                raise dead(shell)
+            shell.refuse(envelope)
+
+
+class Ref(ActorRef[Any]):
+    """pykka's reference; the future of its `stop` can be awaited like any other."""
+
+    def stop(self, *, block: bool = True, timeout: float | None = None) -> Any:
+        """Ask the actor to stop: True when it has, False when it was dead already; a future unless `block`."""
+        future = Answer()
+        if self.is_alive():
+            self.actor_inbox.put(Envelope(_ActorStop(), reply_to=future))
+        else:
+            future.set(value=False)
+        return future.get(timeout=timeout) if block else future
+
+
+class Refusal(Exception):
+    """Mail from outside that the actor will not take; `error` goes to who sent it."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class Shell(pykka.Actor):
+    """An actor: a machine, its mailbox, its timers, its end."""
+
+    REGISTERED = False
+    """Whether pykka's registry knows it."""
+
+    def __init__(self, ports: Ports, urn: str) -> None:
+        # Not super().__init__: its uuid4, Event and ActorRef cost more than all else a node does.
+        self.ports = ports
+        self.actor_urn = urn
+        self.machine: Machine
+        self.mail = Mailbox()
+        self.timers: dict[Timer, TimerHandle] | None = None
+        self.ended = False
+        self._ref: Ref | None = None
+        self._stoppers: list[Answer] = []
+
+    # ---- what pykka asks for ----------------------------------------------------------------------------------
+
+    @staticmethod
+    def _create_actor_inbox() -> Any:
+        raise InternalError("a shell's inbox is made with its reference")
+
+    @staticmethod
+    def _create_future() -> Answer:
+        return Answer()
+
+    def _start_actor_loop(self) -> None:
+        """Nothing to start: the dispatcher drains it when mail comes."""
+
+    @property
+    def actor_ref(self) -> Ref:  # type: ignore[override]
+        """The reference that other threads use."""
+        if self._ref is None:
+            self.actor_inbox = Inbox(self)
+            self.actor_stopped = Flag()  # type: ignore[assignment]
+            if self.ended:
+                self.actor_stopped.set()
+            self._ref = Ref(self)
+        return self._ref
+
+    def register(self) -> None:
+        """Make it known to pykka's registry."""
+        ActorRegistry.register(self.actor_ref)
+
+    def on_receive(self, message: Any) -> Any:
+        """Hand a message from outside to the machine and return its answer."""
+        return self.machine.receive(message, self.now, self)
+
+    def describe(self) -> str:
+        """Tell the live state in one line."""
+        return repr(self)
+
+    # ---- mail -------------------------------------------------------------------------------------------------
+
+    def post(self, message: Any) -> None:
+        """Put mail of another actor, a timer or a runner into the box."""
+        if self.ended:
+            self.dead_letter(message)
+            return
+        mail = self.mail
+        if not mail:
+            self.ports.dispatcher.schedule(self)
+        mail.put(message)
+
+    def post_envelope(self, envelope: Envelope[Any]) -> None:
+        """Put mail from outside into the box, in its message's lane; pykka's own is control."""
+        if self.ended:
+            self.refuse(envelope)
+            return
+        if not self.mail:
+            self.ports.dispatcher.schedule(self)
+        if type(envelope.message) in CONTROL or isinstance(envelope.message, _ActorStop | ProxyCall):
+            self.mail.put_control(envelope)
+        else:
+            self.mail.append(envelope)
+
+    def drain(self, now: Now) -> bool:
+        """Handle some mail; tell whether there is more."""
+        mail, machine = self.mail, self.machine
+        self.now = now
+        for _ in range(MAIL_A_TURN):
+            if not mail:
+                return False
+            message = mail.take()
+            if type(message) is Envelope:
+                self._open(message)
+                machine = self.machine
+                continue
+            try:
+                machine.receive(message, now, self)
+            except BaseException as error:  # noqa: BLE001 (pykka would stop every actor of the process)
+                self.fault(error, message)
+                machine = self.machine
+        return bool(mail)
+
+    def _open(self, envelope: Envelope[Any]) -> None:
+        """Handle mail from outside; what is wrong with it harms its sender only."""
+        message, answer = envelope.message, envelope.reply_to
+        if isinstance(message, _ActorStop):
+            if answer is not None:
+                self._stoppers.append(answer)  # type: ignore[arg-type]
+            self.on_actor_stop()
+            return
+        try:
+            response = self._respond(message)
+        except Refusal as refusal:
+            error = refusal.error
+            if answer is None:
+                logger.warning("%r: %s", self, error)
+                self.dead_letter(message)
+            else:
+                answer.set_exception((type(error), error, error.__traceback__))
+        except BaseException as error:  # noqa: BLE001 (pykka would stop every actor of the process)
+            if answer is not None:
+                answer.set_exception((type(error), error, error.__traceback__))
+            self.fault(error, message)
+        else:
+            if answer is not None:
+                answer.set(response)
+
+    def _respond(self, message: Any) -> Any:
+        """Answer mail from outside.
+
+        Raises:
+            Refusal: the message is wrong; nothing has changed.
+        """
+        try:
+            return self._handle_receive(message)
+        except InternalError as error:
+            raise Refusal(error) from error
+        except Exception as error:
+            if isinstance(message, PROXY):
+                raise Refusal(error) from error
+            raise
+
+    def refuse(self, envelope: Envelope[Any]) -> None:
+        """Answer mail to an actor that has ended."""
+        if envelope.reply_to is None:
+            self.dead_letter(envelope.message)
+        elif isinstance(envelope.message, _ActorStop):
+            envelope.reply_to.set(value=False)
+        else:
+            error = dead(self)
+            envelope.reply_to.set_exception((type(error), error, None))
+
+    # ---- the end ----------------------------------------------------------------------------------------------
+
+    def on_actor_stop(self) -> None:
+        """End because pykka's `stop` said so."""
+        self.close()
+
+    def fault(self, error: BaseException, message: Any) -> None:
+        """Go on after a fault of ours in handling `message`: the subclass knows how."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End: no timer, no mail, nobody left waiting."""
+        if self.ended:
+            return
+        self.ended = True
+        if self.timers:
+            for handle in self.timers.values():
+                handle.cancel()
+            self.timers = None
+        if self._ref is not None:
+            self.actor_stopped.set()
+            ActorRegistry.unregister(self._ref)
+        if self.mail:
+            self._return_mail()
+        for answer in self._stoppers:
+            answer.set(value=True)
+
+    def lose(self) -> None:
+        """Be dead because the thread of the actors has ended: nothing can be told any more."""
+        self.ended = True
+        self.actor_stopped.set()
+        ActorRegistry.unregister(self.actor_ref)
+
+    def _return_mail(self) -> None:
+        while self.mail:
+            message = self.mail.take()
+            if type(message) is Envelope:
+                self.refuse(message)
+            else:
+                self.dead_letter(message)
+
+    # ---- effects ----------------------------------------------------------------------------------------------
+
+    def tell(self, to: Any, message: Any) -> None:
+        """Send `message` to the actor `to`."""
+        to.post(message)
+
+    def set_timer(self, name: Timer, delay: float, message: Any) -> None:
+        """Tell this actor `message` in `delay` seconds; replaces the timer of that name."""
+        timers = self.timers
+        if timers is None:
+            timers = self.timers = {}
+        elif name in timers:
+            timers[name].cancel()
+        timers[name] = self.ports.timers.set(delay, self.post, message, coarse=name in COARSE)
+
+    def drop_timer(self, name: Timer) -> None:
+        """Forget the timer of that name, if there is one."""
+        if self.timers:
+            handle = self.timers.pop(name, None)
+            if handle is not None:
+                handle.cancel()
+
+    def dead_letter(self, message: Any) -> None:
+        """Count mail that came too late."""
+        self.ports.dead_letters.add(self.actor_urn, message)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.actor_urn} {'ended' if self.ended else self.machine!r}>"
+
+    __str__ = __repr__

@@ -1,0 +1,142 @@
+"""The supervisor actor: the supervisor machine's shell, with its nodes, its journal and the gate between them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from playbill.actors.gate import Gate
+from playbill.actors.node import NodeActor
+from playbill.actors.shell import Shell, logger
+from playbill.model.errors import InternalError
+from playbill.model.facts import Cause, RunStatus
+from playbill.model.failures import failure_of
+from playbill.model.machines.salvage import SalvageMachine
+from playbill.model.machines.supervisor import SupervisorMachine
+from playbill.model.messages import GATED, Cancel, JournalBack, JournalFailed
+from playbill.model.results import RunResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from playbill.actors.ports import Ports
+    from playbill.model.events import Event
+    from playbill.model.plan import RunFacts
+
+
+class SupervisorActor(Shell):
+    """One run.
+
+    Told by: the manager, its nodes, its journal, its timers. Tells: its nodes.
+    """
+
+    machine: SupervisorMachine | SalvageMachine
+
+    def __init__(
+        self,
+        ports: Ports,
+        facts: RunFacts,
+        timeout: float,
+        breakers: Mapping[str, Shell],
+        on_end: Callable[[RunResult], None],
+    ) -> None:
+        super().__init__(ports, facts.run_id)
+        self.facts = facts
+        self.machine = SupervisorMachine(facts, timeout)
+        self.breakers = breakers
+        self.nodes: dict[str, NodeActor] = {}
+        self.gate = Gate()
+        self.on_end = on_end
+        self.journal_failed = False
+        self.writer = ports.journal.open(facts.run_id, self)
+        self.register()
+
+    # ---- effects ----------------------------------------------------------------------------------------------
+
+    def tell(self, to: str, message: Any) -> None:
+        """Send `message` to a node, through the gate if it begins work."""
+        if self.gate.closed and type(message) in GATED:
+            self.gate.hold(to, message)
+        else:
+            self._deliver(to, message)
+
+    def _deliver(self, to: str, message: Any) -> None:
+        node = self.nodes.get(to)
+        if node is None:
+            self.dead_letter(message)
+        else:
+            node.post(message)
+
+    def record(self, event: Event) -> None:
+        """Hand an event to the journal."""
+        self.gate.record(event.seq, kept=self.writer.append(event))
+
+    def spawn(self, node: str) -> None:
+        """Make the actor of a node."""
+        plan = self.facts.plan.nodes[node]
+        breaker = None if plan.breaker is None else self.breakers[plan.breaker]
+        self.nodes[node] = NodeActor(self.ports, self.facts, plan, self, breaker)
+
+    def finish(self, result: RunResult | None) -> None:
+        """Give the result, once the journal has it, and end; nodes that are left are given up at once."""
+        for node in list(self.nodes.values()):
+            node.give_up()
+        self.nodes.clear()
+        if self.gate.closed:
+            self.gate.hold(None, result)
+        else:
+            self._announce(result)
+
+    def _announce(self, result: RunResult | None) -> None:
+        self.close()
+        if result is not None:
+            self.on_end(result)
+
+    def forget(self, node: str) -> None:
+        """Drop a node's actor that has ended."""
+        self.nodes.pop(node, None)
+
+    # ---- the journal ------------------------------------------------------------------------------------------
+
+    def kept(self, seq: int) -> None:
+        """Release what waited for the records up to `seq`."""
+        for to, message in self.gate.keep(seq):
+            if isinstance(message, RunResult):
+                self._announce(message)
+            else:
+                self._deliver(to, message)
+        if self.journal_failed and not self.gate.closed:
+            self.journal_failed = False
+            self.post(JournalBack())
+
+    def failed(self, error: str) -> None:
+        """Hold the run while the journal keeps nothing."""
+        if not self.journal_failed:
+            self.journal_failed = True
+            self.post(JournalFailed(error))
+
+    # ---- stops and faults -------------------------------------------------------------------------------------
+
+    def on_actor_stop(self) -> None:
+        """Cancel the run, with no grace; pykka's caller is answered when it has ended."""
+        self.post(Cancel("stop", grace=0.0))
+
+    def fault(self, error: BaseException, message: Any) -> None:
+        """End the run failed, without its machine: live nodes go down the ladder."""
+        logger.error("%r failed: %s", self, error, exc_info=error)
+        wrapped = InternalError(f"the supervisor of run '{self.facts.run_id}' failed: {error!r}")
+        wrapped.__cause__ = error
+        failure = failure_of(wrapped, traceback=True)
+        if isinstance(self.machine, SalvageMachine):
+            self._sink(Cause(RunStatus.FAILED, failure))
+            return
+        self.machine = SalvageMachine(self.facts, self.machine.run, self.nodes, failure)
+        try:
+            self.machine.begin(self.now, self)
+        except BaseException as again:  # noqa: BLE001 (the run must end)
+            self.fault(again, None)
+
+    def _sink(self, cause: Cause) -> None:
+        """End the run although not even its end can be recorded."""
+        self.gate = Gate()
+        run = self.machine.run
+        self.finish(RunResult(self.facts.run_id, cause.status, {}, dict(run.nodes), cause))

@@ -1,0 +1,99 @@
+"""The salvage machine: ends a run whose supervisor machine has failed, by the ladder and without it.
+
+Told by: its nodes, its timer. Tells: its nodes.
+
+Rules:
+
+1. Every live node is told Stop at once; a backstop timer bounds the wait for their ends.
+2. Nothing of the failed machine is used but the durable state, to which the terminal event is applied.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from playbill.model.effects import Timer
+from playbill.model.events import Event, EventType
+from playbill.model.facts import Cause, RunStatus
+from playbill.model.machines.conclusion import Conclusion
+from playbill.model.machines.machine import LATE, Machine, Table, row
+from playbill.model.machines.supervisor_table import TRANSITIONS as SUPERVISOR
+from playbill.model.machines.supervisor_table import SupervisorState
+from playbill.model.messages import Ended, Stop, StopOverdue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from playbill.model.effects import Outbox
+    from playbill.model.facts import Failure, Now
+    from playbill.model.plan import RunFacts
+    from playbill.model.runstate import RunState
+
+BACKSTOP_SECONDS: Final = 0.1
+
+
+class SalvageState(StrEnum):
+    """Where the salvage is."""
+
+    STOPPING = "stopping"
+    ENDED = "ended"
+
+
+S: Final = SalvageState
+IGNORED: Final = dict.fromkeys(SUPERVISOR[SupervisorState.ENDED], LATE)
+
+TRANSITIONS: Final[Table] = {
+    S.STOPPING: {**IGNORED, Ended: row("ended", S.STOPPING, S.ENDED), StopOverdue: row("overdue", S.ENDED)},
+    S.ENDED: IGNORED,
+}
+
+
+class SalvageMachine(Machine):
+    """What is left of a run."""
+
+    __slots__ = ("facts", "failure", "live", "run")
+
+    TRANSITIONS = TRANSITIONS
+    INITIAL = S.STOPPING
+
+    def __init__(self, facts: RunFacts, run: RunState, live: Iterable[str], failure: Failure) -> None:
+        super().__init__()
+        self.facts = facts
+        self.run = run
+        self.live = dict.fromkeys(live)
+        self.failure = failure
+
+    def begin(self, now: Now, out: Outbox) -> None:
+        """Stop whatever lives."""
+        stop = self.facts.plan.stop
+        out.drop_timer(Timer.DEADLINE)
+        out.set_timer(Timer.OVERDUE, stop.grace + stop.kill_bound + BACKSTOP_SECONDS, StopOverdue())
+        for node in self.live:
+            out.tell(node, Stop(stop.grace))
+        if not self.live:
+            self._finish(now, out)
+
+    def ended(self, message: Ended, now: Now, out: Outbox) -> None:
+        """Let a node go; the last one ends the run."""
+        self.live.pop(message.node, None)
+        if not self.live:
+            self._finish(now, out)
+
+    def overdue(self, message: StopOverdue, now: Now, out: Outbox) -> None:
+        """Wait no longer."""
+        self.run.orphans.extend(self.live)
+        self._finish(now, out)
+
+    def _finish(self, now: Now, out: Outbox) -> None:
+        self.become(S.ENDED)
+        run = self.run
+        cause = run.cause or Cause(RunStatus.FAILED, self.failure)
+        data = {"status": RunStatus.FAILED, "cause": cause}
+        event = Event(
+            EventType.PIPELINE_RUN_FAILED, self.facts.run_id, run.seq + 1, now.utc, None, None, data
+        )
+        run.apply(event)
+        run.cause = Cause(RunStatus.FAILED, self.failure)
+        out.record(event)
+        out.finish(Conclusion(RunStatus.FAILED, run.cause, {}).result(self.facts, run))

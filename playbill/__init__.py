@@ -1,0 +1,1 @@
+"""playbill runs pipelines as actors."""

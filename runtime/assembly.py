@@ -1,0 +1,107 @@
+"""Assembles a definition into what runs of it share: its catalog, its plan, its handlers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from playbill.model.errors import DefinitionError, NodeConfigError, Problem
+from playbill.model.plan import BUILT_IN, Plan, build_plan
+from playbill.model.validation import validate
+from playbill.runtime.discovery import import_types
+from playbill.runtime.handlers.binding import Binding, Bindings
+from playbill.runtime.handlers.python_call import python_async, python_sync, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playbill.model.catalog import Catalog
+    from playbill.model.definition import PipelineDefinition, PipelineNode
+    from playbill.model.policies import StopPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """A definition, ready to run."""
+
+    definition: PipelineDefinition
+    plan: Plan
+    bindings: Bindings
+    breaker_keys: frozenset[str]
+
+
+def assemble(definition: PipelineDefinition, catalog: Catalog, stop: StopPolicy | None = None) -> Assembly:
+    """Validate a definition, plan it and bind its handlers.
+
+    Raises:
+        DefinitionError: it has problems; carries them all.
+    """
+    catalog = import_types(catalog, definition.imports)
+    problems = [*validate(definition, catalog), *_not_yet(definition)]
+    if problems:
+        raise DefinitionError(definition.name, problems)
+    bindings = _bind(definition, catalog)
+    threaded = frozenset(
+        node.id for node in definition.nodes if node.type not in BUILT_IN and not bindings.of(node).on_loop
+    )
+    plan = build_plan(definition, threaded=threaded, stop=stop)
+    keys = frozenset(node.breaker for node in plan.nodes.values() if node.breaker is not None)
+    return Assembly(definition, plan, bindings, keys)
+
+
+def _not_yet(definition: PipelineDefinition) -> Iterator[Problem]:
+    """Tell what the definition asks for that playbill will have, and has not."""
+    for index, node in enumerate(definition.nodes):
+        if node.isolation == "process":
+            text = f"node '{node.id}': isolation 'process' is not supported yet: use 'inline' or a command node"
+            yield Problem("not-yet", f"nodes[{index}].isolation", text)
+        if node.type == "action" and node.config.get("action") == "execute_pipeline":
+            text = f"node '{node.id}': action 'execute_pipeline' is not supported yet"
+            yield Problem("not-yet", f"nodes[{index}].config.action", text)
+
+
+def _bind(definition: PipelineDefinition, catalog: Catalog) -> Bindings:
+    """Bind each type's handler once, and those nodes whose type alone does not say."""
+    by_type: dict[str, Binding] = {}
+    by_node: dict[str, Binding] = {}
+    templates = {}
+    problems: list[Problem] = []
+    for index, node in enumerate(definition.nodes):
+        if node.type in BUILT_IN:
+            continue
+        if node.type not in by_type:
+            try:
+                binding, whole_type = _binding(node, catalog)
+            except (NodeConfigError, LookupError) as error:
+                problems.append(Problem("no-handler", f"nodes[{index}]", f"node '{node.id}': {error}"))
+                continue
+            if whole_type:
+                by_type[node.type] = binding
+            else:
+                by_node[node.id] = binding
+        node_type = catalog.get(node.type)
+        template = node_type.template(node.config) if node_type is not None and node.config else None
+        if template is not None:
+            templates[node.id] = template
+    if problems:
+        raise DefinitionError(definition.name, problems)
+    return Bindings(by_type, by_node, templates)
+
+
+def _binding(node: PipelineNode, catalog: Catalog) -> tuple[Binding, bool]:
+    """Return who does the work of `node`, and whether that holds for its whole type.
+
+    Raises:
+        NodeConfigError: a python node names no function there is.
+        LookupError: nobody brought a handler.
+    """
+    node_type = catalog.get(node.type)
+    if node_type is None:
+        raise LookupError(f"unknown type '{node.type}'")
+    if node.type == "python" and node_type.handler is None:
+        on_loop = Binding.of(node_type, resolve(node.config["call"]), node_type.config).on_loop
+        return Binding.of(node_type, python_async if on_loop else python_sync, node_type.config), False
+    chosen = node_type.actions[node.config["action"]] if node_type.actions else node_type
+    if chosen.handler is None:
+        raise LookupError(f"nobody brought a handler for '{chosen.name}': pass it in types=[...]")
+    return Binding.of(node_type, chosen.handler, chosen.config), not node_type.actions

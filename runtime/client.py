@@ -1,0 +1,103 @@
+"""A run as its user holds it: its result, its events, its controls."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from playbill.model.facts import RunStatus
+from playbill.model.messages import Cancel, Pause, Resume
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from playbill.actors.supervisor import SupervisorActor
+    from playbill.model.definition import PipelineDefinition
+    from playbill.model.events import Event
+    from playbill.model.results import NodeExecutionResult, RunResult
+    from playbill.runtime.journals.memory import MemoryStream
+
+
+class Run:
+    """One run of a pipeline; made by a manager, used on the manager's loop."""
+
+    def __init__(
+        self,
+        definition: PipelineDefinition,
+        trigger_data: Mapping[str, Any],
+        actor: SupervisorActor,
+        stream: MemoryStream,
+    ) -> None:
+        self.definition = definition
+        self.trigger_data = trigger_data
+        self.actor = actor
+        """The supervisor; `actor.actor_ref` is its pykka reference."""
+        self._stream = stream
+        self._result: RunResult | None = None
+        self._waiters: list[asyncio.Future[None]] = []
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self.actor.actor_urn
+
+    @property
+    def status(self) -> RunStatus:
+        """Where the run stands."""
+        return self.actor.machine.run.status
+
+    @property
+    def done(self) -> bool:
+        """Whether the run has ended."""
+        return self._result is not None
+
+    @property
+    def node_results(self) -> dict[str, NodeExecutionResult]:
+        """How the nodes that were reached stand, by id."""
+        return dict(self.actor.machine.run.nodes)
+
+    async def result(self) -> RunResult:
+        """Wait for the end; never raises for a failed run (see `RunResult.raise_for_status`)."""
+        while self._result is None:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+        return self._result
+
+    def events(self, from_seq: int = 1) -> AsyncIterator[Event]:
+        """Iterate over the run's events from `from_seq` on, waiting for new ones until it has ended."""
+        return self._stream.read(from_seq)
+
+    async def cancel(self, reason: str = "", grace: float | None = None, source: str = "user") -> bool:
+        """Stop the run; True if this cancel decided it.
+
+        Args:
+            reason: for people, kept with the run.
+            grace: seconds that handlers have to clean up; None: the manager's.
+            source: who asks.
+        """
+        return bool(await self._ask(Cancel(source, reason, grace)))
+
+    async def pause(self) -> bool:
+        """Begin nothing more until `resume`; True if this paused it."""
+        return bool(await self._ask(Pause()))
+
+    async def resume(self) -> bool:
+        """Go on after `pause`; True if this resumed it."""
+        return bool(await self._ask(Resume()))
+
+    async def _ask(self, message: object) -> Any:
+        if self.actor.ended:
+            return False
+        return await self.actor.actor_ref.ask(message, block=False)
+
+    def conclude(self, result: RunResult) -> None:
+        """Take the result; for the manager."""
+        self._result = result
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id} {self.status} of {self.definition.name!r}>"

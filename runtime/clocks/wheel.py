@@ -1,0 +1,84 @@
+"""Timers on an asyncio loop: exact ones by `call_later`, coarse ones on a wheel of buckets.
+
+A timeout is set with every attempt and hardly ever fires; on the wheel it costs two dict operations, and the loop
+has one timer for all of them.
+
+Source: G. Varghese, T. Lauck, "Hashed and Hierarchical Timing Wheels" (1987).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from playbill.actors.ports import TimerHandle
+
+BUCKET_SECONDS: Final = 0.25
+COARSE_FROM_SECONDS: Final = 10 * BUCKET_SECONDS
+"""Shorter timers are exact, whoever sets them: a bucket's lateness would show."""
+
+
+class WheelTimer:
+    """A timer in a bucket."""
+
+    __slots__ = ("_bucket", "call", "message")
+
+    def __init__(self, call: Callable[[Any], None], message: object, bucket: dict[WheelTimer, None]) -> None:
+        self.call = call
+        self.message = message
+        self._bucket = bucket
+        bucket[self] = None
+
+    def cancel(self) -> None:
+        """Leave the bucket."""
+        self._bucket.pop(self, None)
+
+
+class LoopTimers:
+    """The timers of one manager."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._buckets: dict[int, dict[WheelTimer, None]] = {}
+        self._turn: asyncio.TimerHandle | None = None
+
+    def set(self, delay: float, call: Callable[[Any], None], message: object, *, coarse: bool) -> TimerHandle:
+        """Run `call(message)` in `delay` seconds; a coarse long timer up to a bucket later."""
+        if not coarse or delay < COARSE_FROM_SECONDS:
+            return self._loop.call_later(delay, call, message)
+        number = int((self._loop.time() + delay) / BUCKET_SECONDS) + 1
+        bucket = self._buckets.get(number)
+        if bucket is None:
+            bucket = self._buckets[number] = {}
+            self._arm(number)
+        return WheelTimer(call, message, bucket)
+
+    def close(self) -> None:
+        """Forget all coarse timers."""
+        self._buckets.clear()
+        if self._turn is not None:
+            self._turn.cancel()
+
+    def _arm(self, number: int) -> None:
+        """Turn the wheel when bucket `number` is due, if nothing is due before."""
+        at = number * BUCKET_SECONDS
+        if self._turn is None or self._turn.when() > at:
+            if self._turn is not None:
+                self._turn.cancel()
+            self._turn = self._loop.call_at(at, self._advance)
+
+    def _advance(self) -> None:
+        self._turn = None
+        now = self._loop.time()
+        for number in sorted(n for n in self._buckets if n * BUCKET_SECONDS <= now):
+            for timer in list(self._buckets.pop(number)):
+                timer.call(timer.message)
+        if self._buckets:
+            self._arm(min(self._buckets))
+
+    def __repr__(self) -> str:
+        waiting = sum(map(len, self._buckets.values()))
+        return f"<LoopTimers coarse={waiting} buckets={len(self._buckets)}>"

@@ -1,0 +1,160 @@
+"""Finds node types and actions: decorators mark functions; modules, entry points and definitions name them."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import weakref
+from functools import cache
+from importlib import metadata
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+
+from playbill.model.catalog import BUILTIN, ActionType, Catalog, NodeType
+from playbill.model.configs import FreeConfig
+from playbill.model.errors import DefinitionError
+from playbill.runtime.handlers.agent import agent
+from playbill.runtime.handlers.call_api import call_api
+from playbill.runtime.handlers.command import command
+from playbill.runtime.handlers.send_notification import send_notification
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from pydantic import BaseModel
+
+__all__ = ["Source", "action", "builtin_catalog", "catalog_of", "import_types", "node_type"]
+
+F = TypeVar("F", bound="Callable[..., Any]")
+Source: TypeAlias = "ModuleType | Callable[..., Any] | str"
+"""What defines types: a module, a marked function, or a module's name."""
+
+MARK: Final = "__playbill_type__"
+ENTRY_POINTS: Final = "playbill.types"
+_decorated: Final[dict[str, weakref.ref[Any]]] = {}
+"""The marked functions that are alive, by origin: one defined anew, as in a notebook, replaces the old one."""
+
+
+def node_type(name: str, config: type[BaseModel] = FreeConfig) -> Callable[[F], F]:
+    """Mark a handler `(node, inputs, context)` as the work of nodes of type `name`.
+
+    Args:
+        name: what definitions say in `type`.
+        config: the pydantic model of their `config`; the handler finds it in `context.config`.
+
+    Raises:
+        DefinitionError: the handler has a wrong signature.
+    """
+
+    def mark(handler: F) -> F:
+        origin = _checked(handler, f"node type '{name}'")
+        return _marked(handler, NodeType(name, config, handler=handler, origin=origin))
+
+    return mark
+
+
+def action(name: str, config: type[BaseModel] = FreeConfig) -> Callable[[F], F]:
+    """Mark a handler `(node, inputs, context)` as what nodes of type `action` do that name it.
+
+    Args:
+        name: what their config says in `action`.
+        config: the pydantic model of the rest of their config.
+
+    Raises:
+        DefinitionError: the handler has a wrong signature.
+    """
+
+    def mark(handler: F) -> F:
+        origin = _checked(handler, f"action '{name}'")
+        return _marked(handler, ActionType(name, config, handler=handler, origin=origin))
+
+    return mark
+
+
+def catalog_of(types: Iterable[Source] | None = None) -> Catalog:
+    """Return the built-in types, those of installed packages, and `types`; None: all that are decorated.
+
+    Raises:
+        DefinitionError: two of one name, a module that cannot be imported, or something that marks nothing.
+    """
+    catalog = builtin_catalog()
+    for entry_point in _entry_points():
+        catalog = _with_all(catalog, _marks_in(entry_point.load()))
+    if types is None:
+        alive = [handler for ref in _decorated.values() if (handler := ref()) is not None]
+        return _with_all(catalog, (getattr(handler, MARK) for handler in alive))
+    for source in types:
+        catalog = _with_all(catalog, _marks_in(source))
+    return catalog
+
+
+def import_types(catalog: Catalog, modules: Iterable[str]) -> Catalog:
+    """Return a catalog that knows the types of these modules, too.
+
+    Raises:
+        DefinitionError: one cannot be imported, or brings a name that is taken.
+    """
+    for module in modules:
+        catalog = _with_all(catalog, _marks_in(module))
+    return catalog
+
+
+@cache
+def builtin_catalog() -> Catalog:
+    """Return the built-in types with their handlers; python nodes bring their own."""
+    bound = BUILTIN.with_handler("agent", agent).with_handler("command", command)
+    bound = bound.with_handler("action", call_api, action="call_api")
+    return bound.with_handler("action", send_notification, action="send_notification")
+
+
+@cache
+def _entry_points() -> tuple[metadata.EntryPoint, ...]:
+    return tuple(metadata.entry_points(group=ENTRY_POINTS))
+
+
+def _marked(handler: F, mark: NodeType | ActionType) -> F:
+    setattr(handler, MARK, mark)
+    _decorated[mark.origin] = weakref.ref(handler)
+    return handler
+
+
+def _checked(handler: Callable[..., Any], subject: str) -> str:
+    """Return where the handler is defined, if it takes what handlers are given."""
+    origin = f"{handler.__module__}:{handler.__qualname__}"
+    signature = inspect.signature(handler)
+    try:
+        signature.bind("node", "inputs", "context")
+    except TypeError:
+        text = f"{subject}: handler '{origin}' takes {signature}, but is called with (node, inputs, context)"
+        raise DefinitionError.single("wrong-signature", origin, text) from None
+    return origin
+
+
+def _with_all(catalog: Catalog, marks: Iterable[NodeType | ActionType]) -> Catalog:
+    for mark in marks:
+        catalog = catalog.with_type(mark) if isinstance(mark, NodeType) else catalog.with_action(mark)
+    return catalog
+
+
+def _marks_in(source: Any) -> Iterator[NodeType | ActionType]:
+    if isinstance(source, str):
+        source = _imported(source)
+    if isinstance(source, ModuleType):
+        for item in vars(source).values():
+            mark = getattr(item, MARK, None)
+            if isinstance(mark, NodeType | ActionType):
+                yield mark
+        return
+    mark = getattr(source, MARK, None)
+    if not isinstance(mark, NodeType | ActionType):
+        text = f"{source!r} is neither a module nor a function marked with node_type or action"
+        raise DefinitionError.single("no-type", "types", text)
+    yield mark
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        text = f"module '{name}', named as a source of node types, cannot be imported: {error}"
+        raise DefinitionError.single("unknown-module", "imports", text) from error

@@ -1,0 +1,1 @@
+"""Dispatchers: who takes the next actor with mail."""

@@ -1,0 +1,101 @@
+"""The handler of agent nodes: gives a task to an agent that the host registered."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from playbill.model.complaints import did_you_mean, listed
+from playbill.model.errors import NodeConfigError
+from playbill.runtime.handlers.calling import in_daemon_thread, is_async
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playbill.model.configs import AgentConfig
+    from playbill.model.definition import PipelineNode
+    from playbill.runtime.handlers.context import NodeContext
+
+__all__ = ["agent", "prompt_of"]
+
+
+async def agent(
+    node: PipelineNode,  # noqa: ARG001 - every handler takes the same three
+    inputs: Mapping[str, Mapping[str, Any]],
+    context: NodeContext,
+) -> dict[str, Any]:
+    """Call `resources["agents"].get(agent_id).process_message(prompt)`.
+
+    An `async def` runs on the loop. Any other runs in a daemon thread; what it gives is awaited when it can
+    be. A cancel leaves such a thread behind, and the log says so.
+
+    Returns:
+        `result`, `agent_id` and `simulated`: true when no agents are registered, so that nobody was asked.
+
+    Raises:
+        NodeConfigError: The registry does not know the agent, or it is none.
+    """
+    config = cast("AgentConfig", context.config)
+    agents = context.resources.get("agents")
+    if agents is None:
+        return _simulated(config, context)
+    process = await _process_of(agents, config.agent_id)
+    result = await _asked(process, prompt_of(config.task, inputs), context, config.agent_id)
+    return {"result": result, "agent_id": config.agent_id, "simulated": False}
+
+
+def prompt_of(task: str, inputs: Mapping[str, Mapping[str, Any]]) -> str:
+    """Write the task and, below it, the inputs as JSON."""
+    if not inputs:
+        return task
+    return f"{task}\n\nInputs:\n{json.dumps(inputs, indent=2, ensure_ascii=False, default=_plain)}"
+
+
+def _plain(value: object) -> object:
+    return dict(cast("Mapping[object, object]", value)) if isinstance(value, Mapping) else str(value)
+
+
+def _simulated(config: AgentConfig, context: NodeContext) -> dict[str, Any]:
+    context.log.warning(
+        "no agents are registered (resources['agents']): agent '%s' is simulated", config.agent_id
+    )
+    result = f"Simulated result of agent '{config.agent_id}' for the task: {config.task}"
+    return {"result": result, "agent_id": config.agent_id, "simulated": True}
+
+
+async def _process_of(agents: Any, agent_id: str) -> Callable[[str], Any]:  # noqa: ANN401 - the host's registry
+    try:
+        found = agents.get(agent_id)
+        if inspect.isawaitable(found):
+            found = await found
+    except LookupError:
+        found = None
+    if found is None:
+        raise NodeConfigError(f"no agent has the id '{agent_id}'{_known(agents, agent_id)}")
+    process = getattr(found, "process_message", None)
+    if not callable(process):
+        raise NodeConfigError(
+            f"agent '{agent_id}' ({type(found).__name__}) has no method process_message(prompt)"
+        )
+    return cast("Callable[[str], Any]", process)
+
+
+def _known(agents: object, agent_id: str) -> str:
+    if not isinstance(agents, Mapping):
+        return " in resources['agents']"
+    names = [str(name) for name in cast("Mapping[object, object]", agents)]
+    return f"{did_you_mean(agent_id, names)}; registered are: {listed(names)}"
+
+
+async def _asked(process: Callable[[str], Any], prompt: str, context: NodeContext, agent_id: str) -> object:
+    if is_async(process):
+        return await process(prompt)
+    try:
+        result = await in_daemon_thread(process, prompt)
+    except asyncio.CancelledError:
+        context.log.warning("agent '%s' was left behind: its process_message cannot be interrupted", agent_id)
+        raise
+    return await result if inspect.isawaitable(result) else result

@@ -1,0 +1,96 @@
+"""What attempts on the loop and in threads share: a number, a way to answer, an orphan's end."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from playbill.model.failures import failure_of
+from playbill.model.messages import Returned
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from playbill.model.facts import Failure, Output, Permit
+
+HIDDEN: Final = "***"
+
+
+class Orphans:
+    """The attempts of one manager that could not be stopped and have not ended yet."""
+
+    def __init__(self) -> None:
+        self._attempts: set[HandlerAttempt] = set()
+
+    def add(self, attempt: HandlerAttempt) -> None:
+        """Keep an attempt that was given up."""
+        self._attempts.add(attempt)
+
+    def discard(self, attempt: HandlerAttempt) -> None:
+        """Let one go that has ended after all."""
+        self._attempts.discard(attempt)
+
+    def __len__(self) -> int:
+        return len(self._attempts)
+
+
+class HandlerAttempt:
+    """One execution of a handler."""
+
+    __slots__ = ("_orphans", "_release", "_reply", "asked", "ended", "number", "secrets")
+
+    def __init__(self, number: int, reply: Callable[[Any], None], orphans: Orphans) -> None:
+        self.number = number
+        self.asked = False
+        """Whether it was asked to end."""
+        self.ended = False
+        self.secrets: tuple[str, ...] = ()
+        """Values that its failure must not show."""
+        self._reply = reply
+        self._orphans = orphans
+        self._release: Callable[[], None] | None = None
+
+    def send(self, message: Any) -> None:
+        """Tell the node's actor something, from wherever the handler runs."""
+        raise NotImplementedError
+
+    def sleep(self, seconds: float) -> Awaitable[None]:
+        """Wait as the handler's kind does."""
+        raise NotImplementedError
+
+    def abandon(self, release: Callable[[Permit], None] | None, permit: Permit | None) -> None:
+        """Keep it as an orphan; when it does end, call `release(permit)`."""
+        if self.ended:
+            return
+        self._orphans.add(self)
+        if release is not None and permit is not None:
+            self._release = lambda: release(permit)
+
+    def refuse(self, error: Exception, at: float) -> None:
+        """Answer with an error although nothing was begun."""
+        self._end(at, None, self._failure(error))
+
+    def _end(self, at: float, output: Output | None, failure: Failure | None) -> None:
+        """Answer, once; on the actors' thread."""
+        if self.ended:
+            return
+        self.ended = True
+        self._orphans.discard(self)
+        if failure is None:
+            self._reply(Returned(self.number, at, output))
+        else:
+            self._reply(Returned(self.number, at, None, failure, random.random()))  # noqa: S311 (jitter)
+        if self._release is not None:
+            self._release()
+
+    def _failure(self, error: BaseException) -> Failure | None:
+        """Return what went wrong; None for the interruption that was asked for."""
+        if self.asked and isinstance(error, asyncio.CancelledError):
+            return None
+        failure = failure_of(error, traceback=True)
+        for secret in self.secrets:
+            text, trace = failure.message.replace(secret, HIDDEN), failure.traceback.replace(secret, HIDDEN)
+            failure = replace(failure, message=text, traceback=trace)
+        return failure

@@ -1,0 +1,133 @@
+"""Binds node types to who does their work: renders the config, makes the context, begins the attempt."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from playbill.model.configs import EmptyConfig, FreeConfig
+from playbill.model.errors import NodeConfigError
+from playbill.model.plan import variables
+from playbill.runtime.handlers.context import NodeContext
+from playbill.runtime.handlers.in_thread import ThreadAttempt, ThreadPool
+from playbill.runtime.handlers.on_loop import LoopAttempt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextvars import Context
+
+    from playbill.model.catalog import NodeType
+    from playbill.model.definition import PipelineNode
+    from playbill.model.facts import Inputs
+    from playbill.model.plan import NodePlan, RunFacts
+    from playbill.model.templates import Template
+    from playbill.runtime.handlers.attempt import Orphans
+
+
+def is_async(handler: Callable[..., Any]) -> bool:
+    """Tell whether a handler runs on the loop; all others run in threads."""
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Who does the work of a node type, or of one node."""
+
+    handler: Callable[..., Any]
+    on_loop: bool
+    node_type: NodeType
+    parses: bool
+    """Whether its config has a model."""
+
+    @classmethod
+    def of(cls, node_type: NodeType, handler: Callable[..., Any], model: type[BaseModel]) -> Binding:
+        """Bind `handler` to nodes whose config is a `model`."""
+        return cls(handler, is_async(handler), node_type, model not in {FreeConfig, EmptyConfig})
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What the attempts of one manager share."""
+
+    loop: asyncio.AbstractEventLoop
+    pool: ThreadPool
+    orphans: Orphans
+    resources: Mapping[str, Any]
+    secrets: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Bindings:
+    """The handlers and templates of one definition."""
+
+    by_type: Mapping[str, Binding]
+    by_node: Mapping[str, Binding]
+    """Of nodes whose type alone does not say: actions, python calls."""
+    templates: Mapping[str, Template]
+    """Of nodes whose config has something to replace."""
+
+    def of(self, node: PipelineNode) -> Binding:
+        """Return who does the work of `node`."""
+        return self.by_type.get(node.type) or self.by_node[node.id]
+
+
+class RunRunner:
+    """Begins the attempts of one run; implements the port Runner."""
+
+    __slots__ = ("_bench", "_bindings", "_context")
+
+    def __init__(self, bench: Bench, bindings: Bindings, context: Context) -> None:
+        self._bench = bench
+        self._bindings = bindings
+        self._context = context
+
+    def begin(
+        self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply: Callable[[Any], None]
+    ) -> LoopAttempt | ThreadAttempt:
+        """Begin an attempt."""
+        bench, node = self._bench, plan.node
+        binding = self._bindings.of(node)
+        held: LoopAttempt | ThreadAttempt
+        if binding.on_loop:
+            held = LoopAttempt(attempt, reply, bench.orphans, bench.loop)
+        else:
+            held = ThreadAttempt(attempt, reply, bench.orphans, bench.pool)
+        config: Any = node.config
+        if binding.parses or node.id in self._bindings.templates:
+            try:
+                node, config = self._configured(binding, plan, run, inputs, held)
+            except NodeConfigError as error:
+                held.refuse(error, bench.loop.time())
+                return held
+        context = NodeContext(run, plan, held, config, bench.resources)
+        held.start(binding.handler, node, inputs, context, self._context.copy())
+        return held
+
+    def _configured(
+        self,
+        binding: Binding,
+        plan: NodePlan,
+        run: RunFacts,
+        inputs: Inputs,
+        held: LoopAttempt | ThreadAttempt,
+    ) -> tuple[PipelineNode, Any]:
+        """Render and parse the node's config."""
+        node = plan.node
+        template = self._bindings.templates.get(node.id)
+        if template is not None:
+            names = variables(inputs, run.plan.nodes, run.trigger_data)
+            names["run"] = {"id": run.run_id, "pipeline": run.plan.definition.name, "attempt": held.number}
+            names["secrets"] = self._bench.secrets
+            if any("secrets" in expression.names for expression in template.expressions):
+                held.secrets = tuple(value for value in self._bench.secrets.values() if value)
+            try:
+                node = node.model_copy(update={"config": template.render(names)})
+            except NodeConfigError as error:
+                raise NodeConfigError(f"node '{node.id}': {error}") from error
+        if not binding.parses:
+            return node, node.config
+        return node, binding.node_type.parse(node.config, subject=f"node '{node.id}'")

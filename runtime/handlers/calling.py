@@ -1,0 +1,56 @@
+"""How functions of users are called: which belong on the loop, and a daemon thread for the others."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import inspect
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["in_daemon_thread", "is_async"]
+
+T = TypeVar("T")
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Tell whether a call gives a coroutine: of an `async def`, a partial of one, or an async `__call__`."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+
+
+async def in_daemon_thread(function: Callable[..., T], *args: object) -> T:
+    """Call a function in a thread that cannot hang the interpreter's exit.
+
+    Cancelled, it raises at once: the thread goes on, and what it gives is dropped.
+
+    Raises:
+        BaseException: Whatever the function raised.
+    """
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[tuple[T | None, BaseException | None]] = loop.create_future()
+
+    def end(value: T | None, error: BaseException | None) -> None:
+        if not ended.done():
+            ended.set_result((value, error))
+
+    def work() -> None:
+        value: T | None = None
+        failure: BaseException | None = None
+        try:
+            value = function(*args)
+        except BaseException as error:  # noqa: BLE001 - raised where it is awaited
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(end, value, failure)
+
+    run = contextvars.copy_context().run
+    name = f"playbill-{getattr(function, '__qualname__', type(function).__name__)}"
+    threading.Thread(target=run, args=(work,), daemon=True, name=name).start()
+    value, failure = await ended
+    if failure is not None:
+        raise failure
+    return value  # type: ignore[return-value]  # no failure: it is what the function gave

@@ -1,0 +1,114 @@
+"""The handler of command nodes: runs a program without a shell, and leaves nothing of it behind."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from playbill.model.errors import NodeConfigError, NodeExecutionError
+from playbill.runtime.handlers.child import Child
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from playbill.model.configs import CommandConfig
+    from playbill.model.definition import PipelineNode
+    from playbill.runtime.handlers.context import NodeContext
+
+__all__ = ["command"]
+
+_WRONG_COMMAND: Final = frozenset({
+    errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENOEXEC, errno.ELOOP,
+    errno.ENAMETOOLONG, errno.E2BIG,
+})  # fmt: skip
+"""What the system says of a program that will not start next time either."""
+_SHOWN_CHARACTERS: Final = 2000
+
+
+async def command(
+    node: PipelineNode,  # noqa: ARG001 - every handler takes the same three
+    inputs: Mapping[str, Mapping[str, Any]],  # noqa: ARG001 - the same
+    context: NodeContext,
+) -> dict[str, Any]:
+    """Run the program; its output counts as a heartbeat.
+
+    A first cancel sends SIGTERM to its process group, any further one SIGKILL. The cancel is passed on only
+    once the leader is reaped: a process that even SIGKILL does not end keeps this handler waiting, and so is
+    an orphan of its run instead of a forgotten one.
+
+    Returns:
+        `stdout`, `stderr` (text) and `exit_code`; `truncated: true` when output over the config's bound was
+        left out of the middle.
+
+    Raises:
+        NodeConfigError: There is no such program or directory.
+        NodeExecutionError: The exit code is not one of `ok_codes`, or the system had no room for a process.
+    """
+    config = cast("CommandConfig", context.config)
+    child = _started(config, context)
+    await _outlasted(child)
+    exit_code = child.ended.result()
+    stdout, stderr = child.stdout.text(), child.stderr.text()
+    if exit_code not in config.ok_codes:
+        raise NodeExecutionError(_failure(config, exit_code, stderr or stdout))
+    output = {"stdout": stdout, "stderr": stderr, "exit_code": exit_code}
+    return output | {"truncated": True} if child.stdout.truncated or child.stderr.truncated else output
+
+
+async def _outlasted(child: Child) -> None:
+    """Wait for the child's end through all cancels, each a signal to it; then raise the first of them."""
+    cancelled: asyncio.CancelledError | None = None
+    try:
+        while not child.ended.done():
+            try:
+                await asyncio.wait([child.ended])
+            except asyncio.CancelledError as error:
+                if cancelled is None:
+                    cancelled = error
+                    child.terminate()
+                else:
+                    child.kill()
+        if cancelled is not None:
+            raise cancelled
+    finally:
+        child.kill()  # for whatever else ends a coroutine; nothing once it has ended
+
+
+def _started(config: CommandConfig, context: NodeContext) -> Child:
+    program = config.argv[0]
+    if config.cwd is not None and not Path(config.cwd).is_dir():
+        raise NodeConfigError(f"command '{program}' cannot start: its cwd '{config.cwd}' is not a directory")
+    try:
+        return Child(
+            config.argv,
+            cwd=config.cwd,
+            env={**os.environ, **config.env},
+            stdin=None if config.stdin is None else config.stdin.encode(),
+            limit=config.max_output_bytes,
+            on_output=context.heartbeat,
+        )
+    except ValueError as error:
+        raise NodeConfigError(f"command '{program}' cannot start: {error}") from error
+    except OSError as error:
+        text = f"command '{program}' cannot start: {os.strerror(error.errno or 0)}"
+        if error.errno not in _WRONG_COMMAND:
+            raise NodeExecutionError(text) from error
+        raise NodeConfigError(f"{text}; name a program on PATH or give its whole path") from error
+
+
+def _failure(config: CommandConfig, exit_code: int, said: str) -> str:
+    end = f"was ended by {_signal_name(-exit_code)}" if exit_code < 0 else f"gave exit code {exit_code}"
+    tail = said.strip()[-_SHOWN_CHARACTERS:]
+    allowed = ", ".join(map(str, config.ok_codes))
+    return f"command '{config.argv[0]}' {end} (ok_codes: {allowed}): {tail or 'it said nothing'}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has none
+        return f"signal {number}"

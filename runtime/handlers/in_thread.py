@@ -1,0 +1,220 @@
+"""Runs plain functions: in daemon threads of our own, so that an abandoned one cannot hang the program's exit."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from playbill.model.messages import Began
+from playbill.runtime.handlers.attempt import HandlerAttempt, Orphans
+from playbill.runtime.handlers.context import Over
+from playbill.runtime.handlers.outputs import checked
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextvars import Context
+
+    from playbill.actors.ports import Dispatcher
+    from playbill.model.definition import PipelineNode
+    from playbill.model.facts import Failure, Inputs, Output
+    from playbill.runtime.handlers.context import NodeContext
+
+MOST_THREADS: Final = 64
+"""Threads at work at once; abandoned ones are not counted, their places are given to new ones."""
+
+
+class Killed(BaseException):
+    """What a killed thread finds raised in its handler."""
+
+
+class ThreadAttempt(HandlerAttempt):
+    """An attempt in a thread.
+
+    `_inside` is true only while the handler's code runs, and changes under the lock that a kill takes: so a late
+    exception never hits the pool's own code.
+    """
+
+    __slots__ = ("_dispatcher", "_inside", "_killed", "_lock", "_pool", "_started", "_thread", "_wake", "_work")
+
+    def __init__(
+        self, number: int, reply: Callable[[Any], None], orphans: Orphans, pool: ThreadPool
+    ) -> None:
+        super().__init__(number, reply, orphans)
+        self._pool = pool
+        self._dispatcher = pool.dispatcher
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._started = self._inside = self._killed = False
+        self._thread = 0
+        self._work: Callable[[], Output] | None = None
+
+    def start(
+        self,
+        handler: Callable[..., Any],
+        node: PipelineNode,
+        inputs: Inputs,
+        context: NodeContext,
+        variables: Context,
+    ) -> None:
+        """Queue for a thread."""
+        self._work = lambda: checked(variables.run(handler, node, inputs, context), node)
+        self._pool.queue(self)
+
+    # ---- in the thread ----------------------------------------------------------------------------------------
+
+    def execute(self) -> None:
+        """Run the handler and bring the result home."""
+        with self._lock:
+            if self.asked:
+                return
+            self._started = True
+        self._dispatcher.submit(self._reply, Began(self.number))
+        try:
+            result = self._outcome()
+        except Killed:  # it came after the handler had ended, before the lock was taken
+            self._leave()
+            result = (None, None)
+        self._dispatcher.submit(self._bring, (self._pool.now(), *result))
+
+    def _outcome(self) -> tuple[Output | None, Failure | None]:
+        work, self._work = self._work, None
+        output = failure = None
+        try:
+            self._enter()
+            try:
+                output = work() if work is not None else None
+            finally:
+                self._leave()
+        except Killed:
+            raise
+        except BaseException as error:  # noqa: BLE001 (a thread's SystemExit is the attempt's, not the pool's)
+            failure = self._failure(error)
+        return output, failure
+
+    def _enter(self) -> None:
+        with self._lock:
+            self._thread = threading.get_ident()
+            self._inside = True
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._inside = False
+            if self._killed:
+                _raise_in(self._thread, None)
+
+    def sleep(self, seconds: float) -> Awaitable[None]:
+        """Wait in the thread; raises CancelledError as soon as the attempt is asked to end."""
+        if self._wake.wait(seconds):
+            raise asyncio.CancelledError
+        return Over()
+
+    def send(self, message: Any) -> None:
+        """Tell the node's actor something, from the thread."""
+        self._dispatcher.submit(self._reply, message)
+
+    # ---- on the actors' thread --------------------------------------------------------------------------------
+
+    def _bring(self, result: tuple[float, Output | None, Failure | None]) -> None:
+        self._end(*result)
+
+    def interrupt(self) -> None:
+        """Set `context.cancelled`; one that has no thread yet never gets one."""
+        with self._lock:
+            self.asked = True
+            waits = not self._started
+        self._wake.set()
+        if waits:
+            self._end(self._pool.now(), None, None)
+
+    def kill(self) -> None:
+        """Raise Killed in the handler's code; it comes as soon as the thread executes Python again."""
+        self.interrupt()
+        with self._lock:
+            if self._inside and not self._killed:
+                self._killed = True
+                _raise_in(self._thread, Killed)
+
+    def abandon(self, release: Any, permit: Any) -> None:
+        """Keep it as an orphan; its thread's place goes to another."""
+        if not self.ended:
+            self._pool.replace(self)
+        super().abandon(release, permit)
+
+
+class ThreadPool:
+    """Daemon threads that are made on demand and wait for work."""
+
+    def __init__(self, dispatcher: Dispatcher, most: int = MOST_THREADS) -> None:
+        self.dispatcher = dispatcher
+        self.now = time.monotonic
+        self._most = most
+        self._threads = 0
+        self._idle = 0
+        self._lock = threading.Condition()
+        self._waiting: deque[ThreadAttempt] = deque()
+        self._running: set[ThreadAttempt] = set()
+        self._closed = False
+
+    def queue(self, attempt: ThreadAttempt) -> None:
+        """Give an attempt to an idle thread, or to a new one while there may be more."""
+        with self._lock:
+            self._waiting.append(attempt)
+            if self._idle >= len(self._waiting):
+                self._lock.notify()
+            elif self._threads < self._most:
+                self._spawn()
+
+    def replace(self, attempt: ThreadAttempt) -> None:
+        """Count the thread of an abandoned attempt no more."""
+        with self._lock:
+            if attempt in self._running:
+                self._running.discard(attempt)
+                self._threads -= 1
+                if self._waiting:
+                    self._spawn()
+
+    def close(self) -> None:
+        """Let the idle threads end, and the others when their handlers do."""
+        with self._lock:
+            self._closed = True
+            self._lock.notify_all()
+
+    def _spawn(self) -> None:
+        self._threads += 1
+        threading.Thread(target=self._serve, name="playbill-handler", daemon=True).start()
+
+    def _serve(self) -> None:
+        while (attempt := self._next()) is not None:
+            attempt.execute()
+            with self._lock:
+                if attempt not in self._running:
+                    return
+                self._running.discard(attempt)
+
+    def _next(self) -> ThreadAttempt | None:
+        with self._lock:
+            while not self._waiting:
+                if self._closed:
+                    self._threads -= 1
+                    return None
+                self._idle += 1
+                self._lock.wait()
+                self._idle -= 1
+            attempt = self._waiting.popleft()
+            self._running.add(attempt)
+            return attempt
+
+    def __repr__(self) -> str:
+        return f"<ThreadPool threads={self._threads} idle={self._idle} waiting={len(self._waiting)}>"
+
+
+def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+    """Set, or with None take back, the exception that a thread finds raised."""
+    import ctypes  # noqa: PLC0415 (only kills need it)
+
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread), None if error is None else ctypes.py_object(error)
+    )

@@ -1,0 +1,95 @@
+"""Runs async handlers: a task for each attempt, cancelled once to interrupt it and again and again to kill it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from playbill.runtime.handlers.attempt import HandlerAttempt, Orphans
+from playbill.runtime.handlers.outputs import checked
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextvars import Context
+
+    from playbill.model.definition import PipelineNode
+    from playbill.model.facts import Inputs
+    from playbill.runtime.handlers.context import NodeContext
+
+CANCEL_AGAIN_SECONDS: Final = 0.01
+"""Between the cancels of a kill: on turns of the loop, so that a handler's `except` can run."""
+
+
+class LoopAttempt(HandlerAttempt):
+    """An attempt that is a task."""
+
+    __slots__ = ("_again", "_entered", "_loop", "_task")
+
+    def __init__(
+        self, number: int, reply: Callable[[Any], None], orphans: Orphans, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        super().__init__(number, reply, orphans)
+        self._loop = loop
+        self._entered = False
+        self._task: asyncio.Task[None] | None = None
+        self._again: asyncio.TimerHandle | None = None
+
+    def start(
+        self,
+        handler: Callable[..., Awaitable[Any]],
+        node: PipelineNode,
+        inputs: Inputs,
+        context: NodeContext,
+        variables: Context,
+    ) -> None:
+        """Begin, in a context of variables of its own."""
+        work = self._run(handler, node, inputs, context)
+        self._task = self._loop.create_task(work, context=variables)
+
+    async def _run(
+        self,
+        handler: Callable[..., Awaitable[Any]],
+        node: PipelineNode,
+        inputs: Inputs,
+        context: NodeContext,
+    ) -> None:
+        self._entered = True
+        output = failure = None
+        try:
+            output = checked(await handler(node, inputs, context), node)
+        except BaseException as error:  # noqa: BLE001 (asyncio would carry SystemExit out of the loop)
+            failure = self._failure(error)
+        if self._again is not None:
+            self._again.cancel()
+        self._end(self._loop.time(), output, failure)
+
+    def interrupt(self) -> None:
+        """Cancel the task once; one that has not taken its first step never will."""
+        self.asked = True
+        if self._task is None:
+            return
+        self._task.cancel()
+        if not self._entered:
+            self._end(self._loop.time(), None, None)
+
+    def kill(self) -> None:
+        """Cancel the task until it ends or is abandoned."""
+        if self.ended or self._task is None:
+            return
+        self.interrupt()
+        self._again = self._loop.call_later(CANCEL_AGAIN_SECONDS, self.kill)
+
+    def abandon(self, release: Any, permit: Any) -> None:
+        """Keep it as an orphan, and cancel it no more."""
+        if self._again is not None:
+            self._again.cancel()
+        super().abandon(release, permit)
+
+    def send(self, message: Any) -> None:
+        """Tell the node's actor something."""
+        if not self.ended:
+            self._reply(message)
+
+    def sleep(self, seconds: float) -> Awaitable[None]:
+        """Wait on the loop."""
+        return asyncio.sleep(seconds)

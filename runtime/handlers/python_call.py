@@ -1,0 +1,121 @@
+"""The handlers of python nodes: call a function by its name, on the loop or in the runner's thread."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from typing import TYPE_CHECKING, Any, cast
+
+from playbill.model.errors import NodeConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from playbill.model.configs import PythonConfig
+    from playbill.model.definition import PipelineNode
+    from playbill.runtime.handlers.context import NodeContext
+
+__all__ = ["arguments", "python_async", "python_sync", "resolve"]
+
+_KEYWORDS = frozenset({inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY})
+
+
+async def python_async(
+    node: PipelineNode, inputs: Mapping[str, Mapping[str, Any]], context: NodeContext
+) -> dict[str, Any]:
+    """Await a coroutine function; the function's result is the output.
+
+    Raises:
+        NodeConfigError: There is no such function, or it does not take these arguments.
+    """
+    function, keywords = _prepared(node, inputs, context)
+    return cast("dict[str, Any]", await function(**keywords))
+
+
+def python_sync(
+    node: PipelineNode, inputs: Mapping[str, Mapping[str, Any]], context: NodeContext
+) -> dict[str, Any]:
+    """Call a plain function; the function's result is the output.
+
+    Raises:
+        NodeConfigError: There is no such function, it does not take these arguments, or it gave a coroutine.
+    """
+    function, keywords = _prepared(node, inputs, context)
+    result = function(**keywords)
+    if inspect.iscoroutine(result):
+        result.close()
+        raise NodeConfigError(f"'{_call(context)}' gave a coroutine: write it as `async def`")
+    return cast("dict[str, Any]", result)
+
+
+def resolve(call: str) -> Callable[..., Any]:
+    """Import the function that `module:function` names.
+
+    Raises:
+        NodeConfigError: The module or the function is missing, or the import fails.
+    """
+    module_name, _, path = call.partition(":")
+    found: Any = _imported(call, module_name)
+    reached = module_name
+    for name in path.split("."):
+        if not hasattr(found, name):
+            raise NodeConfigError(f"call '{call}': '{reached}' has no '{name}'")
+        found, reached = getattr(found, name), f"{reached}.{name}"
+    if not callable(found):
+        raise NodeConfigError(
+            f"call '{call}': '{reached}' is of type {type(found).__name__}: name a function"
+        )
+    return cast("Callable[..., Any]", found)
+
+
+def _imported(call: str, module_name: str) -> object:
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and f"{module_name}.".startswith(f"{error.name}."):
+            raise NodeConfigError(f"call '{call}': there is no module '{error.name}'") from error
+        raise NodeConfigError(f"call '{call}': importing '{module_name}' failed: {error}") from error
+    except Exception as error:
+        text = f"call '{call}': importing '{module_name}' failed: {type(error).__name__}: {error}"
+        raise NodeConfigError(text) from error
+
+
+def arguments(
+    function: Callable[..., Any],
+    args: Mapping[str, Any],
+    node: PipelineNode,
+    inputs: Mapping[str, Mapping[str, Any]],
+    context: NodeContext,
+) -> dict[str, Any]:
+    """Give the keywords for a call: `args`, and node, inputs, context where the function names them.
+
+    Raises:
+        NodeConfigError: The function does not take them; names the argument and the signature.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some builtins tell nothing
+        return dict(args)
+    offered = {"node": node, "inputs": inputs, "context": context}
+    wanted = {name for name, parameter in signature.parameters.items() if parameter.kind in _KEYWORDS}
+    keywords = {name: value for name, value in offered.items() if name in wanted} | dict(args)
+    try:
+        signature.bind(**keywords)
+    except TypeError as error:
+        name = getattr(function, "__qualname__", repr(function))
+        raise NodeConfigError(
+            f"args do not fit '{name}': {error}; its signature is {name}{signature}"
+        ) from error
+    return keywords
+
+
+def _call(context: NodeContext) -> str:
+    return cast("PythonConfig", context.config).call
+
+
+def _prepared(
+    node: PipelineNode, inputs: Mapping[str, Mapping[str, Any]], context: NodeContext
+) -> tuple[Callable[..., Any], dict[str, Any]]:
+    config = cast("PythonConfig", context.config)
+    function = resolve(config.call)
+    return function, arguments(function, config.args, node, inputs, context)

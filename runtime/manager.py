@@ -1,0 +1,279 @@
+"""The manager: starts runs on one asyncio loop, knows them, and ends them all when it is left."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import OrderedDict
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
+
+from playbill.actors.supervisor import SupervisorActor
+from playbill.model.definition import PipelineDefinition, definition_from
+from playbill.model.errors import DefinitionError, UnknownRun
+from playbill.model.messages import Cancel, Force, Start
+from playbill.model.plan import RunFacts
+from playbill.model.policies import StopPolicy
+from playbill.model.run_inputs import check_trigger_data
+from playbill.runtime.assembly import Assembly, assemble
+from playbill.runtime.client import Run
+from playbill.runtime.discovery import catalog_of
+from playbill.runtime.handlers.binding import RunRunner
+from playbill.runtime.wiring import Wiring
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping
+    from types import TracebackType
+
+    from playbill.model.events import Event
+    from playbill.model.machines.breaker_table import CircuitState
+    from playbill.model.policies import BreakerPolicy
+    from playbill.model.results import RunResult
+    from playbill.runtime.discovery import Source
+
+ASSEMBLIES_KEPT: Final = 128
+OnExit = Literal["cancel", "wait"]
+
+
+class PipelineRunManager:
+    """Runs pipelines on the asyncio loop that first uses it.
+
+    Args:
+        journal: "memory" is the one there is yet: events live as long as the manager remembers their run.
+        resources: what handlers find in `context.resources`.
+        types: modules or functions that define node types and actions; None: all that are decorated by now.
+        breakers: breaker key -> policy; wins over what definitions say.
+        secrets: what `${secrets.name}` stands for in configs; never shown in failures.
+        grace: seconds that stopped handlers have to clean up, unless somebody says otherwise.
+        kill_bound: seconds after a kill until a handler is abandoned.
+        on_exit: leaving `async with` cancels live runs, or waits for them.
+        keep_runs: how many ended runs, and their events, it remembers.
+    """
+
+    def __init__(
+        self,
+        *,
+        journal: Literal["memory"] = "memory",
+        resources: Mapping[str, Any] | None = None,
+        types: Iterable[Source] | None = None,
+        breakers: Mapping[str, BreakerPolicy] | None = None,
+        secrets: Mapping[str, str] | None = None,
+        grace: float = 5.0,
+        kill_bound: float = 1.0,
+        on_exit: OnExit = "cancel",
+        keep_runs: int = 1000,
+    ) -> None:
+        if journal != "memory":
+            raise DefinitionError.single("unknown-journal", "journal", f"unknown journal {journal!r}: use 'memory'")
+        if on_exit not in {"cancel", "wait"}:
+            raise DefinitionError.single("on-exit", "on_exit", f"on_exit is 'cancel' or 'wait', not {on_exit!r}")
+        self.stop_policy = StopPolicy(grace=grace, kill_bound=kill_bound)
+        self._catalog = catalog_of(types)
+        self._wiring = Wiring(resources or {}, secrets or {}, breakers or {})
+        self._on_exit = on_exit
+        self._keep_runs = keep_runs
+        self._active: dict[str, Run] = {}
+        self._ended: OrderedDict[str, Run] = OrderedDict()
+        self._assemblies: OrderedDict[int, Assembly] = OrderedDict()
+        self._idle: asyncio.Event | None = None
+        self._closed = False
+
+    # ---- runs -------------------------------------------------------------------------------------------------
+
+    async def start_run(
+        self,
+        definition: PipelineDefinition | Mapping[str, Any],
+        trigger_data: Mapping[str, Any] | None = None,
+        *,
+        run_id: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Run:
+        """Start a run and return it at once.
+
+        Args:
+            definition: the pipeline, or the mapping it is written as.
+            trigger_data: what it is started with; checked against the definition's `inputs`.
+            run_id: names the run; the same id, definition and data again give the run there is.
+            timeout_seconds: for the whole run; None: the definition's.
+
+        Raises:
+            DefinitionError: the pipeline, the data or the run_id is wrong; carries all problems.
+            RuntimeError: not on the manager's loop, or the manager is closed.
+        """
+        self._use_loop()
+        if not isinstance(definition, PipelineDefinition):
+            definition = definition_from(definition)
+        data = check_trigger_data(definition, trigger_data or {})
+        if run_id is not None and (known := self._known(run_id)) is not None:
+            return _same(known, definition, data)
+        return self._begin(self._assembled(definition), data, run_id or uuid.uuid4().hex, timeout_seconds)
+
+    def _begin(
+        self, assembly: Assembly, data: dict[str, Any], run_id: str, timeout_seconds: float | None
+    ) -> Run:
+        definition, wiring = assembly.definition, self._wiring
+        timeout = definition.timeout if timeout_seconds is None else timeout_seconds
+        if not timeout > 0:
+            raise DefinitionError.single("timeout", "timeout_seconds", f"timeout_seconds is over 0, not {timeout}")
+        breakers = wiring.circuits.of(definition, assembly.breaker_keys)
+        ports = wiring.ports(RunRunner(wiring.bench, assembly.bindings, copy_context()))
+        facts = RunFacts(run_id, assembly.plan, data)
+        actor = SupervisorActor(ports, facts, timeout, breakers, self._conclude)
+        run = self._active[run_id] = Run(definition, data, actor, wiring.journal.streams[run_id])
+        actor.post(Start(data))
+        return run
+
+    def _conclude(self, result: RunResult) -> None:
+        """Move a run that has ended among the remembered ones; called by its supervisor."""
+        run = self._active.pop(result.run_id)
+        self._ended[run.id] = run
+        if len(self._ended) > self._keep_runs:
+            oldest, _ = self._ended.popitem(last=False)
+            self._wiring.journal.drop(oldest)
+        if not self._active and self._idle is not None:
+            self._idle.set()
+        run.conclude(result)
+
+    async def cancel_run(self, run_id: str, reason: str = "", grace: float | None = None) -> bool:
+        """Stop a run within `grace` seconds and the kill bound; True if this cancel decided it.
+
+        Raises:
+            UnknownRun: there is none of this id.
+        """
+        return await self.get_run(run_id).cancel(reason, grace)
+
+    async def cancel_all(self, reason: str = "", grace: float | None = None) -> int:
+        """Stop all active runs; return how many of them these cancels decided."""
+        decided = [await run.cancel(reason, grace) for run in self.active_runs]
+        return sum(decided)
+
+    async def pause_run(self, run_id: str) -> bool:
+        """Let a run begin nothing more; True if this paused it."""
+        return await self.get_run(run_id).pause()
+
+    async def resume_run(self, run_id: str) -> bool:
+        """Let a paused run go on; True if this resumed it."""
+        return await self.get_run(run_id).resume()
+
+    @property
+    def active_runs(self) -> list[Run]:
+        """The runs that have not ended, in the order of their starts."""
+        return list(self._active.values())
+
+    def is_running(self, run_id: str) -> bool:
+        """Tell whether a run of this id is active."""
+        return run_id in self._active
+
+    def get_run(self, run_id: str) -> Run:
+        """Return an active or a remembered run.
+
+        Raises:
+            UnknownRun: there is none of this id.
+        """
+        run = self._known(run_id)
+        if run is None:
+            raise UnknownRun(run_id)
+        return run
+
+    # ---- what all runs share ----------------------------------------------------------------------------------
+
+    def events(self) -> AsyncIterator[Event]:
+        """Iterate over the events of all runs and breakers from now on; one 10,000 behind misses the oldest."""
+        self._use_loop()
+        return self._wiring.journal.tail()
+
+    @property
+    def circuits(self) -> dict[str, CircuitState]:
+        """Where each circuit breaker stands, by key."""
+        return self._wiring.circuits.states() if self._wiring.wired else {}
+
+    async def force_circuit(self, key: str, state: CircuitState | str) -> None:
+        """Set a breaker by hand: forced_open, disabled, metrics_only, or closed to let it run again.
+
+        Raises:
+            DefinitionError: no pipeline has used this key, or there is no such state to force.
+        """
+        self._use_loop()
+        await self._wiring.force(key, Force(str(state)))
+
+    @property
+    def dead_letters(self) -> int:
+        """How many messages came too late for anybody."""
+        return self._wiring.dead_letters.count
+
+    @property
+    def orphans(self) -> int:
+        """How many attempts could not be stopped and have not ended yet."""
+        return len(self._wiring.orphans)
+
+    # ---- its own life -----------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        self._use_loop()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._on_exit == "wait" and error is None:
+            await self._all_ended()
+        await self.close()
+
+    async def close(self, grace: float | None = None) -> None:
+        """Cancel live runs, wait for their ends (a bounded time), and let everything go."""
+        if self._closed or not self._wiring.wired:
+            self._closed = True
+            return
+        self._use_loop()
+        self._closed = True
+        for run in self.active_runs:
+            run.actor.post(Cancel("shutdown", "the manager is closed", grace))
+        await self._all_ended()
+        self._wiring.close()
+
+    async def _all_ended(self) -> None:
+        while self._active:
+            self._idle = asyncio.Event()
+            await self._idle.wait()
+
+    def _use_loop(self) -> None:
+        if self._closed:
+            raise RuntimeError("this manager is closed: make a new one")
+        self._wiring.wire()
+
+    def _known(self, run_id: str) -> Run | None:
+        return self._active.get(run_id) or self._ended.get(run_id)
+
+    def _assembled(self, definition: PipelineDefinition) -> Assembly:
+        """Return the assembly of this very object, made once."""
+        assembly = self._assemblies.get(id(definition))
+        if assembly is None:
+            assembly = assemble(definition, self._catalog, self.stop_policy)
+            self._assemblies[id(definition)] = assembly
+            if len(self._assemblies) > ASSEMBLIES_KEPT:
+                self._assemblies.popitem(last=False)
+        else:
+            self._assemblies.move_to_end(id(definition))
+        return assembly
+
+    def __repr__(self) -> str:
+        return f"<PipelineRunManager active={len(self._active)} ended={len(self._ended)}>"
+
+
+def _same(known: Run, definition: PipelineDefinition, data: dict[str, Any]) -> Run:
+    """Return a run that was started before, if it is the same.
+
+    Raises:
+        DefinitionError: its id was used with another definition or other data.
+    """
+    differs = []
+    if known.definition is not definition and known.definition != definition:
+        differs.append("definition")
+    if known.trigger_data != data:
+        differs.append("trigger data")
+    if differs:
+        text = f"run_id '{known.id}' is taken by a run with another {' and other '.join(differs)}: choose a new id"
+        raise DefinitionError.single("run-id-reused", "run_id", text)
+    return known
+
+

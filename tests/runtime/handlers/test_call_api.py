@@ -1,0 +1,201 @@
+"""The action call_api, against a real server on the loopback."""
+
+import asyncio
+import json
+import socket
+from typing import Any
+
+import pytest
+
+from playbill.model.configs import CallApiConfig
+from playbill.model.errors import NodeConfigError, NodeExecutionError
+from playbill.runtime.handlers.call_api import call_api
+from tests.runtime.handlers.support import NODE, Answer, Server, context_of
+
+pytestmark = pytest.mark.anyio
+
+
+async def call(url: str, **config: Any) -> dict[str, Any]:
+    return await call_api(NODE, {}, context_of(CallApiConfig(url=url, **config)))
+
+
+async def test_json_comes_back_as_data(server: Server) -> None:
+    server.answers["/x"] = Answer(body=b'{"city": "Lyon"}')
+    found = await call(f"{server.url}/x")
+    assert found["status"] == 200
+    assert found["json"] == {"city": "Lyon"}
+    assert found["headers"]["content-type"] == "application/json"
+    assert "text" not in found
+    assert json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "text"),
+    [
+        ("text/plain; charset=latin-1", "grün".encode("latin-1"), "grün"),
+        ("text/plain; charset=nonsense", "grün".encode(), "grün"),
+        ("application/json", b"{half", "{half"),
+        ("application/json", b"[NaN]", "[NaN]"),
+        ("application/json", b"[" * 100_000, "[" * 100_000),
+        ("", b"", ""),
+    ],
+)
+async def test_what_is_not_json_comes_back_as_text(
+    server: Server, content_type: str, body: bytes, text: str
+) -> None:
+    server.answers["/x"] = Answer(body=body, headers={"Content-Type": content_type})
+    found = await call(f"{server.url}/x")
+    assert found["text"] == text
+    assert "json" not in found
+
+
+async def test_method_headers_params_and_json_are_sent(server: Server) -> None:
+    await call(
+        f"{server.url}/x?a=1", method="post", headers={"X-Token": "t"}, params={"b": [2, 3]}, json={"c": 4}
+    )
+    [received] = server.received
+    assert (received.method, received.path) == ("POST", "/x?a=1&b=2&b=3")
+    assert received.headers["x-token"] == "t"
+    assert received.headers["content-type"] == "application/json"
+    assert json.loads(received.body) == {"c": 4}
+
+
+async def test_a_body_is_sent_as_it_is(server: Server) -> None:
+    await call(f"{server.url}/x", method="PUT", body="plain")
+    assert server.received[0].body == b"plain"
+
+
+async def test_only_what_changes_something_carries_an_idempotency_key(server: Server) -> None:
+    await call(f"{server.url}/x", method="POST")
+    await call(f"{server.url}/x", method="POST", headers={"idempotency-key": "mine"})
+    await call(f"{server.url}/x")
+    await call(f"{server.url}/x", method="HEAD")
+    assert [one.headers.get("idempotency-key") for one in server.received] == ["r1/n", "mine", None, None]
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
+async def test_a_status_that_may_pass_is_worth_another_attempt(server: Server, status: int) -> None:
+    server.answers["/x"] = Answer(status, b"try later")
+    with pytest.raises(NodeExecutionError) as caught:
+        await call(f"{server.url}/x")
+    assert str(caught.value).startswith(f"GET {server.url}/x gave status {status} ")
+    assert str(caught.value).endswith(": try later")
+    assert caught.value.retry_after is None
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        ("Mon, 01 Jan 2001 00:00:00 GMT", 0.0),
+        ("Mon, 01 Jan 2001 00:00:00 -0000", 0.0),
+        ("soon", None),
+        ("inf", None),
+        ("", None),
+    ],
+)
+async def test_retry_after_is_handed_on(server: Server, value: str, seconds: float | None) -> None:
+    server.answers["/x"] = Answer(503, headers={"Retry-After": value})
+    with pytest.raises(NodeExecutionError) as caught:
+        await call(f"{server.url}/x")
+    assert caught.value.retry_after == seconds
+
+
+async def test_a_refusal_is_not_tried_again_and_names_all(server: Server) -> None:
+    server.answers["/x"] = Answer(404, b"no such city" + b"!" * 10_000)
+    with pytest.raises(NodeConfigError) as caught:
+        await call(f"{server.url}/x", method="PUT")
+    assert str(caught.value).startswith(f"PUT {server.url}/x gave status 404 Not Found: no such city!!")
+    assert len(str(caught.value)) < 1000
+
+
+async def test_ok_statuses_say_what_is_no_failure(server: Server) -> None:
+    server.answers["/x"] = Answer(404)
+    assert (await call(f"{server.url}/x", ok_statuses=[200, 404]))["status"] == 404
+    with pytest.raises(NodeConfigError, match=r"gave status 200 OK: \{\} \(ok_statuses: 201, 204\)"):
+        await call(f"{server.url}/y", ok_statuses=[201, 204])
+
+
+async def test_redirects_are_followed_unless_one_is_wanted(server: Server) -> None:
+    server.answers["/x"] = Answer(302, headers={"Location": "/y"})
+    server.answers["/y"] = Answer(body=b"[1]")
+    server.answers["/round"] = Answer(302, headers={"Location": "/round"})
+    assert (await call(f"{server.url}/x"))["json"] == [1]
+    assert (await call(f"{server.url}/x", ok_statuses=[302]))["headers"]["location"] == "/y"
+    with pytest.raises(NodeConfigError, match="TooManyRedirects"):
+        await call(f"{server.url}/round")
+
+
+async def test_an_answer_over_the_limit_is_a_clear_error(server: Server) -> None:
+    server.answers["/fits"] = Answer(body=b"x" * 1024 * 1024, headers={})
+    server.answers["/large"] = Answer(body=b"x" * (1024 * 1024 + 1), headers={})
+    assert len((await call(f"{server.url}/fits"))["text"]) == 1024 * 1024
+    with pytest.raises(NodeConfigError, match="/large gave more than 1048576 bytes: ask for less of it"):
+        await call(f"{server.url}/large")
+
+
+async def test_nobody_there_is_worth_another_attempt() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/x"
+    with pytest.raises(NodeExecutionError, match=f"GET {url} failed: ConnectError"):
+        await call(url)
+
+
+async def test_a_dropped_connection_is_worth_another_attempt(server: Server) -> None:
+    server.answers["/x"] = Answer(silent=True)
+    server.go_on.set()
+    with pytest.raises(NodeExecutionError, match="/x failed: RemoteProtocolError"):
+        await call(f"{server.url}/x")
+
+
+async def test_a_slow_answer_runs_into_the_timeout(server: Server) -> None:
+    server.answers["/x"] = Answer(silent=True)
+    with pytest.raises(NodeExecutionError, match=r"/x gave no answer within timeout_seconds 0\.05"):
+        await call(f"{server.url}/x", timeout_seconds=0.05)
+
+
+async def test_a_cancel_ends_the_call(server: Server) -> None:
+    server.answers["/x"] = Answer(silent=True)
+    task = asyncio.create_task(call(f"{server.url}/x"))
+    await asyncio.get_running_loop().run_in_executor(None, server.came_in.wait)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+@pytest.mark.parametrize(
+    ("url", "config", "message"),
+    [
+        ("ftp://host/x", {}, "GET ftp://host/x cannot be done: UnsupportedProtocol"),
+        ("no url", {}, "GET no url cannot be done: UnsupportedProtocol"),
+        (
+            "http://host:port/x",
+            {},
+            "GET cannot be sent to 'http://host:port/x': the URL is not valid",
+        ),
+    ],
+)
+async def test_a_request_that_cannot_be_sent_is_a_config_error(
+    url: str, config: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(NodeConfigError) as caught:
+        await call(url, **config)
+    assert message in str(caught.value)
+
+
+async def test_a_method_or_header_that_http_does_not_allow_is_a_config_error(server: Server) -> None:
+    for config in ({"method": "A B"}, {"headers": {"a": "b\n"}}):
+        with pytest.raises(NodeConfigError, match="/x cannot be done: LocalProtocolError"):
+            await call(f"{server.url}/x", **config)
+
+
+async def test_credentials_never_stand_in_an_error(server: Server) -> None:
+    server.answers["/x"] = Answer(404)
+    url = server.url.replace("//", "//anna:s3cret@")
+    with pytest.raises(NodeConfigError) as caught:
+        await call(f"{url}/x?key=s3cret", params={"token": "s3cret"})
+    assert str(caught.value).startswith(f"GET {url.replace('anna:s3cret', '***')}/x?*** gave status 404")
+    with pytest.raises(NodeConfigError) as caught:
+        await call("http://anna:s3/cret@host/x")
+    assert str(caught.value) == "GET cannot be sent to 'http://***@host/x': the URL is not valid"
+    assert server.received[0].headers["authorization"].startswith("Basic ")

@@ -12,6 +12,7 @@ from playbill.model.messages import Ask, AskAgain, Refused
 
 if TYPE_CHECKING:
     from playbill.actors.ports import Ports
+    from playbill.model.facts import Now
     from playbill.model.policies import BreakerPolicy
 
 
@@ -39,18 +40,17 @@ class BreakerActor(Shell):
     def failed(self, error: str) -> None:
         """Go on: a breaker protects also while the journal fails."""
 
-    def post(self, message: Any) -> None:
-        """Put mail into the box; one who asks a breaker that has ended is refused."""
+    def receive(self, message: Any, now: Now) -> None:
+        """Handle mail; one who asks a breaker that has ended is refused."""
         if self.ended and type(message) is Ask:
-            message.reply_to.post(Refused(message.ask_id, self.machine.key, 0.0))
+            self.tell(message.reply_to, Refused(message.ask_id, self.machine.key, 0.0))
         else:
-            super().post(message)
+            super().receive(message, now)
 
     def close(self) -> None:
         """End at once; whoever waits is refused."""
-        waiting = list(self.machine.waiting.values())
         super().close()
-        for ask in waiting:
+        for ask in self.machine.waiting.values():
             self.post(ask)
 
     def fault(self, error: BaseException, message: Any) -> None:

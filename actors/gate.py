@@ -24,12 +24,6 @@ class Gate:
         """Whether the journal has yet to keep one of them."""
         self._held: deque[tuple[int, Any, Any]] = deque()
 
-    def record(self, seq: int, *, kept: bool) -> None:
-        """Note that event `seq` was handed over, and whether it is kept already."""
-        self.recorded = seq
-        if not kept:
-            self.closed = True
-
     def hold(self, to: Any, message: Any) -> None:
         """Hold a message until all that is recorded now is kept."""
         self._held.append((self.recorded, to, message))

@@ -25,13 +25,20 @@ class NodeActor(Shell):
     """
 
     machine: NodeMachine
+    attempt: Attempt | None = None
 
     def __init__(
         self, ports: Ports, run: RunFacts, plan: NodePlan, supervisor: Shell, breaker: Shell | None
     ) -> None:
-        super().__init__(ports, f"{run.run_id}/{plan.id}")
+        # Not super().__init__: one is made for every node.
+        self.ports = ports
+        self.tell = ports.dispatcher.post
         self.machine = NodeMachine(run, plan, self, supervisor, breaker)
-        self.attempt: Attempt | None = None
+
+    @property
+    def actor_urn(self) -> str:  # type: ignore[override]
+        """Run and node."""
+        return f"{self.machine.run.run_id}/{self.machine.plan.id}"
 
     def begin(self, attempt: int, inputs: Inputs) -> None:
         """Run the node's handler."""
@@ -60,7 +67,8 @@ class NodeActor(Shell):
     def finish(self, result: RunResult | None) -> None:
         """End; the supervisor hears of it by the machine's Ended."""
         self.attempt = None
-        self.machine.supervisor.forget(self.machine.plan.id)
+        machine = self.machine
+        machine.supervisor.nodes.pop(machine.plan.id, None)
         self.close()
 
     def on_actor_stop(self) -> None:
@@ -75,7 +83,7 @@ class NodeActor(Shell):
         wrapped.__cause__ = error
         failure = failure_of(wrapped, traceback=True)
         self.give_up()
-        machine.supervisor.forget(machine.plan.id)
+        machine.supervisor.nodes.pop(machine.plan.id, None)
         outcome = Outcome(NodeStatus.FAILED, machine.attempts, failure=failure)
         machine.supervisor.post(Ended(machine.plan.id, outcome))
 

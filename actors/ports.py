@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from playbill.model.plan import NodePlan, RunFacts
 
 
-class Drainable(Protocol):
-    """An actor with mail, as a dispatcher sees it."""
+class Receiver(Protocol):
+    """Who mail is for, as a dispatcher sees it."""
 
-    def drain(self, now: Now) -> bool:
-        """Handle some mail; tell whether there is more."""
+    def receive(self, message: Any, now: Now) -> None:
+        """Handle one message; never raises."""
 
 
 class Settled(Protocol):
@@ -31,10 +31,17 @@ class Settled(Protocol):
 
 
 class Dispatcher(Protocol):
-    """Takes the next actor with mail, on one thread."""
+    """Carries mail: one message after the other, on one thread.
 
-    def schedule(self, actor: Drainable) -> None:
-        """Drain `actor` soon; called on the actors' own thread, when mail came to an empty box."""
+    Control overtakes data (see `CONTROL` in model/messages.py); within a lane the messages of one sender to one
+    receiver keep their order.
+    """
+
+    def post(self, to: Receiver, message: Any) -> None:
+        """Bring `message` to `to`, soon; called on the actors' own thread."""
+
+    def post_control(self, to: Receiver, message: Any) -> None:
+        """The same, in the control lane whatever the message's class."""
 
     def inside(self) -> bool:
         """Tell whether the caller is on the actors' own thread."""
@@ -56,8 +63,10 @@ class TimerHandle(Protocol):
 class Timers(Protocol):
     """Tells things later."""
 
-    def set(self, delay: float, call: Callable[[Any], None], message: object, *, coarse: bool) -> TimerHandle:
-        """Run `call(message)` in `delay` seconds; a coarse timer may be late by a fraction of a second."""
+    def set(
+        self, now: float, delay: float, call: Callable[[Any], None], message: object, *, coarse: bool
+    ) -> TimerHandle:
+        """Run `call(message)` `delay` seconds after `now`; a coarse timer may be a fraction of a second late."""
 
 
 class Attempt(Protocol):

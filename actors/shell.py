@@ -1,7 +1,8 @@
 """The shell: the one `pykka.Actor` around every machine; it carries mail to the machine and performs its effects.
 
-An actor's life: `post` puts mail in its box, the dispatcher calls `drain`, `finish` or a fault ends it. It has no
-thread: all of this happens on the dispatcher's. From other threads come only envelopes, through pykka's `ActorRef`.
+An actor's life: the dispatcher brings it mail by `receive`, one message after the other, until `finish` or a fault
+ends it. It has no thread: all of this happens on the dispatcher's. From other threads come only envelopes, through
+pykka's `ActorRef` and the `Inbox` that stands for the actor there.
 """
 
 from __future__ import annotations
@@ -15,20 +16,21 @@ from pykka._envelope import Envelope
 from pykka.messages import ProxyCall, ProxyGetAttr, ProxySetAttr, _ActorStop
 
 from playbill.actors.futures import Answer, dead
-from playbill.actors.mailbox import Mailbox
 from playbill.model.effects import COARSE
 from playbill.model.errors import InternalError
 from playbill.model.messages import CONTROL
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pykka import Future
+
     from playbill.actors.ports import Ports, TimerHandle
     from playbill.model.effects import Timer
     from playbill.model.facts import Now
     from playbill.model.machines.machine import Machine
 
 logger = logging.getLogger("playbill")
-MAIL_A_TURN: Final = 64
-"""How many messages an actor handles before the next one has its turn."""
 PROXY: Final = (ProxyCall, ProxyGetAttr, ProxySetAttr)
 
 
@@ -50,7 +52,7 @@ class Flag:
 
 
 class Inbox:
-    """The mailbox as pykka's `ActorRef` sees it, from any thread."""
+    """An actor's door to the outside: takes envelopes from any thread and has them opened on the actors' own."""
 
     __slots__ = ("_shell",)
 
@@ -67,12 +69,24 @@ class Inbox:
         if isinstance(envelope.reply_to, Answer):
             envelope.reply_to.bind(dispatcher)
         if dispatcher.inside():
-            shell.post_envelope(envelope)
-        elif not dispatcher.submit(shell.post_envelope, envelope):
+            self._post(envelope)
+        elif not dispatcher.submit(self._post, envelope):
             shell.lose()
             if envelope.reply_to is None:
                 raise dead(shell)
             shell.refuse(envelope)
+
+    def _post(self, envelope: Envelope[Any]) -> None:
+        """Put an envelope into its message's lane; pykka's own messages are control."""
+        dispatcher, message = self._shell.ports.dispatcher, envelope.message
+        if type(message) in CONTROL or isinstance(message, (_ActorStop, *PROXY)):
+            dispatcher.post_control(self, envelope)
+        else:
+            dispatcher.post(self, envelope)
+
+    def receive(self, envelope: Envelope[Any], now: Now) -> None:
+        """Have the actor open an envelope."""
+        self._shell.open(envelope, now)
 
 
 class Ref(ActorRef[Any]):
@@ -99,19 +113,21 @@ class Refusal(Exception):
 class Shell(pykka.Actor):
     """An actor: a machine, its mailbox, its timers, its end."""
 
-    REGISTERED = False
-    """Whether pykka's registry knows it."""
+    machine: Machine
+    ended = False
+    now: Now
+    """When the message at hand was received."""
+    tell: Callable[[Any, Any], None]
+    """The effect: send a message to an actor. The dispatcher's own method, since it is the most frequent call."""
+    timers: dict[Timer, TimerHandle] | None = None
+    _ref: Ref | None = None
+    _stoppers: list[Answer] | None = None
 
     def __init__(self, ports: Ports, urn: str) -> None:
         # Not super().__init__: its uuid4, Event and ActorRef cost more than all else a node does.
         self.ports = ports
         self.actor_urn = urn
-        self.machine: Machine
-        self.mail = Mailbox()
-        self.timers: dict[Timer, TimerHandle] | None = None
-        self.ended = False
-        self._ref: Ref | None = None
-        self._stoppers: list[Answer] = []
+        self.tell = ports.dispatcher.post
 
     # ---- what pykka asks for ----------------------------------------------------------------------------------
 
@@ -152,70 +168,49 @@ class Shell(pykka.Actor):
     # ---- mail -------------------------------------------------------------------------------------------------
 
     def post(self, message: Any) -> None:
-        """Put mail of another actor, a timer or a runner into the box."""
+        """Send mail to this actor."""
+        self.ports.dispatcher.post(self, message)
+
+    def receive(self, message: Any, now: Now) -> None:
+        """Handle mail of another actor, a timer or a runner."""
         if self.ended:
             self.dead_letter(message)
             return
-        mail = self.mail
-        if not mail:
-            self.ports.dispatcher.schedule(self)
-        mail.put(message)
+        self.now = now
+        try:
+            self.machine.receive(message, now, self)
+        except BaseException as error:  # noqa: BLE001 (pykka would stop every actor of the process)
+            self.fault(error, message)
 
-    def post_envelope(self, envelope: Envelope[Any]) -> None:
-        """Put mail from outside into the box, in its message's lane; pykka's own is control."""
+    def open(self, envelope: Envelope[Any], now: Now) -> None:
+        """Handle mail from outside; what is wrong with it harms its sender only."""
+        message, answer = envelope.message, envelope.reply_to
+        self.now = now
         if self.ended:
             self.refuse(envelope)
             return
-        if not self.mail:
-            self.ports.dispatcher.schedule(self)
-        if type(envelope.message) in CONTROL or isinstance(envelope.message, _ActorStop | ProxyCall):
-            self.mail.put_control(envelope)
-        else:
-            self.mail.append(envelope)
-
-    def drain(self, now: Now) -> bool:
-        """Handle some mail; tell whether there is more."""
-        mail, machine = self.mail, self.machine
-        self.now = now
-        for _ in range(MAIL_A_TURN):
-            if not mail:
-                return False
-            message = mail.take()
-            if type(message) is Envelope:
-                self._open(message)
-                machine = self.machine
-                continue
-            try:
-                machine.receive(message, now, self)
-            except BaseException as error:  # noqa: BLE001 (pykka would stop every actor of the process)
-                self.fault(error, message)
-                machine = self.machine
-        return bool(mail)
-
-    def _open(self, envelope: Envelope[Any]) -> None:
-        """Handle mail from outside; what is wrong with it harms its sender only."""
-        message, answer = envelope.message, envelope.reply_to
         if isinstance(message, _ActorStop):
-            if answer is not None:
-                self._stoppers.append(answer)  # type: ignore[arg-type]
+            if isinstance(answer, Answer):
+                self._stoppers = [*(self._stoppers or ()), answer]
             self.on_actor_stop()
             return
         try:
             response = self._respond(message)
         except Refusal as refusal:
-            error = refusal.error
+            self._answer_error(answer, refusal.error)
             if answer is None:
-                logger.warning("%r: %s", self, error)
+                logger.warning("%r: %s", self, refusal.error)
                 self.dead_letter(message)
-            else:
-                answer.set_exception((type(error), error, error.__traceback__))
         except BaseException as error:  # noqa: BLE001 (pykka would stop every actor of the process)
-            if answer is not None:
-                answer.set_exception((type(error), error, error.__traceback__))
+            self._answer_error(answer, error)
             self.fault(error, message)
         else:
             if answer is not None:
                 answer.set(response)
+
+    def _answer_error(self, answer: Future[Any] | None, error: BaseException) -> None:
+        if answer is not None:
+            answer.set_exception((type(error), error, error.__traceback__))
 
     def _respond(self, message: Any) -> Any:
         """Answer mail from outside.
@@ -239,8 +234,7 @@ class Shell(pykka.Actor):
         elif isinstance(envelope.message, _ActorStop):
             envelope.reply_to.set(value=False)
         else:
-            error = dead(self)
-            envelope.reply_to.set_exception((type(error), error, None))
+            self._answer_error(envelope.reply_to, dead(self))
 
     # ---- the end ----------------------------------------------------------------------------------------------
 
@@ -264,9 +258,7 @@ class Shell(pykka.Actor):
         if self._ref is not None:
             self.actor_stopped.set()
             ActorRegistry.unregister(self._ref)
-        if self.mail:
-            self._return_mail()
-        for answer in self._stoppers:
+        for answer in self._stoppers or ():
             answer.set(value=True)
 
     def lose(self) -> None:
@@ -275,19 +267,7 @@ class Shell(pykka.Actor):
         self.actor_stopped.set()
         ActorRegistry.unregister(self.actor_ref)
 
-    def _return_mail(self) -> None:
-        while self.mail:
-            message = self.mail.take()
-            if type(message) is Envelope:
-                self.refuse(message)
-            else:
-                self.dead_letter(message)
-
     # ---- effects ----------------------------------------------------------------------------------------------
-
-    def tell(self, to: Any, message: Any) -> None:
-        """Send `message` to the actor `to`."""
-        to.post(message)
 
     def set_timer(self, name: Timer, delay: float, message: Any) -> None:
         """Tell this actor `message` in `delay` seconds; replaces the timer of that name."""
@@ -296,7 +276,9 @@ class Shell(pykka.Actor):
             timers = self.timers = {}
         elif name in timers:
             timers[name].cancel()
-        timers[name] = self.ports.timers.set(delay, self.post, message, coarse=name in COARSE)
+        timers[name] = self.ports.timers.set(
+            self.now.monotonic, delay, self.post, message, coarse=name in COARSE
+        )
 
     def drop_timer(self, name: Timer) -> None:
         """Forget the timer of that name, if there is one."""

@@ -40,6 +40,8 @@ class SupervisorActor(Shell):
         on_end: Callable[[RunResult], None],
     ) -> None:
         super().__init__(ports, facts.run_id)
+        self._post = ports.dispatcher.post
+        self.tell = self._tell
         self.facts = facts
         self.machine = SupervisorMachine(facts, timeout)
         self.breakers = breakers
@@ -52,7 +54,7 @@ class SupervisorActor(Shell):
 
     # ---- effects ----------------------------------------------------------------------------------------------
 
-    def tell(self, to: str, message: Any) -> None:
+    def _tell(self, to: str, message: Any) -> None:
         """Send `message` to a node, through the gate if it begins work."""
         if self.gate.closed and type(message) in GATED:
             self.gate.hold(to, message)
@@ -64,11 +66,14 @@ class SupervisorActor(Shell):
         if node is None:
             self.dead_letter(message)
         else:
-            node.post(message)
+            self._post(node, message)
 
     def record(self, event: Event) -> None:
         """Hand an event to the journal."""
-        self.gate.record(event.seq, kept=self.writer.append(event))
+        gate = self.gate
+        gate.recorded = event.seq
+        if not self.writer.append(event):
+            gate.closed = True
 
     def spawn(self, node: str) -> None:
         """Make the actor of a node."""
@@ -90,10 +95,6 @@ class SupervisorActor(Shell):
         self.close()
         if result is not None:
             self.on_end(result)
-
-    def forget(self, node: str) -> None:
-        """Drop a node's actor that has ended."""
-        self.nodes.pop(node, None)
 
     # ---- the journal ------------------------------------------------------------------------------------------
 

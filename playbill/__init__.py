@@ -1,1 +1,132 @@
-"""playbill runs pipelines as actors."""
+"""playbill runs pipelines as actors: what it is told to stop it stops, and proves it.
+
+Each public name is imported when it is first used: `import playbill` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from playbill.model.definition import (
+        PipelineDefinition,
+        PipelineEdge,
+        PipelineNode,
+        parse_pipeline_definition,
+    )
+    from playbill.model.errors import (
+        AttemptTimedOut,
+        CircuitOpen,
+        DefinitionError,
+        HandlerKilled,
+        InternalError,
+        JournalError,
+        NodeConfigError,
+        NodeError,
+        NodeExecutionError,
+        PlaybillError,
+        Problem,
+        RunCancelled,
+        RunError,
+        RunFailed,
+        RunTimedOut,
+        UnknownRun,
+    )
+    from playbill.model.events import Event, EventType
+    from playbill.model.facts import NodeStatus, Receipt, RunStatus, Stopped
+    from playbill.model.machines.breaker_table import CircuitState
+    from playbill.model.policies import BreakerPolicy, RetryPolicy
+    from playbill.model.results import NodeExecutionResult, RunResult
+    from playbill.model.validation import get_execution_order, validate_pipeline_dag
+    from playbill.runtime.circuit_breaker import CircuitBreaker
+    from playbill.runtime.client import Run
+    from playbill.runtime.discovery import action, node_type
+    from playbill.runtime.executor import PipelineExecutor
+    from playbill.runtime.files import load
+    from playbill.runtime.handlers.context import NodeContext
+    from playbill.runtime.manager import PipelineRunManager, get_run_manager
+    from playbill.runtime.program import BlockingManager, BlockingRun, run
+    from playbill.runtime.single_node import dispatch_node
+
+__all__ = [
+    "AttemptTimedOut",
+    "BlockingManager",
+    "BlockingRun",
+    "BreakerPolicy",
+    "CircuitBreaker",
+    "CircuitOpen",
+    "CircuitState",
+    "DefinitionError",
+    "Event",
+    "EventType",
+    "HandlerKilled",
+    "InternalError",
+    "JournalError",
+    "NodeConfigError",
+    "NodeContext",
+    "NodeError",
+    "NodeExecutionError",
+    "NodeExecutionResult",
+    "NodeStatus",
+    "PipelineDefinition",
+    "PipelineEdge",
+    "PipelineExecutor",
+    "PipelineNode",
+    "PipelineRunManager",
+    "PlaybillError",
+    "Problem",
+    "Receipt",
+    "RetryPolicy",
+    "Run",
+    "RunCancelled",
+    "RunError",
+    "RunFailed",
+    "RunResult",
+    "RunStatus",
+    "RunTimedOut",
+    "Stopped",
+    "UnknownRun",
+    "action",
+    "dispatch_node",
+    "get_execution_order",
+    "get_run_manager",
+    "load",
+    "node_type",
+    "parse_pipeline_definition",
+    "run",
+    "validate_pipeline_dag",
+]
+
+_HOMES = {
+    "playbill.model.definition": "PipelineDefinition PipelineEdge PipelineNode parse_pipeline_definition",
+    "playbill.model.errors": "AttemptTimedOut CircuitOpen DefinitionError HandlerKilled InternalError JournalError NodeConfigError NodeError NodeExecutionError PlaybillError Problem RunCancelled RunError RunFailed RunTimedOut UnknownRun",
+    "playbill.model.events": "Event EventType",
+    "playbill.model.facts": "NodeStatus Receipt RunStatus Stopped",
+    "playbill.model.machines.breaker_table": "CircuitState",
+    "playbill.model.policies": "BreakerPolicy RetryPolicy",
+    "playbill.model.results": "NodeExecutionResult RunResult",
+    "playbill.model.validation": "get_execution_order validate_pipeline_dag",
+    "playbill.runtime.circuit_breaker": "CircuitBreaker",
+    "playbill.runtime.client": "Run",
+    "playbill.runtime.discovery": "action node_type",
+    "playbill.runtime.executor": "PipelineExecutor",
+    "playbill.runtime.files": "load",
+    "playbill.runtime.handlers.context": "NodeContext",
+    "playbill.runtime.manager": "PipelineRunManager get_run_manager",
+    "playbill.runtime.program": "BlockingManager BlockingRun run",
+    "playbill.runtime.single_node": "dispatch_node",
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 (whatever the name stands for)
+    """Import a public name when it is first used."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'playbill' has no attribute '{name}'")
+    value = globals()[name] = getattr(importlib.import_module(_HOME_OF[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

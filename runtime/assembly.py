@@ -40,7 +40,7 @@ def assemble(definition: PipelineDefinition, catalog: Catalog, stop: StopPolicy 
     problems = [*validate(definition, catalog), *_not_yet(definition)]
     if problems:
         raise DefinitionError(definition.name, problems)
-    bindings = _bind(definition, catalog)
+    bindings = bind(definition, catalog)
     threaded = frozenset(
         node.id for node in definition.nodes if node.type not in BUILT_IN and not bindings.of(node).on_loop
     )
@@ -60,7 +60,7 @@ def _not_yet(definition: PipelineDefinition) -> Iterator[Problem]:
             yield Problem("not-yet", f"nodes[{index}].config.action", text)
 
 
-def _bind(definition: PipelineDefinition, catalog: Catalog) -> Bindings:
+def bind(definition: PipelineDefinition, catalog: Catalog) -> Bindings:
     """Bind each type's handler once, and those nodes whose type alone does not say."""
     by_type: dict[str, Binding] = {}
     by_node: dict[str, Binding] = {}

@@ -78,6 +78,11 @@ class Run:
         """
         return bool(await self._ask(Cancel(source, reason, grace)))
 
+    def request_cancel(self, reason: str = "", grace: float | None = None) -> None:
+        """Ask for a stop without waiting for the answer; also from other threads."""
+        if not self.actor.ended:
+            self.actor.actor_ref.tell(Cancel("user", reason, grace))
+
     async def pause(self) -> bool:
         """Begin nothing more until `resume`; True if this paused it."""
         return bool(await self._ask(Pause()))

@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections import OrderedDict
 from contextvars import copy_context
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from playbill.actors.supervisor import SupervisorActor
@@ -206,6 +207,11 @@ class PipelineRunManager:
         """How many attempts could not be stopped and have not ended yet."""
         return len(self._wiring.orphans)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it was closed, or its loop was."""
+        return self._closed or self._wiring.is_over
+
     # ---- its own life -----------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
@@ -277,3 +283,14 @@ def _same(known: Run, definition: PipelineDefinition, data: dict[str, Any]) -> R
     return known
 
 
+def get_run_manager() -> PipelineRunManager:
+    """Return the process's manager: one, bound to the loop that first uses it; a new one once that has ended."""
+    managers = _process_managers()
+    if not managers or managers[-1].is_over:
+        managers[:] = [PipelineRunManager()]
+    return managers[-1]
+
+
+@cache
+def _process_managers() -> list[PipelineRunManager]:
+    return []

@@ -75,6 +75,11 @@ class Wiring:
         self.circuits = Circuits(self.ports(NoRunner()), self._policies)
         self.wired = True
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the loop it was bound to is closed."""
+        return self.wired and self._loop.is_closed()
+
     def ports(self, runner: Runner) -> Ports:
         """Return the ports for actors whose handlers `runner` executes."""
         return Ports(self._dispatcher, self._timers, runner, self.journal, self.dead_letters)

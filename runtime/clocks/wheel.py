@@ -45,11 +45,14 @@ class LoopTimers:
         self._buckets: dict[int, dict[WheelTimer, None]] = {}
         self._turn: asyncio.TimerHandle | None = None
 
-    def set(self, delay: float, call: Callable[[Any], None], message: object, *, coarse: bool) -> TimerHandle:
-        """Run `call(message)` in `delay` seconds; a coarse long timer up to a bucket later."""
+    def set(
+        self, now: float, delay: float, call: Callable[[Any], None], message: object, *, coarse: bool
+    ) -> TimerHandle:
+        """Run `call(message)` `delay` seconds after `now`; a coarse long timer up to a bucket later."""
+        at = now + delay
         if not coarse or delay < COARSE_FROM_SECONDS:
-            return self._loop.call_later(delay, call, message)
-        number = int((self._loop.time() + delay) / BUCKET_SECONDS) + 1
+            return self._loop.call_at(at, call, message)
+        number = int(at / BUCKET_SECONDS) + 1
         bucket = self._buckets.get(number)
         if bucket is None:
             bucket = self._buckets[number] = {}

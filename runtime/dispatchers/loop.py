@@ -1,4 +1,7 @@
-"""The loop dispatcher: takes actors in the order their mail came, on an asyncio loop, and yields now and then."""
+"""The loop dispatcher: carries mail in the order it came, control first, on an asyncio loop, and yields now and then.
+
+It has one queue a lane for all actors rather than a box for each: the order is the same, and an idle actor holds none.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +10,42 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+from playbill.model.messages import CONTROL
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from playbill.actors.ports import Drainable, Settled
+    from playbill.actors.ports import Receiver, Settled
     from playbill.runtime.clocks.system import Clock
 
-ACTORS_A_TURN: Final = 256
-"""How many actors have their turn before the loop has its own."""
+MESSAGES_A_TURN: Final = 512
+"""How many messages are handled before the loop has its turn."""
 
 
 class LoopDispatcher:
-    """Drains actors on one asyncio loop."""
+    """Carries the mail of one manager's actors."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
         self._loop = loop
         self._clock = clock
-        self._ready: deque[Drainable] = deque()
+        self._control: deque[tuple[Receiver, Any]] = deque()
+        self._data: deque[tuple[Receiver, Any]] = deque()
         self._pending = False
         self._thread = threading.get_ident()
 
-    def schedule(self, actor: Drainable) -> None:
-        """Drain `actor` soon."""
-        self._ready.append(actor)
+    def post(self, to: Receiver, message: Any) -> None:
+        """Bring `message` to `to`, in its class's lane."""
+        if type(message) in CONTROL:
+            self._control.append((to, message))
+        else:
+            self._data.append((to, message))
+        if not self._pending:
+            self._pending = True
+            self._loop.call_soon(self._pump)
+
+    def post_control(self, to: Receiver, message: Any) -> None:
+        """Bring `message` to `to`, in the control lane."""
+        self._control.append((to, message))
         if not self._pending:
             self._pending = True
             self._loop.call_soon(self._pump)
@@ -64,15 +80,17 @@ class LoopDispatcher:
         return answer.result()
 
     def _pump(self) -> None:
-        ready, now = self._ready, self._clock.now()
-        for _ in range(ACTORS_A_TURN):
-            if not ready:
+        control, data, now = self._control, self._data, self._clock.now()
+        for _ in range(MESSAGES_A_TURN):
+            if control:
+                to, message = control.popleft()
+            elif data:
+                to, message = data.popleft()
+            else:
                 self._pending = False
                 return
-            actor = ready.popleft()
-            if actor.drain(now):
-                ready.append(actor)
+            to.receive(message, now)
         self._loop.call_soon(self._pump)
 
     def __repr__(self) -> str:
-        return f"<LoopDispatcher ready={len(self._ready)}>"
+        return f"<LoopDispatcher control={len(self._control)} data={len(self._data)}>"

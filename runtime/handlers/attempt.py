@@ -39,18 +39,19 @@ class Orphans:
 class HandlerAttempt:
     """One execution of a handler."""
 
-    __slots__ = ("_orphans", "_release", "_reply", "asked", "ended", "number", "secrets")
+    # No slots: most of these keep their defaults, and an attempt is made for every node.
+    asked = False
+    """Whether it was asked to end."""
+    ended = False
+    secrets: tuple[str, ...] = ()
+    """Values that its failure must not show."""
+    _orphaned = False
+    _release: Callable[[], None] | None = None
 
     def __init__(self, number: int, reply: Callable[[Any], None], orphans: Orphans) -> None:
         self.number = number
-        self.asked = False
-        """Whether it was asked to end."""
-        self.ended = False
-        self.secrets: tuple[str, ...] = ()
-        """Values that its failure must not show."""
         self._reply = reply
         self._orphans = orphans
-        self._release: Callable[[], None] | None = None
 
     def send(self, message: Any) -> None:
         """Tell the node's actor something, from wherever the handler runs."""
@@ -64,6 +65,7 @@ class HandlerAttempt:
         """Keep it as an orphan; when it does end, call `release(permit)`."""
         if self.ended:
             return
+        self._orphaned = True
         self._orphans.add(self)
         if release is not None and permit is not None:
             self._release = lambda: release(permit)
@@ -77,13 +79,14 @@ class HandlerAttempt:
         if self.ended:
             return
         self.ended = True
-        self._orphans.discard(self)
         if failure is None:
             self._reply(Returned(self.number, at, output))
         else:
             self._reply(Returned(self.number, at, None, failure, random.random()))  # noqa: S311 (jitter)
-        if self._release is not None:
-            self._release()
+        if self._orphaned:
+            self._orphans.discard(self)
+            if self._release is not None:
+                self._release()
 
     def _failure(self, error: BaseException) -> Failure | None:
         """Return what went wrong; None for the interruption that was asked for."""

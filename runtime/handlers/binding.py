@@ -89,15 +89,15 @@ class RunRunner:
         self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply: Callable[[Any], None]
     ) -> LoopAttempt | ThreadAttempt:
         """Begin an attempt."""
-        bench, node = self._bench, plan.node
-        binding = self._bindings.of(node)
+        bench, bindings, node = self._bench, self._bindings, plan.node
+        binding = bindings.by_type.get(node.type) or bindings.by_node[node.id]
         held: LoopAttempt | ThreadAttempt
         if binding.on_loop:
             held = LoopAttempt(attempt, reply, bench.orphans, bench.loop)
         else:
             held = ThreadAttempt(attempt, reply, bench.orphans, bench.pool)
         config: Any = node.config
-        if binding.parses or node.id in self._bindings.templates:
+        if binding.parses or (bindings.templates and node.id in bindings.templates):
             try:
                 node, config = self._configured(binding, plan, run, inputs, held)
             except NodeConfigError as error:

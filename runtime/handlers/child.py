@@ -144,7 +144,7 @@ class Child:
     def _sweep(self) -> None:
         if self._drain is None and not self.ended.done():
             self._signal(signal.SIGKILL)
-            self._drain = self._loop.call_later(999, self._finish)
+            self._drain = self._loop.call_later(DRAIN_SECONDS, self._finish)
 
     def _finish(self) -> None:
         if self.ended.done():

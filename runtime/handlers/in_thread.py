@@ -37,8 +37,6 @@ class ThreadAttempt(HandlerAttempt):
     exception never hits the pool's own code.
     """
 
-    __slots__ = ("_dispatcher", "_inside", "_killed", "_lock", "_pool", "_started", "_thread", "_wake", "_work")
-
     def __init__(
         self, number: int, reply: Callable[[Any], None], orphans: Orphans, pool: ThreadPool
     ) -> None:

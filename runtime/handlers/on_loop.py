@@ -23,16 +23,17 @@ CANCEL_AGAIN_SECONDS: Final = 0.01
 class LoopAttempt(HandlerAttempt):
     """An attempt that is a task."""
 
-    __slots__ = ("_again", "_entered", "_loop", "_task")
+    _entered = False
+    _task: asyncio.Task[None] | None = None
+    _again: asyncio.TimerHandle | None = None
 
     def __init__(
         self, number: int, reply: Callable[[Any], None], orphans: Orphans, loop: asyncio.AbstractEventLoop
     ) -> None:
-        super().__init__(number, reply, orphans)
+        self.number = number
+        self._reply = reply
+        self._orphans = orphans
         self._loop = loop
-        self._entered = False
-        self._task: asyncio.Task[None] | None = None
-        self._again: asyncio.TimerHandle | None = None
 
     def start(
         self,
@@ -43,8 +44,9 @@ class LoopAttempt(HandlerAttempt):
         variables: Context,
     ) -> None:
         """Begin, in a context of variables of its own."""
+        # Not loop.create_task, whose Python costs as much as the task itself; factories are for the host's tasks.
         work = self._run(handler, node, inputs, context)
-        self._task = self._loop.create_task(work, context=variables)
+        self._task = asyncio.Task(work, loop=self._loop, context=variables)
 
     async def _run(
         self,

@@ -67,11 +67,18 @@ class Lifeline:
 
     async def is_let_go(self) -> bytes:
         """Give all that was written, once nobody holds it any more."""
-        os.set_blocking(self.descriptor, True)
-        said = bytearray()
-        while data := await asyncio.get_running_loop().run_in_executor(None, os.read, self.descriptor, 100):
-            said += data
-        return bytes(said)
+        loop, said = asyncio.get_running_loop(), bytearray()
+        over: asyncio.Future[bytes] = loop.create_future()
+
+        def read() -> None:
+            data = os.read(self.descriptor, 100)
+            said.extend(data)
+            if not data:
+                loop.remove_reader(self.descriptor)
+                over.set_result(bytes(said))
+
+        loop.add_reader(self.descriptor, read)
+        return await over
 
 
 @pytest.fixture
@@ -179,6 +186,11 @@ async def test_output_is_a_heartbeat() -> None:
 async def test_what_the_leader_left_in_the_background_is_killed(lifeline: Lifeline) -> None:
     found = await shell(f"exec 9>{lifeline.path}; (trap '' TERM; exec sleep 600) & echo done")
     assert found["stdout"] == "done\n"
+    assert await lifeline.is_let_go() == b""
+
+
+async def test_what_the_leader_left_without_our_pipes_is_killed_too(lifeline: Lifeline) -> None:
+    await shell(f"exec 9>{lifeline.path} >/dev/null 2>&1; sleep 600 & sleep 0.1")
     assert await lifeline.is_let_go() == b""
 
 

@@ -12,7 +12,6 @@ from playbill.model.messages import Ask, AskAgain, Refused
 
 if TYPE_CHECKING:
     from playbill.actors.ports import Ports
-    from playbill.model.facts import Now
     from playbill.model.policies import BreakerPolicy
 
 
@@ -40,12 +39,12 @@ class BreakerActor(Shell):
     def failed(self, error: str) -> None:
         """Go on: a breaker protects also while the journal fails."""
 
-    def receive(self, message: Any, now: Now) -> None:
-        """Handle mail; one who asks a breaker that has ended is refused."""
-        if self.ended and type(message) is Ask:
+    def too_late(self, message: Any) -> None:
+        """Refuse who asks a breaker that has ended."""
+        if type(message) is Ask:
             self.tell(message.reply_to, Refused(message.ask_id, self.machine.key, 0.0))
         else:
-            super().receive(message, now)
+            super().too_late(message)
 
     def close(self) -> None:
         """End at once; whoever waits is refused."""
@@ -57,8 +56,8 @@ class BreakerActor(Shell):
         """Start afresh, closed, in a new epoch; those who waited ask again."""
         logger.error("%r failed: %s", self, error, exc_info=error)
         old = self.machine
-        for handle in (self.timers or {}).values():
-            handle.cancel()
+        for forget in (self.timers or {}).values():
+            forget()
         self.timers = None
         self.machine = BreakerMachine(old.key, old.policy, epoch=old.epoch + 1, seq=old.seq + 1)
         data = {"epoch": self.machine.epoch, "error": repr(error)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from playbill.actors.shell import Shell, logger
@@ -43,7 +44,7 @@ class NodeActor(Shell):
     def begin(self, attempt: int, inputs: Inputs) -> None:
         """Run the node's handler."""
         machine = self.machine
-        self.attempt = self.ports.runner.begin(machine.run, machine.plan, attempt, inputs, self.post)
+        self.attempt = self.ports.runner.begin(machine.run, machine.plan, attempt, inputs, partial(self.tell, self))
 
     def interrupt(self, attempt: int) -> None:
         """Ask the attempt to end."""

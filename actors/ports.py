@@ -53,20 +53,17 @@ class Dispatcher(Protocol):
         """Await an answer, on whatever event loop the caller runs."""
 
 
-class TimerHandle(Protocol):
-    """A timer that was set."""
-
-    def cancel(self) -> None:
-        """Forget it; harmless when it has fired."""
-
-
 class Timers(Protocol):
     """Tells things later."""
 
     def set(
         self, now: float, delay: float, call: Callable[[Any], None], message: object, *, coarse: bool
-    ) -> TimerHandle:
-        """Run `call(message)` `delay` seconds after `now`; a coarse timer may be a fraction of a second late."""
+    ) -> Callable[[], object]:
+        """Run `call(message)` `delay` seconds after `now`; a coarse timer may be a fraction of a second late.
+
+        Returns:
+            What forgets the timer when it is called; harmless when it has fired.
+        """
 
 
 class Attempt(Protocol):

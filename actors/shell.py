@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pykka import Future
 
-    from playbill.actors.ports import Ports, TimerHandle
+    from playbill.actors.ports import Ports
     from playbill.model.effects import Timer
     from playbill.model.facts import Now
     from playbill.model.machines.machine import Machine
@@ -119,7 +119,8 @@ class Shell(pykka.Actor):
     """When the message at hand was received."""
     tell: Callable[[Any, Any], None]
     """The effect: send a message to an actor. The dispatcher's own method, since it is the most frequent call."""
-    timers: dict[Timer, TimerHandle] | None = None
+    timers: dict[Timer, Callable[[], object]] | None = None
+    """By name, what forgets the timer."""
     _ref: Ref | None = None
     _stoppers: list[Answer] | None = None
 
@@ -174,13 +175,17 @@ class Shell(pykka.Actor):
     def receive(self, message: Any, now: Now) -> None:
         """Handle mail of another actor, a timer or a runner."""
         if self.ended:
-            self.dead_letter(message)
+            self.too_late(message)
             return
         self.now = now
         try:
             self.machine.receive(message, now, self)
         except BaseException as error:  # noqa: BLE001 (pykka would stop every actor of the process)
             self.fault(error, message)
+
+    def too_late(self, message: Any) -> None:
+        """Take mail that came after the end."""
+        self.dead_letter(message)
 
     def open(self, envelope: Envelope[Any], now: Now) -> None:
         """Handle mail from outside; what is wrong with it harms its sender only."""
@@ -252,8 +257,8 @@ class Shell(pykka.Actor):
             return
         self.ended = True
         if self.timers:
-            for handle in self.timers.values():
-                handle.cancel()
+            for forget in self.timers.values():
+                forget()
             self.timers = None
         if self._ref is not None:
             self.actor_stopped.set()
@@ -275,7 +280,7 @@ class Shell(pykka.Actor):
         if timers is None:
             timers = self.timers = {}
         elif name in timers:
-            timers[name].cancel()
+            timers[name]()
         timers[name] = self.ports.timers.set(
             self.now.monotonic, delay, self.post, message, coarse=name in COARSE
         )
@@ -283,9 +288,9 @@ class Shell(pykka.Actor):
     def drop_timer(self, name: Timer) -> None:
         """Forget the timer of that name, if there is one."""
         if self.timers:
-            handle = self.timers.pop(name, None)
-            if handle is not None:
-                handle.cancel()
+            forget = self.timers.pop(name, None)
+            if forget is not None:
+                forget()
 
     def dead_letter(self, message: Any) -> None:
         """Count mail that came too late."""

@@ -8,33 +8,17 @@ Source: G. Varghese, T. Lauck, "Hashed and Hierarchical Timing Wheels" (1987).
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from playbill.actors.ports import TimerHandle
-
 BUCKET_SECONDS: Final = 0.25
 COARSE_FROM_SECONDS: Final = 10 * BUCKET_SECONDS
 """Shorter timers are exact, whoever sets them: a bucket's lateness would show."""
-
-
-class WheelTimer:
-    """A timer in a bucket."""
-
-    __slots__ = ("_bucket", "call", "message")
-
-    def __init__(self, call: Callable[[Any], None], message: object, bucket: dict[WheelTimer, None]) -> None:
-        self.call = call
-        self.message = message
-        self._bucket = bucket
-        bucket[self] = None
-
-    def cancel(self) -> None:
-        """Leave the bucket."""
-        self._bucket.pop(self, None)
 
 
 class LoopTimers:
@@ -42,22 +26,25 @@ class LoopTimers:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._buckets: dict[int, dict[WheelTimer, None]] = {}
+        self._buckets: dict[int, dict[int, tuple[Callable[[Any], None], object]]] = {}
+        self._keys = count()
         self._turn: asyncio.TimerHandle | None = None
 
     def set(
         self, now: float, delay: float, call: Callable[[Any], None], message: object, *, coarse: bool
-    ) -> TimerHandle:
+    ) -> Callable[[], object]:
         """Run `call(message)` `delay` seconds after `now`; a coarse long timer up to a bucket later."""
         at = now + delay
         if not coarse or delay < COARSE_FROM_SECONDS:
-            return self._loop.call_at(at, call, message)
+            return self._loop.call_at(at, call, message).cancel
         number = int(at / BUCKET_SECONDS) + 1
         bucket = self._buckets.get(number)
         if bucket is None:
             bucket = self._buckets[number] = {}
             self._arm(number)
-        return WheelTimer(call, message, bucket)
+        key = next(self._keys)
+        bucket[key] = (call, message)
+        return partial(bucket.pop, key, None)
 
     def close(self) -> None:
         """Forget all coarse timers."""
@@ -77,8 +64,10 @@ class LoopTimers:
         self._turn = None
         now = self._loop.time()
         for number in sorted(n for n in self._buckets if n * BUCKET_SECONDS <= now):
-            for timer in list(self._buckets.pop(number)):
-                timer.call(timer.message)
+            bucket = self._buckets.pop(number)
+            while bucket:
+                call, message = bucket.pop(next(iter(bucket)))
+                call(message)
         if self._buckets:
             self._arm(min(self._buckets))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from playbill.actors.shell import Shell, logger
-from playbill.model.errors import InternalError
 from playbill.model.events import Event, EventType
 from playbill.model.machines.breaker import BreakerMachine
 from playbill.model.messages import Ask, AskAgain, Refused
@@ -15,13 +14,11 @@ if TYPE_CHECKING:
     from playbill.model.policies import BreakerPolicy
 
 
-class BreakerActor(Shell):
+class BreakerActor(Shell[BreakerMachine]):
     """One circuit breaker.
 
     Told by: nodes, runners (Released), users (Force), its timers. Tells: nodes. Its stream is never gated.
     """
-
-    machine: BreakerMachine
 
     def __init__(self, ports: Ports, key: str, policy: BreakerPolicy) -> None:
         super().__init__(ports, f"breaker:{key}")
@@ -61,16 +58,8 @@ class BreakerActor(Shell):
         self.timers = None
         self.machine = BreakerMachine(old.key, old.policy, epoch=old.epoch + 1, seq=old.seq + 1)
         data = {"epoch": self.machine.epoch, "error": repr(error)}
-        self.record(
-            Event(EventType.BREAKER_RESET, self.actor_urn, self.machine.seq, self.now.utc, None, None, data)
-        )
+        self.record(Event(EventType.BREAKER_RESET, self.actor_urn, self.machine.seq, self.now.utc, None, None, data))
         for ask in old.waiting.values():
             self.tell(ask.reply_to, AskAgain(ask.ask_id))
         if type(message) is Ask and message.ask_id not in old.waiting and message.ask_id not in old.out:
             self.tell(message.reply_to, Refused(message.ask_id, old.key, 0.0))
-
-    # A breaker's machine asks for none of these.
-
-    def spawn(self, node: str) -> None:
-        """Refuse: only supervisors spawn."""
-        raise InternalError(f"{self!r} cannot spawn {node!r}")

@@ -19,17 +19,16 @@ if TYPE_CHECKING:
     from playbill.model.results import RunResult
 
 
-class NodeActor(Shell):
+class NodeActor(Shell[NodeMachine]):
     """One node of one run.
 
     Told by: its supervisor, its breaker, the runner of its attempts, its timers. Tells: supervisor and breaker.
     """
 
-    machine: NodeMachine
     attempt: Attempt | None = None
 
     def __init__(
-        self, ports: Ports, run: RunFacts, plan: NodePlan, supervisor: Shell, breaker: Shell | None
+        self, ports: Ports, run: RunFacts, plan: NodePlan, supervisor: Shell[Any], breaker: Shell[Any] | None
     ) -> None:
         # Not super().__init__: one is made for every node.
         self.ports = ports
@@ -96,13 +95,3 @@ class NodeActor(Shell):
             self.attempt = None
         self.machine.release(self)
         self.close()
-
-    # A node's machine asks for none of these.
-
-    def record(self, event: Any) -> None:
-        """Refuse: only supervisors and breakers record."""
-        raise InternalError(f"{self!r} cannot record {event!r}")
-
-    def spawn(self, node: str) -> None:
-        """Refuse: only supervisors spawn."""
-        raise InternalError(f"{self!r} cannot spawn {node!r}")

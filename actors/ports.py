@@ -28,6 +28,7 @@ class Settled(Protocol):
 
     def result(self) -> Any:
         """Return the answer, or raise it; only once it is there."""
+        ...
 
 
 class Dispatcher(Protocol):
@@ -45,12 +46,15 @@ class Dispatcher(Protocol):
 
     def inside(self) -> bool:
         """Tell whether the caller is on the actors' own thread."""
+        ...
 
     def submit(self, call: Callable[[Any], None], argument: object) -> bool:
         """From any thread: run `call(argument)` on the actors' own; False when that has ended for good."""
+        ...
 
     def wait(self, answer: Settled) -> Awaitable[Any]:
         """Await an answer, on whatever event loop the caller runs."""
+        ...
 
 
 class Timers(Protocol):
@@ -64,6 +68,7 @@ class Timers(Protocol):
         Returns:
             What forgets the timer when it is called; harmless when it has fired.
         """
+        ...
 
 
 class Attempt(Protocol):
@@ -86,6 +91,7 @@ class Runner(Protocol):
         self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply: Callable[[Any], None]
     ) -> Attempt:
         """Begin an attempt; it tells `reply`, on the actors' thread, Began, Heartbeat and once Returned."""
+        ...
 
 
 class Keeper(Protocol):
@@ -103,6 +109,7 @@ class Writer(Protocol):
 
     def append(self, event: Event) -> bool:
         """Take `event`; True: it is kept already. False: the stream's keeper will hear."""
+        ...
 
 
 class Journal(Protocol):
@@ -110,6 +117,7 @@ class Journal(Protocol):
 
     def open(self, stream: str, keeper: Keeper) -> Writer:
         """Open a stream."""
+        ...
 
 
 class DeadLetters(Protocol):

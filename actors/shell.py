@@ -8,16 +8,17 @@ pykka's `ActorRef` and the `Inbox` that stands for the actor there.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, TypeVar
 
 import pykka
 from pykka import ActorRef, ActorRegistry
 from pykka._envelope import Envelope
-from pykka.messages import ProxyCall, ProxyGetAttr, ProxySetAttr, _ActorStop
+from pykka.messages import ProxyCall, ProxyGetAttr, ProxySetAttr, _ActorStop  # pyright: ignore[reportPrivateUsage] (pykka has no other name for a stop)
 
 from playbill.actors.futures import Answer, dead
-from playbill.model.effects import COARSE
+from playbill.model.effects import COARSE, Refusing
 from playbill.model.errors import InternalError
+from playbill.model.machines.machine import Machine
 from playbill.model.messages import CONTROL
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
     from playbill.actors.ports import Ports
     from playbill.model.effects import Timer
     from playbill.model.facts import Now
-    from playbill.model.machines.machine import Machine
 
 logger = logging.getLogger("playbill")
+M = TypeVar("M", bound=Machine)
 PROXY: Final = (ProxyCall, ProxyGetAttr, ProxySetAttr)
 
 
@@ -56,7 +57,7 @@ class Inbox:
 
     __slots__ = ("_shell",)
 
-    def __init__(self, shell: Shell) -> None:
+    def __init__(self, shell: Shell[Any]) -> None:
         self._shell = shell
 
     def put(self, envelope: Envelope[Any]) -> None:
@@ -76,6 +77,14 @@ class Inbox:
                 raise dead(shell)
             shell.refuse(envelope)
 
+    def get(self) -> NoReturn:
+        """Refuse: mail comes by `receive`."""
+        raise InternalError("a shell's inbox gives nothing: the dispatcher brings the mail")
+
+    def empty(self) -> bool:
+        """Tell pykka that nothing waits here: what is under way is with the dispatcher."""
+        return True
+
     def _post(self, envelope: Envelope[Any]) -> None:
         """Put an envelope into its message's lane; pykka's own messages are control."""
         dispatcher, message = self._shell.ports.dispatcher, envelope.message
@@ -84,9 +93,9 @@ class Inbox:
         else:
             dispatcher.post(self, envelope)
 
-    def receive(self, envelope: Envelope[Any], now: Now) -> None:
+    def receive(self, message: Envelope[Any], now: Now) -> None:
         """Have the actor open an envelope."""
-        self._shell.open(envelope, now)
+        self._shell.open(message, now)
 
 
 class Ref(ActorRef[Any]):
@@ -102,6 +111,13 @@ class Ref(ActorRef[Any]):
         return future.get(timeout=timeout) if block else future
 
 
+class Post(Protocol):
+    """The effect `tell`."""
+
+    def __call__(self, to: Any, message: Any, /) -> None:
+        """Send `message` to an actor."""
+
+
 class Refusal(Exception):
     """Mail from outside that the actor will not take; `error` goes to who sent it."""
 
@@ -110,14 +126,14 @@ class Refusal(Exception):
         self.error = error
 
 
-class Shell(pykka.Actor):
+class Shell(Refusing, pykka.Actor, Generic[M]):
     """An actor: a machine, its mailbox, its timers, its end."""
 
-    machine: Machine
+    machine: M
     ended = False
     now: Now
     """When the message at hand was received."""
-    tell: Callable[[Any, Any], None]
+    tell: Post
     """The effect: send a message to an actor. The dispatcher's own method, since it is the most frequent call."""
     timers: dict[Timer, Callable[[], object]] | None = None
     """By name, what forgets the timer."""
@@ -144,7 +160,7 @@ class Shell(pykka.Actor):
         """Nothing to start: the dispatcher drains it when mail comes."""
 
     @property
-    def actor_ref(self) -> Ref:  # type: ignore[override]
+    def actor_ref(self) -> Ref:
         """The reference that other threads use."""
         if self._ref is None:
             self.actor_inbox = Inbox(self)
@@ -281,9 +297,7 @@ class Shell(pykka.Actor):
             timers = self.timers = {}
         elif name in timers:
             timers[name]()
-        timers[name] = self.ports.timers.set(
-            self.now.monotonic, delay, self.post, message, coarse=name in COARSE
-        )
+        timers[name] = self.ports.timers.set(self.now.monotonic, delay, self.post, message, coarse=name in COARSE)
 
     def drop_timer(self, name: Timer) -> None:
         """Forget the timer of that name, if there is one."""

@@ -23,20 +23,18 @@ if TYPE_CHECKING:
     from playbill.model.plan import RunFacts
 
 
-class SupervisorActor(Shell):
+class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
     """One run.
 
     Told by: the manager, its nodes, its journal, its timers. Tells: its nodes.
     """
-
-    machine: SupervisorMachine | SalvageMachine
 
     def __init__(
         self,
         ports: Ports,
         facts: RunFacts,
         timeout: float,
-        breakers: Mapping[str, Shell],
+        breakers: Mapping[str, Shell[Any]],
         on_end: Callable[[RunResult], None],
     ) -> None:
         super().__init__(ports, facts.run_id)

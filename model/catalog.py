@@ -180,9 +180,7 @@ class Catalog:
         known = owner.actions.get(action.name)
         if known is not None and known != action:
             _refuse("action", action.name, known.origin, action.origin)
-        return Catalog(
-            {**self._types, node_type: replace(owner, actions={**owner.actions, action.name: action})}
-        )
+        return Catalog({**self._types, node_type: replace(owner, actions={**owner.actions, action.name: action})})
 
     def with_handler(self, name: str, handler: Handler, *, action: str | None = None) -> Catalog:
         """Give a catalog in which a known type, or one action of it, is done by this handler."""
@@ -200,7 +198,7 @@ def _refuse(what: str, name: str, first: str, second: str) -> NoReturn:
     )
 
 
-def _builtin(name: str, config: type[BaseModel], **more: Any) -> NodeType:  # noqa: ANN401
+def _builtin(name: str, config: type[BaseModel], **more: Any) -> NodeType:
     return NodeType(name, config, origin=f"{configs.__name__}:{config.__name__}", **more)
 
 

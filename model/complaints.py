@@ -21,9 +21,7 @@ Location: TypeAlias = "tuple[int | str, ...]"
 Owner: TypeAlias = "Callable[[Location], tuple[str, int]]"
 
 
-def problems_of(
-    error: ValidationError, model: type[BaseModel], *, prefix: str = "", owner: Owner
-) -> list[Problem]:
+def problems_of(error: ValidationError, model: type[BaseModel], *, prefix: str = "", owner: Owner) -> list[Problem]:
     """Give one problem for each complaint.
 
     Args:
@@ -103,7 +101,7 @@ def _fields_at(model: type[BaseModel], location: Sequence[int | str]) -> list[st
     return [str(field.validation_alias or name) for name, field in model.model_fields.items()]
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - a type expression has no narrower type
+def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for part in get_args(annotation) if (found := _model_in(part))), None)

@@ -149,7 +149,7 @@ class PipelineDefinition(_Written):
 
     @model_validator(mode="before")
     @classmethod
-    def _edges_of_next(cls, data: Any) -> Any:  # noqa: ANN401 - anything may be handed in
+    def _edges_of_next(cls, data: Any) -> Any:
         return _expanded(cast("dict[str, Any]", data)) if isinstance(data, dict) else data
 
 
@@ -200,7 +200,7 @@ def _expanded(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "nodes": [_without_next(node) for node in nodes], "edges": [*edges, *short]}
 
 
-def _next_of(node: Any) -> Any:  # noqa: ANN401 - a node in any form
+def _next_of(node: Any) -> Any:
     if isinstance(node, PipelineNode):
         return node.next
     return cast("dict[str, Any]", node).get("next") if isinstance(node, dict) else None
@@ -214,7 +214,7 @@ def _short_edges(node: PipelineNode | dict[str, Any], following: object) -> list
     return [{"from": source, **({"to": target} if isinstance(target, str) else target)} for target in targets]
 
 
-def _without_next(node: Any) -> Any:  # noqa: ANN401 - a node in any form
+def _without_next(node: Any) -> Any:
     following = _next_of(node)
     if not following or not _short_edges(node, following):
         return node

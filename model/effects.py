@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+from playbill.model.errors import InternalError
 
 if TYPE_CHECKING:
     from playbill.model.events import Event
@@ -34,7 +36,7 @@ COARSE: frozenset[Timer] = frozenset({Timer.DEADLINE, Timer.ATTEMPT, Timer.IDLE,
 class Outbox(Protocol):
     """Where a machine puts its effects, in order; the shell performs them, nobody else does."""
 
-    def tell(self, to: Token, message: Any) -> None:
+    def tell(self, to: Token, message: Any, /) -> None:
         """Send `message` to the actor at `to`."""
 
     def record(self, event: Event) -> None:
@@ -66,3 +68,38 @@ class Outbox(Protocol):
 
     def finish(self, result: RunResult | None) -> None:
         """End this actor; a supervisor gives its run's result."""
+
+
+class Refusing:
+    """An outbox that performs nothing: shells override what their machine may ask for."""
+
+    def record(self, event: Event) -> None:
+        """Refuse."""
+        self._refuse("record", event)
+
+    def spawn(self, node: str) -> None:
+        """Refuse."""
+        self._refuse("spawn", node)
+
+    def begin(self, attempt: int, inputs: Inputs) -> None:
+        """Refuse."""
+        self._refuse("begin attempt", attempt)
+
+    def interrupt(self, attempt: int) -> None:
+        """Refuse."""
+        self._refuse("interrupt attempt", attempt)
+
+    def kill(self, attempt: int) -> None:
+        """Refuse."""
+        self._refuse("kill attempt", attempt)
+
+    def abandon(self, attempt: int, permit: Permit | None) -> None:
+        """Refuse."""
+        self._refuse("abandon attempt", attempt)
+
+    def finish(self, result: RunResult | None) -> None:
+        """Refuse."""
+        self._refuse("finish with", result)
+
+    def _refuse(self, what: str, argument: object) -> NoReturn:
+        raise InternalError(f"{self!r} cannot {what} {argument!r}")

@@ -76,7 +76,7 @@ class Expression:
     """The roots it uses."""
     program: Program
 
-    def evaluate(self, variables: Mapping[str, Any]) -> Any:  # noqa: ANN401 - CEL yields any value
+    def evaluate(self, variables: Mapping[str, Any]) -> Any:
         """Give the value over these variables.
 
         Raises:
@@ -179,7 +179,7 @@ def _unknown(what: str, name: str, text: str, hint: str) -> ExpressionError:
     return ExpressionError(f"unknown-{what}", text, f"unknown {what} '{name}'{hint}", *_position(text, name))
 
 
-def _guarded(call: Callable[[Any], Any], argument: object) -> Any:  # noqa: ANN401 - either a program or a value
+def _guarded(call: Callable[[Any], Any], argument: object) -> Any:
     try:
         return call(argument)
     except BaseException as error:

@@ -35,7 +35,7 @@ Inputs: TypeAlias = "Mapping[str, Output]"
 
 T = TypeVar("T")
 
-FROZEN = "playbill_frozen" in sys._xoptions  # noqa: SLF001 (the documented home of -X options)
+FROZEN = "playbill_frozen" in sys._xoptions  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] (the documented home of -X)
 
 
 @dataclass_transform(frozen_default=True)

@@ -63,9 +63,7 @@ class Visibility:
                 yield Problem("unreachable-input", where, text)
 
 
-def node_problems(
-    index: int, node: PipelineNode, catalog: Catalog, visibility: Visibility
-) -> Iterator[Problem]:
+def node_problems(index: int, node: PipelineNode, catalog: Catalog, visibility: Visibility) -> Iterator[Problem]:
     """Tell all that is wrong with one node in itself."""
     where = f"nodes[{index}]"
     subject = f"node '{node.id}'"

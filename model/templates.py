@@ -28,7 +28,7 @@ class Template:
     value: Any
     """The value as it was written, with `_Text` in place of each string that has something to replace."""
 
-    def render(self, variables: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a whole expression keeps its type
+    def render(self, variables: Mapping[str, Any]) -> Any:
         """Give the value with every `${...}` replaced.
 
         Raises:
@@ -47,7 +47,7 @@ class _Text:
     written: str
     parts: tuple[str | Expression, ...]
 
-    def render(self, variables: Mapping[str, Any]) -> Any:  # noqa: ANN401 - see Template.render
+    def render(self, variables: Mapping[str, Any]) -> Any:
         try:
             match self.parts:
                 case (Expression() as whole,):
@@ -118,7 +118,7 @@ def _parts(text: str, roots: Collection[str]) -> Iterator[str | Expression]:
         yield text[start:]
 
 
-def _rendered(value: Value, variables: Mapping[str, Any]) -> Any:  # noqa: ANN401 - see Template.render
+def _rendered(value: Value, variables: Mapping[str, Any]) -> Any:
     match value:
         case _Text():
             return value.render(variables)

@@ -105,9 +105,7 @@ def _unknown_ends(index: int, edge: PipelineEdge, types: dict[str, str]) -> Iter
             yield Problem(f"unknown-{end}", f"edges[{index}]", text)
 
 
-def _condition_problems(
-    where: str, edge: PipelineEdge, text: str, visibility: Visibility
-) -> Iterator[Problem]:
+def _condition_problems(where: str, edge: PipelineEdge, text: str, visibility: Visibility) -> Iterator[Problem]:
     source = edge.from_node
     subject = f"edge '{edge.id}'"
     if text.strip().lower() == "false" and visibility.types.get(source) != "condition":

@@ -99,8 +99,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "playbill.model.definition": "PipelineDefinition PipelineEdge PipelineNode parse_pipeline_definition",
-    "playbill.model.errors": "AttemptTimedOut CircuitOpen DefinitionError HandlerKilled InternalError JournalError NodeConfigError NodeError NodeExecutionError PlaybillError Problem RunCancelled RunError RunFailed RunTimedOut UnknownRun",
+    "playbill.model.definition": ("PipelineDefinition PipelineEdge PipelineNode parse_pipeline_definition"),
+    "playbill.model.errors": (
+        "AttemptTimedOut CircuitOpen DefinitionError HandlerKilled InternalError JournalError "
+        "NodeConfigError NodeError NodeExecutionError PlaybillError Problem RunCancelled RunError "
+        "RunFailed RunTimedOut UnknownRun"
+    ),
     "playbill.model.events": "Event EventType",
     "playbill.model.facts": "NodeStatus Receipt RunStatus Stopped",
     "playbill.model.machines.breaker_table": "CircuitState",
@@ -120,7 +124,7 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 (whatever the name stands for)
+def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
     if name not in _HOME_OF:
         raise AttributeError(f"module 'playbill' has no attribute '{name}'")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from playbill.model.catalog import Catalog
     from playbill.model.definition import PipelineDefinition, PipelineNode
     from playbill.model.policies import StopPolicy
+    from playbill.model.templates import Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def bind(definition: PipelineDefinition, catalog: Catalog) -> Bindings:
     """Bind each type's handler once, and those nodes whose type alone does not say."""
     by_type: dict[str, Binding] = {}
     by_node: dict[str, Binding] = {}
-    templates = {}
+    templates: dict[str, Template] = {}
     problems: list[Problem] = []
     for index, node in enumerate(definition.nodes):
         if node.type in BUILT_IN:

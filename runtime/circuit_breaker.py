@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Self
 
+from playbill.model.effects import Refusing
 from playbill.model.errors import CircuitOpen
 from playbill.model.facts import Now, Permit, Verdict
 from playbill.model.machines.breaker import BreakerMachine
@@ -40,7 +41,7 @@ class CircuitPermit:
         """
         return self._breaker.settle(self._permit, Verdict(outcome), self._began)
 
-    def __enter__(self) -> CircuitPermit:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
@@ -124,7 +125,7 @@ class CircuitBreaker:
         return f"<CircuitBreaker {self._machine!r}>"
 
 
-class _Outbox:
+class _Outbox(Refusing):
     """What the breaker machine asks for, without actors: the last answer, and timers that are looked at."""
 
     def __init__(self, on_event: Callable[[Event], None] | None) -> None:
@@ -162,14 +163,3 @@ class _Outbox:
 
     def dead_letter(self, message: Any) -> None:
         """Need no count: who settles is told by the report."""
-
-    def spawn(self, node: str) -> NoReturn:
-        """Refuse: breakers have no nodes."""
-        raise NotImplementedError
-
-    def begin(self, attempt: int, inputs: Any) -> NoReturn:
-        """Refuse: breakers run nothing."""
-        raise NotImplementedError
-
-    interrupt = kill = finish = begin
-    abandon = begin

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from playbill.actors.breaker import BreakerActor
 from playbill.model.errors import DefinitionError
@@ -28,7 +28,7 @@ class Circuits:
         self._owners = dict.fromkeys(policies, "the manager")
         self._actors: dict[str, BreakerActor] = {}
 
-    def of(self, definition: PipelineDefinition, keys: frozenset[str]) -> dict[str, Shell]:
+    def of(self, definition: PipelineDefinition, keys: frozenset[str]) -> dict[str, Shell[Any]]:
         """Return the breakers that a pipeline uses.
 
         Raises:
@@ -36,7 +36,7 @@ class Circuits:
         """
         for key in keys & definition.breakers.keys():
             self._agree(key, definition)
-        found: dict[str, Shell] = {}
+        found: dict[str, Shell[Any]] = {}
         for key in keys:
             self._owners.setdefault(key, f"pipeline '{definition.name}'")
             found[key] = self._actor(key, definition.breakers.get(key, DEFAULT))

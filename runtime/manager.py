@@ -51,7 +51,7 @@ class PipelineRunManager:
         keep_runs: how many ended runs, and their events, it remembers.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (a user names those they want)
         self,
         *,
         journal: Literal["memory"] = "memory",
@@ -109,9 +109,7 @@ class PipelineRunManager:
             return _same(known, definition, data)
         return self._begin(self._assembled(definition), data, run_id or uuid.uuid4().hex, timeout_seconds)
 
-    def _begin(
-        self, assembly: Assembly, data: dict[str, Any], run_id: str, timeout_seconds: float | None
-    ) -> Run:
+    def _begin(self, assembly: Assembly, data: dict[str, Any], run_id: str, timeout_seconds: float | None) -> Run:
         definition, wiring = assembly.definition, self._wiring
         timeout = definition.timeout if timeout_seconds is None else timeout_seconds
         if not timeout > 0:
@@ -272,7 +270,7 @@ def _same(known: Run, definition: PipelineDefinition, data: dict[str, Any]) -> R
     Raises:
         DefinitionError: its id was used with another definition or other data.
     """
-    differs = []
+    differs: list[str] = []
     if known.definition is not definition and known.definition != definition:
         differs.append("definition")
     if known.trigger_data != data:

@@ -119,6 +119,9 @@ class BlockingManager:
     def __init__(self, **options: Any) -> None:
         self._options = options
         self._own: OwnLoop | None = None
+        self._thread: threading.Thread
+        self._manager: PipelineRunManager
+        self._stop: asyncio.Event
 
     def __enter__(self) -> Self:
         started: Future[None] = Future()
@@ -144,9 +147,7 @@ class BlockingManager:
         timeout_seconds: float | None = None,
     ) -> BlockingRun:
         """Start a run and return it at once; as PipelineRunManager.start_run."""
-        start = self._manager.start_run(
-            definition, trigger_data, run_id=run_id, timeout_seconds=timeout_seconds
-        )
+        start = self._manager.start_run(definition, trigger_data, run_id=run_id, timeout_seconds=timeout_seconds)
         return BlockingRun(self, self.call(start))
 
     def get_run(self, run_id: str) -> BlockingRun:

@@ -64,7 +64,7 @@ async def dispatch_node(
     pool = ThreadPool(LoopDispatcher(loop, SystemClock(loop)))
     bench = Bench(loop, pool, Orphans(), {} if context is None else context.resources, {})
     runner = RunRunner(bench, bind(definition, catalog), contextvars.copy_context())
-    trigger = {} if context is None else context.trigger_data
+    trigger: Mapping[str, Any] = {} if context is None else context.trigger_data
     run_id = "dispatch" if context is None else context.run_id
     try:
         return await _attempt(runner, RunFacts(run_id, build_plan(definition), trigger), node.id, inputs)
@@ -72,9 +72,7 @@ async def dispatch_node(
         pool.close()
 
 
-async def _attempt(
-    runner: RunRunner, run: RunFacts, node: str, inputs: Mapping[str, Any]
-) -> dict[str, Any]:
+async def _attempt(runner: RunRunner, run: RunFacts, node: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
     done: asyncio.Future[Returned] = asyncio.get_running_loop().create_future()
 
     def hear(message: object) -> None:
@@ -97,7 +95,7 @@ def _judge(node: PipelineNode, inputs: Mapping[str, Any]) -> bool:
     if not isinstance(text, str):
         raise NodeConfigError(f"node '{node.id}': field 'condition' is missing or no text")
     condition = compile_condition(text, predecessors=[*inputs], roots=CONDITION_ROOTS)
-    outputs = {name: output for name, output in inputs.items() if isinstance(output, Mapping)}
+    outputs: dict[str, Any] = {name: output for name, output in inputs.items() if isinstance(output, Mapping)}
     return condition.evaluate({"inputs": dict(inputs), "input": merge_inputs(outputs), "trigger": {}})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from playbill.actors.ports import Ports, Runner
 from playbill.model.errors import DefinitionError
@@ -19,9 +19,11 @@ from playbill.runtime.handlers.in_thread import ThreadPool
 from playbill.runtime.journals.memory import MemoryJournal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from playbill.model.facts import Inputs
     from playbill.model.messages import Force
+    from playbill.model.plan import NodePlan, RunFacts
     from playbill.model.policies import BreakerPolicy
 
 logger = logging.getLogger("playbill")
@@ -55,6 +57,7 @@ class Wiring:
         self.orphans = Orphans()
         self.journal = MemoryJournal()
         self.wired = False
+        self._loop: asyncio.AbstractEventLoop
 
     def wire(self) -> None:
         """Bind to the running loop, once.
@@ -109,7 +112,9 @@ class Wiring:
 class NoRunner:
     """Stands where actors without handlers, breakers, are wired."""
 
-    def begin(self, *_: Any) -> Any:
+    def begin(
+        self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply: Callable[[Any], None]
+    ) -> NoReturn:
         """Refuse."""
         raise NotImplementedError("breakers run no handlers")
 

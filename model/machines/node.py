@@ -115,9 +115,7 @@ class NodeMachine(NodeStopping):
         """Evaluate a condition node."""
         assert self.plan.condition is not None
         try:
-            result = self.plan.condition.evaluate(
-                variables(inputs, self.run.plan.nodes, self.run.trigger_data)
-            )
+            result = self.plan.condition.evaluate(variables(inputs, self.run.plan.nodes, self.run.trigger_data))
         except Exception as error:  # noqa: BLE001 (whatever CEL raises is this node's failure)
             self._end(out, Outcome(NodeStatus.FAILED, 1, failure=failure_of(error)))
             return

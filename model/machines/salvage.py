@@ -90,9 +90,7 @@ class SalvageMachine(Machine):
         run = self.run
         cause = run.cause or Cause(RunStatus.FAILED, self.failure)
         data = {"status": RunStatus.FAILED, "cause": cause}
-        event = Event(
-            EventType.PIPELINE_RUN_FAILED, self.facts.run_id, run.seq + 1, now.utc, None, None, data
-        )
+        event = Event(EventType.PIPELINE_RUN_FAILED, self.facts.run_id, run.seq + 1, now.utc, None, None, data)
         run.apply(event)
         run.cause = Cause(RunStatus.FAILED, self.failure)
         out.record(event)

@@ -192,9 +192,7 @@ class SupervisorMachine(Machine):
         finish = self.facts.plan.definition.on_failure == "finish"
         return not (finish and cause is not None and cause.status is RunStatus.FAILED and cause.source)
 
-    def _note_end(
-        self, message: Ended, now: Now, out: Outbox
-    ) -> tuple[NodePlan, tuple[int, ...], Inputs]:
+    def _note_end(self, message: Ended, now: Now, out: Outbox) -> tuple[NodePlan, tuple[int, ...], Inputs]:
         """Record how a node ended, with its live edges; return the way on."""
         node, outcome = self.facts.plan.nodes[message.node], message.outcome
         self.live.pop(node.id, None)
@@ -206,9 +204,7 @@ class SupervisorMachine(Machine):
         self._record(END_EVENTS[outcome.status], now, out, node.id, outcome.attempts, data)
         return node, live, carried
 
-    def _judge(
-        self, node: NodePlan, outcome: Outcome, carried: Inputs
-    ) -> tuple[tuple[int, ...], Failure | None]:
+    def _judge(self, node: NodePlan, outcome: Outcome, carried: Inputs) -> tuple[tuple[int, ...], Failure | None]:
         try:
             return live_edges(node, outcome, carried, self.facts), None
         except NodeConfigError as error:
@@ -385,9 +381,7 @@ class SupervisorMachine(Machine):
         )
 
 
-def _end_data(
-    node: NodePlan, outcome: Outcome, live: tuple[int, ...], broken: Failure | None
-) -> dict[str, Any]:
+def _end_data(node: NodePlan, outcome: Outcome, live: tuple[int, ...], broken: Failure | None) -> dict[str, Any]:
     """Return what the event of a node's end says."""
     if outcome.status is NodeStatus.COMPLETED:
         data: dict[str, Any] = {"output": outcome.output, "live": live}

@@ -16,6 +16,7 @@ class Clock(Protocol):
 
     def now(self) -> Now:
         """Return monotonic seconds and UTC."""
+        ...
 
 
 class SystemClock:

@@ -1,6 +1,6 @@
 """The loop dispatcher: carries mail in the order it came, control first, on an asyncio loop, and yields now and then.
 
-It has one queue a lane for all actors rather than a box for each: the order is the same, and an idle actor holds none.
+It has one queue a lane for all actors rather than a box for each: the order is the same, an idle actor holds none.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ __all__ = ["agent", "prompt_of"]
 
 
 async def agent(
-    node: PipelineNode,  # noqa: ARG001 - every handler takes the same three
+    node: PipelineNode,
     inputs: Mapping[str, Mapping[str, Any]],
     context: NodeContext,
 ) -> dict[str, Any]:
@@ -59,14 +59,12 @@ def _plain(value: object) -> object:
 
 
 def _simulated(config: AgentConfig, context: NodeContext) -> dict[str, Any]:
-    context.log.warning(
-        "no agents are registered (resources['agents']): agent '%s' is simulated", config.agent_id
-    )
+    context.log.warning("no agents are registered (resources['agents']): agent '%s' is simulated", config.agent_id)
     result = f"Simulated result of agent '{config.agent_id}' for the task: {config.task}"
     return {"result": result, "agent_id": config.agent_id, "simulated": True}
 
 
-async def _process_of(agents: Any, agent_id: str) -> Callable[[str], Any]:  # noqa: ANN401 - the host's registry
+async def _process_of(agents: Any, agent_id: str) -> Callable[[str], Any]:
     try:
         found = agents.get(agent_id)
         if inspect.isawaitable(found):
@@ -77,9 +75,7 @@ async def _process_of(agents: Any, agent_id: str) -> Callable[[str], Any]:  # no
         raise NodeConfigError(f"no agent has the id '{agent_id}'{_known(agents, agent_id)}")
     process = getattr(found, "process_message", None)
     if not callable(process):
-        raise NodeConfigError(
-            f"agent '{agent_id}' ({type(found).__name__}) has no method process_message(prompt)"
-        )
+        raise NodeConfigError(f"agent '{agent_id}' ({type(found).__name__}) has no method process_message(prompt)")
     return cast("Callable[[str], Any]", process)
 
 

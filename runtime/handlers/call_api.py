@@ -21,8 +21,8 @@ _CHANGES_NOTHING: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 async def call_api(
-    node: PipelineNode,  # noqa: ARG001 - every handler takes the same three
-    inputs: Mapping[str, Mapping[str, Any]],  # noqa: ARG001 - the same
+    node: PipelineNode,
+    inputs: Mapping[str, Mapping[str, Any]],
     context: NodeContext,
 ) -> dict[str, Any]:
     """Send the request; one that changes something carries an `Idempotency-Key`, the same for each attempt.

@@ -175,9 +175,7 @@ class Child:
             stdin.close()
 
 
-def _watch(
-    process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop, exited: Callable[[], object]
-) -> None:
+def _watch(process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop, exited: Callable[[], object]) -> None:
     """Call `exited` on the loop once the process has exited; with a pidfd it is left unreaped."""
     try:
         descriptor = os.pidfd_open(process.pid)
@@ -194,9 +192,7 @@ def _watch(
     loop.add_reader(descriptor, ready)
 
 
-def _wait(
-    process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop, exited: Callable[[], object]
-) -> None:
+def _wait(process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop, exited: Callable[[], object]) -> None:
     process.wait()
     with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
         loop.call_soon_threadsafe(exited)

@@ -30,8 +30,8 @@ _SHOWN_CHARACTERS: Final = 2000
 
 
 async def command(
-    node: PipelineNode,  # noqa: ARG001 - every handler takes the same three
-    inputs: Mapping[str, Mapping[str, Any]],  # noqa: ARG001 - the same
+    node: PipelineNode,
+    inputs: Mapping[str, Mapping[str, Any]],
     context: NodeContext,
 ) -> dict[str, Any]:
     """Run the program; its output counts as a heartbeat.

@@ -20,9 +20,7 @@ logger = logging.getLogger("playbill.node")
 class NodeLog(logging.LoggerAdapter[logging.Logger]):
     """Says in each line which node of which run speaks; run_id, node_id and attempt are in the record, too."""
 
-    def process(
-        self, msg: object, kwargs: MutableMapping[str, Any]
-    ) -> tuple[object, MutableMapping[str, Any]]:
+    def process(self, msg: object, kwargs: MutableMapping[str, Any]) -> tuple[object, MutableMapping[str, Any]]:
         """Add the node to the message."""
         extra = dict(self.extra or {})
         kwargs["extra"] = {**extra, **(kwargs.get("extra") or {})}

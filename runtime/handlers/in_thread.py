@@ -37,9 +37,7 @@ class ThreadAttempt(HandlerAttempt):
     exception never hits the pool's own code.
     """
 
-    def __init__(
-        self, number: int, reply: Callable[[Any], None], orphans: Orphans, pool: ThreadPool
-    ) -> None:
+    def __init__(self, number: int, reply: Callable[[Any], None], orphans: Orphans, pool: ThreadPool) -> None:
         super().__init__(number, reply, orphans)
         self._pool = pool
         self._dispatcher = pool.dispatcher

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.model.errors import NodeConfigError
 
@@ -28,31 +28,31 @@ def checked(output: Any, node: PipelineNode, most_bytes: int = MOST_BYTES) -> di
     """
     if type(output) is not dict:
         if not isinstance(output, Mapping):
-            raise _wrong(
-                node, f"a handler returns a mapping such as {{'result': ...}}, not {type(output).__name__}"
-            )
-        output = dict(output)
+            raise _wrong(node, f"a handler returns a mapping such as {{'result': ...}}, not {type(output).__name__}")
+        output = dict(cast("Mapping[str, Any]", output))
+    kept = cast("dict[str, Any]", output)
     length = 0
-    for key, item in output.items():
-        kind = type(item)
+    for key, item in kept.items():
+        kind: type[object] = type(item)
         if type(key) is not str or kind not in FLAT:
             break
         length += len(key) + (len(item) if kind is str else WIDEST_CHARACTER)
     else:
         if length * WIDEST_CHARACTER <= most_bytes:
-            return output
-    _walk(output, node)
-    size = len(json.dumps(output, ensure_ascii=False).encode(errors="surrogatepass"))
+            return kept
+    _walk(kept, node)
+    size = len(json.dumps(kept, ensure_ascii=False).encode(errors="surrogatepass"))
     if size > most_bytes:
         raise _wrong(
-            node, f"its output is {size:,} bytes as JSON, over the limit of {most_bytes:,}: return a reference"
+            node,
+            f"its output is {size:,} bytes as JSON, over the limit of {most_bytes:,}: return a reference",
         )
-    return output
+    return kept
 
 
 def _walk(output: dict[str, Any], node: PipelineNode) -> None:
     """Look at every value; depth first, so that a value that contains itself ends at the deepest level."""
-    stack: list[tuple[str, Any, int]] = [("output", output, 0)]
+    stack: list[tuple[str, object, int]] = [("output", output, 0)]
     while stack:
         path, item, depth = stack.pop()
         if depth > DEEPEST:
@@ -63,7 +63,9 @@ def _walk(output: dict[str, Any], node: PipelineNode) -> None:
                     raise _wrong(node, f"{path} has the key {key!r}, and keys are strings")
                 stack.append((f"{path}.{key}", inner, depth + 1))
         elif isinstance(item, list | tuple):
-            stack.extend((f"{path}[{index}]", inner, depth + 1) for index, inner in enumerate(item))
+            stack.extend(
+                (f"{path}[{index}]", inner, depth + 1) for index, inner in enumerate(cast("list[Any]", item))
+            )
         elif isinstance(item, float):
             if not isfinite(item):
                 raise _wrong(node, f"{path} is {item}, which JSON cannot say")

@@ -32,9 +32,7 @@ async def python_async(
     return cast("dict[str, Any]", await function(**keywords))
 
 
-def python_sync(
-    node: PipelineNode, inputs: Mapping[str, Mapping[str, Any]], context: NodeContext
-) -> dict[str, Any]:
+def python_sync(node: PipelineNode, inputs: Mapping[str, Mapping[str, Any]], context: NodeContext) -> dict[str, Any]:
     """Call a plain function; the function's result is the output.
 
     Raises:
@@ -62,9 +60,7 @@ def resolve(call: str) -> Callable[..., Any]:
             raise NodeConfigError(f"call '{call}': '{reached}' has no '{name}'")
         found, reached = getattr(found, name), f"{reached}.{name}"
     if not callable(found):
-        raise NodeConfigError(
-            f"call '{call}': '{reached}' is of type {type(found).__name__}: name a function"
-        )
+        raise NodeConfigError(f"call '{call}': '{reached}' is of type {type(found).__name__}: name a function")
     return cast("Callable[..., Any]", found)
 
 
@@ -103,9 +99,7 @@ def arguments(
         signature.bind(**keywords)
     except TypeError as error:
         name = getattr(function, "__qualname__", repr(function))
-        raise NodeConfigError(
-            f"args do not fit '{name}': {error}; its signature is {name}{signature}"
-        ) from error
+        raise NodeConfigError(f"args do not fit '{name}': {error}; its signature is {name}{signature}") from error
     return keywords
 
 

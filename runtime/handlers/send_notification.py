@@ -22,8 +22,8 @@ __all__ = ["send_notification"]
 
 
 async def send_notification(
-    node: PipelineNode,  # noqa: ARG001 - every handler takes the same three
-    inputs: Mapping[str, Mapping[str, Any]],  # noqa: ARG001 - the same
+    node: PipelineNode,
+    inputs: Mapping[str, Mapping[str, Any]],
     context: NodeContext,
 ) -> dict[str, Any]:
     """Send the message; of URLs, errors show only the part that is no secret.

@@ -53,8 +53,8 @@ class BreakerActor(Shell[BreakerMachine]):
         """Start afresh, closed, in a new epoch; those who waited ask again."""
         logger.error("%r failed: %s", self, error, exc_info=error)
         old = self.machine
-        for forget in (self.timers or {}).values():
-            forget()
+        for timer in (self.timers or {}).values():
+            self.ports.timers.drop(timer)
         self.timers = None
         self.machine = BreakerMachine(old.key, old.policy, epoch=old.epoch + 1, seq=old.seq + 1)
         data = {"epoch": self.machine.epoch, "error": repr(error)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from playbill.actors.shell import Shell, logger
@@ -31,6 +30,8 @@ class NodeActor(Shell[NodeMachine]):
         self, ports: Ports, run: RunFacts, plan: NodePlan, supervisor: Shell[Any], breaker: Shell[Any] | None
     ) -> None:
         # Not super().__init__: one is made for every node.
+        self.ended = False
+        self.timers = None
         self.ports = ports
         self.tell = ports.dispatcher.post
         self.machine = NodeMachine(run, plan, self, supervisor, breaker)
@@ -43,7 +44,7 @@ class NodeActor(Shell[NodeMachine]):
     def begin(self, attempt: int, inputs: Inputs) -> None:
         """Run the node's handler."""
         machine = self.machine
-        self.attempt = self.ports.runner.begin(machine.run, machine.plan, attempt, inputs, partial(self.tell, self))
+        self.attempt = self.ports.runner.begin(machine.run, machine.plan, attempt, inputs, self)
 
     def interrupt(self, attempt: int) -> None:
         """Ask the attempt to end."""
@@ -70,6 +71,7 @@ class NodeActor(Shell[NodeMachine]):
         machine = self.machine
         machine.supervisor.nodes.pop(machine.plan.id, None)
         self.close()
+        machine.me = None  # the actor holds its machine: without the circle it is freed at once
 
     def on_actor_stop(self) -> None:
         """Fail: somebody stopped this node's actor alone."""

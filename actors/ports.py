@@ -58,17 +58,17 @@ class Dispatcher(Protocol):
 
 
 class Timers(Protocol):
-    """Tells things later."""
+    """Tell things later."""
 
-    def set(
-        self, now: float, delay: float, call: Callable[[Any], None], message: object, *, coarse: bool
-    ) -> Callable[[], object]:
-        """Run `call(message)` `delay` seconds after `now`; a coarse timer may be a fraction of a second late.
+    def set(self, now: float, delay: float, to: Receiver, message: object, *, coarse: bool) -> Any:
+        """Post `message` to `to`, `delay` seconds after `now`; a coarse timer may be a fraction of a second late.
 
         Returns:
-            What forgets the timer when it is called; harmless when it has fired.
+            What `drop` takes.
         """
-        ...
+
+    def drop(self, timer: Any) -> None:
+        """Forget a timer; harmless when it has fired."""
 
 
 class Attempt(Protocol):
@@ -87,10 +87,8 @@ class Attempt(Protocol):
 class Runner(Protocol):
     """Executes handlers."""
 
-    def begin(
-        self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply: Callable[[Any], None]
-    ) -> Attempt:
-        """Begin an attempt; it tells `reply`, on the actors' thread, Began, Heartbeat and once Returned."""
+    def begin(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver) -> Attempt:
+        """Begin an attempt; posts to `reply_to`, on the actors' thread, Began, Heartbeat and once Returned."""
         ...
 
 

@@ -22,8 +22,6 @@ from playbill.model.machines.machine import Machine
 from playbill.model.messages import CONTROL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pykka import Future
 
     from playbill.actors.ports import Ports
@@ -130,18 +128,19 @@ class Shell(Refusing, pykka.Actor, Generic[M]):
     """An actor: a machine, its mailbox, its timers, its end."""
 
     machine: M
-    ended = False
+    ended: bool
     now: Now
     """When the message at hand was received."""
     tell: Post
     """The effect: send a message to an actor. The dispatcher's own method, since it is the most frequent call."""
-    timers: dict[Timer, Callable[[], object]] | None = None
-    """By name, what forgets the timer."""
+    timers: dict[Timer, Any] | None = None
+    """By name, what the port drops."""
     _ref: Ref | None = None
     _stoppers: list[Answer] | None = None
 
     def __init__(self, ports: Ports, urn: str) -> None:
         # Not super().__init__: its uuid4, Event and ActorRef cost more than all else a node does.
+        self.ended = False
         self.ports = ports
         self.actor_urn = urn
         self.tell = ports.dispatcher.post
@@ -194,8 +193,12 @@ class Shell(Refusing, pykka.Actor, Generic[M]):
             self.too_late(message)
             return
         self.now = now
-        try:
-            self.machine.receive(message, now, self)
+        machine = self.machine
+        try:  # what machine.receive does, without a call that every message would pay for
+            action = machine.actions.get(type(message))
+            if action is None:
+                machine.refuse(message)
+            action(machine, message, now, self)
         except BaseException as error:  # noqa: BLE001 (pykka would stop every actor of the process)
             self.fault(error, message)
 
@@ -273,8 +276,8 @@ class Shell(Refusing, pykka.Actor, Generic[M]):
             return
         self.ended = True
         if self.timers:
-            for forget in self.timers.values():
-                forget()
+            for timer in self.timers.values():
+                self.ports.timers.drop(timer)
             self.timers = None
         if self._ref is not None:
             self.actor_stopped.set()
@@ -292,19 +295,17 @@ class Shell(Refusing, pykka.Actor, Generic[M]):
 
     def set_timer(self, name: Timer, delay: float, message: Any) -> None:
         """Tell this actor `message` in `delay` seconds; replaces the timer of that name."""
-        timers = self.timers
+        timers, port = self.timers, self.ports.timers
         if timers is None:
             timers = self.timers = {}
         elif name in timers:
-            timers[name]()
-        timers[name] = self.ports.timers.set(self.now.monotonic, delay, self.post, message, coarse=name in COARSE)
+            port.drop(timers[name])
+        timers[name] = port.set(self.now.monotonic, delay, self, message, coarse=name in COARSE)
 
     def drop_timer(self, name: Timer) -> None:
         """Forget the timer of that name, if there is one."""
-        if self.timers:
-            forget = self.timers.pop(name, None)
-            if forget is not None:
-                forget()
+        if self.timers and name in self.timers:
+            self.ports.timers.drop(self.timers.pop(name))
 
     def dead_letter(self, message: Any) -> None:
         """Count mail that came too late."""

@@ -47,6 +47,8 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
         self.gate = Gate()
         self.on_end = on_end
         self.journal_failed = False
+        self.concluded = False
+        """Whether the result is given, or held only for the journal: final."""
         self.writer = ports.journal.open(facts.run_id, self)
         self.register()
 
@@ -84,6 +86,7 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
         for node in list(self.nodes.values()):
             node.give_up()
         self.nodes.clear()
+        self.concluded = True
         if self.gate.closed:
             self.gate.hold(None, result)
         else:
@@ -122,6 +125,8 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
     def fault(self, error: BaseException, message: Any) -> None:
         """End the run failed, without its machine: live nodes go down the ladder."""
         logger.error("%r failed: %s", self, error, exc_info=error)
+        if self.concluded:
+            return
         wrapped = InternalError(f"the supervisor of run '{self.facts.run_id}' failed: {error!r}")
         wrapped.__cause__ = error
         failure = failure_of(wrapped, traceback=True)

@@ -63,6 +63,7 @@ class NodePlan:
     order: int
     """Its place in the topological order."""
     kind: Kind
+    type: str
     joins_any: bool
     incoming: int
     """How many edges (a root: its one start) it hears from."""
@@ -215,6 +216,7 @@ class _Context:
             node=node,
             order=order,
             kind=kind,
+            type=node.type,
             joins_any=node.join == "any",
             incoming=max(1, incoming),
             edges=edges,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.events import EventType
 from playbill.model.facts import Cause, NodeStatus, RunStatus, Stopped
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from playbill.model.events import Event
     from playbill.model.facts import Inputs, Output, Receipt
 
+RUNNING: Final = NodeStatus.RUNNING
+COMPLETED: Final = NodeStatus.COMPLETED
 NO_DATA: Mapping[str, Any] = MappingProxyType({})
 """The data of events whose type says it all."""
 
@@ -64,11 +66,17 @@ class RunState:
         self.trigger_data = event.data["trigger_data"]
 
     def _node_started(self, event: Event) -> None:
-        node = self._node(event)
-        node.status = NodeStatus.RUNNING
-        node.attempts = event.attempt or 0
-        if node.started_at is None:
-            node.started_at = event.at
+        node_id, attempt = event.node_id or "", event.attempt or 0
+        node = self.nodes.get(node_id)
+        if node is None:
+            self.nodes[node_id] = NodeExecutionResult(
+                node_id, RUNNING, attempts=attempt, started_at=event.at
+            )
+        else:
+            node.status = NodeStatus.RUNNING
+            node.attempts = attempt
+            if node.started_at is None:
+                node.started_at = event.at
 
     def _node_retrying(self, event: Event) -> None:
         node = self._node(event)
@@ -78,7 +86,7 @@ class RunState:
     def _node_completed(self, event: Event) -> None:
         node = self._node(event)
         data = event.data
-        node.status = NodeStatus.COMPLETED
+        node.status = COMPLETED
         node.output = data["output"]
         node.error = None
         node.receipt = None

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from playbill.model.definition import PipelineDefinition, PipelineEdge, PipelineNode
 from playbill.model.errors import NodeConfigError, NodeExecutionError
 from playbill.model.expressions import CONDITION_ROOTS, compile_condition, merge_inputs
-from playbill.model.facts import Failure
+from playbill.model.facts import Failure, Now
 from playbill.model.messages import Returned
 from playbill.model.plan import BUILT_IN, Kind, RunFacts, build_plan
 from playbill.runtime.assembly import bind
 from playbill.runtime.clocks.system import SystemClock
 from playbill.runtime.discovery import catalog_of
 from playbill.runtime.dispatchers.loop import LoopDispatcher
-from playbill.runtime.handlers.attempt import Orphans
-from playbill.runtime.handlers.binding import Bench, RunRunner
+from playbill.runtime.handlers.attempt import Bench, Orphans
+from playbill.runtime.handlers.binding import RunRunner
 from playbill.runtime.handlers.in_thread import ThreadPool
 
 if TYPE_CHECKING:
@@ -61,8 +61,10 @@ async def dispatch_node(
     edges = [PipelineEdge(from_node=source, to_node=node.id) for source in inputs]
     definition = PipelineDefinition(nodes=[*sources, node], edges=edges)
     loop = asyncio.get_running_loop()
-    pool = ThreadPool(LoopDispatcher(loop, SystemClock(loop)))
-    bench = Bench(loop, pool, Orphans(), {} if context is None else context.resources, {})
+    dispatcher = LoopDispatcher(loop, SystemClock(loop))
+    pool = ThreadPool(dispatcher)
+    resources: Mapping[str, Any] = {} if context is None else context.resources
+    bench = Bench(loop, dispatcher.post, pool, Orphans(), resources, {})
     runner = RunRunner(bench, bind(definition, catalog), contextvars.copy_context())
     trigger: Mapping[str, Any] = {} if context is None else context.trigger_data
     run_id = "dispatch" if context is None else context.run_id
@@ -72,16 +74,23 @@ async def dispatch_node(
         pool.close()
 
 
+class _Caller:
+    """Stands where a node's actor does in a run."""
+
+    def __init__(self) -> None:
+        self.returned: asyncio.Future[Returned] = asyncio.get_running_loop().create_future()
+
+    def receive(self, message: object, now: Now) -> None:
+        """Wait for the end only."""
+        if isinstance(message, Returned) and not self.returned.done():
+            self.returned.set_result(message)
+
+
 async def _attempt(runner: RunRunner, run: RunFacts, node: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    done: asyncio.Future[Returned] = asyncio.get_running_loop().create_future()
-
-    def hear(message: object) -> None:
-        if isinstance(message, Returned) and not done.done():
-            done.set_result(message)
-
-    attempt = runner.begin(run, run.plan.nodes[node], 1, inputs, hear)
+    caller = _Caller()
+    attempt = runner.begin(run, run.plan.nodes[node], 1, inputs, caller)
     try:
-        returned = await done
+        returned = await caller.returned
     except asyncio.CancelledError:
         attempt.interrupt()
         raise

@@ -6,20 +6,19 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from playbill.actors.ports import Ports, Runner
+from playbill.actors.ports import Ports, Receiver, Runner
 from playbill.model.errors import DefinitionError
 from playbill.model.machines.breaker_table import FORCED
 from playbill.runtime.circuits import Circuits
 from playbill.runtime.clocks.system import SystemClock
 from playbill.runtime.clocks.wheel import LoopTimers
 from playbill.runtime.dispatchers.loop import LoopDispatcher
-from playbill.runtime.handlers.attempt import Orphans
-from playbill.runtime.handlers.binding import Bench
+from playbill.runtime.handlers.attempt import Bench, Orphans
 from playbill.runtime.handlers.in_thread import ThreadPool
 from playbill.runtime.journals.memory import MemoryJournal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from playbill.model.facts import Inputs
     from playbill.model.messages import Force
@@ -71,10 +70,10 @@ class Wiring:
                 raise RuntimeError("this manager belongs to another event loop: use BlockingManager from there")
             return
         self._loop = loop
-        self._timers = LoopTimers(loop)
         self._dispatcher = LoopDispatcher(loop, SystemClock(loop))
+        self._timers = LoopTimers(loop, self._dispatcher.post)
         self._pool = ThreadPool(self._dispatcher)
-        self.bench = Bench(loop, self._pool, self.orphans, self._resources, self._secrets)
+        self.bench = Bench(loop, self._dispatcher.post, self._pool, self.orphans, self._resources, self._secrets)
         self.circuits = Circuits(self.ports(NoRunner()), self._policies)
         self.wired = True
 
@@ -112,9 +111,7 @@ class Wiring:
 class NoRunner:
     """Stands where actors without handlers, breakers, are wired."""
 
-    def begin(
-        self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply: Callable[[Any], None]
-    ) -> NoReturn:
+    def begin(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver) -> NoReturn:
         """Refuse."""
         raise NotImplementedError("breakers run no handlers")
 

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from playbill.model.policies import BreakerPolicy
 
 S: Final = CircuitState
+HALF_OPEN: Final = S.HALF_OPEN
+SUCCESS: Final = Verdict.SUCCESS
+FAILURE: Final = Verdict.FAILURE
+COUNTED: Final = Report.COUNTED
 FOREVER: Final = float("inf")
 
 
@@ -102,19 +106,22 @@ class BreakerMachine(Machine):
         """Forget a waiter; a grant that is on its way comes back as cancelled."""
         if self.waiting.pop(message.ask_id, None) is not None:
             return
-        permit = self.out.get(message.ask_id)
+        permit = self.out.pop(message.ask_id, None)
         if permit is None:
             out.dead_letter(message)
-        else:
-            self._give_back(permit, Verdict.CANCELLED)
-            self._drain(now, out)
+            return
+        self.counts[Verdict.CANCELLED] += 1
+        if self.probes and permit.epoch == self.epoch:
+            self.probes -= 1
+        self._drain(now, out)
 
     def _has_room(self, now: Now, out: Outbox) -> bool:
         """Tell whether concurrency and rate allow a start now; if only the rate does not, wait for it."""
-        limit = self.policy.max_concurrent
+        policy = self.policy
+        limit = policy.max_concurrent
         if limit is not None and len(self.out) + len(self.orphaned) >= limit:
             return False
-        if self.policy.rate is None or self.next_start <= now.monotonic:
+        if policy.rate is None or self.next_start <= now.monotonic:
             return True
         out.set_timer(Timer.RATE, self.next_start - now.monotonic, RateDue())
         return False
@@ -127,7 +134,7 @@ class BreakerMachine(Machine):
         self.out[ask.ask_id] = permit
         if self.policy.rate is not None:
             self.next_start = max(now.monotonic, self.next_start) + 1 / self.policy.rate
-        if self.state is S.HALF_OPEN:
+        if self._state is HALF_OPEN:
             self.probes += 1
             if self.probes == 1:
                 wait = self.policy.half_open_max_wait_seconds
@@ -163,26 +170,24 @@ class BreakerMachine(Machine):
 
     def _take(self, message: Settle, now: Now, out: Outbox) -> Report:
         """Take the permit back; tell whether its verdict counts."""
-        permit = self.out.get(message.permit.id)
+        permit = self.out.pop(message.permit.id, None)
         if permit is None:
             out.dead_letter(message)
             return Report.DUPLICATE
-        self._give_back(permit, message.verdict)
+        self.counts[message.verdict] += 1
         self.draw = message.jitter
         if message.running:
             self.orphaned[permit.id] = permit
-        return Report.COUNTED if permit.epoch == self.epoch else Report.STALE
-
-    def _give_back(self, permit: Permit, verdict: Verdict) -> None:
-        del self.out[permit.id]
-        self.counts[verdict] += 1
-        if self.state is S.HALF_OPEN and permit.epoch == self.epoch:
+        if permit.epoch != self.epoch:
+            return Report.STALE
+        if self.probes:
             self.probes -= 1
+        return COUNTED
 
     def settle_closed(self, message: Settle, now: Now, out: Outbox) -> Report:
         """Count a result; open when there are too many failures."""
         report = self._take(message, now, out)
-        if report is Report.COUNTED and self._count(message, now):
+        if report is COUNTED and self._count(message, now):
             self._open(now, out)
         if self.waiting:
             self._drain(now, out)
@@ -191,9 +196,9 @@ class BreakerMachine(Machine):
     def _count(self, message: Settle, now: Now) -> bool:
         """Add a result to the counts; tell whether the breaker trips."""
         verdict, policy = message.verdict, self.policy
-        if verdict is Verdict.SUCCESS:
+        if verdict is SUCCESS:
             self.in_a_row = 0
-        elif verdict is Verdict.FAILURE:
+        elif verdict is FAILURE:
             self.in_a_row += 1
         else:
             return False
@@ -206,7 +211,7 @@ class BreakerMachine(Machine):
     def settle_half_open(self, message: Settle, now: Now, out: Outbox) -> Report:
         """Count a probe: enough successes close, one failure opens."""
         report = self._take(message, now, out)
-        if report is Report.COUNTED:
+        if report is COUNTED:
             if message.verdict is Verdict.SUCCESS:
                 self.successes += 1
                 if self.successes >= self.policy.half_open_permits:
@@ -231,7 +236,7 @@ class BreakerMachine(Machine):
     def settle_metrics(self, message: Settle, now: Now, out: Outbox) -> Report:
         """Count a result and open never."""
         report = self._take(message, now, out)
-        if report is Report.COUNTED:
+        if report is COUNTED:
             self._count(message, now)
         self._drain(now, out)
         return report

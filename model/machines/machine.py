@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
 from playbill.model.errors import InternalError
 
@@ -44,7 +44,7 @@ class Machine:
     state and calls `out` for what the world shall do.
     """
 
-    __slots__ = ("_actions", "_state")
+    __slots__ = ("_state", "actions")
 
     TRANSITIONS: ClassVar[Table]
     INITIAL: ClassVar[StrEnum]
@@ -61,7 +61,8 @@ class Machine:
 
     def __init__(self) -> None:
         self._state = self.INITIAL
-        self._actions = self.ACTIONS[self.INITIAL]
+        self.actions = self.ACTIONS[self.INITIAL]
+        """What it does with which message, in its present state."""
 
     @property
     def state(self) -> StrEnum:
@@ -71,7 +72,7 @@ class Machine:
     def become(self, state: StrEnum) -> None:
         """Move to `state`; for the machine's own actions."""
         self._state = state
-        self._actions = self.ACTIONS[state]
+        self.actions = self.ACTIONS[state]
 
     def receive(self, message: Any, now: Now, out: Outbox) -> Any:
         """Take `message`: change the state, ask `out` for effects, return the answer for an asker.
@@ -79,10 +80,14 @@ class Machine:
         Raises:
             InternalError: the table has no such pair; nothing has changed.
         """
-        action = self._actions.get(type(message))
+        action = self.actions.get(type(message))
         if action is None:
-            raise InternalError(f"{self!r} cannot receive {message!r}")
+            self.refuse(message)
         return action(self, message, now, out)
+
+    def refuse(self, message: Any) -> NoReturn:
+        """Say that the table has no row for `message` in this state."""
+        raise InternalError(f"{self!r} cannot receive {message!r}")
 
     def late(self, message: Any, now: Now, out: Outbox) -> None:
         """Count a message that came too late."""

@@ -46,6 +46,10 @@ if TYPE_CHECKING:
     )
 
 S: Final = NodeState
+ASKING: Final = S.ASKING
+RUNNING: Final = S.RUNNING
+HANDLER: Final = Kind.HANDLER
+ATTEMPT: Final = Timer.ATTEMPT
 
 
 class NodeMachine(NodeStopping):
@@ -88,7 +92,7 @@ class NodeMachine(NodeStopping):
                 self.total_left = plan.total_timeout
             else:
                 out.set_timer(Timer.TOTAL, plan.total_timeout, TotalOverdue())
-        if plan.kind is Kind.HANDLER:
+        if plan.kind is HANDLER:
             self._enqueue(now, out)
         else:
             self.attempts = 1
@@ -148,7 +152,7 @@ class NodeMachine(NodeStopping):
         self.asks += 1
         self.ask_id = f"{self.run.run_id}/{self.plan.id}#{self.asks}"
         out.tell(self.breaker, Ask(self.ask_id, self.me, self.plan.waits_open))
-        self.become(S.ASKING)
+        self.become(ASKING)
 
     def slot_granted(self, message: SlotGranted, now: Now, out: Outbox) -> None:
         """Go on to the breaker."""
@@ -200,7 +204,7 @@ class NodeMachine(NodeStopping):
     # ---- an attempt -------------------------------------------------------------------------------------------
 
     def _begin(self, now: Now, out: Outbox) -> None:
-        self.become(S.RUNNING)
+        self.become(RUNNING)
         self.began_at = now.monotonic
         out.begin(self.attempts, self.inputs or {})
         if not self.plan.threaded:
@@ -218,7 +222,7 @@ class NodeMachine(NodeStopping):
         """Set the attempt's timers."""
         plan = self.plan
         if plan.timeout is not None:
-            out.set_timer(Timer.ATTEMPT, plan.timeout, AttemptOverdue(self.attempts))
+            out.set_timer(ATTEMPT, plan.timeout, AttemptOverdue(self.attempts))
         if plan.idle_timeout is not None:
             self.heard_at = now.monotonic
             out.set_timer(Timer.IDLE, plan.idle_timeout, IdleOverdue(self.attempts))

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from playbill.model.plan import NodePlan, RunFacts
 
 S: Final = NodeState
+DONE: Final = S.DONE
+COMPLETED: Final = NodeStatus.COMPLETED
+SUCCESS: Final = Verdict.SUCCESS
 
 
 class NodeBase(Machine):
@@ -79,7 +82,7 @@ class NodeBase(Machine):
             out.dead_letter(message)
             return
         if message.failure is None:
-            self._settle(out, Verdict.SUCCESS, message)
+            self._settle(out, SUCCESS, message)
             self._complete(out, message.output or {})
         else:
             verdict = Verdict.FAILURE if message.failure.retryable else Verdict.IGNORED
@@ -140,10 +143,10 @@ class NodeBase(Machine):
         return began
 
     def _complete(self, out: Outbox, output: Output, carried: Inputs | None = None) -> None:
-        self._end(out, Outcome(NodeStatus.COMPLETED, self.attempts, output, carried))
+        self._end(out, Outcome(COMPLETED, self.attempts, output, carried))
 
     def _end(self, out: Outbox, outcome: Outcome) -> None:
-        self.become(S.DONE)
+        self.become(DONE)
         out.tell(self.supervisor, Ended(self.plan.id, outcome))
         out.finish(None)
 

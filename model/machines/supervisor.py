@@ -48,8 +48,13 @@ if TYPE_CHECKING:
 S: Final = SupervisorState
 BACKSTOP_SECONDS: Final = 0.1
 """What a node may take to end beyond grace and kill bound."""
+MANY: Final = 8
+"""From how many live edges on they are looked up in a set."""
 USER, JOURNAL = "user", "journal"
 
+STARTED: Final = EventType.PIPELINE_NODE_STARTED
+COMPLETED: Final = EventType.PIPELINE_NODE_COMPLETED
+SUCCEEDED: Final = NodeStatus.COMPLETED
 END_EVENTS: Final = {
     NodeStatus.COMPLETED: EventType.PIPELINE_NODE_COMPLETED,
     NodeStatus.FAILED: EventType.PIPELINE_NODE_FAILED,
@@ -145,7 +150,7 @@ class SupervisorMachine(Machine):
     def attempt_ready(self, message: AttemptReady, now: Now, out: Outbox) -> None:
         """Record the start of an attempt; let a node that waits for the record proceed."""
         data = NO_DATA if message.due_at is None else {"due_at": message.due_at}
-        self._record(EventType.PIPELINE_NODE_STARTED, now, out, message.node, message.attempt, data)
+        self._record(STARTED, now, out, message.node, message.attempt, data)
         if self.facts.plan.nodes[message.node].commits:
             out.tell(message.node, Proceed(message.attempt))
 
@@ -196,8 +201,13 @@ class SupervisorMachine(Machine):
         """Record how a node ended, with its live edges; return the way on."""
         node, outcome = self.facts.plan.nodes[message.node], message.outcome
         self.live.pop(node.id, None)
-        if self.facts.plan.definition.max_concurrency is not None:
+        if self.slot_holders or self.slot_queue:
             self._take_slot(node.id, out)
+        if outcome.status is SUCCEEDED and node.all_live is not None and outcome.carried is None:
+            live, carried = node.all_live, {node.id: outcome.output}  # what most nodes come to, without the ceremony
+            data = {"output": outcome.output, "live": live}
+            self._record(COMPLETED, now, out, node.id, outcome.attempts, data)
+            return node, live, carried
         carried = carried_by(node, outcome)
         live, broken = self._judge(node, outcome, carried)
         data = _end_data(node, outcome, live, broken)
@@ -212,18 +222,21 @@ class SupervisorMachine(Machine):
 
     def _follow(self, node: NodePlan, live: tuple[int, ...], carried: Inputs, out: Outbox) -> None:
         """Tell each target what became of its edge."""
-        nodes = self.facts.plan.nodes
+        nodes, spawned = self.facts.plan.nodes, self.live
+        all_live = live is node.all_live
+        chosen = live if len(live) < MANY else frozenset(live)
+        on_live = Input(node.id, carried)
         for edge in node.edges:
             target = edge.target
-            alive = edge.index in live
+            alive = all_live or edge.index in chosen
             if nodes[target].joins_any:
                 if target in self.begun:
                     continue
                 if alive:
                     self.begun.add(target)
-            if target not in self.live:
+            if target not in spawned:
                 self._spawn(target, out)
-            out.tell(target, Input(node.id, carried) if alive else Skip(node.id))
+            out.tell(target, on_live if alive else Skip(node.id))
 
     # ---- pausing ----------------------------------------------------------------------------------------------
 

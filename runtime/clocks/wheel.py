@@ -8,43 +8,56 @@ Source: G. Varghese, T. Lauck, "Hashed and Hierarchical Timing Wheels" (1987).
 
 from __future__ import annotations
 
-from functools import partial
-from itertools import count
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
+    from playbill.actors.ports import Receiver
+
+Bucket: TypeAlias = "dict[int, tuple[Receiver, object]]"
 BUCKET_SECONDS: Final = 0.25
 COARSE_FROM_SECONDS: Final = 10 * BUCKET_SECONDS
 """Shorter timers are exact, whoever sets them: a bucket's lateness would show."""
 
 
 class LoopTimers:
-    """The timers of one manager."""
+    """The timers of one manager's actors.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    Args:
+        loop: whose time counts.
+        post: what brings a message to an actor.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, post: Callable[[Any, Any], None]) -> None:
         self._loop = loop
-        self._buckets: dict[int, dict[int, tuple[Callable[[Any], None], object]]] = {}
-        self._keys = count()
+        self._post = post
+        self._buckets: dict[int, Bucket] = {}
         self._turn: asyncio.TimerHandle | None = None
 
-    def set(
-        self, now: float, delay: float, call: Callable[[Any], None], message: object, *, coarse: bool
-    ) -> Callable[[], object]:
-        """Run `call(message)` `delay` seconds after `now`; a coarse long timer up to a bucket later."""
+    def set(self, now: float, delay: float, to: Receiver, message: object, *, coarse: bool) -> Any:
+        """Post `message` to `to`, `delay` seconds after `now`; a coarse long timer up to a bucket later."""
         at = now + delay
         if not coarse or delay < COARSE_FROM_SECONDS:
-            return self._loop.call_at(at, call, message).cancel
+            return self._loop.call_at(at, self._post, to, message)
         number = int(at / BUCKET_SECONDS) + 1
         bucket = self._buckets.get(number)
         if bucket is None:
             bucket = self._buckets[number] = {}
             self._arm(number)
-        key = next(self._keys)
-        bucket[key] = (call, message)
-        return partial(bucket.pop, key, None)
+        entry = (to, message)
+        key = id(entry)
+        bucket[key] = entry
+        return bucket, key
+
+    def drop(self, timer: Any) -> None:
+        """Forget a timer."""
+        if type(timer) is tuple:
+            bucket, key = timer
+            bucket.pop(key, None)
+        else:
+            timer.cancel()
 
     def close(self) -> None:
         """Forget all coarse timers."""
@@ -66,8 +79,8 @@ class LoopTimers:
         for number in sorted(n for n in self._buckets if n * BUCKET_SECONDS <= now):
             bucket = self._buckets.pop(number)
             while bucket:
-                call, message = bucket.pop(next(iter(bucket)))
-                call(message)
+                to, message = bucket.pop(next(iter(bucket)))
+                self._post(to, message)
         if self._buckets:
             self._arm(min(self._buckets))
 

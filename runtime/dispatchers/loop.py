@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.messages import CONTROL
@@ -51,8 +52,8 @@ class LoopDispatcher:
             self._loop.call_soon(self._pump)
 
     def inside(self) -> bool:
-        """Tell whether the caller is on the loop's thread."""
-        return threading.get_ident() == self._thread
+        """Tell whether the caller is on the loop's thread, while there is a loop."""
+        return threading.get_ident() == self._thread and not self._loop.is_closed()
 
     def submit(self, call: Callable[[Any], None], argument: object) -> bool:
         """From any thread: run `call(argument)` on the loop's; False when the loop is closed."""
@@ -72,7 +73,7 @@ class LoopDispatcher:
                 waiter.set_result(None)
 
         def settle() -> None:
-            if not loop.is_closed():
+            with suppress(RuntimeError):  # the asker's loop is closed
                 loop.call_soon_threadsafe(wake)
 
         answer.when_settled(settle)
@@ -81,15 +82,19 @@ class LoopDispatcher:
 
     def _pump(self) -> None:
         control, data, now = self._control, self._data, self._clock.now()
-        for _ in range(MESSAGES_A_TURN):
-            if control:
-                to, message = control.popleft()
-            elif data:
-                to, message = data.popleft()
-            else:
-                self._pending = False
-                return
-            to.receive(message, now)
+        try:
+            for _ in range(MESSAGES_A_TURN):
+                if control:
+                    to, message = control.popleft()
+                elif data:
+                    to, message = data.popleft()
+                else:
+                    self._pending = False
+                    return
+                to.receive(message, now)
+        except BaseException:  # a receiver that raises harms no other's mail
+            self._loop.call_soon(self._pump)
+            raise
         self._loop.call_soon(self._pump)
 
     def __repr__(self) -> str:

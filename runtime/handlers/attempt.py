@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.failures import failure_of
 from playbill.model.messages import Returned
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
+    from playbill.actors.ports import Receiver
     from playbill.model.facts import Failure, Output, Permit
+    from playbill.runtime.handlers.in_thread import ThreadPool
 
 HIDDEN: Final = "***"
 
@@ -36,8 +38,21 @@ class Orphans:
         return len(self._attempts)
 
 
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What the attempts of one manager share."""
+
+    loop: asyncio.AbstractEventLoop
+    post: Callable[[Any, Any], None]
+    """Brings a message to an actor, on the actors' thread."""
+    pool: ThreadPool
+    orphans: Orphans
+    resources: Mapping[str, Any]
+    secrets: Mapping[str, str]
+
+
 class HandlerAttempt:
-    """One execution of a handler."""
+    """One execution of a handler, the `number`-th of a node; it reports to `reply_to`."""
 
     # No slots: most of these keep their defaults, and an attempt is made for every node.
     asked = False
@@ -48,10 +63,10 @@ class HandlerAttempt:
     _orphaned = False
     _release: Callable[[], None] | None = None
 
-    def __init__(self, number: int, reply: Callable[[Any], None], orphans: Orphans) -> None:
+    def __init__(self, number: int, reply_to: Receiver, bench: Bench) -> None:
         self.number = number
-        self._reply = reply
-        self._orphans = orphans
+        self.reply_to = reply_to
+        self.bench = bench
 
     def send(self, message: Any) -> None:
         """Tell the node's actor something, from wherever the handler runs."""
@@ -66,7 +81,7 @@ class HandlerAttempt:
         if self.ended:
             return
         self._orphaned = True
-        self._orphans.add(self)
+        self.bench.orphans.add(self)
         if release is not None and permit is not None:
             self._release = lambda: release(permit)
 
@@ -80,11 +95,12 @@ class HandlerAttempt:
             return
         self.ended = True
         if failure is None:
-            self._reply(Returned(self.number, at, output))
+            self.bench.post(self.reply_to, Returned(self.number, at, output))
         else:
-            self._reply(Returned(self.number, at, None, failure, random.random()))  # noqa: S311 (jitter)
+            jitter = random.random()  # noqa: S311 (spreads retries)
+            self.bench.post(self.reply_to, Returned(self.number, at, None, failure, jitter))
         if self._orphaned:
-            self._orphans.discard(self)
+            self.bench.orphans.discard(self)
             if self._release is not None:
                 self._release()
 

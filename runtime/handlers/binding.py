@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,19 +12,20 @@ from playbill.model.configs import EmptyConfig, FreeConfig
 from playbill.model.errors import NodeConfigError
 from playbill.model.plan import variables
 from playbill.runtime.handlers.context import NodeContext
-from playbill.runtime.handlers.in_thread import ThreadAttempt, ThreadPool
+from playbill.runtime.handlers.in_thread import ThreadAttempt
 from playbill.runtime.handlers.on_loop import LoopAttempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextvars import Context
 
+    from playbill.actors.ports import Receiver
     from playbill.model.catalog import NodeType
     from playbill.model.definition import PipelineNode
     from playbill.model.facts import Inputs
     from playbill.model.plan import NodePlan, RunFacts
     from playbill.model.templates import Template
-    from playbill.runtime.handlers.attempt import Orphans
+    from playbill.runtime.handlers.attempt import Bench
 
 
 def is_async(handler: Callable[..., Any]) -> bool:
@@ -47,17 +47,6 @@ class Binding:
     def of(cls, node_type: NodeType, handler: Callable[..., Any], model: type[BaseModel]) -> Binding:
         """Bind `handler` to nodes whose config is a `model`."""
         return cls(handler, is_async(handler), node_type, model not in {FreeConfig, EmptyConfig})
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What the attempts of one manager share."""
-
-    loop: asyncio.AbstractEventLoop
-    pool: ThreadPool
-    orphans: Orphans
-    resources: Mapping[str, Any]
-    secrets: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +75,14 @@ class RunRunner:
         self._context = context
 
     def begin(
-        self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply: Callable[[Any], None]
+        self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver
     ) -> LoopAttempt | ThreadAttempt:
         """Begin an attempt."""
         bench, bindings, node = self._bench, self._bindings, plan.node
-        binding = bindings.by_type.get(node.type) or bindings.by_node[node.id]
-        held: LoopAttempt | ThreadAttempt
-        if binding.on_loop:
-            held = LoopAttempt(attempt, reply, bench.orphans, bench.loop)
-        else:
-            held = ThreadAttempt(attempt, reply, bench.orphans, bench.pool)
-        config: Any = node.config
-        if binding.parses or (bindings.templates and node.id in bindings.templates):
+        binding = bindings.by_type.get(plan.type) or bindings.by_node[plan.id]
+        held = LoopAttempt(attempt, reply_to, bench) if binding.on_loop else ThreadAttempt(attempt, reply_to, bench)
+        config: Any = None
+        if binding.parses or (bindings.templates and plan.id in bindings.templates):
             try:
                 node, config = self._configured(binding, plan, run, inputs, held)
             except NodeConfigError as error:

@@ -30,7 +30,7 @@ class NodeLog(logging.LoggerAdapter[logging.Logger]):
 class NodeContext:
     """One attempt's view of its run."""
 
-    __slots__ = ("_held", "_plan", "_run", "attempt", "config", "resources")
+    __slots__ = ("_config", "_held", "_plan", "_run", "attempt", "resources")
 
     def __init__(
         self,
@@ -45,10 +45,14 @@ class NodeContext:
         self._held = held
         self.attempt = held.number
         """Counts from 1."""
-        self.config = config
-        """The node's config: an instance of its type's model, or the plain mapping of a type without one."""
+        self._config = config
         self.resources = resources
         """What the host registered: databases, agents..."""
+
+    @property
+    def config(self) -> Any:
+        """The node's config: an instance of its type's model, or the plain mapping of a type without one."""
+        return self._plan.node.config if self._config is None else self._config
 
     @property
     def run_id(self) -> str:

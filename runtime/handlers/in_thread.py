@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.messages import Began
-from playbill.runtime.handlers.attempt import HandlerAttempt, Orphans
+from playbill.runtime.handlers.attempt import Bench, HandlerAttempt
 from playbill.runtime.handlers.context import Over
 from playbill.runtime.handlers.outputs import checked
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextvars import Context
 
-    from playbill.actors.ports import Dispatcher
+    from playbill.actors.ports import Dispatcher, Receiver
     from playbill.model.definition import PipelineNode
     from playbill.model.facts import Failure, Inputs, Output
     from playbill.runtime.handlers.context import NodeContext
@@ -37,10 +37,9 @@ class ThreadAttempt(HandlerAttempt):
     exception never hits the pool's own code.
     """
 
-    def __init__(self, number: int, reply: Callable[[Any], None], orphans: Orphans, pool: ThreadPool) -> None:
-        super().__init__(number, reply, orphans)
-        self._pool = pool
-        self._dispatcher = pool.dispatcher
+    def __init__(self, number: int, reply_to: Receiver, bench: Bench) -> None:
+        super().__init__(number, reply_to, bench)
+        self._pool = bench.pool
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._started = self._inside = self._killed = False
@@ -67,13 +66,13 @@ class ThreadAttempt(HandlerAttempt):
             if self.asked:
                 return
             self._started = True
-        self._dispatcher.submit(self._reply, Began(self.number))
+        self.send(Began(self.number))
         try:
             result = self._outcome()
         except Killed:  # it came after the handler had ended, before the lock was taken
             self._leave()
             result = (None, None)
-        self._dispatcher.submit(self._bring, (self._pool.now(), *result))
+        self._pool.dispatcher.submit(self._bring, (self._pool.now(), *result))
 
     def _outcome(self) -> tuple[Output | None, Failure | None]:
         work, self._work = self._work, None
@@ -109,9 +108,12 @@ class ThreadAttempt(HandlerAttempt):
 
     def send(self, message: Any) -> None:
         """Tell the node's actor something, from the thread."""
-        self._dispatcher.submit(self._reply, message)
+        self._pool.dispatcher.submit(self._post, message)
 
     # ---- on the actors' thread --------------------------------------------------------------------------------
+
+    def _post(self, message: Any) -> None:
+        self.bench.post(self.reply_to, message)
 
     def _bring(self, result: tuple[float, Output | None, Failure | None]) -> None:
         self._end(*result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from playbill.runtime.handlers.attempt import HandlerAttempt, Orphans
+from playbill.runtime.handlers.attempt import HandlerAttempt
 from playbill.runtime.handlers.outputs import checked
 
 if TYPE_CHECKING:
@@ -27,14 +27,6 @@ class LoopAttempt(HandlerAttempt):
     _task: asyncio.Task[None] | None = None
     _again: asyncio.TimerHandle | None = None
 
-    def __init__(
-        self, number: int, reply: Callable[[Any], None], orphans: Orphans, loop: asyncio.AbstractEventLoop
-    ) -> None:
-        self.number = number
-        self._reply = reply
-        self._orphans = orphans
-        self._loop = loop
-
     def start(
         self,
         handler: Callable[..., Awaitable[Any]],
@@ -46,7 +38,7 @@ class LoopAttempt(HandlerAttempt):
         """Begin, in a context of variables of its own."""
         # Not loop.create_task, whose Python costs as much as the task itself; factories are for the host's tasks.
         work = self._run(handler, node, inputs, context)
-        self._task = asyncio.Task(work, loop=self._loop, context=variables)
+        self._task = asyncio.Task(work, loop=self.bench.loop, context=variables)
 
     async def _run(
         self,
@@ -63,7 +55,8 @@ class LoopAttempt(HandlerAttempt):
             failure = self._failure(error)
         if self._again is not None:
             self._again.cancel()
-        self._end(self._loop.time(), output, failure)
+        self._task = None
+        self._end(self.bench.loop.time(), output, failure)
 
     def interrupt(self) -> None:
         """Cancel the task once; one that has not taken its first step never will."""
@@ -72,14 +65,14 @@ class LoopAttempt(HandlerAttempt):
             return
         self._task.cancel()
         if not self._entered:
-            self._end(self._loop.time(), None, None)
+            self._end(self.bench.loop.time(), None, None)
 
     def kill(self) -> None:
         """Cancel the task until it ends or is abandoned."""
         if self.ended or self._task is None:
             return
         self.interrupt()
-        self._again = self._loop.call_later(CANCEL_AGAIN_SECONDS, self.kill)
+        self._again = self.bench.loop.call_later(CANCEL_AGAIN_SECONDS, self.kill)
 
     def abandon(self, release: Any, permit: Any) -> None:
         """Keep it as an orphan, and cancel it no more."""
@@ -90,7 +83,7 @@ class LoopAttempt(HandlerAttempt):
     def send(self, message: Any) -> None:
         """Tell the node's actor something."""
         if not self.ended:
-            self._reply(message)
+            self.bench.post(self.reply_to, message)
 
     def sleep(self, seconds: float) -> Awaitable[None]:
         """Wait on the loop."""

@@ -1,0 +1,281 @@
+"""Fake ports driven by hand: mail is carried, time passes and records are kept when the test says so."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from playbill.actors.breaker import BreakerActor
+from playbill.actors.node import NodeActor
+from playbill.actors.ports import Ports
+from playbill.actors.supervisor import SupervisorActor
+from playbill.model.definition import definition_from
+from playbill.model.events import Event
+from playbill.model.facts import Failure, Now, Permit
+from playbill.model.messages import CONTROL, Returned, Start
+from playbill.model.plan import NodePlan, RunFacts, build_plan
+from playbill.model.policies import BreakerPolicy, StopPolicy
+from playbill.model.results import RunResult
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class HandTime:
+    """A clock that stands still until it is moved, and the timers on it; implements the port Timers."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.set_timers: dict[int, tuple[float, Callable[[Any], None], Any, bool]] = {}
+        self._keys = 0
+
+    def now(self) -> Now:
+        return Now(self.seconds, EPOCH + timedelta(seconds=self.seconds))
+
+    def set(
+        self, now: float, delay: float, call: Callable[[Any], None], message: object, *, coarse: bool
+    ) -> Callable[[], object]:
+        self._keys += 1
+        key = self._keys
+        self.set_timers[key] = (now + delay, call, message, coarse)
+        return lambda: self.set_timers.pop(key, None)
+
+    def next_due(self, until: float) -> int | None:
+        due = [(timer[0], key) for key, timer in self.set_timers.items() if timer[0] <= until]
+        return min(due)[1] if due else None
+
+    def names(self) -> list[str]:
+        return sorted(type(message).__name__ for _, _, message, _ in self.set_timers.values())
+
+
+class HandDispatcher:
+    """Carries mail when `deliver` is called, and remembers what it carried."""
+
+    def __init__(self, time: HandTime) -> None:
+        self.time = time
+        self.control: deque[tuple[Any, Any]] = deque()
+        self.data: deque[tuple[Any, Any]] = deque()
+        self.carried: list[tuple[Any, Any]] = []
+        self._thread = threading.get_ident()
+
+    def post(self, to: Any, message: Any) -> None:
+        (self.control if type(message) in CONTROL else self.data).append((to, message))
+
+    def post_control(self, to: Any, message: Any) -> None:
+        self.control.append((to, message))
+
+    def inside(self) -> bool:
+        return threading.get_ident() == self._thread
+
+    def submit(self, call: Callable[[Any], None], argument: object) -> bool:
+        call(argument)
+        return True
+
+    def wait(self, answer: Any) -> Any:
+        raise NotImplementedError("nobody awaits on a dispatcher that is driven by hand")
+
+    def deliver(self, most: int = 10_000) -> None:
+        """Carry all mail, also what is written meanwhile; or only `most` of it."""
+        while most and (self.control or self.data):
+            to, message = (self.control or self.data).popleft()
+            self.carried.append((to, message))
+            to.receive(message, self.time.now())
+            most -= 1
+        assert most or not self.control, "mail without end"
+
+
+class HandStream:
+    """One stream of a journal that keeps nothing until it is told to."""
+
+    def __init__(self, name: str, keeper: Any, *, slow: bool) -> None:
+        self.name = name
+        self.keeper = keeper
+        self.slow = slow
+        self.events: list[Event] = []
+
+    def append(self, event: Event) -> bool:
+        self.events.append(event)
+        return not self.slow
+
+    def keep(self, seq: int | None = None) -> None:
+        """Say that all events up to `seq`, or all there are, are kept."""
+        self.keeper.kept(len(self.events) if seq is None else seq)
+
+    def types(self) -> list[str]:
+        return [f"{event.type}{f' {event.node_id}' if event.node_id else ''}" for event in self.events]
+
+
+class HandJournal:
+    """The port Journal, slow or at once."""
+
+    def __init__(self, *, slow: bool) -> None:
+        self.slow = slow
+        self.streams: dict[str, HandStream] = {}
+
+    def open(self, stream: str, keeper: Any) -> HandStream:
+        opened = self.streams[stream] = HandStream(stream, keeper, slow=self.slow)
+        return opened
+
+
+@dataclass
+class HandAttempt:
+    """An attempt that ends when the test says so; implements the port Attempt."""
+
+    node: str
+    number: int
+    inputs: Mapping[str, Any]
+    reply: Callable[[Any], None]
+    asked: list[str] = field(default_factory=list[str])
+    released: Callable[[], None] | None = None
+
+    def interrupt(self) -> None:
+        self.asked.append("interrupt")
+
+    def kill(self) -> None:
+        self.asked.append("kill")
+
+    def abandon(self, release: Callable[[Permit], None] | None, permit: Permit | None) -> None:
+        self.asked.append("abandon")
+        if release is not None and permit is not None:
+            self.released = lambda: release(permit)
+
+
+class HandRunner:
+    """The port Runner: remembers the attempts it was told to begin."""
+
+    def __init__(self, time: HandTime) -> None:
+        self.time = time
+        self.attempts: list[HandAttempt] = []
+
+    def begin(
+        self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Mapping[str, Any], reply: Callable[[Any], None]
+    ) -> HandAttempt:
+        begun = HandAttempt(plan.id, attempt, inputs, reply)
+        self.attempts.append(begun)
+        return begun
+
+
+class DeadLetterBox:
+    """The port DeadLetters: keeps what it counts."""
+
+    def __init__(self) -> None:
+        self.letters: list[tuple[str, object]] = []
+
+    def add(self, actor: str, message: object) -> None:
+        self.letters.append((actor, message))
+
+    def names(self) -> list[str]:
+        return [f"{actor} {type(message).__name__}" for actor, message in self.letters]
+
+
+class World:
+    """One run and all its ports."""
+
+    def __init__(
+        self,
+        pipeline: Mapping[str, Any],
+        *,
+        slow: bool = False,
+        guarded: bool = False,
+        policy: BreakerPolicy | None = None,
+        stop: StopPolicy | None = None,
+        timeout: float = 3600.0,
+        trigger_data: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.time = HandTime()
+        self.dispatcher = HandDispatcher(self.time)
+        self.journal = HandJournal(slow=slow)
+        self.runner = HandRunner(self.time)
+        self.letters = DeadLetterBox()
+        self.results: list[RunResult] = []
+        self.ports = Ports(self.dispatcher, self.time, self.runner, self.journal, self.letters)
+        unguarded = frozenset[str]() if guarded else frozenset({"work"})
+        plan = build_plan(definition_from(pipeline), unguarded=unguarded, stop=stop)
+        self.facts = RunFacts("r", plan, trigger_data or {})
+        self.breaker = BreakerActor(self.ports, "work", policy or BreakerPolicy()) if guarded else None
+        breakers = {"work": self.breaker} if self.breaker else {}
+        self.run = SupervisorActor(self.ports, self.facts, timeout, breakers, self.results.append)
+        self.stream = self.journal.streams["r"]
+
+    def start(self) -> "World":
+        self.run.post(Start(self.facts.trigger_data))
+        return self.deliver()
+
+    def deliver(self) -> "World":
+        self.dispatcher.deliver()
+        return self
+
+    def tell(self, message: Any) -> "World":
+        self.run.post(message)
+        return self.deliver()
+
+    def keep(self, seq: int | None = None) -> "World":
+        self.stream.keep(seq)
+        return self.deliver()
+
+    def advance(self, seconds: float) -> "World":
+        """Let time pass, with every timer at its moment."""
+        until = self.time.seconds + seconds
+        while (key := self.time.next_due(until)) is not None:
+            at, call, message, _ = self.time.set_timers.pop(key)
+            self.time.seconds = max(at, self.time.seconds)
+            call(message)
+            self.deliver()
+        self.time.seconds = until
+        return self
+
+    def node(self, node: str) -> NodeActor:
+        return self.run.nodes[node]
+
+    def attempt(self, node: str) -> HandAttempt:
+        """The newest attempt of a node."""
+        return next(attempt for attempt in reversed(self.runner.attempts) if attempt.node == node)
+
+    def begun(self) -> list[str]:
+        return [attempt.node for attempt in self.runner.attempts]
+
+    def returns(self, node: str, output: Mapping[str, Any] | None = None) -> "World":
+        attempt = self.attempt(node)
+        attempt.reply(Returned(attempt.number, self.time.seconds, output or {"by": node}))
+        return self.deliver()
+
+    def fails(self, node: str, failure: Failure | None = None) -> "World":
+        attempt = self.attempt(node)
+        failure = failure or Failure("Boom", "it broke", retryable=False)
+        attempt.reply(Returned(attempt.number, self.time.seconds, None, failure))
+        return self.deliver()
+
+    def interrupted(self, node: str) -> "World":
+        attempt = self.attempt(node)
+        attempt.reply(Returned(attempt.number, self.time.seconds))
+        return self.deliver()
+
+    @property
+    def result(self) -> RunResult:
+        (result,) = self.results
+        return result
+
+    def statuses(self) -> dict[str, str]:
+        return {node: str(result.status) for node, result in self.result.node_results.items()}
+
+    def close(self) -> None:
+        """Leave nothing in pykka's registry."""
+        self.run.close()
+        if self.breaker:
+            self.breaker.close()
+
+
+def work(node: str, **more: Any) -> dict[str, Any]:
+    return {"id": node, "type": "work", **more}
+
+
+def pipeline(*nodes: dict[str, Any], edges: str = "", **more: Any) -> dict[str, Any]:
+    """A pipeline of these nodes; edges are written `a>b b>c`."""
+    pairs = [edge.split(">") for edge in edges.split()]
+    return {"nodes": [*nodes], "edges": [{"from": a, "to": b} for a, b in pairs], **more}
+
+
+def chain(*names: str, **more: Any) -> dict[str, Any]:
+    edges = " ".join(f"{a}>{b}" for a, b in zip(names, names[1:], strict=False))
+    return pipeline(*(work(name) for name in names), edges=edges, **more)

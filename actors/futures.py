@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pykka
 from pykka import ThreadingFuture
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from pykka._types import OptExcInfo
 
     from playbill.actors.ports import Dispatcher
+
+
+LOOK_AGAIN_SECONDS: Final = 1.0
+"""How often a thread that waits for an answer looks whether the actors' loop is still there."""
 
 
 class Answer(ThreadingFuture[Any]):
@@ -33,13 +37,27 @@ class Answer(ThreadingFuture[Any]):
         Raises:
             RuntimeError: called on the actors' own thread, where it would wait for itself.
             pykka.Timeout: no answer within `timeout` seconds.
+            pykka.ActorDeadError: the actors' event loop is closed, and brought no answer.
         """
-        if self._result is None and self._dispatcher is not None and self._dispatcher.inside():
+        dispatcher = self._dispatcher
+        if self._result is not None or dispatcher is None:
+            return super().get(timeout=timeout)
+        if dispatcher.inside():
             raise RuntimeError(
                 "a blocking get() on the actors' own event loop would wait for ever: "
                 "use `await ref.ask(message, block=False)`"
             )
+        if timeout is None:
+            self._outlast(dispatcher)
         return super().get(timeout=timeout)
+
+    def _outlast(self, dispatcher: Dispatcher) -> None:
+        """Wait for the answer as long as somebody may bring it."""
+        with self._condition:
+            while self._result is None:
+                if not dispatcher.submit(_nothing, None):
+                    raise pykka.ActorDeadError("the actors' event loop is closed: no answer will come")
+                self._condition.wait(LOOK_AGAIN_SECONDS)
 
     def set(self, value: Any = None) -> None:
         """Bring the answer."""
@@ -78,3 +96,7 @@ class Answer(ThreadingFuture[Any]):
 def dead(actor: object) -> pykka.ActorDeadError:
     """Return the error of whoever asks an actor that has ended."""
     return pykka.ActorDeadError(f"{actor!r} has ended")
+
+
+def _nothing(_: object) -> None:
+    """Be submitted, to see whether anybody takes it."""

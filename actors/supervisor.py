@@ -58,15 +58,10 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
         """Send `message` to a node, through the gate if it begins work."""
         if self.gate.closed and type(message) in GATED:
             self.gate.hold(to, message)
+        elif to in self.nodes:
+            self._post(self.nodes[to], message)
         else:
-            self._deliver(to, message)
-
-    def _deliver(self, to: str, message: Any) -> None:
-        node = self.nodes.get(to)
-        if node is None:
             self.dead_letter(message)
-        else:
-            self._post(node, message)
 
     def record(self, event: Event) -> None:
         """Hand an event to the journal."""
@@ -104,8 +99,10 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
         for to, message in self.gate.keep(seq):
             if isinstance(message, RunResult):
                 self._announce(message)
+            elif to in self.nodes:
+                self._post(self.nodes[to], message)
             else:
-                self._deliver(to, message)
+                self.dead_letter(message)
         if self.journal_failed and not self.gate.closed:
             self.journal_failed = False
             self.post(JournalBack())

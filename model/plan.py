@@ -48,6 +48,8 @@ class EdgePlan:
     """Its place in the definition: what events call it by."""
     id: str
     target: str
+    to_any: bool
+    """The target joins any."""
     when: str
     condition: Condition | None
     wanted: bool | None
@@ -139,7 +141,7 @@ def build_plan(
     outgoing: dict[str, list[EdgePlan]] = {node: [] for node in by_id}
     for index, edge in enumerate(definition.edges):
         incoming[edge.to_node] += 1
-        outgoing[edge.from_node].append(_edge(index, edge, by_id[edge.from_node]))
+        outgoing[edge.from_node].append(_edge(index, edge, by_id[edge.from_node], by_id[edge.to_node]))
     order = topological_order(by_id, [(edge.from_node, edge.to_node) for edge in definition.edges])
     predecessors = _predecessors(definition) if any(n.type == Kind.CONDITION for n in definition.nodes) else {}
     context = _Context(definition, threaded, unguarded, stop)
@@ -154,7 +156,7 @@ def build_plan(
     return Plan(definition, nodes, roots, outputs, stop)
 
 
-def _edge(index: int, edge: PipelineEdge, source: PipelineNode) -> EdgePlan:
+def _edge(index: int, edge: PipelineEdge, source: PipelineNode, target: PipelineNode) -> EdgePlan:
     """Compile `edge`; "true" and "false" from a condition node are the result wanted."""
     condition, wanted = edge.condition, None
     if condition is not None and source.type == Kind.CONDITION and condition.lower() in {"true", "false"}:
@@ -162,7 +164,7 @@ def _edge(index: int, edge: PipelineEdge, source: PipelineNode) -> EdgePlan:
     compiled = None
     if condition is not None:
         compiled = compile_condition(condition, predecessors=(source.id,), roots=EXPRESSION_ROOTS)
-    return EdgePlan(index, edge.id, edge.to_node, edge.when, compiled, wanted)
+    return EdgePlan(index, edge.id, target.id, target.join == "any", edge.when, compiled, wanted)
 
 
 def _all_live(kind: Kind, edges: tuple[EdgePlan, ...]) -> tuple[int, ...] | None:

@@ -109,6 +109,14 @@ class PipelineRunManager:
             return _same(known, definition, data)
         return self._begin(self._assembled(definition), data, run_id or uuid.uuid4().hex, timeout_seconds)
 
+    def prepare(self, definition: PipelineDefinition) -> None:
+        """Validate and plan a definition now rather than with its first run.
+
+        Raises:
+            DefinitionError: it has problems; carries them all.
+        """
+        self._assembled(definition)
+
     def _begin(self, assembly: Assembly, data: dict[str, Any], run_id: str, timeout_seconds: float | None) -> Run:
         definition, wiring = assembly.definition, self._wiring
         timeout = definition.timeout if timeout_seconds is None else timeout_seconds

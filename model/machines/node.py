@@ -55,8 +55,6 @@ ATTEMPT: Final = Timer.ATTEMPT
 class NodeMachine(NodeStopping):
     """The actions of joining, asking, beginning and pausing."""
 
-    __slots__ = ()
-
     TRANSITIONS = TRANSITIONS
 
     # ---- joining ----------------------------------------------------------------------------------------------

@@ -27,30 +27,23 @@ SUCCESS: Final = Verdict.SUCCESS
 class NodeBase(Machine):
     """One node of one run: what it holds, and how it ends."""
 
-    __slots__ = (
-        "ask_id",
-        "asks",
-        "attempts",
-        "began_at",
-        "breaker",
-        "failure",
-        "has_slot",
-        "heard_at",
-        "inputs",
-        "inputs_are_mine",
-        "ladder",
-        "me",
-        "missing",
-        "paused",
-        "permit",
-        "plan",
-        "run",
-        "supervisor",
-        "total_at",
-        "total_left",
-    )
-
     INITIAL = S.WAITING
+
+    # No slots: most of these keep their defaults in most nodes, and a node is made for every step of every run.
+    inputs: Inputs | None = None
+    inputs_are_mine = False
+    paused = False
+    has_slot = False
+    asks = 0
+    ask_id = ""
+    permit: Permit | None = None
+    attempts = 0
+    failure: Failure | None = None
+    ladder: Ladder | None = None
+    began_at = 0.0
+    heard_at = 0.0
+    total_at: float | None = None
+    total_left: float | None = None
 
     def __init__(self, run: RunFacts, plan: NodePlan, me: Token, supervisor: Token, breaker: Token) -> None:
         super().__init__()
@@ -60,19 +53,6 @@ class NodeBase(Machine):
         self.supervisor = supervisor
         self.breaker = breaker
         self.missing = plan.incoming
-        self.inputs: Inputs | None = None
-        self.inputs_are_mine = False
-        self.paused = False
-        self.has_slot = False
-        self.asks = 0
-        self.ask_id = ""
-        self.permit: Permit | None = None
-        self.attempts = 0
-        self.failure: Failure | None = None
-        self.ladder: Ladder | None = None
-        self.began_at = self.heard_at = 0.0
-        self.total_at: float | None = None
-        self.total_left: float | None = None
 
     # ---- the result of an attempt -----------------------------------------------------------------------------
 

@@ -24,8 +24,6 @@ S: Final = NodeState
 class NodeStopping(NodeBase):
     """The actions of timers and stops."""
 
-    __slots__ = ()
-
     # ---- timeouts: down the ladder before the retry -----------------------------------------------------------
 
     def attempt_overdue(self, message: AttemptOverdue, now: Now, out: Outbox) -> None:

@@ -222,14 +222,14 @@ class SupervisorMachine(Machine):
 
     def _follow(self, node: NodePlan, live: tuple[int, ...], carried: Inputs, out: Outbox) -> None:
         """Tell each target what became of its edge."""
-        nodes, spawned = self.facts.plan.nodes, self.live
+        spawned = self.live
         all_live = live is node.all_live
         chosen = live if len(live) < MANY else frozenset(live)
         on_live = Input(node.id, carried)
         for edge in node.edges:
             target = edge.target
             alive = all_live or edge.index in chosen
-            if nodes[target].joins_any:
+            if edge.to_any:
                 if target in self.begun:
                     continue
                 if alive:

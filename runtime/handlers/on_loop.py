@@ -38,7 +38,7 @@ class LoopAttempt(HandlerAttempt):
         """Begin, in a context of variables of its own."""
         # Not loop.create_task, whose Python costs as much as the task itself; factories are for the host's tasks.
         work = self._run(handler, node, inputs, context)
-        self._task = asyncio.Task(work, loop=self.bench.loop, context=variables)
+        self._task = asyncio.Task(work, loop=self.bench.loop, name=node.id, context=variables)
 
     async def _run(
         self,

@@ -31,7 +31,7 @@ Source: TypeAlias = "ModuleType | Callable[..., Any] | str"
 
 MARK: Final = "__playbill_type__"
 ENTRY_POINTS: Final = "playbill.types"
-_decorated: Final[dict[str, weakref.ref[Any]]] = {}
+DECORATED: Final[dict[str, weakref.ref[Any]]] = {}
 """The marked functions that are alive, by origin: one defined anew, as in a notebook, replaces the old one."""
 
 
@@ -81,7 +81,7 @@ def catalog_of(types: Iterable[Source] | None = None) -> Catalog:
     for entry_point in _entry_points():
         catalog = _with_all(catalog, _marks_in(entry_point.load()))
     if types is None:
-        alive = [handler for ref in _decorated.values() if (handler := ref()) is not None]
+        alive = [handler for ref in DECORATED.values() if (handler := ref()) is not None]
         return _with_all(catalog, (getattr(handler, MARK) for handler in alive))
     for source in types:
         catalog = _with_all(catalog, _marks_in(source))
@@ -114,7 +114,7 @@ def _entry_points() -> tuple[metadata.EntryPoint, ...]:
 
 def _marked(handler: F, mark: NodeType | ActionType) -> F:
     setattr(handler, MARK, mark)
-    _decorated[mark.origin] = weakref.ref(handler)
+    DECORATED[mark.origin] = weakref.ref(handler)
     return handler
 
 

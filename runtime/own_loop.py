@@ -14,7 +14,7 @@ logger = logging.getLogger("playbill")
 
 CLOSING_SECONDS: Final = 0.2
 """What the tasks that are left, and async generators, have to end."""
-_left_behind: Final[list[asyncio.Task[Any]]] = []
+LEFT_BEHIND: Final[list[asyncio.Task[Any]]] = []
 """Tasks that outlived their loop: kept, because collecting one would throw into its coroutine."""
 
 
@@ -48,7 +48,7 @@ class OwnLoop:
             if not task.done():
                 logger.warning("%r ignored every cancel and is left behind", task.get_coro())
                 task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 (said above)
-                _left_behind.append(task)
+                LEFT_BEHIND.append(task)
         loop.close()
 
 

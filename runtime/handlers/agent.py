@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import json
 from collections.abc import Mapping
@@ -29,8 +28,8 @@ async def agent(
 ) -> dict[str, Any]:
     """Call `resources["agents"].get(agent_id).process_message(prompt)`.
 
-    An `async def` runs on the loop. Any other runs in a daemon thread; what it gives is awaited when it can
-    be. A cancel leaves such a thread behind, and the log says so.
+    An `async def` runs on the loop. Any other runs in a daemon thread, which nobody can interrupt: stopped, the
+    attempt ends when the thread does, and is named an orphan if that is too late. An awaitable result is awaited.
 
     Returns:
         `result`, `agent_id` and `simulated`: true when no agents are registered, so that nobody was asked.
@@ -43,7 +42,7 @@ async def agent(
     if agents is None:
         return _simulated(config, context)
     process = await _process_of(agents, config.agent_id)
-    result = await _asked(process, prompt_of(config.task, inputs), context, config.agent_id)
+    result = await _asked(process, prompt_of(config.task, inputs))
     return {"result": result, "agent_id": config.agent_id, "simulated": False}
 
 
@@ -86,12 +85,8 @@ def _known(agents: object, agent_id: str) -> str:
     return f"{did_you_mean(agent_id, names)}; registered are: {listed(names)}"
 
 
-async def _asked(process: Callable[[str], Any], prompt: str, context: NodeContext, agent_id: str) -> object:
+async def _asked(process: Callable[[str], Any], prompt: str) -> object:
     if is_async(process):
         return await process(prompt)
-    try:
-        result = await in_daemon_thread(process, prompt)
-    except asyncio.CancelledError:
-        context.log.warning("agent '%s' was left behind: its process_message cannot be interrupted", agent_id)
-        raise
+    result = await in_daemon_thread(process, prompt)
     return await result if inspect.isawaitable(result) else result

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from pydantic import BaseModel
 from playbill.model.configs import EmptyConfig, FreeConfig
 from playbill.model.errors import NodeConfigError
 from playbill.model.plan import variables
+from playbill.runtime.handlers.calling import is_async
 from playbill.runtime.handlers.context import NodeContext
 from playbill.runtime.handlers.in_thread import ThreadAttempt
 from playbill.runtime.handlers.on_loop import LoopAttempt
@@ -26,11 +26,6 @@ if TYPE_CHECKING:
     from playbill.model.plan import NodePlan, RunFacts
     from playbill.model.templates import Template
     from playbill.runtime.handlers.attempt import Bench
-
-
-def is_async(handler: Callable[..., Any]) -> bool:
-    """Tell whether a handler runs on the loop; all others run in threads."""
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)
 
 
 @dataclass(frozen=True, slots=True)

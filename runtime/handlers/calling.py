@@ -25,7 +25,8 @@ def is_async(function: Callable[..., Any]) -> bool:
 async def in_daemon_thread(function: Callable[..., T], *args: object) -> T:
     """Call a function in a thread that cannot hang the interpreter's exit.
 
-    Cancelled, it raises at once: the thread goes on, and what it gives is dropped.
+    A thread cannot be interrupted, and a stop shall not be claimed that did not happen: cancelled, it raises once
+    the thread has ended. Until then the attempt is alive; given up on, it is named an orphan.
 
     Raises:
         BaseException: Whatever the function raised.
@@ -50,7 +51,15 @@ async def in_daemon_thread(function: Callable[..., T], *args: object) -> T:
     run = contextvars.copy_context().run
     name = f"playbill-{getattr(function, '__qualname__', type(function).__name__)}"
     threading.Thread(target=run, args=(work,), daemon=True, name=name).start()
-    value, failure = await ended
+    cancelled: asyncio.CancelledError | None = None
+    while not ended.done():
+        try:
+            await asyncio.wait({ended})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    value, failure = ended.result()
     if failure is not None:
         raise failure
     return value  # type: ignore[return-value]  # no failure: it is what the function gave

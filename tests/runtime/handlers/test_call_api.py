@@ -40,9 +40,7 @@ async def test_json_comes_back_as_data(server: Server) -> None:
         ("", b"", ""),
     ],
 )
-async def test_what_is_not_json_comes_back_as_text(
-    server: Server, content_type: str, body: bytes, text: str
-) -> None:
+async def test_what_is_not_json_comes_back_as_text(server: Server, content_type: str, body: bytes, text: str) -> None:
     server.answers["/x"] = Answer(body=body, headers={"Content-Type": content_type})
     found = await call(f"{server.url}/x")
     assert found["text"] == text
@@ -50,9 +48,7 @@ async def test_what_is_not_json_comes_back_as_text(
 
 
 async def test_method_headers_params_and_json_are_sent(server: Server) -> None:
-    await call(
-        f"{server.url}/x?a=1", method="post", headers={"X-Token": "t"}, params={"b": [2, 3]}, json={"c": 4}
-    )
+    await call(f"{server.url}/x?a=1", method="post", headers={"X-Token": "t"}, params={"b": [2, 3]}, json={"c": 4})
     [received] = server.received
     assert (received.method, received.path) == ("POST", "/x?a=1&b=2&b=3")
     assert received.headers["x-token"] == "t"

@@ -265,9 +265,7 @@ async def test_a_cancel_before_the_start_starts_nothing() -> None:
         assert task.cancelled()
 
 
-async def test_without_pidfds_a_thread_waits_instead(
-    monkeypatch: pytest.MonkeyPatch, lifeline: Lifeline
-) -> None:
+async def test_without_pidfds_a_thread_waits_instead(monkeypatch: pytest.MonkeyPatch, lifeline: Lifeline) -> None:
     monkeypatch.delattr(os, "pidfd_open", raising=False)
     assert (await shell("exit 3", ok_codes=[3]))["exit_code"] == 3
     script = f"exec 9>{lifeline.path}; trap '' TERM; sleep 600 & echo ready; while :; do sleep 600; done"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from playbill.model.complaints import path_of
 from playbill.model.errors import DefinitionError, Problem
+from playbill.model.jsonable import why_not_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,8 +21,10 @@ def check_trigger_data(definition: PipelineDefinition, trigger_data: Mapping[str
     """Give a copy of the trigger data with the schema's defaults filled in.
 
     Raises:
-        DefinitionError: The data violates the schema; carries every violation with its path.
+        DefinitionError: The data is nothing that JSON can say, or violates the schema; carries every violation.
     """
+    if why := why_not_json(dict(trigger_data), "trigger_data"):
+        raise DefinitionError(definition.name, [Problem("invalid-trigger-data", "trigger_data", why)])
     data = copy.deepcopy(dict(trigger_data))
     schema = definition.inputs
     if schema is None:

@@ -235,6 +235,8 @@ class SupervisorMachine(Machine):
                 if alive:
                     self.begun.add(target)
             if target not in spawned:
+                if target in self.run.live:
+                    continue  # it ended early, by a fault: nothing may begin it again
                 self._spawn(target, out)
             out.tell(target, on_live if alive else Skip(node.id))
 

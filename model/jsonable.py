@@ -1,0 +1,40 @@
+"""Tells why a value cannot be written as JSON: outputs and trigger data are kept as it."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any, Final, cast
+
+__all__ = ["why_not_json"]
+
+DEEPEST: Final = 100
+
+
+def why_not_json(value: Any, name: str) -> str | None:
+    """Return which part of `value` JSON cannot say, and why; None: it can say it all.
+
+    Depth first, so that a value that contains itself ends at the deepest level.
+
+    Args:
+        value: mappings, lists and scalars.
+        name: what to call it, such as `output`; the path to the part is appended.
+    """
+    stack: list[tuple[str, object, int]] = [(name, value, 0)]
+    while stack:
+        path, item, depth = stack.pop()
+        if depth > DEEPEST:
+            return f"{name} is nested more than {DEEPEST} deep, or contains itself: {path:.60}..."
+        if isinstance(item, dict):
+            for key, inner in cast("dict[object, object]", item).items():
+                if not isinstance(key, str):
+                    return f"{path} has the key {key!r}, and keys are strings"
+                stack.append((f"{path}.{key}", inner, depth + 1))
+        elif isinstance(item, list | tuple):
+            items = enumerate(cast("list[object]", item))
+            stack.extend((f"{path}[{index}]", inner, depth + 1) for index, inner in items)
+        elif isinstance(item, float):
+            if not isfinite(item):
+                return f"{path} is {item}, which JSON cannot say"
+        elif not (item is None or isinstance(item, str | int)):
+            return f"{path} is {type(item).__name__}, which JSON cannot say"
+    return None

@@ -50,8 +50,10 @@ class BreakerMachine(Machine):
         "probes",
         "seq",
         "successes",
+        "unlimited",
         "waiting",
         "window",
+        "windowed",
     )
 
     TRANSITIONS = TRANSITIONS
@@ -63,6 +65,8 @@ class BreakerMachine(Machine):
         self.policy = policy
         self.epoch = epoch
         self.seq = seq
+        self.unlimited = policy.max_concurrent is None and policy.rate is None
+        self.windowed = policy.failure_rate is not None or policy.slow_rate is not None
         self.waiting: dict[str, Ask] = {}
         self.out: dict[str, Permit] = {}
         """Permits not settled, by id."""
@@ -83,7 +87,7 @@ class BreakerMachine(Machine):
 
     def ask(self, message: Ask, now: Now, out: Outbox) -> None:
         """Grant, or park behind those who came before."""
-        if not self.waiting and self._has_room(now, out):
+        if not self.waiting and (self.unlimited or self._has_room(now, out)):
             self._grant(message, now, out)
         else:
             self._park(message, out)
@@ -132,7 +136,7 @@ class BreakerMachine(Machine):
     def _grant(self, ask: Ask, now: Now, out: Outbox) -> None:
         permit = Permit(self.key, self.epoch, ask.ask_id)
         self.out[ask.ask_id] = permit
-        if self.policy.rate is not None:
+        if not self.unlimited and self.policy.rate is not None:
             self.next_start = max(now.monotonic, self.next_start) + 1 / self.policy.rate
         if self._state is HALF_OPEN:
             self.probes += 1
@@ -187,8 +191,11 @@ class BreakerMachine(Machine):
     def settle_closed(self, message: Settle, now: Now, out: Outbox) -> Report:
         """Count a result; open when there are too many failures."""
         report = self._take(message, now, out)
-        if report is COUNTED and self._count(message, now):
-            self._open(now, out)
+        if report is COUNTED:
+            if message.verdict is SUCCESS and not self.windowed:
+                self.in_a_row = 0
+            elif self._count(message, now):
+                self._open(now, out)
         if self.waiting:
             self._drain(now, out)
         return report
@@ -202,7 +209,7 @@ class BreakerMachine(Machine):
             self.in_a_row += 1
         else:
             return False
-        if policy.failure_rate is not None or policy.slow_rate is not None:
+        if self.windowed:
             self.window.add(now.monotonic, message.seconds, failed=verdict is Verdict.FAILURE)
             if self.window.trips():
                 return True

@@ -63,7 +63,7 @@ class NodeBase(Machine):
             return
         if message.failure is None:
             self._settle(out, SUCCESS, message)
-            self._complete(out, message.output or {})
+            self._end(out, Outcome(COMPLETED, self.attempts, message.output or {}))
         else:
             verdict = Verdict.FAILURE if message.failure.retryable else Verdict.IGNORED
             self._settle(out, verdict, message)

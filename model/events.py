@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from playbill.model.facts import value
@@ -36,6 +37,9 @@ class EventType(StrEnum):
     BREAKER_FORCED = "breaker.forced"
     BREAKER_RESET = "breaker.reset"
 
+
+NO_DATA: Mapping[str, Any] = MappingProxyType({})
+"""The data of events whose type says it all."""
 
 TERMINAL: frozenset[EventType] = frozenset(
     {

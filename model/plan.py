@@ -6,6 +6,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from playbill.model.expressions import (
+    CONDITION_ROOTS,
+    EDGE_ROOTS,
+    OUTPUT_ROOTS,
     Condition,
     Expression,
     compile_condition,
@@ -21,9 +24,6 @@ if TYPE_CHECKING:
 
     from playbill.model.definition import PipelineDefinition, PipelineEdge, PipelineNode
     from playbill.model.facts import Inputs, Output
-
-EXPRESSION_ROOTS = ("output", "inputs", "input", "trigger")
-"""The names an edge's condition may use; a condition node's has no `output`."""
 
 
 class Kind(StrEnum):
@@ -150,20 +150,19 @@ def build_plan(
         for place, node in enumerate(order)
     }
     roots = tuple(node for node in order if not incoming[node])
-    outputs = {
-        name: compile_expression(text, roots=("inputs", "trigger")) for name, text in definition.outputs.items()
-    }
+    outputs = {name: compile_expression(text, roots=OUTPUT_ROOTS) for name, text in definition.outputs.items()}
     return Plan(definition, nodes, roots, outputs, stop)
 
 
 def _edge(index: int, edge: PipelineEdge, source: PipelineNode, target: PipelineNode) -> EdgePlan:
     """Compile `edge`; "true" and "false" from a condition node are the result wanted."""
-    condition, wanted = edge.condition, None
-    if condition is not None and source.type == Kind.CONDITION and condition.lower() in {"true", "false"}:
-        condition, wanted = None, condition.lower() == "true"
-    compiled = None
-    if condition is not None:
-        compiled = compile_condition(condition, predecessors=(source.id,), roots=EXPRESSION_ROOTS)
+    text = edge.condition
+    compiled: Condition | None = None
+    wanted: bool | None = None
+    if text is not None and source.type == Kind.CONDITION and text.strip().lower() in {"true", "false"}:
+        wanted = text.strip().lower() == "true"
+    elif text is not None:
+        compiled = compile_condition(text, predecessors=(source.id,), roots=EDGE_ROOTS)
     return EdgePlan(index, edge.id, target.id, target.join == "any", edge.when, compiled, wanted)
 
 
@@ -211,7 +210,7 @@ class _Context:
         condition = None
         if kind is Kind.CONDITION:
             condition = compile_condition(
-                str(node.config["condition"]), predecessors=predecessors, roots=("inputs", "input", "trigger")
+                str(node.config["condition"]), predecessors=predecessors, roots=CONDITION_ROOTS
             )
         return NodePlan(
             id=node.id,

@@ -7,10 +7,9 @@ two cannot drift apart.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from playbill.model.events import EventType
+from playbill.model.events import NO_DATA, EventType
 from playbill.model.facts import Cause, NodeStatus, RunStatus, Stopped
 from playbill.model.results import NodeExecutionResult
 
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 RUNNING: Final = NodeStatus.RUNNING
 COMPLETED: Final = NodeStatus.COMPLETED
-NO_DATA: Mapping[str, Any] = MappingProxyType({})
-"""The data of events whose type says it all."""
 
 
 @dataclass(slots=True)
@@ -51,7 +48,7 @@ class RunState:
     def apply(self, event: Event) -> None:
         """Change the state by `event`."""
         self.seq = event.seq
-        APPLY[event.type](self, event)
+        self.ROWS[event.type](self, event)
 
     def _node(self, event: Event) -> NodeExecutionResult:
         node_id = event.node_id or ""
@@ -69,9 +66,7 @@ class RunState:
         node_id, attempt = event.node_id or "", event.attempt or 0
         node = self.nodes.get(node_id)
         if node is None:
-            self.nodes[node_id] = NodeExecutionResult(
-                node_id, RUNNING, attempts=attempt, started_at=event.at
-            )
+            self.nodes[node_id] = NodeExecutionResult(node_id, RUNNING, attempts=attempt, started_at=event.at)
         else:
             node.status = NodeStatus.RUNNING
             node.attempts = attempt
@@ -147,21 +142,20 @@ class RunState:
         if self.cause is None:
             self.cause = cause
 
-
-APPLY: dict[EventType, Callable[[RunState, Event], None]] = {
-    EventType.PIPELINE_RUN_STARTED: RunState._run_started,
-    EventType.PIPELINE_RUN_CANCEL_REQUESTED: RunState._cancel_requested,
-    EventType.PIPELINE_RUN_PAUSED: RunState._paused,
-    EventType.PIPELINE_RUN_RESUMED: RunState._resumed,
-    EventType.PIPELINE_RUN_COMPLETED: RunState._ended,
-    EventType.PIPELINE_RUN_FAILED: RunState._ended,
-    EventType.PIPELINE_RUN_CANCELLED: RunState._ended,
-    EventType.PIPELINE_RUN_TIMEOUT: RunState._ended,
-    EventType.PIPELINE_NODE_STARTED: RunState._node_started,
-    EventType.PIPELINE_NODE_RETRYING: RunState._node_retrying,
-    EventType.PIPELINE_NODE_COMPLETED: RunState._node_completed,
-    EventType.PIPELINE_NODE_FAILED: RunState._node_failed,
-    EventType.PIPELINE_NODE_SKIPPED: RunState._node_skipped,
-    EventType.PIPELINE_NODE_CANCELLED: RunState._node_cancelled,
-}
-"""What each type of event does to the state."""
+    ROWS: ClassVar[Mapping[EventType, Callable[[RunState, Event], None]]] = {
+        EventType.PIPELINE_RUN_STARTED: _run_started,
+        EventType.PIPELINE_RUN_CANCEL_REQUESTED: _cancel_requested,
+        EventType.PIPELINE_RUN_PAUSED: _paused,
+        EventType.PIPELINE_RUN_RESUMED: _resumed,
+        EventType.PIPELINE_RUN_COMPLETED: _ended,
+        EventType.PIPELINE_RUN_FAILED: _ended,
+        EventType.PIPELINE_RUN_CANCELLED: _ended,
+        EventType.PIPELINE_RUN_TIMEOUT: _ended,
+        EventType.PIPELINE_NODE_STARTED: _node_started,
+        EventType.PIPELINE_NODE_RETRYING: _node_retrying,
+        EventType.PIPELINE_NODE_COMPLETED: _node_completed,
+        EventType.PIPELINE_NODE_FAILED: _node_failed,
+        EventType.PIPELINE_NODE_SKIPPED: _node_skipped,
+        EventType.PIPELINE_NODE_CANCELLED: _node_cancelled,
+    }
+    """What each type of event does to the state."""

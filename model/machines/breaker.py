@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.effects import Timer
 from playbill.model.errors import InternalError
-from playbill.model.events import Event, EventType
+from playbill.model.events import NO_DATA, Event, EventType
 from playbill.model.facts import Permit, Verdict
 from playbill.model.machines.breaker_table import FORCED, TRANSITIONS, CircuitState, Report
 from playbill.model.machines.machine import Machine
@@ -18,6 +18,8 @@ from playbill.model.machines.window import Window
 from playbill.model.messages import Granted, HalfOpenOver, OpenOver, Parked, RateDue, Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from playbill.model.effects import Outbox
     from playbill.model.facts import Now
     from playbill.model.messages import Ask, Force, Released, Settle, Withdraw
@@ -281,7 +283,7 @@ class BreakerMachine(Machine):
         if message.state not in FORCED:
             raise InternalError(f"a breaker cannot be forced to {message.state!r}, only to {', '.join(FORCED)}")
         self.openings = 0
-        self._enter(S(message.state), EventType.BREAKER_FORCED, now, out, state=message.state)
+        self._enter(S(message.state), EventType.BREAKER_FORCED, now, out, {"state": message.state})
         self._refuse_waiting(now, out)
         self._drain(now, out)
 
@@ -289,7 +291,7 @@ class BreakerMachine(Machine):
         self.openings += 1
         seconds = self.policy.open_for(self.openings, self.draw)
         self.open_ends = now.monotonic + seconds
-        self._enter(S.OPEN, EventType.BREAKER_OPENED, now, out, seconds=seconds)
+        self._enter(S.OPEN, EventType.BREAKER_OPENED, now, out, {"seconds": seconds})
         out.set_timer(Timer.OPEN, seconds, OpenOver(self.epoch))
         self._refuse_waiting(now, out)
 
@@ -297,7 +299,9 @@ class BreakerMachine(Machine):
         self.openings = 0
         self._enter(S.CLOSED, EventType.BREAKER_CLOSED, now, out)
 
-    def _enter(self, state: CircuitState, event: EventType, now: Now, out: Outbox, **data: Any) -> None:
+    def _enter(
+        self, state: CircuitState, event: EventType, now: Now, out: Outbox, data: Mapping[str, Any] = NO_DATA
+    ) -> None:
         """Begin a new epoch in `state`."""
         self.become(state)
         self.epoch += 1
@@ -306,7 +310,7 @@ class BreakerMachine(Machine):
         out.drop_timer(Timer.OPEN)
         out.drop_timer(Timer.HALF_OPEN)
         self.seq += 1
-        data["epoch"] = self.epoch
+        data = {**data, "epoch": self.epoch}
         out.record(Event(event, f"breaker:{self.key}", self.seq, now.utc, None, None, data))
 
     def _refuse_waiting(self, now: Now, out: Outbox) -> None:

@@ -33,6 +33,8 @@ def row(action: str, *to: StrEnum) -> Row:
 LATE = Row("late", ())
 """The row of what may legally come too late: counted, nothing else."""
 
+Rows: TypeAlias = "dict[type, Row]"
+"""What is done with which message, in one state."""
 Table: TypeAlias = "Mapping[StrEnum, Mapping[type, Row]]"
 """`TRANSITIONS[state][type(message)]`; a pair that is not there cannot legally happen."""
 

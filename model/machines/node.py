@@ -29,6 +29,7 @@ from playbill.model.plan import Kind, variables
 
 if TYPE_CHECKING:
     from playbill.model.effects import Outbox
+    from playbill.model.expressions import Condition
     from playbill.model.facts import Inputs, Now
     from playbill.model.messages import (
         AskAgain,
@@ -108,16 +109,15 @@ class NodeMachine(NodeStopping):
         out.tell(self.supervisor, AttemptReady(plan.id, 1))
         if plan.kind is Kind.TRIGGER:
             self._complete(out, self.run.trigger_data)
-        elif plan.kind is Kind.PARALLEL:
-            self._complete(out, inputs, inputs)
+        elif plan.condition is not None:
+            self._judge(plan.condition, inputs, out)
         else:
-            self._judge(inputs, out)
+            self._complete(out, inputs, inputs)
 
-    def _judge(self, inputs: Inputs, out: Outbox) -> None:
+    def _judge(self, condition: Condition, inputs: Inputs, out: Outbox) -> None:
         """Evaluate a condition node."""
-        assert self.plan.condition is not None
         try:
-            result = self.plan.condition.evaluate(variables(inputs, self.run.plan.nodes, self.run.trigger_data))
+            result = condition.evaluate(variables(inputs, self.run.plan.nodes, self.run.trigger_data))
         except Exception as error:  # noqa: BLE001 (whatever CEL raises is this node's failure)
             self._end(out, Outcome(NodeStatus.FAILED, 1, failure=failure_of(error)))
             return

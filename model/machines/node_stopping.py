@@ -46,12 +46,12 @@ class NodeStopping(NodeBase):
 
     def total_overdue(self, message: TotalOverdue, now: Now, out: Outbox) -> None:
         """End the running attempt; none follows."""
-        assert self.plan.total_timeout is not None
-        if self.paused:
+        seconds = self.plan.total_timeout
+        if self.paused or seconds is None:
             out.dead_letter(message)
             return
         won_by = self.total_at or now.monotonic
-        self._time_out("total_timeout", self.plan.total_timeout, won_by, now, out)
+        self._time_out("total_timeout", seconds, won_by, now, out)
         if self.ladder is not None:
             self.ladder.final = True
 
@@ -147,8 +147,7 @@ class NodeStopping(NodeBase):
         """Shorten the grace of an attempt that is on the ladder already."""
         self.become(S.STOPPING)
         ladder = self.ladder
-        assert ladder is not None
-        if not ladder.killed and now.monotonic + message.grace < ladder.grace_ends:
+        if ladder is not None and not ladder.killed and now.monotonic + message.grace < ladder.grace_ends:
             ladder.grace_ends = now.monotonic + message.grace
             self._next_step(ladder, now, out)
 

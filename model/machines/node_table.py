@@ -18,7 +18,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-from playbill.model.machines.machine import LATE, Row, Table, row
+from playbill.model.machines.machine import LATE, Rows, Table, row
 from playbill.model.messages import (
     AskAgain,
     AttemptOverdue,
@@ -64,13 +64,21 @@ S: Final = NodeState
 BEGUN: Final = (S.HELD, S.QUEUED, S.ASKING, S.COMMITTING, S.RUNNING)
 """Where `_enqueue` leads: the furthest step that needs nobody's answer."""
 RETRIED: Final = (S.BACKING_OFF, S.DONE)
-STALE: Final[dict[type, Row]] = {
-    message: LATE
-    for message in (Returned, Heartbeat, Began, AttemptOverdue, IdleOverdue, GraceOver, KillOverdue)
-    + (Granted, Parked, Refused, AskAgain)
+STALE: Final[Rows] = {
+    Returned: LATE,
+    Heartbeat: LATE,
+    Began: LATE,
+    AttemptOverdue: LATE,
+    IdleOverdue: LATE,
+    GraceOver: LATE,
+    KillOverdue: LATE,
+    Granted: LATE,
+    Parked: LATE,
+    Refused: LATE,
+    AskAgain: LATE,
 }
 """Mail about an attempt or an ask that the node has left behind."""
-PAUSING: Final = {Pause: row("pause"), Resume: row("resume")}
+PAUSING: Final[Rows] = {Pause: row("pause"), Resume: row("resume")}
 
 TRANSITIONS: Final[Table] = {
     S.WAITING: {

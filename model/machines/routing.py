@@ -9,6 +9,7 @@ from playbill.model.facts import NodeStatus
 from playbill.model.plan import EdgePlan, Kind, NodePlan, RunFacts, variables
 
 if TYPE_CHECKING:
+    from playbill.model.expressions import Condition
     from playbill.model.facts import Inputs, Outcome, Output
 
 
@@ -42,16 +43,15 @@ def _is_live(edge: EdgePlan, node: NodePlan, outcome: Outcome, carried: Inputs, 
         if edge.wanted is None:
             return result or edge.when == "always"
         return result is edge.wanted
-    return edge.condition is None or _holds(edge, outcome, carried, run)
+    return edge.condition is None or _holds(edge.condition, edge, outcome, carried, run)
 
 
-def _holds(edge: EdgePlan, outcome: Outcome, carried: Inputs, run: RunFacts) -> bool:
+def _holds(condition: Condition, edge: EdgePlan, outcome: Outcome, carried: Inputs, run: RunFacts) -> bool:
     """Evaluate an edge's condition over what it would carry."""
-    assert edge.condition is not None
     names: dict[str, Any] = variables(carried, run.plan.nodes, run.trigger_data)
     output: Output = outcome.output if outcome.output is not None else next(iter(carried.values()), {})
     names["output"] = dict(output)
     try:
-        return edge.condition.evaluate(names)
+        return condition.evaluate(names)
     except NodeConfigError as error:
         raise NodeConfigError(f"edge '{edge.id}': {error}") from error

@@ -18,6 +18,7 @@ from playbill.model.events import Event, EventType
 from playbill.model.facts import Cause, RunStatus
 from playbill.model.machines.conclusion import Conclusion
 from playbill.model.machines.machine import LATE, Machine, Table, row
+from playbill.model.machines.supervisor_base import BACKSTOP_SECONDS
 from playbill.model.machines.supervisor_table import TRANSITIONS as SUPERVISOR
 from playbill.model.machines.supervisor_table import SupervisorState
 from playbill.model.messages import Ended, Stop, StopOverdue
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from playbill.model.facts import Failure, Now
     from playbill.model.plan import RunFacts
     from playbill.model.runstate import RunState
-
-BACKSTOP_SECONDS: Final = 0.1
 
 
 class SalvageState(StrEnum):

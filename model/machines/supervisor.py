@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.effects import Timer
 from playbill.model.errors import NodeConfigError
-from playbill.model.events import Event, EventType
-from playbill.model.facts import Cause, NodeStatus, Outcome, Receipt, RunStatus, Stopped
+from playbill.model.events import NO_DATA, EventType
+from playbill.model.facts import NodeStatus, Outcome, RunStatus
 from playbill.model.failures import failure_of
-from playbill.model.machines.conclusion import conclude
-from playbill.model.machines.machine import Machine
 from playbill.model.machines.routing import carried_by, live_edges
+from playbill.model.machines.supervisor_stopping import USER, SupervisorStopping
 from playbill.model.machines.supervisor_table import TRANSITIONS, SupervisorState
 from playbill.model.messages import (
     DeadlineReached,
@@ -25,17 +24,13 @@ from playbill.model.messages import (
     Resume,
     Skip,
     SlotGranted,
-    Stop,
-    StopOverdue,
 )
-from playbill.model.runstate import NO_DATA, RunState
 
 if TYPE_CHECKING:
     from playbill.model.effects import Outbox
     from playbill.model.facts import Failure, Inputs, Now
     from playbill.model.messages import (
         AttemptReady,
-        Cancel,
         Ended,
         JournalBack,
         JournalFailed,
@@ -43,14 +38,13 @@ if TYPE_CHECKING:
         SlotWanted,
         Start,
     )
-    from playbill.model.plan import NodePlan, RunFacts
+    from playbill.model.plan import NodePlan
 
 S: Final = SupervisorState
-BACKSTOP_SECONDS: Final = 0.1
-"""What a node may take to end beyond grace and kill bound."""
 MANY: Final = 8
 """From how many live edges on they are looked up in a set."""
-USER, JOURNAL = "user", "journal"
+JOURNAL: Final = "journal"
+"""Who holds a run while nothing can be kept: its deadline goes on."""
 
 STARTED: Final = EventType.PIPELINE_NODE_STARTED
 COMPLETED: Final = EventType.PIPELINE_NODE_COMPLETED
@@ -64,44 +58,12 @@ END_EVENTS: Final = {
 }
 
 
-class SupervisorMachine(Machine):
+class SupervisorMachine(SupervisorStopping):
     """One run."""
 
-    __slots__ = (
-        "begun",
-        "deadline_at",
-        "deadline_left",
-        "facts",
-        "grace_ends",
-        "holds",
-        "live",
-        "run",
-        "slot_holders",
-        "slot_queue",
-        "timeout",
-        "unrouted",
-    )
+    __slots__ = ()
 
     TRANSITIONS = TRANSITIONS
-    INITIAL = S.NEW
-
-    def __init__(self, facts: RunFacts, timeout: float) -> None:
-        super().__init__()
-        self.facts = facts
-        self.timeout = timeout
-        self.run = RunState()
-        """The durable state: changed by `_record` only."""
-        self.live: dict[str, None] = {}
-        """The nodes that have an actor, in the order of their spawning."""
-        self.begun: set[str] = set()
-        """The join-any nodes that were told their first Input."""
-        self.holds: set[str] = set()
-        self.unrouted: list[tuple[NodePlan, tuple[int, ...], Inputs]] = []
-        self.slot_holders: set[str] = set()
-        self.slot_queue: dict[str, None] = {}
-        self.deadline_at = 0.0
-        self.deadline_left: float | None = None
-        self.grace_ends = 0.0
 
     # ---- beginning --------------------------------------------------------------------------------------------
 
@@ -120,10 +82,6 @@ class SupervisorMachine(Machine):
         for root in self.facts.plan.roots:
             self._spawn(root, out)
             out.tell(root, Input(None, {}))
-
-    def _spawn(self, node: str, out: Outbox) -> None:
-        self.live[node] = None
-        out.spawn(node)
 
     # ---- what nodes report ------------------------------------------------------------------------------------
 
@@ -204,10 +162,11 @@ class SupervisorMachine(Machine):
         if self.slot_holders or self.slot_queue:
             self._take_slot(node.id, out)
         if outcome.status is SUCCEEDED and node.all_live is not None and outcome.carried is None:
-            live, carried = node.all_live, {node.id: outcome.output}  # what most nodes come to, without the ceremony
-            data = {"output": outcome.output, "live": live}
-            self._record(COMPLETED, now, out, node.id, outcome.attempts, data)
-            return node, live, carried
+            # What most nodes come to, without the ceremony below.
+            output = outcome.output or {}
+            completed = {"output": output, "live": node.all_live}
+            self._record(COMPLETED, now, out, node.id, outcome.attempts, completed)
+            return node, node.all_live, {node.id: output}
         carried = carried_by(node, outcome)
         live, broken = self._judge(node, outcome, carried)
         data = _end_data(node, outcome, live, broken)
@@ -299,101 +258,6 @@ class SupervisorMachine(Machine):
             self._follow(node_plan, live, carried, out)
         if not self.live:
             self._finish(now, out)
-
-    # ---- stopping ---------------------------------------------------------------------------------------------
-
-    def cancel(self, message: Cancel, now: Now, out: Outbox) -> bool:
-        """Stop the run; tell whether this cancel decides it."""
-        decides = self.run.cause is None
-        cause = Cause(RunStatus.CANCELLED, source=message.source, reason=message.reason)
-        self._record(EventType.PIPELINE_RUN_CANCEL_REQUESTED, now, out, data={"cause": cause})
-        self._stop(self._grace(message), now, out)
-        return decides
-
-    def cancel_new(self, message: Cancel, now: Now, out: Outbox) -> bool:
-        """End a run that never began."""
-        cause = Cause(RunStatus.CANCELLED, source=message.source, reason=message.reason)
-        self._record(EventType.PIPELINE_RUN_CANCEL_REQUESTED, now, out, data={"cause": cause})
-        self._finish(now, out)
-        return True
-
-    def cancel_sooner(self, message: Cancel, now: Now, out: Outbox) -> bool:
-        """Shorten the grace of a run that is stopping already."""
-        grace = self._grace(message)
-        if now.monotonic + grace < self.grace_ends:
-            self._tell_stop(grace, now, out)
-        return False
-
-    def deadline_reached(self, message: DeadlineReached, now: Now, out: Outbox) -> None:
-        """Stop the run: its time is over."""
-        if USER in self.holds:
-            out.dead_letter(message)
-            return
-        cause = Cause(RunStatus.TIMEOUT, source="timeout", seconds=self.timeout)
-        self._record(EventType.PIPELINE_RUN_CANCEL_REQUESTED, now, out, data={"cause": cause})
-        self._stop(self.facts.plan.stop.grace, now, out)
-
-    def stop_overdue(self, message: StopOverdue, now: Now, out: Outbox) -> None:
-        """Give up the nodes that have not ended within the bound."""
-        receipt = Receipt(Stopped.ABANDONED, (now.monotonic - self.grace_ends) * 1000)
-        for node in list(self.live):
-            attempts = self.run.nodes[node].attempts if node in self.run.nodes else 0
-            data = {"status": NodeStatus.CANCELLED, "failure": None, "receipt": receipt}
-            self._record(EventType.PIPELINE_NODE_CANCELLED, now, out, node, attempts, data)
-        self._finish(now, out)
-
-    def _grace(self, message: Cancel) -> float:
-        return self.facts.plan.stop.grace if message.grace is None else max(0.0, message.grace)
-
-    def _stop(self, grace: float, now: Now, out: Outbox) -> None:
-        """Begin nothing more, and end what is live within a bound."""
-        self.become(S.STOPPING)
-        self.unrouted = []
-        self.slot_queue.clear()
-        out.drop_timer(Timer.DEADLINE)
-        if self.live:
-            self._tell_stop(grace, now, out)
-        else:
-            self._finish(now, out)
-
-    def _tell_stop(self, grace: float, now: Now, out: Outbox) -> None:
-        self.grace_ends = now.monotonic + grace
-        bound = grace + self.facts.plan.stop.kill_bound + BACKSTOP_SECONDS
-        out.set_timer(Timer.OVERDUE, bound, StopOverdue())
-        for node in self.live:
-            out.tell(node, Stop(grace))
-
-    # ---- recording and ending ---------------------------------------------------------------------------------
-
-    def _record(
-        self,
-        event_type: EventType,
-        now: Now,
-        out: Outbox,
-        node: str | None = None,
-        attempt: int | None = None,
-        data: Any = NO_DATA,
-    ) -> None:
-        """Make an event, change the durable state by it, and have it kept."""
-        run = self.run
-        event = Event(event_type, self.facts.run_id, run.seq + 1, now.utc, node, attempt, data)
-        run.apply(event)
-        out.record(event)
-
-    def _finish(self, now: Now, out: Outbox) -> None:
-        """Record the terminal event and hand over the result."""
-        self.become(S.ENDED)
-        self.live.clear()
-        ending = conclude(self.facts, self.run)
-        data = {"status": ending.status, "cause": ending.cause}
-        self._record(ending.event, now, out, data=data)
-        out.finish(ending.result(self.facts, self.run))
-
-    def __repr__(self) -> str:
-        return (
-            f"<SupervisorMachine {self.facts.run_id} {self.state} {self.run.status}"
-            f" live={len(self.live)} seq={self.run.seq}>"
-        )
 
 
 def _end_data(node: NodePlan, outcome: Outcome, live: tuple[int, ...], broken: Failure | None) -> dict[str, Any]:

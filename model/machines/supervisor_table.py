@@ -88,8 +88,19 @@ TRANSITIONS: Final[Table] = {
         JournalBack: LATE,
     },
     S.ENDED: dict.fromkeys(
-        (SlotWanted, AttemptReady, Retrying, Ended, Cancel, DeadlineReached, StopOverdue)
-        + (Pause, Resume, JournalFailed, JournalBack),
+        (
+            SlotWanted,
+            AttemptReady,
+            Retrying,
+            Ended,
+            Cancel,
+            DeadlineReached,
+            StopOverdue,
+            Pause,
+            Resume,
+            JournalFailed,
+            JournalBack,
+        ),
         LATE,
     ),
 }

@@ -1,0 +1,117 @@
+"""What every step of a run's life leans on: its state, recording, stopping what lives, ending."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from playbill.model.effects import Timer
+from playbill.model.events import NO_DATA, Event, EventType
+from playbill.model.machines.conclusion import conclude
+from playbill.model.machines.machine import Machine
+from playbill.model.machines.supervisor_table import SupervisorState
+from playbill.model.messages import Stop, StopOverdue
+from playbill.model.runstate import RunState
+
+if TYPE_CHECKING:
+    from playbill.model.effects import Outbox
+    from playbill.model.facts import Inputs, Now
+    from playbill.model.plan import NodePlan, RunFacts
+
+S: Final = SupervisorState
+BACKSTOP_SECONDS: Final = 0.1
+"""What a node may take to end beyond grace and kill bound."""
+
+
+class SupervisorBase(Machine):
+    """One run: what it holds, and how it ends."""
+
+    __slots__ = (
+        "begun",
+        "deadline_at",
+        "deadline_left",
+        "facts",
+        "grace_ends",
+        "holds",
+        "live",
+        "run",
+        "slot_holders",
+        "slot_queue",
+        "stop_asked",
+        "timeout",
+        "unrouted",
+    )
+
+    INITIAL = S.NEW
+
+    def __init__(self, facts: RunFacts, timeout: float) -> None:
+        super().__init__()
+        self.facts = facts
+        self.timeout = timeout
+        self.run = RunState()
+        """The durable state: changed by `_record` only."""
+        self.live: dict[str, None] = {}
+        """The nodes that have an actor, in the order of their spawning."""
+        self.begun: set[str] = set()
+        """The join-any nodes that were told their first Input."""
+        self.holds: set[str] = set()
+        self.unrouted: list[tuple[NodePlan, tuple[int, ...], Inputs]] = []
+        self.slot_holders: set[str] = set()
+        self.slot_queue: dict[str, None] = {}
+        self.deadline_at = 0.0
+        self.deadline_left: float | None = None
+        self.grace_ends = self.stop_asked = 0.0
+
+    def _spawn(self, node: str, out: Outbox) -> None:
+        self.live[node] = None
+        out.spawn(node)
+
+    # ---- recording and ending ---------------------------------------------------------------------------------
+
+    def _record(
+        self,
+        event_type: EventType,
+        now: Now,
+        out: Outbox,
+        node: str | None = None,
+        attempt: int | None = None,
+        data: Any = NO_DATA,
+    ) -> None:
+        """Make an event, change the durable state by it, and have it kept."""
+        run = self.run
+        event = Event(event_type, self.facts.run_id, run.seq + 1, now.utc, node, attempt, data)
+        run.apply(event)
+        out.record(event)
+
+    def _finish(self, now: Now, out: Outbox) -> None:
+        """Record the terminal event and hand over the result."""
+        self.become(S.ENDED)
+        self.live.clear()
+        ending = conclude(self.facts, self.run)
+        data = {"status": ending.status, "cause": ending.cause}
+        self._record(ending.event, now, out, data=data)
+        out.finish(ending.result(self.facts, self.run))
+
+    def _stop(self, grace: float, now: Now, out: Outbox) -> None:
+        """Begin nothing more, and end what is live within a bound."""
+        self.become(S.STOPPING)
+        self.stop_asked = now.monotonic
+        self.unrouted = []
+        self.slot_queue.clear()
+        out.drop_timer(Timer.DEADLINE)
+        if self.live:
+            self._tell_stop(grace, now, out)
+        else:
+            self._finish(now, out)
+
+    def _tell_stop(self, grace: float, now: Now, out: Outbox) -> None:
+        self.grace_ends = now.monotonic + grace
+        bound = grace + self.facts.plan.stop.kill_bound + BACKSTOP_SECONDS
+        out.set_timer(Timer.OVERDUE, bound, StopOverdue())
+        for node in self.live:
+            out.tell(node, Stop(grace))
+
+    def __repr__(self) -> str:
+        return (
+            f"<SupervisorMachine {self.facts.run_id} {self.state} {self.run.status}"
+            f" live={len(self.live)} seq={self.run.seq}>"
+        )

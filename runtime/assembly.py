@@ -38,8 +38,7 @@ def assemble(definition: PipelineDefinition, catalog: Catalog, stop: StopPolicy 
         DefinitionError: it has problems; carries them all.
     """
     catalog = import_types(catalog, definition.imports)
-    problems = [*validate(definition, catalog), *_not_yet(definition)]
-    if problems:
+    if problems := problems_of(definition, catalog):
         raise DefinitionError(definition.name, problems)
     bindings = bind(definition, catalog)
     threaded = frozenset(
@@ -48,6 +47,11 @@ def assemble(definition: PipelineDefinition, catalog: Catalog, stop: StopPolicy 
     plan = build_plan(definition, threaded=threaded, stop=stop)
     keys = frozenset(node.breaker for node in plan.nodes.values() if node.breaker is not None)
     return Assembly(definition, plan, bindings, keys)
+
+
+def problems_of(definition: PipelineDefinition, catalog: Catalog) -> list[Problem]:
+    """Return all that keeps a definition from running."""
+    return [*validate(definition, catalog), *_not_yet(definition)]
 
 
 def _not_yet(definition: PipelineDefinition) -> Iterator[Problem]:

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from playbill.model.loading import decode, parse_text
+from playbill.model.errors import DefinitionError
+from playbill.model.loading import MOST_BYTES, decode, parse_text
 
 if TYPE_CHECKING:
+    import os
+
     from playbill.model.definition import PipelineDefinition
+
+__all__ = ["load"]
 
 
 def load(source: str | os.PathLike[str]) -> PipelineDefinition:
-    """Load a definition from a YAML or JSON file."""
+    """Load a definition from a YAML or JSON file, or from the two JSON lists of nodes and edges in one.
+
+    Raises:
+        DefinitionError: there is no such file, or what it says is no definition; names file, line and column.
+    """
     path = Path(source)
-    return parse_text(decode(path.read_bytes(), str(path)), source=str(path))
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)  # one byte more shows that it is too large, without reading it all
+    except OSError as error:
+        text = f"{path}: cannot be read: {error.strerror or error}"
+        raise DefinitionError.single("unreadable", str(path), text) from error
+    return parse_text(decode(data, str(path)), source=str(path))

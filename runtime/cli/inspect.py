@@ -1,0 +1,93 @@
+"""The subcommands that only look: validate, graph, schema, types."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from playbill.model.definition import json_schema
+from playbill.runtime.assembly import problems_of
+from playbill.runtime.cli.modules import find_modules, open_catalog, open_definition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from playbill.model.catalog import ActionType, NodeType
+
+Imports = Annotated[
+    list[str] | None,
+    Parameter(name="--import", negative=(), help="A module that defines node types; may be given several times."),
+]
+
+
+def validate(file: Path, /, *, imports: Imports = None) -> int:
+    """Tell all that is wrong with a pipeline.
+
+    Args:
+        file: a YAML or JSON file.
+        imports: modules that define node types.
+    """
+    definition = open_definition(file, imports)
+    problems = problems_of(definition, open_catalog(definition.imports))
+    for problem in problems:
+        sys.stderr.write(f"{problem.where}: {problem.message} [{problem.code}]\n")
+    if problems:
+        return 2
+    sys.stdout.write(f"ok: {definition.name}, {len(definition.nodes)} nodes, {len(definition.edges)} edges\n")
+    return 0
+
+
+def graph(file: Path, /, *, mermaid: Annotated[bool, Parameter(negative=())] = False) -> int:
+    """Draw a pipeline.
+
+    Args:
+        file: a YAML or JSON file.
+        mermaid: as a Mermaid flowchart instead of a text tree.
+    """
+    from playbill.runtime.reports import graphs  # noqa: PLC0415 (only this command draws)
+
+    definition = open_definition(file, None)
+    lines = [graphs.mermaid(definition)] if mermaid else graphs.outline(definition)
+    for line in lines:
+        sys.stdout.write(f"{line}\n")
+    return 0
+
+
+def schema() -> int:
+    """Print the JSON Schema of pipeline definitions, for editors."""
+    sys.stdout.write(f"{json.dumps(json_schema(), indent=2)}\n")
+    return 0
+
+
+def types(*, imports: Imports = None) -> int:
+    """List the node types and actions, their fields (* required) and where they are defined.
+
+    Args:
+        imports: modules that define node types.
+    """
+    from rich.console import Console  # noqa: PLC0415 (slow, and only this command makes a table)
+    from rich.table import Table  # noqa: PLC0415
+
+    find_modules()
+    table = Table("type", "config", "defined in", box=None, header_style="bold")
+    for name, kind in _rows(open_catalog(imports or [])):
+        table.add_row(name, ", ".join(_fields(kind)), kind.origin)
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    return 0
+
+
+def _rows(catalog: Iterable[NodeType]) -> Iterable[tuple[str, NodeType | ActionType]]:
+    for node_type in catalog:
+        if not node_type.actions:
+            yield node_type.name, node_type
+        for action in node_type.actions.values():
+            yield f"{node_type.name} {action.name}", action
+
+
+def _fields(kind: NodeType | ActionType) -> list[str]:
+    fields: dict[str, Any] = dict(kind.config.model_fields)
+    return [f"{field.alias or name}{'*' if field.is_required() else ''}" for name, field in fields.items()]

@@ -1,0 +1,1 @@
+"""Reports: definitions and runs as people look at them."""

@@ -134,7 +134,7 @@ class CircuitOpen(NodeError):
         self.retry_after = retry_after
 
     def __str__(self) -> str:
-        hint = "" if self.retry_after is None else f"; retry after {self.retry_after:g} s"
+        hint = "" if self.retry_after is None else f"; retry after {self.retry_after:.3g} s"
         return f"circuit '{self.key}' is open{hint}"
 
 

@@ -46,7 +46,7 @@ class OwnLoop:
         loop.run_until_complete(_settle(tasks))
         for task in tasks:
             if not task.done():
-                logger.warning("%r ignored every cancel and is left behind", task.get_coro())
+                logger.warning("task %r ignored every cancel and is left behind", task.get_name())
                 task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 (said above)
                 LEFT_BEHIND.append(task)
         loop.close()

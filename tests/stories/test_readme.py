@@ -1,0 +1,67 @@
+"""Every command and every block of code in the README works as it stands."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import playbill
+from playbill.model.loading import parse_text
+from playbill.runtime.reports.graphs import mermaid
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+COMMANDS = [
+    line.partition("#")[0].strip() for kind, text in BLOCKS if kind == "console" for line in text.splitlines()
+]
+
+
+def blocks(kind: str) -> list[str]:
+    return [text for name, text in BLOCKS if name == kind]
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_every_python_block_runs(code: str, tmp_path: Path) -> None:
+    script = tmp_path / "block.py"
+    script.write_text(code, encoding="utf-8")
+    ran = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=30, cwd=tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout
+
+
+@pytest.mark.parametrize("text", blocks("yaml"))
+def test_every_definition_is_valid(text: str) -> None:
+    assert playbill.validate_pipeline_dag(parse_text(text, source="README")) == []
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("playbill")])
+def test_every_command_runs(command: str) -> None:
+    installed = shutil.which("playbill", path=str(Path(sys.executable).parent))
+    assert installed
+    ran = subprocess.run([installed, *command.split()[1:]], capture_output=True, text=True, timeout=60, cwd=ROOT)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("make")])
+def test_every_make_target_is_there(command: str) -> None:
+    assert re.search(rf"^{command.split()[1]}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_no_command_is_of_another_kind() -> None:
+    assert {command.split()[0] for command in COMMANDS} == {"make", "playbill"}
+
+
+def test_the_picture_is_what_playbill_draws_of_the_demo() -> None:
+    demo = playbill.load(ROOT / "examples/01_repository_report/pipeline.yaml")
+    assert blocks("mermaid") == [mermaid(demo) + "\n"]
+
+
+def test_every_test_that_is_named_exists() -> None:
+    named = re.findall(r"`(tests/[\w/.]+)`", README)
+    assert len(named) >= 9
+    assert [name for name in named if not (ROOT / name).exists()] == []

@@ -89,14 +89,14 @@ TRANSITIONS: Final[Table] = {
     },
     S.DELAYING: {
         Due: row("delay_over", S.HELD, S.DONE),
-        TotalOverdue: row("total_overdue_idle", S.DONE),
+        TotalOverdue: row("total_overdue_idle", S.DONE, S.DELAYING),
         Stop: row("stop_idle", S.DONE),
         **PAUSING,
     },
     S.QUEUED: {
         **STALE,
-        SlotGranted: row("slot_granted", *BEGUN),
-        TotalOverdue: row("total_overdue_idle", S.DONE),
+        SlotGranted: row("slot_granted", S.HELD, S.ASKING, S.COMMITTING, S.RUNNING),
+        TotalOverdue: row("total_overdue_idle", S.DONE, S.QUEUED),
         Stop: row("stop_idle", S.DONE),
         **PAUSING,
     },
@@ -122,7 +122,7 @@ TRANSITIONS: Final[Table] = {
     S.COMMITTING: {
         **STALE,
         Proceed: row("proceed", S.RUNNING),
-        TotalOverdue: row("total_overdue_idle", S.DONE),
+        TotalOverdue: row("total_overdue_idle", S.DONE, S.COMMITTING),
         Stop: row("stop_idle", S.DONE),
         **PAUSING,
     },
@@ -133,7 +133,7 @@ TRANSITIONS: Final[Table] = {
         Returned: row("returned", *RETRIED, S.RUNNING),
         AttemptOverdue: row("attempt_overdue", S.INTERRUPTING, S.RUNNING),
         IdleOverdue: row("idle_overdue", S.INTERRUPTING, S.RUNNING),
-        TotalOverdue: row("total_overdue", S.INTERRUPTING),
+        TotalOverdue: row("total_overdue", S.INTERRUPTING, S.RUNNING),
         Stop: row("stop_running", S.STOPPING),
         **PAUSING,
     },
@@ -149,7 +149,7 @@ TRANSITIONS: Final[Table] = {
     S.BACKING_OFF: {
         **STALE,
         Due: row("back_off_over", *BEGUN),
-        TotalOverdue: row("total_overdue_idle", S.DONE),
+        TotalOverdue: row("total_overdue_idle", S.DONE, S.BACKING_OFF),
         Stop: row("stop_idle", S.DONE),
         **PAUSING,
     },
@@ -157,7 +157,7 @@ TRANSITIONS: Final[Table] = {
         **STALE,
         TotalOverdue: LATE,
         Stop: row("stop_idle", S.DONE),
-        Resume: row("resume_held", S.DONE, *BEGUN),
+        Resume: row("resume_held", S.DONE, S.QUEUED, S.ASKING, S.COMMITTING, S.RUNNING),
     },
     S.STOPPING: {
         **STALE,

@@ -70,9 +70,9 @@ TRANSITIONS: Final[Table] = {
         Cancel: row("cancel", S.STOPPING, S.ENDED),
         DeadlineReached: row("deadline_reached", S.STOPPING, S.ENDED, S.PAUSED),
         Pause: row("pause", S.PAUSED),
-        Resume: row("resume", S.RUNNING, S.PAUSED, S.STOPPING, S.ENDED),
+        Resume: row("resume", S.RUNNING, S.PAUSED, S.ENDED),
         JournalFailed: row("journal_failed", S.PAUSED),
-        JournalBack: row("journal_back", S.RUNNING, S.PAUSED, S.STOPPING, S.ENDED),
+        JournalBack: row("journal_back", S.RUNNING, S.PAUSED, S.ENDED),
     },
     S.STOPPING: {
         SlotWanted: LATE,

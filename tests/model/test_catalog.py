@@ -62,9 +62,7 @@ def test_a_wrong_config_is_named(type_name: str, config: dict[str, object], mess
 
 def test_a_template_may_stand_for_any_value() -> None:
     assert (
-        checked(
-            "action", action="call_api", url="${input.u}", timeout_seconds="${input.t}", headers="${input.h}"
-        )
+        checked("action", action="call_api", url="${input.u}", timeout_seconds="${input.t}", headers="${input.h}")
         == []
     )
     assert checked("command", argv=["ls"], ok_codes=["${input.code}"]) == []

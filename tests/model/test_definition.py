@@ -67,9 +67,7 @@ def test_unknown_fields_are_named_with_a_guess_in_all_models_at_once() -> None:
         edges=[{"from": "a", "to": "b", "wehn": "always"}],
         breakers={"k": {"failure": 3}},
     )
-    guesses = {
-        where: message.split("; fields")[0] for code, where, message in found if code == "unknown-field"
-    }
+    guesses = {where: message.split("; fields")[0] for code, where, message in found if code == "unknown-field"}
     assert guesses == {
         "nmae": "unknown field 'nmae', did you mean 'name'?",
         "nodes[0].tiemout": "node 'a': unknown field 'tiemout', did you mean 'timeout'?",

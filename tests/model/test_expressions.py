@@ -32,9 +32,7 @@ def test_constants_have_any_case(text: str, result: bool) -> None:
     assert holds(text) is result
 
 
-@pytest.mark.parametrize(
-    ("data", "result"), [({"k": 1}, True), ({"k": 0}, False), ({"k": ""}, False), ({}, False)]
-)
+@pytest.mark.parametrize(("data", "result"), [({"k": 1}, True), ({"k": 0}, False), ({"k": ""}, False), ({}, False)])
 def test_an_input_key_alone_is_its_truth_and_missing_is_false(data: dict[str, Any], result: bool) -> None:
     assert holds("input.k", input=data) is result
 

@@ -65,9 +65,7 @@ def test_policies_are_frozen_and_refuse_unknown_fields() -> None:
         (RetryPolicy(on=("KeyError",), never=("KeyError",)), True, False),
     ],
 )
-def test_never_wins_over_on_and_on_over_the_default(
-    policy: RetryPolicy, default: bool, expected: bool
-) -> None:
+def test_never_wins_over_on_and_on_over_the_default(policy: RetryPolicy, default: bool, expected: bool) -> None:
     assert policy.should_retry(kinds_of(KeyError("x")), retryable=default) is expected
 
 

@@ -28,8 +28,7 @@ def test_a_string_that_is_wholly_one_template_keeps_the_type(value: object) -> N
 def test_else_values_become_text_as_json_writes_it() -> None:
     values = {"a": {"k": [1.5, "é"]}, "b": True, "c": None, "d": "plain"}
     assert (
-        rendered("${input.a} ${input.b} ${input.c} ${input.d}!", input=values)
-        == '{"k": [1.5, "é"]} true null plain!'
+        rendered("${input.a} ${input.b} ${input.c} ${input.d}!", input=values) == '{"k": [1.5, "é"]} true null plain!'
     )
 
 
@@ -62,9 +61,7 @@ def test_an_unknown_root_is_refused() -> None:
 def test_a_missing_input_names_the_template_and_the_key() -> None:
     with pytest.raises(NodeConfigError) as caught:
         rendered("hello ${input.name}", input={})
-    assert (
-        str(caught.value) == "template 'hello ${input.name}': expression 'input.name' failed: no key 'name'"
-    )
+    assert str(caught.value) == "template 'hello ${input.name}': expression 'input.name' failed: no key 'name'"
 
 
 def test_the_expressions_are_known_before_rendering() -> None:
@@ -73,8 +70,6 @@ def test_the_expressions_are_known_before_rendering() -> None:
     assert [expression.text for expression in template.expressions] == ["input.x", "run.id"]
 
 
-@pytest.mark.parametrize(
-    ("value", "result"), [("${a}", True), ("${a}${b}", False), ("x${a}", False), (1, False)]
-)
+@pytest.mark.parametrize(("value", "result"), [("${a}", True), ("${a}${b}", False), ("x${a}", False), (1, False)])
 def test_only_a_whole_string_may_become_anything(value: object, result: bool) -> None:
     assert is_template(value) is result

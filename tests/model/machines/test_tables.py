@@ -1,0 +1,196 @@
+"""Each table tells the truth: for every pair of state and message, where walks led is what the row says."""
+
+import random
+from collections.abc import Iterator
+from enum import StrEnum
+from functools import cache
+from typing import Any
+
+import pytest
+
+from playbill.model import messages as m
+from playbill.model.facts import NodeStatus, Outcome, Permit, Verdict
+from playbill.model.failures import failure_of
+from playbill.model.machines import breaker_table, node_table, salvage, supervisor_table
+from playbill.model.machines.breaker import BreakerMachine
+from playbill.model.machines.machine import LATE, Machine, Table
+from playbill.model.machines.node import NodeMachine
+from playbill.model.machines.salvage import SalvageMachine
+from playbill.model.machines.supervisor import SupervisorMachine
+from playbill.model.policies import BreakerPolicy
+from playbill.model.runstate import RunState
+from tests.model.machines.recorder import EPOCH, FATAL, FLAKY, Recorder, at, facts_of, plan_of
+from tests.model.machines.walks import Walked, expected, pairs, walk
+
+JOB = {"id": "job", "type": "agent", "config": {"agent_id": "a", "task": "t"}}
+TIMES = {"timeout": 5.0, "idle_timeout": 4.0, "total_timeout": 30.0}
+
+
+def node(unguarded: tuple[str, ...] = (), more: dict[str, Any] | None = None, **fields: Any) -> NodeMachine:
+    """A node with two parents."""
+    parents = [{"id": parent, "type": "parallel", "next": "job"} for parent in ("a", "b")]
+    plan = plan_of({**JOB, **fields}, *parents, unguarded=unguarded, **(more or {}))
+    job = plan.nodes["job"]
+    return NodeMachine(facts_of(plan), job, "job", "supervisor", None if job.breaker is None else "breaker")
+
+
+def node_messages(machine: Machine, rng: random.Random, now: float) -> Iterator[Any]:
+    assert isinstance(machine, NodeMachine)
+    attempt = machine.attempts if rng.random() < 0.8 else machine.attempts + 1
+    ask = machine.ask_id if rng.random() < 0.8 else "another"
+    yield m.Input(rng.choice("ab"), {"a": {}})
+    yield m.Skip(rng.choice("ab"))
+    yield m.Stop(rng.choice((0.0, 2.0)))
+    yield m.SlotGranted()
+    yield m.Proceed(attempt)
+    yield m.Began(attempt)
+    yield m.Returned(attempt, now, output={})
+    yield m.Returned(attempt, now, failure=rng.choice((FLAKY, FATAL)))
+    yield m.Heartbeat(attempt)
+    yield m.AttemptOverdue(attempt)
+    yield m.IdleOverdue(attempt)
+    yield m.TotalOverdue()
+    yield m.Due(attempt)
+    yield m.GraceOver(attempt)
+    yield m.KillOverdue(attempt)
+    yield m.Granted(Permit("agent", 0, ask))
+    yield m.Parked(ask)
+    yield m.Refused(ask, "agent", 1.0)
+    yield m.AskAgain(ask)
+    yield m.Pause()
+    yield m.Resume()
+
+
+NODE_KINDS = [
+    lambda: node(**TIMES),
+    lambda: node(on_crash="fail", join="any", **TIMES),
+    lambda: node(unguarded=("agent",), **TIMES),
+    lambda: node(unguarded=("agent",), on_crash="fail", **TIMES),
+    lambda: node(unguarded=("agent",), on_crash="fail", join="any", **TIMES),
+    lambda: node(more={"max_concurrency": 1}, **TIMES),
+    lambda: node(unguarded=("agent",), more={"max_concurrency": 1}, join="any", **TIMES),
+    lambda: node(unguarded=("agent",), on_crash="fail", more={"max_concurrency": 1}, join="any", **TIMES),
+    lambda: node(type="delay", config={"seconds": 1.0}, total_timeout=9.0),
+    lambda: node(type="parallel", config={}),
+    lambda: node(type="condition", config={"condition": "true"}),
+]
+
+
+@cache
+def walked_nodes() -> Walked:
+    return walk(NODE_KINDS, node_messages, walks=800, steps=24)
+
+
+def supervisor(**more: Any) -> SupervisorMachine:
+    plan = plan_of(
+        {**JOB, "id": "a", "next": "c"},
+        {**JOB, "id": "b", "next": [{"to": "c", "when": "failure"}]},
+        {**JOB, "id": "c", "on_crash": "fail", "join": "any"},
+        **more,
+    )
+    return SupervisorMachine(facts_of(plan), 60.0)
+
+
+def supervisor_messages(machine: Machine, rng: random.Random, now: float) -> Iterator[Any]:
+    assert isinstance(machine, SupervisorMachine)
+    live = rng.choice([*machine.live] or ["a"])
+    ended = machine.state is supervisor_table.SupervisorState.ENDED
+    yield m.Start({})
+    yield m.Cancel("user", grace=rng.choice((None, 0.0)))
+    yield m.Pause()
+    yield m.Resume()
+    yield m.JournalFailed("disk full")
+    yield m.JournalBack()
+    yield m.DeadlineReached()
+    yield m.StopOverdue()
+    yield m.SlotWanted(live)
+    yield m.AttemptReady(live, 1)
+    yield m.Retrying(live, 1, EPOCH, FLAKY)
+    if machine.live or ended or not machine.run.seq:
+        yield m.Ended(live, Outcome(NodeStatus.COMPLETED, 1, {}))
+        yield m.Ended(live, Outcome(NodeStatus.FAILED, 1, failure=FATAL))
+
+
+@cache
+def walked_supervisors() -> Walked:
+    kinds = [lambda: supervisor(), lambda: supervisor(on_failure="finish", max_concurrency=1)]
+    return walk(kinds, supervisor_messages, walks=2500, steps=14)
+
+
+def breaker_messages(machine: Machine, rng: random.Random, now: float) -> Iterator[Any]:
+    assert isinstance(machine, BreakerMachine)
+    unknown = Permit("key", 0, "unknown")
+    permit = rng.choice([*machine.out.values()] or [unknown])
+    epoch = machine.epoch if rng.random() < 0.8 else machine.epoch - 1
+    yield m.Ask(f"ask-{rng.randrange(10**9)}", "node", rng.random() < 0.5)
+    yield m.Withdraw(rng.choice([*machine.waiting, *machine.out] or ["nobody"]))
+    for verdict in Verdict:
+        yield m.Settle(permit, verdict, 1.0, 0.5, rng.random() < 0.2)
+    yield m.Released(rng.choice([*machine.orphaned.values()] or [unknown]))
+    yield m.Force(rng.choice(breaker_table.FORCED))
+    yield m.OpenOver(epoch)
+    yield m.HalfOpenOver(epoch)
+    yield m.RateDue()
+
+
+@cache
+def walked_breakers() -> Walked:
+    kinds = [
+        lambda: BreakerMachine("key", BreakerPolicy(failures=1)),
+        lambda: BreakerMachine("key", BreakerPolicy(failures=2, half_open_permits=2, max_concurrent=2, rate=1.0)),
+    ]
+    return walk(kinds, breaker_messages, walks=1000, steps=20)
+
+
+def salvage_of() -> SalvageMachine:
+    plan = plan_of({**JOB, "id": "a"}, {**JOB, "id": "b"})
+    machine = SalvageMachine(facts_of(plan), RunState(), ["a", "b"], failure_of(ValueError("bug")))
+    machine.begin(at(0.0), Recorder())  # type: ignore[arg-type]  # it takes any effect
+    return machine
+
+
+@cache
+def walked_salvages() -> Walked:
+    def some(machine: Machine, rng: random.Random, now: float) -> Iterator[Any]:
+        yield from supervisor_messages(SupervisorMachine(facts_of(plan_of(JOB)), 60.0), rng, now)
+        yield m.Ended(rng.choice("ab"), Outcome(NodeStatus.CANCELLED))
+
+    return walk([salvage_of], some, walks=400)
+
+
+CASES = [
+    (table, walked, state, message)
+    for table, walked in (
+        (node_table.TRANSITIONS, walked_nodes),
+        (supervisor_table.TRANSITIONS, walked_supervisors),
+        (breaker_table.TRANSITIONS, walked_breakers),
+        (salvage.TRANSITIONS, walked_salvages),
+    )
+    for state, message in pairs(table, {message: None for rows in table.values() for message in rows})
+]
+
+
+@pytest.mark.parametrize(
+    ("table", "walked", "state", "message"),
+    CASES,
+    ids=[f"{type(state).__name__}-{state}-{message.__name__}" for _, _, state, message in CASES],
+)
+def test_a_pair_does_what_its_row_says(table: Table, walked: Any, state: StrEnum, message: type) -> None:
+    seen: Walked = walked()
+    wanted = expected(table, state, message)
+    if wanted is None:
+        assert (state, message) in seen.refused
+        assert (state, message) not in seen.reached
+        assert (state, message) not in seen.changed_by_refusal
+    else:
+        assert seen.reached[state, message] == wanted
+        assert (state, message) not in seen.refused
+        if table[state][message] is LATE:
+            assert (state, message) in seen.late
+
+
+@pytest.mark.parametrize("walked", [walked_nodes, walked_supervisors, walked_breakers, walked_salvages])
+def test_the_walks_come_to_every_state(walked: Any) -> None:
+    tables = {walked_nodes: node_table, walked_supervisors: supervisor_table, walked_breakers: breaker_table}
+    table = tables.get(walked, salvage).TRANSITIONS
+    assert {state for state, _ in walked().reached} | {state for state, _ in walked().refused} == set(table)

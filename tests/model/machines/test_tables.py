@@ -113,7 +113,7 @@ def supervisor_messages(machine: Machine, rng: random.Random, now: float) -> Ite
 
 @cache
 def walked_supervisors() -> Walked:
-    kinds = [lambda: supervisor(), lambda: supervisor(on_failure="finish", max_concurrency=1)]
+    kinds = [supervisor, lambda: supervisor(on_failure="finish", max_concurrency=1)]
     return walk(kinds, supervisor_messages, walks=2500, steps=14)
 
 

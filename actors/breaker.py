@@ -45,6 +45,8 @@ class BreakerActor(Shell[BreakerMachine]):
 
     def close(self) -> None:
         """End at once; whoever waits is refused."""
+        if self.ended:
+            return
         super().close()
         for ask in self.machine.waiting.values():
             self.post(ask)

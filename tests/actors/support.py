@@ -27,19 +27,19 @@ class HandTime:
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self.set_timers: dict[int, tuple[float, Callable[[Any], None], Any, bool]] = {}
+        self.set_timers: dict[int, tuple[float, Any, Any, bool]] = {}
         self._keys = 0
 
     def now(self) -> Now:
         return Now(self.seconds, EPOCH + timedelta(seconds=self.seconds))
 
-    def set(
-        self, now: float, delay: float, call: Callable[[Any], None], message: object, *, coarse: bool
-    ) -> Callable[[], object]:
+    def set(self, now: float, delay: float, to: Any, message: object, *, coarse: bool) -> int:
         self._keys += 1
-        key = self._keys
-        self.set_timers[key] = (now + delay, call, message, coarse)
-        return lambda: self.set_timers.pop(key, None)
+        self.set_timers[self._keys] = (now + delay, to, message, coarse)
+        return self._keys
+
+    def drop(self, timer: int) -> None:
+        self.set_timers.pop(timer, None)
 
     def next_due(self, until: float) -> int | None:
         due = [(timer[0], key) for key, timer in self.set_timers.items() if timer[0] <= until]
@@ -125,7 +125,7 @@ class HandAttempt:
     node: str
     number: int
     inputs: Mapping[str, Any]
-    reply: Callable[[Any], None]
+    reply_to: Any
     asked: list[str] = field(default_factory=list[str])
     released: Callable[[], None] | None = None
 
@@ -149,9 +149,9 @@ class HandRunner:
         self.attempts: list[HandAttempt] = []
 
     def begin(
-        self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Mapping[str, Any], reply: Callable[[Any], None]
+        self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Mapping[str, Any], reply_to: Any
     ) -> HandAttempt:
-        begun = HandAttempt(plan.id, attempt, inputs, reply)
+        begun = HandAttempt(plan.id, attempt, inputs, reply_to)
         self.attempts.append(begun)
         return begun
 
@@ -218,9 +218,9 @@ class World:
         """Let time pass, with every timer at its moment."""
         until = self.time.seconds + seconds
         while (key := self.time.next_due(until)) is not None:
-            at, call, message, _ = self.time.set_timers.pop(key)
+            at, to, message, _ = self.time.set_timers.pop(key)
             self.time.seconds = max(at, self.time.seconds)
-            call(message)
+            self.dispatcher.post(to, message)
             self.deliver()
         self.time.seconds = until
         return self
@@ -237,18 +237,18 @@ class World:
 
     def returns(self, node: str, output: Mapping[str, Any] | None = None) -> "World":
         attempt = self.attempt(node)
-        attempt.reply(Returned(attempt.number, self.time.seconds, output or {"by": node}))
+        self.dispatcher.post(attempt.reply_to, Returned(attempt.number, self.time.seconds, output or {"by": node}))
         return self.deliver()
 
     def fails(self, node: str, failure: Failure | None = None) -> "World":
         attempt = self.attempt(node)
         failure = failure or Failure("Boom", "it broke", retryable=False)
-        attempt.reply(Returned(attempt.number, self.time.seconds, None, failure))
+        self.dispatcher.post(attempt.reply_to, Returned(attempt.number, self.time.seconds, None, failure))
         return self.deliver()
 
     def interrupted(self, node: str) -> "World":
         attempt = self.attempt(node)
-        attempt.reply(Returned(attempt.number, self.time.seconds))
+        self.dispatcher.post(attempt.reply_to, Returned(attempt.number, self.time.seconds))
         return self.deliver()
 
     @property

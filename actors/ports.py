@@ -81,7 +81,7 @@ class Attempt(Protocol):
         """End it by force, as far as it can be."""
 
     def abandon(self, release: Callable[[Permit], None] | None, permit: Permit | None) -> None:
-        """Keep it as an orphan; when it does end, call `release(permit)`."""
+        """Keep it as an orphan; when it does end, or if it just has, call `release(permit)`."""
 
 
 class Runner(Protocol):

@@ -77,13 +77,14 @@ class HandlerAttempt:
         raise NotImplementedError
 
     def abandon(self, release: Callable[[Permit], None] | None, permit: Permit | None) -> None:
-        """Keep it as an orphan; when it does end, call `release(permit)`."""
-        if self.ended:
-            return
-        self._orphaned = True
-        self.bench.orphans.add(self)
+        """Keep it as an orphan; when it does end, or if it just has, call `release(permit)`."""
         if release is not None and permit is not None:
             self._release = lambda: release(permit)
+        if not self.ended:
+            self._orphaned = True
+            self.bench.orphans.add(self)
+        elif self._release is not None:
+            self._release()
 
     def refuse(self, error: Exception, at: float) -> None:
         """Answer with an error although nothing was begun."""

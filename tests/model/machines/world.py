@@ -192,6 +192,8 @@ class Out:
     def abandon(self, attempt: int, permit: Permit | None) -> None:
         if (self.owner, attempt) in self.world.attempts:
             self.world.orphans[self.owner, attempt] = permit
+        elif permit is not None:
+            self.world.post(self.owner, BREAKER, Released(permit))  # its end was on its way
 
     def set_timer(self, name: Timer, delay: float, message: Any) -> None:
         assert delay >= 0

@@ -23,6 +23,7 @@ class OwnLoop:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
+        self._used = False
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` to its end.
@@ -33,6 +34,7 @@ class OwnLoop:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
+            self._used = True
             return self.loop.run_until_complete(work)
         work.close()
         raise RuntimeError("an event loop runs here already: `await` a PipelineRunManager's run instead")
@@ -40,6 +42,9 @@ class OwnLoop:
     def close(self) -> None:
         """Cancel what is left, wait a moment for it, and close."""
         loop = self.loop
+        if not self._used:
+            loop.close()
+            return
         tasks = asyncio.all_tasks(loop)
         for task in tasks:
             task.cancel()

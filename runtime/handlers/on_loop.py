@@ -52,6 +52,8 @@ class LoopAttempt(HandlerAttempt):
         try:
             output = checked(await handler(node, inputs, context), node)
         except BaseException as error:  # noqa: BLE001 (asyncio would carry SystemExit out of the loop)
+            if self.bench.loop.is_closed():
+                return  # an orphan that outlived its loop is collected: nobody is left to hear of it
             failure = self._failure(error)
         if self._again is not None:
             self._again.cancel()

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from playbill.actors.breaker import BreakerActor
@@ -277,5 +278,5 @@ def pipeline(*nodes: dict[str, Any], edges: str = "", **more: Any) -> dict[str, 
 
 
 def chain(*names: str, **more: Any) -> dict[str, Any]:
-    edges = " ".join(f"{a}>{b}" for a, b in zip(names, names[1:], strict=False))
+    edges = " ".join(f"{a}>{b}" for a, b in pairwise(names))
     return pipeline(*(work(name) for name in names), edges=edges, **more)

@@ -298,7 +298,7 @@ def test_actors_refuse_effects_that_are_not_theirs(world: MakeWorld) -> None:
     for effect, argument in (("spawn", "x"), ("record", None)):
         with pytest.raises(InternalError, match=f"NodeActor r/a .* cannot {effect}"):
             getattr(node, effect)(argument)
-    with pytest.raises(InternalError, match="BreakerActor .* cannot spawn 'x'"):
+    with pytest.raises(InternalError, match=r"BreakerActor .* cannot spawn 'x'"):
         breaker.spawn("x")
     for effect in ("interrupt", "kill"):
         with pytest.raises(InternalError, match=f"SupervisorActor .* cannot {effect} attempt 1"):
@@ -306,7 +306,7 @@ def test_actors_refuse_effects_that_are_not_theirs(world: MakeWorld) -> None:
     for effect in ("begin", "abandon"):
         with pytest.raises(InternalError, match=f"SupervisorActor .* cannot {effect} attempt 1"):
             getattr(made.run, effect)(1, None)
-    with pytest.raises(InternalError, match="BreakerActor .* cannot finish"):
+    with pytest.raises(InternalError, match=r"BreakerActor .* cannot finish"):
         breaker.finish(None)
 
 

@@ -148,7 +148,7 @@ async def _end_by_hand(run: playbill.Run) -> playbill.RunResult:
 
 async def test_a_proxy_reads_and_calls_from_another_thread(run: playbill.Run) -> None:
     ref = run.actor.actor_ref
-    described = await elsewhere(lambda: ref.proxy().describe().get())
+    described = await elsewhere(ref.proxy().describe().get)
     assert described.startswith("<SupervisorActor r <SupervisorMachine r running running live=2")
     assert await elsewhere(lambda: ref.proxy().actor_urn.get()) == "r"
 

@@ -11,8 +11,8 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "machines.md"
 HEAD = """# The machines
 
 Drawn by `make docs` from the tables in model/machines; a test says when it is out of date. An arrow is a message that
-may change the state; messages that keep it are listed below each picture, and those that may come too late are counted
-and change nothing.
+may change the state; messages that keep it are listed below each picture, and those that may come too late are
+counted and change nothing.
 """
 
 

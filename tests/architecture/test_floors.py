@@ -11,20 +11,13 @@ from tests.architecture.tree import FLOORS, ROOT, Module, modules
 
 def bare_imports(found: list[Module]) -> list[str]:
     """Imports of a floor by its bare name, which would load it a second time."""
-    return [
-        f"{module.name}: {name}"
-        for module in found
-        for name in module.imports()
-        if name.split(".")[0] in FLOORS
-    ]
+    return [f"{module.name}: {name}" for module in found for name in module.imports() if name.split(".")[0] in FLOORS]
 
 
 def imports_of_the_front(found: list[Module]) -> list[str]:
     """Imports of ``playbill`` itself from a floor: the front imports the floors, never the reverse."""
     return [
-        module.name
-        for module in found
-        if not module.name.startswith("playbill/") and "playbill" in module.imports()
+        module.name for module in found if not module.name.startswith("playbill/") and "playbill" in module.imports()
     ]
 
 
@@ -32,25 +25,20 @@ def pykka_outside_actors(found: list[Module]) -> list[str]:
     return [
         module.name
         for module in found
-        if not module.name.startswith("actors/")
-        and any(name.split(".")[0] == "pykka" for name in module.imports())
+        if not module.name.startswith("actors/") and any(name.split(".")[0] == "pykka" for name in module.imports())
     ]
 
 
 def broken_links(root: Path) -> list[str]:
     links = {f"playbill/{floor}": Path("..", floor) for floor in FLOORS}
     return [
-        name
-        for name, target in links.items()
-        if not (root / name).is_symlink() or (root / name).readlink() != target
+        name for name, target in links.items() if not (root / name).is_symlink() or (root / name).readlink() != target
     ]
 
 
 def test_import_linter_keeps_every_contract() -> None:
     lint = Path(sys.executable).with_name("lint-imports")
-    done = subprocess.run(
-        [lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=50, check=False
-    )
+    done = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -47,8 +47,6 @@ class Module:
 def modules(root: Path = ROOT, folders: tuple[str, ...] = (*FLOORS, "playbill")) -> list[Module]:
     """The modules under ``folders``; ``playbill`` gives only its own files, not those behind its links."""
     paths = [
-        path
-        for folder in folders
-        for path in (root / folder).glob("*.py" if folder == "playbill" else "**/*.py")
+        path for folder in folders for path in (root / folder).glob("*.py" if folder == "playbill" else "**/*.py")
     ]
     return [Module(root, path) for path in sorted(paths)]

@@ -11,9 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 9
 
 
-async def least_seconds(
-    *subjects: Callable[[], Awaitable[object]], rounds: int = ROUNDS
-) -> tuple[float, ...]:
+async def least_seconds(*subjects: Callable[[], Awaitable[object]], rounds: int = ROUNDS) -> tuple[float, ...]:
     """Time each subject `rounds` times, in turns so that noise hits all; return each one's minimum in seconds."""
     best = [float("inf")] * len(subjects)
     for _ in range(rounds):

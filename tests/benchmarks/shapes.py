@@ -1,6 +1,7 @@
 """The DAGs that are measured: nodes and edges as plain lists."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class Shape:
 
 def chain(length: int) -> Shape:
     nodes = [f"n{i}" for i in range(length)]
-    return Shape(f"chain-{length}", nodes, list(zip(nodes, nodes[1:], strict=False)))
+    return Shape(f"chain-{length}", nodes, list(pairwise(nodes)))
 
 
 def fan(width: int) -> Shape:
@@ -25,6 +26,9 @@ def fan(width: int) -> Shape:
 def layered(layers: int, width: int, parents: int = 3) -> Shape:
     nodes = [f"l{i}_{j}" for i in range(layers) for j in range(width)]
     edges = [
-        (f"l{i - 1}_{(j + k) % width}", f"l{i}_{j}") for i in range(1, layers) for j in range(width) for k in range(parents)
+        (f"l{i - 1}_{(j + k) % width}", f"l{i}_{j}")
+        for i in range(1, layers)
+        for j in range(width)
+        for k in range(parents)
     ]
     return Shape(f"layered-{layers}x{width}", nodes, edges)

@@ -1,0 +1,143 @@
+"""Retries, timeouts, breakers and pauses, as a user meets them."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+import playbill
+from tests.stories.support import finished, node, pipeline, statuses
+
+pytestmark = pytest.mark.anyio
+Manager = playbill.PipelineRunManager
+QUICK = {"base": 0.001, "jitter": 0.0}
+
+
+async def test_retries_are_counted_truly(manager: Manager) -> None:
+    result = await finished(manager, pipeline(node("a", "fails", times=2, retry=QUICK)))
+    end = result.node_results["a"]
+    assert (end.output, end.attempts, end.retry_count, end.error) == ({"attempt": 3}, 3, 2, None)
+
+
+async def test_attempts_are_in_all(manager: Manager) -> None:
+    run = await manager.start_run(pipeline(node("a", "fails", retry={**QUICK, "max_attempts": 2})))
+    result = await run.result()
+    assert (result.status, result.node_results["a"].attempts) == ("failed", 2)
+    types = [str(event.type) async for event in run.events() if event.node_id]
+    assert types == [
+        "pipeline_node.started",
+        "pipeline_node.retrying",
+        "pipeline_node.started",
+        "pipeline_node.failed",
+    ]
+
+
+async def test_programming_errors_are_not_retried_unless_the_policy_says_so(manager: Manager) -> None:
+    plain = await finished(manager, pipeline(node("a", "fails", fatal=True, times=1, retry=QUICK)))
+    assert plain.node_results["a"].attempts == 1
+    wanted = await finished(
+        manager, pipeline(node("a", "fails", fatal=True, times=1, retry={**QUICK, "on": ["ValueError"]}))
+    )
+    assert wanted.node_results["a"].attempts == 2
+    never = pipeline(node("a", "fails", retry={**QUICK, "never": ["NodeExecutionError"]}))
+    assert (await finished(manager, never)).node_results["a"].attempts == 1
+
+
+async def test_retry_after_is_waited_for(manager: Manager) -> None:
+    run = await manager.start_run(pipeline(node("a", "fails", times=1, retry_after=0.01, retry={"base": 60.0})))
+    assert (await run.result()).status is playbill.RunStatus.COMPLETED
+    (retrying,) = [event async for event in run.events() if event.type is playbill.EventType.PIPELINE_NODE_RETRYING]
+    assert (retrying.data["due_at"] - retrying.at).total_seconds() == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("which", ["timeout", "idle_timeout", "total_timeout"])
+async def test_a_node_timeout_says_which(manager: Manager, which: str) -> None:
+    result = await finished(manager, pipeline(node("a", "hangs", retry={"max_attempts": 1}, **{which: 0.01})))
+    assert str(result.error) == f"AttemptTimedOut: {which} of 0.01 s is over"
+    receipt = result.node_results["a"].receipt
+    assert receipt is not None
+    assert receipt.how is playbill.Stopped.INTERRUPTED
+
+
+async def test_the_run_timeout_is_a_status_of_its_own(manager: Manager) -> None:
+    run = await manager.start_run(pipeline(node("a", "hangs")), timeout_seconds=0.01)
+    result = await run.result()
+    assert (result.status, statuses(result)) == ("timeout", {"a": "cancelled"})
+    with pytest.raises(playbill.RunTimedOut, match=r"run timeout of 0.01 s is over"):
+        result.raise_for_status()
+
+
+async def test_a_breaker_is_shared_by_all_runs_and_opens(manager: Manager) -> None:
+    policy = {"failures": 2, "open_seconds": 0.02}
+    failing = pipeline(
+        node("a", "fails", breaker="shop", retry={"max_attempts": 1}), breakers={"shop": policy}, name="one"
+    )
+    fine = pipeline(node("a", breaker="shop"), breakers={"shop": policy}, name="two")
+    for _ in range(2):
+        await finished(manager, failing)
+    assert manager.circuits["shop"] == "open"
+    refused = await finished(manager, fine)
+    assert str(refused.error).startswith("CircuitOpen: circuit 'shop' is open; retry after 0.0")
+    assert refused.node_results["a"].attempts == 0
+    patient = pipeline(node("a", breaker="shop", on_open="wait"), name="three")
+    assert (await finished(manager, patient)).status is playbill.RunStatus.COMPLETED
+    assert manager.circuits["shop"] == "closed"
+
+
+async def test_a_breaker_can_be_set_by_hand(manager: Manager) -> None:
+    definition = pipeline(node("a", breaker="shop"))
+    await finished(manager, definition)
+    await manager.force_circuit("shop", "forced_open")
+    assert (await finished(manager, definition)).status is playbill.RunStatus.FAILED
+    await manager.force_circuit("shop", playbill.CircuitState.CLOSED)
+    assert (await finished(manager, definition)).status is playbill.RunStatus.COMPLETED
+    with pytest.raises(playbill.DefinitionError, match="cannot be forced to 'half_open'"):
+        await manager.force_circuit("shop", "half_open")
+    with pytest.raises(playbill.DefinitionError, match="no pipeline has used breaker 'other' yet"):
+        await manager.force_circuit("other", "closed")
+
+
+async def test_a_breakers_changes_are_events(manager: Manager) -> None:
+    events = manager.events()
+    listening = asyncio.create_task(anext(event async for event in events if event.stream == "breaker:fails"))  # type: ignore[arg-type]  # an asend
+    await asyncio.sleep(0)
+    await finished(manager, pipeline(node("a", "fails", retry={"max_attempts": 5, **QUICK})))
+    event = await listening
+    assert (event.type, event.data["seconds"]) == (playbill.EventType.BREAKER_OPENED, 60.0)
+
+
+async def test_a_paused_run_begins_nothing_until_it_is_resumed(manager: Manager) -> None:
+    run = await manager.start_run(pipeline(node("wait", "delay", "a", seconds=0.01), node("a")))
+    assert await run.pause()
+    assert not await run.pause()
+    assert run.status is playbill.RunStatus.PAUSED
+    await asyncio.sleep(0.03)  # the delay falls due meanwhile, which no event tells
+    assert set(run.node_results) == {"wait"}
+    assert await run.resume()
+    assert not await run.resume()
+    assert (await run.result()).status is playbill.RunStatus.COMPLETED
+
+
+async def test_a_paused_run_can_be_cancelled_and_its_deadline_stands_still(manager: Manager) -> None:
+    run = await manager.start_run(pipeline(node("wait", "delay", seconds=60)), timeout_seconds=0.02)
+    await run.pause()
+    await asyncio.sleep(0.04)  # longer than the timeout
+    assert not run.done
+    assert await run.cancel()
+    assert (await run.result()).status is playbill.RunStatus.CANCELLED
+
+
+async def test_handlers_in_threads_retry_and_time_out_from_their_real_start() -> None:
+    attempts: list[Any] = []
+
+    @playbill.node_type("threaded")
+    def threaded(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+        attempts.append(context.attempt)
+        if context.attempt == 1:
+            context.sleep(60)  # raises as soon as the timeout asks the attempt to end
+        return {"key": context.idempotency_key}
+
+    async with playbill.PipelineRunManager(types=[threaded]) as manager:
+        run = await manager.start_run(pipeline(node("a", "threaded", timeout=0.02, retry=QUICK)), run_id="r")
+        result = await run.result()
+    assert (result.outputs["a"], attempts) == ({"key": "r/a"}, [1, 2])

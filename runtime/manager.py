@@ -70,7 +70,7 @@ class PipelineRunManager:
             raise DefinitionError.single("on-exit", "on_exit", f"on_exit is 'cancel' or 'wait', not {on_exit!r}")
         self.stop_policy = StopPolicy(grace=grace, kill_bound=kill_bound)
         self._catalog = catalog_of(types)
-        self._wiring = Wiring(resources or {}, secrets or {}, breakers or {})
+        self._wiring = Wiring({} if resources is None else resources, secrets or {}, breakers or {})
         self._on_exit = on_exit
         self._keep_runs = keep_runs
         self._active: dict[str, Run] = {}

@@ -147,7 +147,7 @@ class BlockingManager:
         timeout_seconds: float | None = None,
     ) -> BlockingRun:
         """Start a run and return it at once; as PipelineRunManager.start_run."""
-        start = self._manager.start_run(definition, trigger_data, run_id=run_id, timeout_seconds=timeout_seconds)
+        start = self._running.start_run(definition, trigger_data, run_id=run_id, timeout_seconds=timeout_seconds)
         return BlockingRun(self, self.call(start))
 
     def get_run(self, run_id: str) -> BlockingRun:
@@ -156,19 +156,25 @@ class BlockingManager:
         Raises:
             UnknownRun: there is none of this id.
         """
-        return BlockingRun(self, self._manager.get_run(run_id))
+        return BlockingRun(self, self._running.get_run(run_id))
 
     def cancel_run(self, run_id: str, reason: str = "", grace: float | None = None) -> bool:
         """Stop a run; True if this cancel decided it."""
-        return self.call(self._manager.cancel_run(run_id, reason, grace))
+        return self.call(self._running.cancel_run(run_id, reason, grace))
 
     def cancel_all(self, reason: str = "", grace: float | None = None) -> int:
         """Stop all active runs; return how many of them these cancels decided."""
-        return self.call(self._manager.cancel_all(reason, grace))
+        return self.call(self._running.cancel_all(reason, grace))
 
     def is_running(self, run_id: str) -> bool:
         """Tell whether a run of this id is active."""
-        return self._manager.is_running(run_id)
+        return self._running.is_running(run_id)
+
+    @property
+    def _running(self) -> PipelineRunManager:
+        if self._own is None:
+            raise RuntimeError("use a BlockingManager inside `with`")
+        return self._manager
 
     def call(self, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
         """Run `work` on the manager's loop and wait for it.

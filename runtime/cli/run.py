@@ -33,7 +33,7 @@ def run(
     /,
     *,
     inputs: Annotated[list[str] | None, Parameter(name="--input", negative=())] = None,
-    input_json: str | None = None,
+    input_json: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     timeout: float | None = None,
     grace: float = 5.0,
     imports: Imports = None,

@@ -150,7 +150,7 @@ async def test_a_proxy_reads_and_calls_from_another_thread(run: playbill.Run) ->
     ref = run.actor.actor_ref
     described = await elsewhere(ref.proxy().describe().get)
     assert described.startswith("<SupervisorActor r <SupervisorMachine r running running live=2")
-    assert await elsewhere(lambda: ref.proxy().actor_urn.get()) == "r"
+    assert await elsewhere(ref.proxy().actor_urn.get) == "r"
 
 
 async def test_a_proxy_call_that_fails_fails_for_its_caller_only(run: playbill.Run) -> None:

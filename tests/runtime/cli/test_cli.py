@@ -1,0 +1,211 @@
+"""The command line as a user meets it: real processes, exit codes, and what stands on which stream."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+TYPES = """
+import asyncio, time
+import playbill
+
+@playbill.node_type("swallows")
+async def swallows(node, inputs, context):
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            pass
+
+@playbill.node_type("asleep")
+def asleep(node, inputs, context):
+    time.sleep(3600)
+
+@playbill.node_type("flaky")
+async def flaky(node, inputs, context):
+    if context.attempt == 1:
+        raise playbill.NodeExecutionError("not yet")
+    return {"n": context.trigger_data["n"]}
+"""
+FINE = """
+name: fine
+imports: [kinds]
+nodes:
+  - {id: start, type: trigger, next: a}
+  - {id: a, type: flaky, retry: {base: 0.001}}
+"""
+STUCK = "name: stuck\nimports: [kinds]\nnodes: [{id: s, type: swallows}, {id: t, type: asleep}]\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A pipeline's folder; the command runs from another one."""
+    (tmp_path / "kinds.py").write_text(TYPES, encoding="utf-8")
+    for name, text in {"fine": FINE, "stuck": STUCK}.items():
+        (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def start(*arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "playbill.runtime.cli", *map(str, arguments)]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+
+
+def play(*arguments: object, stdin: str = "") -> tuple[int, str, str]:
+    with start(*arguments) as process:
+        out, err = process.communicate(stdin, timeout=30)
+    return process.returncode, out, err
+
+
+def test_a_run_shows_progress_on_stderr_and_outputs_on_stdout(folder: Path) -> None:
+    code, out, err = play("run", folder / "fine.yaml", "--input", "n=4")
+    assert (code, json.loads(out)) == (0, {"a": {"n": 4}})
+    lines = [line.split()[:2] for line in err.splitlines()]
+    assert ["retrying", "a"] in lines
+    assert "1 retry" in err
+    assert lines[-1][0] == "completed"
+
+
+def test_json_is_the_whole_result_and_nothing_else(folder: Path) -> None:
+    code, out, _ = play("run", folder / "fine.yaml", "--json", "--input-json", "-", stdin='{"n": "x"}')
+    result = json.loads(out)
+    assert (code, result["status"], result["node_results"]["a"]["attempts"]) == (0, "completed", 2)
+
+
+def test_a_failed_run_exits_with_1_and_says_where(folder: Path) -> None:
+    code, _, err = play("run", folder / "fine.yaml", "-v")
+    assert code == 1
+    assert "node 'a': KeyError: 'n'" in err
+    assert "Traceback" in err
+
+
+def test_a_timeout_exits_with_124_and_names_the_orphans(folder: Path) -> None:
+    code, _, err = play("run", folder / "stuck.yaml", "--timeout", "0.2", "--grace", "0.1")
+    assert code == 124
+    assert "orphans, which could not be stopped: " in err
+
+
+@pytest.mark.parametrize(
+    ("signals", "grace"), [([signal.SIGINT], 0.1), ([signal.SIGTERM], 0.1), ([signal.SIGINT] * 2, 60)]
+)
+def test_ctrl_c_cancels_with_grace_and_a_second_one_kills(
+    folder: Path, signals: list[signal.Signals], grace: float
+) -> None:
+    with start("run", folder / "stuck.yaml", "--grace", grace) as process:
+        assert process.stderr
+        while "started" not in process.stderr.readline():
+            pass
+        process.send_signal(signals[0])
+        for number in signals[1:]:
+            while process.poll() is None:  # two at once would count as one
+                process.send_signal(number)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(0.2)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "user: interrupted" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run"], "requires an argument"),
+        (["bogus"], "Unknown command"),
+        (["run", "no.yaml"], "no.yaml: cannot be read: No such file or directory"),
+        (["run", "{fine}", "--input", "n"], "--input takes key=value, not 'n'"),
+        (["run", "{fine}", "--input-json", "no.json"], "--input-json no.json: "),
+        (["run", "{fine}", "--timeout", "soon"], "Invalid value for --timeout"),
+        (["run", "{fine}", "--import", "no_such_module"], "module 'no_such_module'"),
+        (["run", "{broken}"], "at line 3, column 1"),
+        (["validate", "{wrong}"], "nodes[0].type: node 'a' has invalid type 'flakey'"),
+    ],
+)
+def test_wrong_usage_and_wrong_definitions_exit_with_2_and_no_traceback(
+    folder: Path, arguments: list[str], said: str
+) -> None:
+    (folder / "broken.yaml").write_text("nodes:\n  - {id: a\n", encoding="utf-8")
+    (folder / "wrong.yaml").write_text("nodes: [{id: a, type: flakey}, {id: a, type: parallel}]", encoding="utf-8")
+    files = {name: folder / f"{name}.yaml" for name in ("fine", "broken", "wrong")}
+    code, _, err = play(*(argument.format(**files) for argument in arguments))
+    assert code == 2
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_validate_says_ok(folder: Path) -> None:
+    assert play("validate", folder / "fine.yaml") == (0, "ok: fine, 2 nodes, 1 edges\n", "")
+
+
+def test_graph_draws_a_tree_and_mermaid(folder: Path) -> None:
+    (folder / "graph.yaml").write_text(
+        "nodes:\n"
+        "  - {id: start, type: trigger, next: [a, b]}\n"
+        "  - {id: a, type: condition, config: {condition: 'true'}, next: [{to: c, condition: 'false'}]}\n"
+        "  - {id: b, type: delay, config: {seconds: 1}, next: [{to: c, when: failure}]}\n"
+        "  - {id: c, type: command, config: {argv: ['true']}, next: d}\n"
+        "  - {id: d, type: parallel, name: 'say \"hi\" <b>'}\n",
+        encoding="utf-8",
+    )
+    assert play("graph", folder / "graph.yaml")[1].splitlines() == [
+        "start (trigger)",
+        "├─ a (condition)",
+        "│  └─ [false] c (command)",
+        "│     d (parallel)",
+        "└─ b (delay)",
+        "   └─ [on failure] c (above)",
+    ]
+    code, drawn, _ = play("graph", folder / "graph.yaml", "--mermaid")
+    assert code == 0
+    assert drawn.startswith("flowchart TD\n")
+    assert '    n4[["say #quot;hi#quot; #lt;b#gt;<br/><i>parallel</i>"]]' in drawn
+    assert '    n1 -->|"false"| n3' in drawn
+    assert '    n2 -.->|"on failure"| n3' in drawn
+
+
+def test_schema_and_types_and_version() -> None:
+    assert json.loads(play("schema")[1])["title"] == "PipelineDefinition"
+    code, listed, _ = play("types")
+    assert code == 0
+    assert "action call_api" in listed
+    assert "agent_id*, task*" in listed
+    assert play("--version")[:2] == (0, "0.1.0\n")
+
+
+def test_a_reader_that_goes_away_ends_it_quietly() -> None:
+    command = f"{sys.executable} -m playbill.runtime.cli schema | head -n 1"
+    ran = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=30, cwd=ROOT)
+    assert (ran.stdout, ran.stderr) == ("{\n", "")
+
+
+def test_a_terminal_gets_a_board_with_one_line_a_node(folder: Path) -> None:
+    main_end, other_end = os.openpty()
+    command = [sys.executable, "-m", "playbill.runtime.cli", "run", str(folder / "fine.yaml"), "--input", "n=1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=other_end, cwd=ROOT) as process:
+        os.close(other_end)
+        shown = b""
+        try:
+            while chunk := os.read(main_end, 65536):
+                shown += chunk
+        except OSError:
+            pass  # Linux says so when the other end is closed
+        assert process.wait(30) == 0
+    os.close(main_end)
+    last = shown.decode().rsplit("\x1b", 1)[0]
+    assert "✔" in last
+    assert "1 retry" in last
+    assert "completed in" in shown.decode()
+
+
+def test_the_command_starts_without_what_it_does_not_need() -> None:
+    heavy = ("cel", "networkx", "httpx", "jsonschema")
+    code = f"import sys, playbill.runtime.cli; print([m for m in {heavy} if m in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, cwd=ROOT)
+    assert ran.stdout == "[]\n"

@@ -1,0 +1,284 @@
+"""The public names as programs use them: managers, runs, executors, threads, single nodes, a breaker alone."""
+
+import asyncio
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import playbill
+from tests.stories import support
+from tests.stories.support import finished, node, pipeline
+
+pytestmark = pytest.mark.anyio
+Manager = playbill.PipelineRunManager
+
+
+async def test_events_can_be_read_from_any_seq_and_by_many(manager: Manager) -> None:
+    run = await manager.start_run(pipeline(node("a", after="b"), node("b")))
+    first = [event async for event in run.events()]
+    assert [event.seq for event in first] == list(range(1, 7))
+    assert [event.seq async for event in run.events(from_seq=5)] == [5, 6]
+    assert first[-1].type is playbill.EventType.PIPELINE_RUN_COMPLETED
+
+
+async def test_a_manager_knows_its_runs(manager: Manager) -> None:
+    run = await manager.start_run(pipeline(node("a", "delay", seconds=60)), run_id="mine")
+    assert manager.active_runs == [run]
+    assert manager.is_running("mine")
+    assert manager.get_run("mine") is run
+    assert await manager.cancel_run("mine", reason="user", grace=0)
+    assert (await run.result()).status is playbill.RunStatus.CANCELLED
+    assert not manager.is_running("mine")
+    assert manager.get_run("mine").done
+    with pytest.raises(playbill.UnknownRun, match="no run has the id 'other'"):
+        manager.get_run("other")
+    with pytest.raises(KeyError):
+        await manager.cancel_run("other")
+
+
+async def test_only_the_last_runs_are_remembered() -> None:
+    async with playbill.PipelineRunManager(types=[], keep_runs=2) as manager:
+        for run_id in "abc":
+            await (await manager.start_run(pipeline(node("n", "parallel")), run_id=run_id)).result()
+        with pytest.raises(playbill.UnknownRun):
+            manager.get_run("a")
+        assert manager.get_run("c").status is playbill.RunStatus.COMPLETED
+
+
+async def test_several_managers_share_nothing(manager: Manager) -> None:
+    async with playbill.PipelineRunManager(types=support.ALL) as other:
+        policy = {"shop": {"failures": 1}}
+        await finished(
+            manager, pipeline(node("a", "fails", breaker="shop", retry={"max_attempts": 1}), breakers=policy)
+        )
+        assert (await finished(other, pipeline(node("a", breaker="shop"), breakers=policy))).status == "completed"
+        assert (manager.circuits, other.circuits) == ({"shop": "open"}, {"shop": "closed"})
+
+
+def test_one_manager_a_loop_each_in_its_thread() -> None:
+    async def work() -> str:
+        async with playbill.PipelineRunManager(types=[]) as manager:
+            return str((await finished(manager, pipeline(node("a", "delay", seconds=0.001)))).status)
+
+    with ThreadPoolExecutor() as threads:
+        assert set(threads.map(lambda _: asyncio.run(work()), range(4))) == {"completed"}
+
+
+async def test_a_manager_of_another_loop_is_refused(manager: Manager) -> None:
+    errors: list[str] = []
+
+    def elsewhere() -> None:
+        try:
+            asyncio.run(manager.start_run(pipeline(node("a"))))  # type: ignore[arg-type]  # a coroutine
+        except RuntimeError as error:
+            errors.append(str(error))
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    await asyncio.to_thread(thread.join)
+    assert errors == ["this manager belongs to another event loop: use BlockingManager from there"]
+
+
+def test_the_processs_manager_is_one_until_its_loop_ends() -> None:
+    async def twice() -> tuple[Manager, Manager]:
+        first = playbill.get_run_manager()
+        await finished(first, pipeline(node("a", "parallel")))
+        return first, playbill.get_run_manager()
+
+    first, again = asyncio.run(twice())
+    assert first is again
+    assert playbill.get_run_manager() is not first
+
+
+async def test_an_executor_gives_plain_data() -> None:
+    definition = pipeline(node("a", "fails", times=1), node("b"), outputs={"x": "1"})
+    executor = playbill.PipelineExecutor(definition, types=support.ALL)
+    result = await executor.execute(run_id="r", trigger_data={"n": 1}, max_retries=2, backoff_base=0.001)
+    assert result.keys() == {"status", "outputs", "node_results", "error"}
+    assert (result["status"], result["outputs"], result["error"]) == (
+        "completed",
+        {"a": {"attempt": 2}, "b": {}},
+        None,
+    )
+    assert result["node_results"]["a"]["retry_count"] == 1
+    failed = await executor.execute(max_retries=1)
+    assert (failed["status"], failed["error"]) == ("failed", "NodeExecutionError: again")
+
+
+async def test_an_executor_is_cancelled_from_another_thread() -> None:
+    resources = support.resources()
+    executor = playbill.PipelineExecutor(pipeline(node("a", "hangs")), types=support.ALL, resources=resources)
+    task = asyncio.create_task(executor.execute())
+    await resources["began"].wait()
+    await asyncio.to_thread(executor.request_cancel)
+    assert (await task)["status"] == "cancelled"
+
+
+def test_a_blocking_manager_serves_many_threads() -> None:
+    with playbill.BlockingManager(types=support.ALL) as manager, ThreadPoolExecutor() as threads:
+
+        def one(number: int) -> int:
+            run = manager.start_run(pipeline(node("a", n="${trigger.n}")), {"n": number})
+            assert [event.seq for event in run.events()] == [1, 2, 3, 4]
+            value: int = run.result().outputs["a"]["n"]
+            return value
+
+        assert list(threads.map(one, range(20))) == list(range(20))
+
+
+def test_a_blocking_runs_controls() -> None:
+    with playbill.BlockingManager(types=[]) as manager:
+        run = manager.start_run(pipeline(node("a", "delay", seconds=60)), run_id="r")
+        with pytest.raises(TimeoutError):
+            run.result(timeout=0.01)
+        assert (run.pause(), run.status) == (True, "paused")
+        assert run.resume()
+        assert manager.is_running("r")
+        assert manager.get_run("r").cancel("enough")
+        assert run.result().status is playbill.RunStatus.CANCELLED
+        assert not manager.cancel_run("r")
+        assert manager.cancel_all() == 0
+        assert repr(run).startswith("<Blocking<Run r cancelled")
+
+
+def test_a_blocking_manager_says_when_it_cannot_be_used() -> None:
+    manager = playbill.BlockingManager(types=[])
+    with pytest.raises(RuntimeError, match="use a BlockingManager inside `with`"):
+        manager.cancel_all()
+    with pytest.raises(playbill.DefinitionError), playbill.BlockingManager(types=[print]):
+        pass
+
+
+def test_a_blocking_manager_refuses_to_wait_for_itself() -> None:
+    said: list[str] = []
+
+    @playbill.node_type("waits_for_itself")
+    async def waits_for_itself(node: Any, inputs: Any, context: Any) -> dict[str, Any]:
+        try:
+            context.resources["manager"]().cancel_all()
+        except RuntimeError as error:
+            said.append(str(error))
+        return {}
+
+    resources: dict[str, Any] = {}
+    with playbill.BlockingManager(types=[waits_for_itself], resources=resources) as manager:
+        resources["manager"] = lambda: manager
+        manager.start_run(pipeline(node("a", "waits_for_itself"))).result()
+    assert said == ["this thread runs the manager's loop and cannot wait for it: use the async manager"]
+
+
+@pytest.mark.parametrize("kind", ["trigger", "parallel", "delay"])
+async def test_a_transparent_node_alone_gives_its_inputs_back(kind: str) -> None:
+    config = {"seconds": 60} if kind == "delay" else {}
+    alone = playbill.PipelineNode(id="a", type=kind, config=config)
+    assert await playbill.dispatch_node(alone, {"b": {"n": 1}}) == {"b": {"n": 1}}
+
+
+async def test_other_nodes_alone() -> None:
+    condition = playbill.PipelineNode(id="c", type="condition", config={"condition": "input.n > 1"})
+    assert await playbill.dispatch_node(condition, {"b": {"n": 2}}) == {"result": True}
+    say = playbill.PipelineNode(id="s", type="say", config={"n": "${input.n + 1}"})
+    assert await playbill.dispatch_node(say, {"b": {"n": 2}}, types=support.ALL) == {"n": 3}
+    command = playbill.PipelineNode(id="e", type="command", config={"argv": ["echo", "hi"]})
+    assert (await playbill.dispatch_node(command, {}))["stdout"] == "hi\n"
+    with pytest.raises(playbill.NodeConfigError, match="Unknown node type 'nope'; types are: trigger, agent"):
+        await playbill.dispatch_node(playbill.PipelineNode(id="x", type="nope"), {})
+    fails = playbill.PipelineNode(id="f", type="fails", config={"text": "no luck"})
+    with pytest.raises(playbill.NodeExecutionError, match="no luck"):
+        await playbill.dispatch_node(fails, {}, types=support.ALL)
+    with pytest.raises(playbill.NodeConfigError, match="field 'condition' is missing"):
+        await playbill.dispatch_node(playbill.PipelineNode(id="c", type="condition"), {})
+
+
+async def test_a_handler_may_use_another_types_work() -> None:
+    @playbill.node_type("twice")
+    async def twice(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+        inner = playbill.PipelineNode(id="inner", type="say", config={"city": "${trigger.city}"})
+        return await playbill.dispatch_node(inner, {}, context, types=support.ALL)
+
+    async with playbill.PipelineRunManager(types=[twice]) as manager:
+        assert (await finished(manager, pipeline(node("a", "twice")), city="Lyon")).outputs["a"] == {"city": "Lyon"}
+
+
+def test_a_breaker_alone() -> None:
+    time, events = [0.0], []
+    policy = playbill.BreakerPolicy(failures=2, open_seconds=10, max_concurrent=2)
+    breaker = playbill.CircuitBreaker(policy, clock=lambda: time[0], key="shop", on_event=events.append)
+    old = breaker.acquire()
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError), breaker.acquire():
+            raise ZeroDivisionError
+    with pytest.raises(playbill.CircuitOpen, match="circuit 'shop' is open; retry after 10 s"):
+        breaker.acquire()
+    assert old.settle("success") == "stale"
+    assert old.settle("success") == "duplicate"
+    time[0] = 10.0
+    assert breaker.state is playbill.CircuitState.HALF_OPEN
+    with breaker.acquire():
+        pass
+    assert [event.type for event in events] == ["breaker.opened", "breaker.half_opened", "breaker.closed"]
+    first, second = breaker.acquire(), breaker.acquire()
+    with pytest.raises(playbill.CircuitOpen, match=r"circuit 'shop' is open$"):
+        breaker.acquire()
+    assert (first.settle("cancelled"), second.settle("ignored")) == ("counted", "counted")
+    breaker.force("forced_open")
+    assert repr(breaker).startswith("<CircuitBreaker <BreakerMachine shop forced_open")
+
+
+def test_types_come_from_modules_functions_and_a_definitions_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("my_types")
+
+    @playbill.action("greet")
+    async def greet(node: Any, inputs: Any, context: Any) -> dict[str, Any]:
+        return {"hello": context.config["who"]}
+
+    module.greet = greet  # type: ignore[attr-defined]  # that is what is found
+    monkeypatch.setitem(sys.modules, "my_types", module)
+    definition = pipeline(node("a", "action", action="greet", who="Ada"))
+    for options in ({"types": [module]}, {"types": [greet]}, {"types": ["my_types"]}):
+        assert playbill.run(definition, **options).outputs["a"] == {"hello": "Ada"}
+    importing = definition.model_copy(update={"imports": ["my_types"]})
+    assert playbill.run(importing, types=[]).outputs["a"] == {"hello": "Ada"}
+
+
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
+def test_every_asyncio_loop_will_do(kind: str, *, debug: bool) -> None:
+    factory: Any = asyncio.new_event_loop
+    if kind == "uvloop":
+        uvloop = pytest.importorskip("uvloop")
+        factory = uvloop.new_event_loop
+
+    async def work() -> str:
+        async with playbill.PipelineRunManager(types=support.ALL) as manager:
+            nodes = [
+                node("a", after="b", timeout=5),
+                node("b", "command", argv=["true"]),
+                node("p", "polls", timeout=0.01),
+            ]
+            return str((await finished(manager, pipeline(*nodes, defaults={"retry": {"max_attempts": 1}}))).error)
+
+    with asyncio.Runner(debug=debug, loop_factory=factory) as runner:
+        assert runner.run(work()) == "AttemptTimedOut: timeout of 0.01 s is over"
+
+
+async def test_reprs_tell_the_live_state(manager: Manager) -> None:
+    run = await manager.start_run(pipeline(node("a", "delay", seconds=60), name="slow"), run_id="r")
+    assert repr(run) == "<Run r pending of 'slow'>"
+    assert repr(manager) == "<PipelineRunManager active=1 ended=0>"
+    await run.cancel()
+    await run.result()
+    assert repr(run) == "<Run r cancelled of 'slow'>"
+
+
+async def test_results_as_plain_data(manager: Manager) -> None:
+    result = await finished(manager, pipeline(node("a", "fails", fatal=True), node("w", "delay", seconds=60)))
+    data = result.as_dict()
+    assert (data["status"], data["error"], data["orphans"]) == ("failed", "ValueError: fatal", [])
+    assert data["node_results"]["w"]["receipt"] == {"how": "not_started", "ms": 0.0}
+    assert data["node_results"]["a"]["duration_ms"] >= 0
+    assert data["node_results"]["a"]["ended_at"].endswith("+00:00")

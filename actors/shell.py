@@ -195,7 +195,7 @@ class Shell(Refusing, pykka.Actor, Generic[M]):
         self.now = now
         machine = self.machine
         try:  # what machine.receive does, without a call that every message would pay for
-            action = machine.actions.get(type(message))
+            action = machine.actions.get(type(message))  # pyright: ignore[reportUnknownArgumentType]
             if action is None:
                 machine.refuse(message)
             action(machine, message, now, self)

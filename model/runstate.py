@@ -7,7 +7,7 @@ two cannot drift apart.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from playbill.model.events import NO_DATA, EventType
 from playbill.model.facts import Cause, NodeStatus, RunStatus, Stopped
@@ -142,7 +142,7 @@ class RunState:
         if self.cause is None:
             self.cause = cause
 
-    ROWS: ClassVar[Mapping[EventType, Callable[[RunState, Event], None]]] = {
+    ROWS: ClassVar[Mapping[EventType, Callable[[Any, Event], None]]] = {
         EventType.PIPELINE_RUN_STARTED: _run_started,
         EventType.PIPELINE_RUN_CANCEL_REQUESTED: _cancel_requested,
         EventType.PIPELINE_RUN_PAUSED: _paused,

@@ -6,7 +6,7 @@ The rules, the states and the table are in breaker_table.py; the names of its ro
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.model.effects import Timer
 from playbill.model.errors import InternalError
@@ -19,6 +19,7 @@ from playbill.model.messages import Granted, HalfOpenOver, OpenOver, Parked, Rat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from enum import StrEnum
 
     from playbill.model.effects import Outbox
     from playbill.model.facts import Now
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from playbill.model.policies import BreakerPolicy
 
 S: Final = CircuitState
-HALF_OPEN: Final = S.HALF_OPEN
+HALF_OPEN: Final = cast("StrEnum", S.HALF_OPEN)
 SUCCESS: Final = Verdict.SUCCESS
 FAILURE: Final = Verdict.FAILURE
 COUNTED: Final = Report.COUNTED
@@ -140,7 +141,7 @@ class BreakerMachine(Machine):
         self.out[ask.ask_id] = permit
         if not self.unlimited and self.policy.rate is not None:
             self.next_start = max(now.monotonic, self.next_start) + 1 / self.policy.rate
-        if self._state is HALF_OPEN:
+        if self.state is HALF_OPEN:
             self.probes += 1
             if self.probes == 1:
                 wait = self.policy.half_open_max_wait_seconds

@@ -56,7 +56,7 @@ class Machine:
         """Look the table's methods up once, so that `receive` is two dict look-ups and a call."""
         if "TRANSITIONS" not in cls.__dict__:
             return
-        cls.ACTIONS = {
+        cls.ACTIONS = {  # pyright: ignore[reportConstantRedefinition] (one a subclass)
             state: {message: getattr(cls, row.action) for message, row in rows.items()}
             for state, rows in cls.TRANSITIONS.items()
         }
@@ -82,7 +82,7 @@ class Machine:
         Raises:
             InternalError: the table has no such pair; nothing has changed.
         """
-        action = self.actions.get(type(message))
+        action = self.actions.get(type(message))  # pyright: ignore[reportUnknownArgumentType]
         if action is None:
             self.refuse(message)
         return action(self, message, now, out)

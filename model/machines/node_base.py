@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from playbill.model.effects import Timer
 from playbill.model.facts import NodeStatus, Outcome, Verdict
@@ -12,6 +12,8 @@ from playbill.model.machines.node_table import NodeState
 from playbill.model.messages import Due, Ended, Retrying, Settle, Withdraw
 
 if TYPE_CHECKING:
+    from enum import StrEnum
+
     from playbill.model.effects import Outbox
     from playbill.model.facts import Failure, Inputs, Now, Output, Permit, Receipt
     from playbill.model.machines.ladder import Ladder
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 S: Final = NodeState
 DONE: Final = S.DONE
+COMMITTING: Final = cast("StrEnum", S.COMMITTING)
 COMPLETED: Final = NodeStatus.COMPLETED
 SUCCESS: Final = Verdict.SUCCESS
 
@@ -117,7 +120,7 @@ class NodeBase(Machine):
         if self.state in {S.ASKING, S.PARKED}:
             out.tell(self.breaker, Withdraw(self.ask_id))
             self.ask_id = ""
-        elif self.state is S.COMMITTING:
+        elif self.state is COMMITTING:
             self._settle(out, Verdict.CANCELLED)
             began -= 1
         return began

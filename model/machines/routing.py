@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from playbill.model.errors import NodeConfigError
+from playbill.model.events import NO_DATA
 from playbill.model.facts import NodeStatus
 from playbill.model.plan import EdgePlan, Kind, NodePlan, RunFacts, variables
 
@@ -49,7 +50,8 @@ def _is_live(edge: EdgePlan, node: NodePlan, outcome: Outcome, carried: Inputs, 
 def _holds(condition: Condition, edge: EdgePlan, outcome: Outcome, carried: Inputs, run: RunFacts) -> bool:
     """Evaluate an edge's condition over what it would carry."""
     names: dict[str, Any] = variables(carried, run.plan.nodes, run.trigger_data)
-    output: Output = outcome.output if outcome.output is not None else next(iter(carried.values()), {})
+    failed: Output = next(iter(carried.values()), NO_DATA)
+    output = failed if outcome.output is None else outcome.output
     names["output"] = dict(output)
     try:
         return condition.evaluate(names)

@@ -8,7 +8,7 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 from cyclopts import Parameter
 
@@ -119,7 +119,7 @@ def _from_json(source: str | None) -> dict[str, Any]:
     if not isinstance(data, dict):
         text = f"--input-json {source}: trigger data is an object, not {type(data).__name__}"
         raise DefinitionError.single("input", "--input-json", text)
-    return data
+    return cast("dict[str, Any]", data)
 
 
 def _print(definition: PipelineDefinition, result: RunResult, *, as_json: bool) -> None:

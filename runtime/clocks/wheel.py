@@ -8,10 +8,10 @@ Source: G. Varghese, T. Lauck, "Hashed and Hierarchical Timing Wheels" (1987).
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     from playbill.actors.ports import Receiver
@@ -36,7 +36,9 @@ class LoopTimers:
         self._buckets: dict[int, Bucket] = {}
         self._turn: asyncio.TimerHandle | None = None
 
-    def set(self, now: float, delay: float, to: Receiver, message: object, *, coarse: bool) -> Any:
+    def set(
+        self, now: float, delay: float, to: Receiver, message: object, *, coarse: bool
+    ) -> asyncio.TimerHandle | tuple[Bucket, int]:
         """Post `message` to `to`, `delay` seconds after `now`; a coarse long timer up to a bucket later."""
         at = now + delay
         if not coarse or delay < COARSE_FROM_SECONDS:
@@ -51,13 +53,13 @@ class LoopTimers:
         bucket[key] = entry
         return bucket, key
 
-    def drop(self, timer: Any) -> None:
+    def drop(self, timer: asyncio.TimerHandle | tuple[Bucket, int]) -> None:
         """Forget a timer."""
-        if type(timer) is tuple:
+        if isinstance(timer, asyncio.TimerHandle):
+            timer.cancel()
+        else:
             bucket, key = timer
             bucket.pop(key, None)
-        else:
-            timer.cancel()
 
     def close(self) -> None:
         """Forget all coarse timers."""

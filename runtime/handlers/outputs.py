@@ -31,8 +31,9 @@ def checked(output: Any, node: PipelineNode, most_bytes: int = MOST_BYTES) -> di
         output = dict(cast("Mapping[str, Any]", output))
     kept = cast("dict[str, Any]", output)
     length = 0
+    kind: type[object]
     for key, item in kept.items():
-        kind: type[object] = type(item)
+        kind = cast("type[object]", type(item))
         if type(key) is not str or kind not in FLAT:
             break
         length += len(key) + (len(item) if kind is str else WIDEST_CHARACTER)

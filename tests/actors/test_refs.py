@@ -64,7 +64,7 @@ async def run(manager: playbill.PipelineRunManager, doors: Doors) -> playbill.Ru
     return run
 
 
-async def elsewhere(call: Callable[..., T], *arguments: Any, **named: Any) -> T:
+async def elsewhere(call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
     """Call in another thread, as a host program would."""
     with ThreadPoolExecutor(1) as pool:
         return await asyncio.get_running_loop().run_in_executor(pool, lambda: call(*arguments, **named))
@@ -201,7 +201,7 @@ async def test_stop_all_does_not_wait_for_slow_cleanups_one_after_the_other(door
     async with playbill.PipelineRunManager(types=[cleans]) as manager:
         runs = [await manager.start_run({"nodes": [{"id": "a", "type": "cleans"}]}) for _ in range(2)]
         await doors.entered.wait()
-        futures = await elsewhere(ActorRegistry.stop_all, block=False)
+        futures: Any = await elsewhere(ActorRegistry.stop_all, block=False)
         assert [await elsewhere(future.get) for future in futures] == [True] * 3
         assert stubborn.is_set()
         for run in runs:

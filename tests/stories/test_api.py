@@ -73,7 +73,7 @@ async def test_a_manager_of_another_loop_is_refused(manager: Manager) -> None:
 
     def elsewhere() -> None:
         try:
-            asyncio.run(manager.start_run(pipeline(node("a"))))  # type: ignore[arg-type]  # a coroutine
+            asyncio.run(manager.start_run(pipeline(node("a"))))
         except RuntimeError as error:
             errors.append(str(error))
 
@@ -205,7 +205,7 @@ async def test_a_handler_may_use_another_types_work() -> None:
 
 
 def test_a_breaker_alone() -> None:
-    time, events = [0.0], []
+    time, events = [0.0], list[playbill.Event]()
     policy = playbill.BreakerPolicy(failures=2, open_seconds=10, max_concurrent=2)
     breaker = playbill.CircuitBreaker(policy, clock=lambda: time[0], key="shop", on_event=events.append)
     old = breaker.acquire()
@@ -239,7 +239,8 @@ def test_types_come_from_modules_functions_and_a_definitions_imports(monkeypatch
     module.greet = greet  # type: ignore[attr-defined]  # that is what is found
     monkeypatch.setitem(sys.modules, "my_types", module)
     definition = pipeline(node("a", "action", action="greet", who="Ada"))
-    for options in ({"types": [module]}, {"types": [greet]}, {"types": ["my_types"]}):
+    choices: tuple[dict[str, Any], ...] = ({"types": [module]}, {"types": [greet]}, {"types": ["my_types"]})
+    for options in choices:
         assert playbill.run(definition, **options).outputs["a"] == {"hello": "Ada"}
     importing = definition.model_copy(update={"imports": ["my_types"]})
     assert playbill.run(importing, types=[]).outputs["a"] == {"hello": "Ada"}

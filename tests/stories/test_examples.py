@@ -32,7 +32,7 @@ SAID = {
 
 @pytest.mark.parametrize("name", SAID)
 def test_an_example_runs_and_says(name: str) -> None:
-    command = [sys.executable, EXAMPLES / name]
+    command = [sys.executable, str(EXAMPLES / name)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=EXAMPLES)
     assert ran.returncode == 0, ran.stderr
     assert [line for line in SAID[name] if line not in ran.stdout] == []
@@ -51,7 +51,13 @@ def git(folder: Path, *arguments: str) -> None:
 
 
 def report(repository: Path, output: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "playbill.runtime.cli", "run", EXAMPLES / "01_repository_report/pipeline.yaml"]
+    command = [
+        sys.executable,
+        "-m",
+        "playbill.runtime.cli",
+        "run",
+        str(EXAMPLES / "01_repository_report/pipeline.yaml"),
+    ]
     command += ["--input", f"repository={repository}", "--input", f"output={output}"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=output.parent, env=environment)

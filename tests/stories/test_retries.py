@@ -52,7 +52,8 @@ async def test_retry_after_is_waited_for(manager: Manager) -> None:
 
 @pytest.mark.parametrize("which", ["timeout", "idle_timeout", "total_timeout"])
 async def test_a_node_timeout_says_which(manager: Manager, which: str) -> None:
-    result = await finished(manager, pipeline(node("a", "hangs", retry={"max_attempts": 1}, **{which: 0.01})))
+    limits: dict[str, Any] = {which: 0.01}
+    result = await finished(manager, pipeline(node("a", "hangs", retry={"max_attempts": 1}, **limits)))
     assert str(result.error) == f"AttemptTimedOut: {which} of 0.01 s is over"
     receipt = result.node_results["a"].receipt
     assert receipt is not None
@@ -99,7 +100,7 @@ async def test_a_breaker_can_be_set_by_hand(manager: Manager) -> None:
 
 async def test_a_breakers_changes_are_events(manager: Manager) -> None:
     events = manager.events()
-    listening = asyncio.create_task(anext(event async for event in events if event.stream == "breaker:fails"))  # type: ignore[arg-type]  # an asend
+    listening = asyncio.create_task(anext(event async for event in events if event.stream == "breaker:fails"))
     await asyncio.sleep(0)
     await finished(manager, pipeline(node("a", "fails", retry={"max_attempts": 5, **QUICK})))
     event = await listening

@@ -18,12 +18,13 @@ class Job:
         job = {"id": "job", "type": "agent", "config": {"agent_id": "a", "task": "t"}, **fields}
         plan = plan_of({"id": "start", "type": "trigger", "next": "job"}, job, **(more or {}))
         self.machine = NodeMachine(facts_of(plan), plan.nodes["job"], "me", "supervisor", "breaker")
-        self.out = Recorder()
+        self.out: Any = Recorder()
 
     def tell(self, *messages: Any, now: float = 0.0) -> list[tuple[Any, ...]]:
         for message in messages:
-            self.machine.receive(message, at(now), self.out)  # type: ignore[arg-type]  # it takes any effect
-        return self.out.take()
+            self.machine.receive(message, at(now), self.out)
+        calls: list[tuple[Any, ...]] = self.out.take()
+        return calls
 
     def running(self, now: float = 0.0) -> "Job":
         self.tell(m.Input("start", {"start": {}}), m.Granted(PERMIT), now=now)
@@ -227,6 +228,6 @@ def test_the_total_timeout_stands_still_in_a_pause() -> None:
 
 def test_a_teardown_gives_back_what_it_holds() -> None:
     job = Job().running()
-    job.machine.release(job.out)  # type: ignore[arg-type]  # it takes any effect
+    job.machine.release(job.out)
     assert job.out.take() == [("tell", "breaker", m.Settle(PERMIT, Verdict.LOST))]
     assert repr(job.machine) == "<NodeMachine run/job running attempt=1>"

@@ -57,11 +57,12 @@ def _choose(machine: Machine, messages: list[Any], rng: random.Random) -> Any:
 
 
 def _receive(machine: Machine, message: Any, now: float, seen: Walked) -> None:
-    state, out = machine.state, Recorder()
+    state = machine.state
+    out: Any = Recorder()
     pair = (state, type(message))
     before = snapshot(machine) if type(message) not in machine.TRANSITIONS[state] else None
     try:
-        machine.receive(message, at(now), out)  # type: ignore[arg-type]  # it takes any effect
+        machine.receive(message, at(now), out)
     except InternalError:
         seen.refused.add(pair)
         if snapshot(machine) != before or out.calls:

@@ -33,7 +33,7 @@ class NodeActor(Shell[NodeMachine]):
         self.ended = False
         self.timers = None
         self.ports = ports
-        self.tell = ports.dispatcher.post
+        self.tell = ports.post
         self.machine = NodeMachine(run, plan, self, supervisor, breaker)
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -29,6 +29,13 @@ class Settled(Protocol):
     def result(self) -> Any:
         """Return the answer, or raise it; only once it is there."""
         ...
+
+
+class Post(Protocol):
+    """The effect `tell`."""
+
+    def __call__(self, to: Any, message: Any, /) -> None:
+        """Send `message` to an actor."""
 
 
 class Dispatcher(Protocol):
@@ -134,3 +141,8 @@ class Ports:
     runner: Runner
     journal: Journal
     dead_letters: DeadLetters
+    post: Post = field(init=False)
+    """The dispatcher's method, bound once for all actors."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "post", self.dispatcher.post)

@@ -8,7 +8,7 @@ pykka's `ActorRef` and the `Inbox` that stands for the actor there.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar
 
 import pykka
 from pykka import ActorRef, ActorRegistry
@@ -24,7 +24,7 @@ from playbill.model.messages import CONTROL
 if TYPE_CHECKING:
     from pykka import Future
 
-    from playbill.actors.ports import Ports
+    from playbill.actors.ports import Ports, Post
     from playbill.model.effects import Timer
     from playbill.model.facts import Now
 
@@ -109,13 +109,6 @@ class Ref(ActorRef[Any]):
         return future.get(timeout=timeout) if block else future
 
 
-class Post(Protocol):
-    """The effect `tell`."""
-
-    def __call__(self, to: Any, message: Any, /) -> None:
-        """Send `message` to an actor."""
-
-
 class Refusal(Exception):
     """Mail from outside that the actor will not take; `error` goes to who sent it."""
 
@@ -143,7 +136,7 @@ class Shell(Refusing, pykka.Actor, Generic[M]):
         self.ended = False
         self.ports = ports
         self.actor_urn = urn
-        self.tell = ports.dispatcher.post
+        self.tell = ports.post
 
     # ---- what pykka asks for ----------------------------------------------------------------------------------
 
@@ -185,7 +178,7 @@ class Shell(Refusing, pykka.Actor, Generic[M]):
 
     def post(self, message: Any) -> None:
         """Send mail to this actor."""
-        self.ports.dispatcher.post(self, message)
+        self.ports.post(self, message)
 
     def receive(self, message: Any, now: Now) -> None:
         """Handle mail of another actor, a timer or a runner."""

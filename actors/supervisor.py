@@ -38,7 +38,7 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
         on_end: Callable[[RunResult], None],
     ) -> None:
         super().__init__(ports, facts.run_id)
-        self._post = ports.dispatcher.post
+        self._post = ports.post
         self.tell = self._tell
         self.facts = facts
         self.machine = SupervisorMachine(facts, timeout)
@@ -58,10 +58,12 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
         """Send `message` to a node, through the gate if it begins work."""
         if self.gate.closed and type(message) in GATED:
             self.gate.hold(to, message)
-        elif to in self.nodes:
-            self._post(self.nodes[to], message)
-        else:
+            return
+        node = self.nodes.get(to)
+        if node is None:
             self.dead_letter(message)
+        else:
+            self._post(node, message)
 
     def record(self, event: Event) -> None:
         """Hand an event to the journal."""

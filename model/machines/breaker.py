@@ -37,33 +37,10 @@ FOREVER: Final = float("inf")
 class BreakerMachine(Machine):
     """One circuit breaker."""
 
-    __slots__ = (
-        "counts",
-        "draw",
-        "epoch",
-        "half_open_ends",
-        "in_a_row",
-        "key",
-        "next_start",
-        "open_ends",
-        "openings",
-        "orphaned",
-        "out",
-        "policy",
-        "probes",
-        "seq",
-        "successes",
-        "unlimited",
-        "waiting",
-        "window",
-        "windowed",
-    )
-
     TRANSITIONS = TRANSITIONS
     INITIAL = S.CLOSED
 
     def __init__(self, key: str, policy: BreakerPolicy, *, epoch: int = 0, seq: int = 0) -> None:
-        super().__init__()
         self.key = key
         self.policy = policy
         self.epoch = epoch

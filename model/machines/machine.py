@@ -46,11 +46,12 @@ class Machine:
     state and calls `out` for what the world shall do.
     """
 
-    __slots__ = ("_state", "actions")
-
     TRANSITIONS: ClassVar[Table]
     INITIAL: ClassVar[StrEnum]
     ACTIONS: ClassVar[Mapping[StrEnum, Mapping[type, Action]]]
+    _state: StrEnum
+    actions: Mapping[type, Action]
+    """What it does with which message, in its present state."""
 
     def __init_subclass__(cls) -> None:
         """Look the table's methods up once, so that `receive` is two dict look-ups and a call."""
@@ -60,11 +61,8 @@ class Machine:
             state: {message: getattr(cls, row.action) for message, row in rows.items()}
             for state, rows in cls.TRANSITIONS.items()
         }
-
-    def __init__(self) -> None:
-        self._state = self.INITIAL
-        self.actions = self.ACTIONS[self.INITIAL]
-        """What it does with which message, in its present state."""
+        cls._state = cls.INITIAL  # where every instance begins, without an __init__ that each would pay for
+        cls.actions = cls.ACTIONS[cls.INITIAL]
 
     @property
     def state(self) -> StrEnum:

@@ -51,6 +51,7 @@ ASKING: Final = S.ASKING
 RUNNING: Final = S.RUNNING
 HANDLER: Final = Kind.HANDLER
 ATTEMPT: Final = Timer.ATTEMPT
+FIRST_OVERDUE: Final = AttemptOverdue(1)
 
 
 class NodeMachine(NodeStopping):
@@ -220,7 +221,8 @@ class NodeMachine(NodeStopping):
         """Set the attempt's timers."""
         plan = self.plan
         if plan.timeout is not None:
-            out.set_timer(ATTEMPT, plan.timeout, AttemptOverdue(self.attempts))
+            overdue = FIRST_OVERDUE if self.attempts == 1 else AttemptOverdue(self.attempts)
+            out.set_timer(ATTEMPT, plan.timeout, overdue)
         if plan.idle_timeout is not None:
             self.heard_at = now.monotonic
             out.set_timer(Timer.IDLE, plan.idle_timeout, IdleOverdue(self.attempts))

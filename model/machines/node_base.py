@@ -49,7 +49,6 @@ class NodeBase(Machine):
     total_left: float | None = None
 
     def __init__(self, run: RunFacts, plan: NodePlan, me: Token, supervisor: Token, breaker: Token) -> None:
-        super().__init__()
         self.run = run
         self.plan = plan
         self.me = me

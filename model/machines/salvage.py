@@ -51,13 +51,10 @@ TRANSITIONS: Final[Table] = {
 class SalvageMachine(Machine):
     """What is left of a run."""
 
-    __slots__ = ("facts", "failure", "live", "run")
-
     TRANSITIONS = TRANSITIONS
     INITIAL = S.STOPPING
 
     def __init__(self, facts: RunFacts, run: RunState, live: Iterable[str], failure: Failure) -> None:
-        super().__init__()
         self.facts = facts
         self.run = run
         self.live = dict.fromkeys(live)

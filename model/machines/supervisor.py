@@ -61,8 +61,6 @@ END_EVENTS: Final = {
 class SupervisorMachine(SupervisorStopping):
     """One run."""
 
-    __slots__ = ()
-
     TRANSITIONS = TRANSITIONS
 
     # ---- beginning --------------------------------------------------------------------------------------------

@@ -25,26 +25,9 @@ BACKSTOP_SECONDS: Final = 0.1
 class SupervisorBase(Machine):
     """One run: what it holds, and how it ends."""
 
-    __slots__ = (
-        "begun",
-        "deadline_at",
-        "deadline_left",
-        "facts",
-        "grace_ends",
-        "holds",
-        "live",
-        "run",
-        "slot_holders",
-        "slot_queue",
-        "stop_asked",
-        "timeout",
-        "unrouted",
-    )
-
     INITIAL = S.NEW
 
     def __init__(self, facts: RunFacts, timeout: float) -> None:
-        super().__init__()
         self.facts = facts
         self.timeout = timeout
         self.run = RunState()

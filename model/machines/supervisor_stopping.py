@@ -20,8 +20,6 @@ USER: Final = "user"
 class SupervisorStopping(SupervisorBase):
     """The actions of stops."""
 
-    __slots__ = ()
-
     def cancel(self, message: Cancel, now: Now, out: Outbox) -> bool:
         """Stop the run; tell whether this cancel decides it."""
         decides = self.run.cause is None

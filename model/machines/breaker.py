@@ -52,6 +52,8 @@ class BreakerMachine(Machine):
         """Permits not settled, by id."""
         self.orphaned: dict[str, Permit] = {}
         """Permits settled whose work goes on: they keep their share of the concurrency."""
+        self.released_early: set[str] = set()
+        """Permits whose runner has told of the work's end before their node gave it up."""
         self.counts = dict.fromkeys(Verdict, 0)
         self.in_a_row = 0
         self.window = Window(policy)
@@ -161,12 +163,19 @@ class BreakerMachine(Machine):
         self.counts[message.verdict] += 1
         self.draw = message.jitter
         if message.running:
-            self.orphaned[permit.id] = permit
+            self._orphan(permit)
         if permit.epoch != self.epoch:
             return Report.STALE
         if self.probes:
             self.probes -= 1
         return COUNTED
+
+    def _orphan(self, permit: Permit) -> None:
+        """Keep the share of work that goes on, unless its end, told by another, has come first."""
+        if permit.id in self.released_early:
+            self.released_early.discard(permit.id)
+        else:
+            self.orphaned[permit.id] = permit
 
     def settle_closed(self, message: Settle, now: Now, out: Outbox) -> Report:
         """Count a result; open when there are too many failures."""
@@ -230,7 +239,10 @@ class BreakerMachine(Machine):
 
     def released(self, message: Released, now: Now, out: Outbox) -> None:
         """Free the share of an orphan that has ended."""
-        if self.orphaned.pop(message.permit.id, None) is None:
+        permit_id = message.permit.id
+        if permit_id in self.out:
+            self.released_early.add(permit_id)
+        elif self.orphaned.pop(permit_id, None) is None:
             out.dead_letter(message)
         self._drain(now, out)
 

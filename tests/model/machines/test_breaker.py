@@ -179,6 +179,16 @@ def test_an_orphan_keeps_its_share_of_the_concurrency_until_it_ends() -> None:
     assert circuit.answer("next") == "granted"
 
 
+def test_an_orphan_whose_end_is_told_before_it_was_given_up_keeps_nothing() -> None:
+    """Node and runner are two senders: their messages may come in either order."""
+    circuit = Circuit(max_concurrent=1)
+    circuit.ask("orphan")
+    circuit.release("orphan")
+    circuit.settle("orphan", BAD, running=True)
+    assert circuit.ask("next") == "granted"
+    assert not circuit.machine.released_early
+
+
 def test_a_withdrawn_grant_comes_back_as_cancelled() -> None:
     circuit = Circuit(max_concurrent=1)
     circuit.ask("gone")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from playbill.model.definition import PipelineDefinition
 from playbill.model.facts import Failure, Inputs
+from playbill.model.validation import get_execution_order
 from tests.model.machines.pipelines import definitions
 from tests.model.machines.recorder import FATAL
 from tests.model.machines.world import World
@@ -21,6 +22,7 @@ def evaluate(
 ) -> dict[str, tuple[str, Any]]:
     """Return (status, output) of each node that is reached, by the rules as one would say them."""
     nodes = {node.id: node for node in definition.nodes}
+    order = get_execution_order(definition)
 
     def live(edge: Any) -> bool:
         status, output, _ = end_of(edge.from_node)
@@ -49,9 +51,9 @@ def evaluate(
         if node.type in {"parallel", "delay"}:
             return "completed", inputs, inputs
         if node.type == "condition":
-            merged = {
-                k: v for source, out in inputs.items() if nodes[source].type != "condition" for k, v in out.items()
-            }
+            merged: dict[str, Any] = {}
+            for source in sorted(inputs, key=order.index):
+                merged |= {} if nodes[source].type == "condition" else inputs[source]
             result = node.config["condition"] == "true" or (
                 node.config["condition"] == "input.flag" and bool(merged.get("flag"))
             )

@@ -17,7 +17,7 @@ from tests.model.machines.world import World
 FAILED = {"error": {"type": FATAL.type, "message": FATAL.message, "retryable": False}}
 
 
-def evaluate(
+def evaluate(  # noqa: C901 (all rules in one place, as one would say them)
     definition: PipelineDefinition, failing: set[str], trigger: dict[str, Any]
 ) -> dict[str, tuple[str, Any]]:
     """Return (status, output) of each node that is reached, by the rules as one would say them."""

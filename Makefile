@@ -8,9 +8,12 @@ demo: $(STAMP)
 	$(BIN)/playbill run examples/01_repository_report/pipeline.yaml
 
 # -X playbill_frozen freezes messages, effects and events: a machine that mutates one is caught.
+# Coverage is measured where its gate is, and there only: CPython 3.11 hangs when a traced process has an exception on
+# its way to a thread that sleeps, which is what killing such a handler is.
 test: $(STAMP)
-	$(BIN)/python -X playbill_frozen -m pytest tests --cov --cov-branch --cov-report= -q
+	$(BIN)/python -X playbill_frozen -m pytest tests/model tests/actors --cov --cov-branch --cov-report= -q
 	$(BIN)/coverage report --include='model/*,actors/*' --fail-under=95
+	$(BIN)/python -X playbill_frozen -m pytest tests --ignore=tests/model --ignore=tests/actors -q
 
 check: $(STAMP)
 	$(BIN)/ruff check .

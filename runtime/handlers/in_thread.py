@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import threading
 import time
 from collections import deque
@@ -143,7 +144,7 @@ class ThreadAttempt(HandlerAttempt):
         """Raise Killed in the handler's code; it comes as soon as the thread executes Python again."""
         self.interrupt()
         with self._lock:
-            if self._inside and not self._killed:
+            if self._inside and not self._killed and not _traced():
                 self._killed = True
                 _raise_in(self._thread, Killed)
 
@@ -219,6 +220,15 @@ class ThreadPool:
 
     def __repr__(self) -> str:
         return f"<ThreadPool threads={self._threads} idle={self._idle} waiting={len(self._waiting)}>"
+
+
+def _traced() -> bool:
+    """Tell whether a debugger or a coverage tool makes a kill too dangerous.
+
+    While an exception is on its way to a thread that sleeps, traced threads of CPython 3.11 hang. An attempt that
+    cannot be killed for this reason is abandoned.
+    """
+    return sys.version_info < (3, 12) and (sys.gettrace() or threading.gettrace()) is not None
 
 
 def _raise_in(thread: int, error: type[BaseException]) -> None:

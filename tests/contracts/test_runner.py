@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -219,6 +220,28 @@ async def test_a_kill_ends_a_loop_in_a_thread_and_the_pool_lives_on(bank: Bank) 
         bank.node = Node()
         bank.begin(in_thread(lambda *_: {"fine": True}))
         assert (await bank.end()).output == {"fine": True}
+
+
+async def test_under_a_tracer_nothing_is_raised_in_a_thread(bank: Bank) -> None:
+    began, wake = threading.Event(), threading.Event()
+
+    def asleep(node: Any, inputs: Any, context: Any) -> dict[str, Any]:
+        began.set()
+        wake.wait()
+        return {"unharmed": True}
+
+    attempt: Any = bank.begin(asleep)
+    await asyncio.to_thread(began.wait)
+    tracer = threading.gettrace()
+    threading.settrace(lambda *_: None)
+    try:
+        attempt.kill()
+    finally:
+        threading.settrace(tracer)
+    wake.set()
+    returned = await bank.end()
+    killed = sys.version_info >= (3, 12)
+    assert returned.output == (None if killed else {"unharmed": True})
 
 
 async def test_kills_at_any_moment_leave_the_pool_whole() -> None:

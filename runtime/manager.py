@@ -120,8 +120,10 @@ class PipelineRunManager:
     def _begin(self, assembly: Assembly, data: dict[str, Any], run_id: str, timeout_seconds: float | None) -> Run:
         definition, wiring = assembly.definition, self._wiring
         timeout = definition.timeout if timeout_seconds is None else timeout_seconds
-        if not timeout > 0:
-            raise DefinitionError.single("timeout", "timeout_seconds", f"timeout_seconds is over 0, not {timeout}")
+        if not 0 < timeout < float("inf"):
+            raise DefinitionError.single(
+                "timeout", "timeout_seconds", f"timeout_seconds is over 0 and finite, not {timeout}"
+            )
         breakers = wiring.circuits.of(definition, assembly.breaker_keys)
         ports = wiring.ports(RunRunner(wiring.bench, assembly.bindings, copy_context()))
         facts = RunFacts(run_id, assembly.plan, data)

@@ -84,7 +84,10 @@ class LoopAttempt(HandlerAttempt):
 
     def send(self, message: Any) -> None:
         """Tell the node's actor something."""
-        if not self.ended:
+        dispatcher = self.bench.pool.dispatcher
+        if not dispatcher.inside():  # a handler may have gone to a thread
+            dispatcher.submit(self.send, message)
+        elif not self.ended:
             self.bench.post(self.reply_to, message)
 
     def sleep(self, seconds: float) -> Awaitable[None]:

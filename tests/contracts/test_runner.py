@@ -144,6 +144,36 @@ async def test_whatever_is_raised_is_a_failure(bank: Bank, kind: Any, error: Bas
     assert "body" in failure.traceback
 
 
+class Speechless(Exception):
+    """An exception whose text cannot be had."""
+
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+@both
+async def test_an_exception_that_cannot_say_its_text_is_a_failure_all_the_same(bank: Bank, kind: Any) -> None:
+    def body(node: Any, inputs: Any, context: Any) -> Any:
+        raise Speechless
+
+    bank.begin(kind(body))
+    failure = (await bank.end()).failure
+    assert failure is not None
+    assert (failure.type, failure.message) == ("Speechless", "(its text cannot be had: ZeroDivisionError)")
+
+
+async def test_a_handler_on_the_loop_may_send_its_heartbeat_from_a_thread(bank: Bank) -> None:
+    asyncio.get_running_loop().set_debug(True)
+
+    async def handler(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+        await asyncio.to_thread(context.heartbeat, "from afar")
+        return {}
+
+    bank.begin(handler)
+    assert (await bank.end()).output == {}
+    assert Heartbeat(1, "from afar") in bank.node.mail
+
+
 @both
 async def test_no_variable_of_one_attempt_is_seen_by_another(bank: Bank, kind: Any) -> None:
     def body(node: Any, inputs: Any, context: Any) -> dict[str, Any]:

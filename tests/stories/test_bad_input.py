@@ -151,9 +151,9 @@ async def test_a_run_id_with_another_definition_or_other_data_is_refused(manager
         await manager.start_run(pipeline(node("b")), {}, run_id="r")
 
 
-@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
 async def test_a_wrong_run_timeout_is_refused(manager: Manager, seconds: float) -> None:
-    with pytest.raises(playbill.DefinitionError, match="timeout_seconds is over 0, not"):
+    with pytest.raises(playbill.DefinitionError, match="timeout_seconds is over 0 and finite, not"):
         await manager.start_run(pipeline(node("a")), timeout_seconds=seconds)
 
 

@@ -11,7 +11,7 @@ from playbill.model.errors import DefinitionError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["MOST_BYTES", "decode", "parse_text"]
+__all__ = ["MOST_BYTES", "decode", "parse_mapping", "parse_text"]
 
 MOST_BYTES = 8 * 1024 * 1024
 """A larger file is refused before it is parsed."""
@@ -40,6 +40,15 @@ def parse_text(text: str, *, source: str) -> PipelineDefinition:
     Raises:
         DefinitionError: The text or the definition is wrong; names line and column of a wrong text.
     """
+    return definition_from(parse_mapping(text, source=source, holds="nodes and edges"))
+
+
+def parse_mapping(text: str, *, source: str, holds: str) -> dict[str, Any]:
+    """Read a mapping as `parse_text` does; `holds` says for messages what is in it.
+
+    Raises:
+        DefinitionError: The text is wrong; names line and column.
+    """
     _check_size(len(text), source)
     is_json = source.lower().endswith(".json")
     try:
@@ -47,10 +56,10 @@ def parse_text(text: str, *, source: str) -> PipelineDefinition:
     except RecursionError:
         _refuse("too-deep", source, "is nested too deeply")
     if not isinstance(data, dict):
-        _refuse("not-a-mapping", source, f"must hold a mapping with nodes and edges, not {_kind(data)}")
+        _refuse("not-a-mapping", source, f"must hold a mapping with {holds}, not {_kind(data)}")
     mapping = cast("dict[str, Any]", data)
     _check_keys(mapping, source)
-    return definition_from(mapping)
+    return mapping
 
 
 def _from_json(text: str, source: str) -> object:

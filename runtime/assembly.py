@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from playbill.model.errors import DefinitionError, NodeConfigError, Problem
 from playbill.model.plan import BUILT_IN, Plan, build_plan
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from playbill.model.definition import PipelineDefinition, PipelineNode
     from playbill.model.policies import StopPolicy
     from playbill.model.templates import Template
+
+ASSEMBLIES_KEPT: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,31 @@ def assemble(definition: PipelineDefinition, catalog: Catalog, stop: StopPolicy 
     plan = build_plan(definition, threaded=threaded, stop=stop)
     keys = frozenset(node.breaker for node in plan.nodes.values() if node.breaker is not None)
     return Assembly(definition, plan, bindings, keys)
+
+
+class Assemblies:
+    """Assembles each definition once: by the object itself, the last used ones."""
+
+    def __init__(self, catalog: Catalog, stop: StopPolicy) -> None:
+        self._catalog = catalog
+        self._stop = stop
+        self._kept: OrderedDict[int, Assembly] = OrderedDict()
+
+    def of(self, definition: PipelineDefinition) -> Assembly:
+        """Return the assembly of this very object.
+
+        Raises:
+            DefinitionError: it has problems; carries them all.
+        """
+        assembly = self._kept.get(id(definition))
+        if assembly is None:
+            assembly = assemble(definition, self._catalog, self._stop)
+            self._kept[id(definition)] = assembly
+            if len(self._kept) > ASSEMBLIES_KEPT:
+                self._kept.popitem(last=False)
+        else:
+            self._kept.move_to_end(id(definition))
+        return assembly
 
 
 def problems_of(definition: PipelineDefinition, catalog: Catalog) -> list[Problem]:

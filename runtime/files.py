@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from playbill.model.errors import DefinitionError
-from playbill.model.loading import MOST_BYTES, decode, parse_text
+from playbill.model.loading import MOST_BYTES, decode, parse_mapping, parse_text
 
 if TYPE_CHECKING:
     import os
 
     from playbill.model.definition import PipelineDefinition
 
-__all__ = ["load"]
+__all__ = ["load", "load_mapping", "read"]
 
 
 def load(source: str | os.PathLike[str]) -> PipelineDefinition:
@@ -22,6 +22,24 @@ def load(source: str | os.PathLike[str]) -> PipelineDefinition:
     Raises:
         DefinitionError: there is no such file, or what it says is no definition; names file, line and column.
     """
+    return parse_text(read(source), source=str(source))
+
+
+def load_mapping(source: str | os.PathLike[str], holds: str) -> dict[str, Any]:
+    """Load a mapping from a YAML or JSON file; `holds` says what it should hold.
+
+    Raises:
+        DefinitionError: there is no such file, or it holds none.
+    """
+    return parse_mapping(read(source), source=str(source), holds=holds)
+
+
+def read(source: str | os.PathLike[str]) -> str:
+    """Read a text file of a bounded size.
+
+    Raises:
+        DefinitionError: it cannot be read, is too large or not UTF-8.
+    """
     path = Path(source)
     try:
         with path.open("rb") as file:
@@ -29,4 +47,4 @@ def load(source: str | os.PathLike[str]) -> PipelineDefinition:
     except OSError as error:
         text = f"{path}: cannot be read: {error.strerror or error}"
         raise DefinitionError.single("unreadable", str(path), text) from error
-    return parse_text(decode(data, str(path)), source=str(path))
+    return decode(data, str(path))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections import OrderedDict
 from contextvars import copy_context
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from playbill.actors.supervisor import SupervisorActor
 from playbill.model.definition import PipelineDefinition, definition_from
@@ -16,23 +15,23 @@ from playbill.model.messages import Cancel, Force, Start
 from playbill.model.plan import RunFacts
 from playbill.model.policies import StopPolicy
 from playbill.model.run_inputs import check_trigger_data
-from playbill.runtime.assembly import Assembly, assemble
+from playbill.runtime.assembly import Assemblies
 from playbill.runtime.client import Run
 from playbill.runtime.discovery import catalog_of
-from playbill.runtime.handlers.binding import RunRunner
 from playbill.runtime.wiring import Wiring
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
     from types import TracebackType
 
     from playbill.model.events import Event
     from playbill.model.machines.breaker_table import CircuitState
     from playbill.model.policies import BreakerPolicy
     from playbill.model.results import RunResult
+    from playbill.runtime.assembly import Assembly
     from playbill.runtime.discovery import Source
+    from playbill.runtime.faults.plan import FaultPlan
 
-ASSEMBLIES_KEPT: Final = 128
 OnExit = Literal["cancel", "wait"]
 
 
@@ -49,6 +48,7 @@ class PipelineRunManager:
         kill_bound: seconds after a kill until a handler is abandoned.
         on_exit: leaving `async with` cancels live runs, or waits for them.
         keep_runs: how many ended runs, and their events, it remembers.
+        faults: what shall go wrong, for tests.
     """
 
     def __init__(  # noqa: PLR0913 (a user names those they want)
@@ -63,19 +63,19 @@ class PipelineRunManager:
         kill_bound: float = 1.0,
         on_exit: OnExit = "cancel",
         keep_runs: int = 1000,
+        faults: FaultPlan | None = None,
     ) -> None:
         if journal != "memory":
             raise DefinitionError.single("unknown-journal", "journal", f"unknown journal {journal!r}: use 'memory'")
         if on_exit not in {"cancel", "wait"}:
             raise DefinitionError.single("on-exit", "on_exit", f"on_exit is 'cancel' or 'wait', not {on_exit!r}")
         self.stop_policy = StopPolicy(grace=grace, kill_bound=kill_bound)
-        self._catalog = catalog_of(types)
-        self._wiring = Wiring({} if resources is None else resources, secrets or {}, breakers or {})
+        self._wiring = Wiring({} if resources is None else resources, secrets or {}, breakers or {}, faults)
         self._on_exit = on_exit
         self._keep_runs = keep_runs
         self._active: dict[str, Run] = {}
         self._ended: OrderedDict[str, Run] = OrderedDict()
-        self._assemblies: OrderedDict[int, Assembly] = OrderedDict()
+        self.assemblies = Assemblies(catalog_of(types), self.stop_policy)
         self._idle: asyncio.Event | None = None
         self._closed = False
 
@@ -107,7 +107,9 @@ class PipelineRunManager:
         data = check_trigger_data(definition, trigger_data or {})
         if run_id is not None and (known := self._known(run_id)) is not None:
             return _same(known, definition, data)
-        return self._begin(self._assembled(definition), data, run_id or uuid.uuid4().hex, timeout_seconds)
+        return self._begin(
+            self.assemblies.of(definition), data, run_id or self._wiring.world.new_id(), timeout_seconds
+        )
 
     def prepare(self, definition: PipelineDefinition) -> None:
         """Validate and plan a definition now rather than with its first run.
@@ -115,7 +117,7 @@ class PipelineRunManager:
         Raises:
             DefinitionError: it has problems; carries them all.
         """
-        self._assembled(definition)
+        self.assemblies.of(definition)
 
     def _begin(self, assembly: Assembly, data: dict[str, Any], run_id: str, timeout_seconds: float | None) -> Run:
         definition, wiring = assembly.definition, self._wiring
@@ -125,7 +127,7 @@ class PipelineRunManager:
                 "timeout", "timeout_seconds", f"timeout_seconds is over 0 and finite, not {timeout}"
             )
         breakers = wiring.circuits.of(definition, assembly.breaker_keys)
-        ports = wiring.ports(RunRunner(wiring.bench, assembly.bindings, copy_context()))
+        ports = wiring.ports(wiring.world.runner(wiring.bench, assembly.bindings, copy_context()))
         facts = RunFacts(run_id, assembly.plan, data)
         actor = SupervisorActor(ports, facts, timeout, breakers, self._conclude)
         run = self._active[run_id] = Run(definition, data, actor, wiring.journal.streams[run_id])
@@ -247,28 +249,20 @@ class PipelineRunManager:
 
     async def _all_ended(self) -> None:
         while self._active:
-            self._idle = asyncio.Event()
+            if self._idle is None or self._idle.is_set():
+                self._idle = asyncio.Event()
             await self._idle.wait()
 
     def _use_loop(self) -> None:
         if self._closed:
             raise RuntimeError("this manager is closed: make a new one")
-        self._wiring.wire()
+        self._wiring.wire(self._supervisors)
+
+    def _supervisors(self) -> Iterator[SupervisorActor]:
+        return (run.actor for run in self._active.values())
 
     def _known(self, run_id: str) -> Run | None:
         return self._active.get(run_id) or self._ended.get(run_id)
-
-    def _assembled(self, definition: PipelineDefinition) -> Assembly:
-        """Return the assembly of this very object, made once."""
-        assembly = self._assemblies.get(id(definition))
-        if assembly is None:
-            assembly = assemble(definition, self._catalog, self.stop_policy)
-            self._assemblies[id(definition)] = assembly
-            if len(self._assemblies) > ASSEMBLIES_KEPT:
-                self._assemblies.popitem(last=False)
-        else:
-            self._assemblies.move_to_end(id(definition))
-        return assembly
 
     def __repr__(self) -> str:
         return f"<PipelineRunManager active={len(self._active)} ended={len(self._ended)}>"

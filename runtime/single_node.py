@@ -64,7 +64,7 @@ async def dispatch_node(
     dispatcher = LoopDispatcher(loop, SystemClock(loop))
     pool = ThreadPool(dispatcher)
     resources: Mapping[str, Any] = {} if context is None else context.resources
-    bench = Bench(loop, dispatcher.post, pool, Orphans(), resources, {})
+    bench = Bench(loop, dispatcher.post, pool, Orphans(), resources, {}, lambda: 0.5)
     runner = RunRunner(bench, bind(definition, catalog), contextvars.copy_context())
     trigger: Mapping[str, Any] = {} if context is None else context.trigger_data
     run_id = "dispatch" if context is None else context.run_id

@@ -10,20 +10,23 @@ from playbill.actors.ports import Ports, Receiver, Runner
 from playbill.model.errors import DefinitionError
 from playbill.model.machines.breaker_table import FORCED
 from playbill.runtime.circuits import Circuits
-from playbill.runtime.clocks.system import SystemClock
-from playbill.runtime.clocks.wheel import LoopTimers
-from playbill.runtime.dispatchers.loop import LoopDispatcher
+from playbill.runtime.faults.world import FaultyWorld
 from playbill.runtime.handlers.attempt import Bench, Orphans
 from playbill.runtime.handlers.in_thread import ThreadPool
-from playbill.runtime.journals.memory import MemoryJournal
+from playbill.runtime.surroundings import surroundings_of
+from playbill.runtime.tape import SeededTape
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+    from playbill.actors.shell import Shell
 
     from playbill.model.facts import Inputs
     from playbill.model.messages import Force
     from playbill.model.plan import NodePlan, RunFacts
     from playbill.model.policies import BreakerPolicy
+    from playbill.runtime.faults.plan import FaultPlan
+    from playbill.runtime.surroundings import Surroundings
 
 logger = logging.getLogger("playbill")
 
@@ -48,18 +51,19 @@ class Wiring:
         resources: Mapping[str, Any],
         secrets: Mapping[str, str],
         policies: Mapping[str, BreakerPolicy],
+        faults: FaultPlan | None = None,
     ) -> None:
+        self._faults = faults
         self._resources = resources
         self._secrets = secrets
         self._policies = policies
         self.dead_letters = CountedDeadLetters()
         self.orphans = Orphans()
-        self.journal = MemoryJournal()
         self.wired = False
         self._loop: asyncio.AbstractEventLoop
 
-    def wire(self) -> None:
-        """Bind to the running loop, once.
+    def wire(self, runs: Callable[[], Iterable[Shell[Any]]]) -> None:
+        """Bind to the running loop, once; `runs` gives the supervisors of the active runs.
 
         Raises:
             RuntimeError: no asyncio loop runs here, or another one than before.
@@ -70,12 +74,20 @@ class Wiring:
                 raise RuntimeError("this manager belongs to another event loop: use BlockingManager from there")
             return
         self._loop = loop
-        self._dispatcher = LoopDispatcher(loop, SystemClock(loop))
-        self._timers = LoopTimers(loop, self._dispatcher.post)
+        self.world = world = self._faulty(surroundings_of(loop))
+        self._dispatcher = world.dispatcher(loop, world.clock(loop))
+        self._timers = world.timers(loop, self._dispatcher.post)
+        self.journal = world.journal(loop)
         self._pool = ThreadPool(self._dispatcher)
-        self.bench = Bench(loop, self._dispatcher.post, self._pool, self.orphans, self._resources, self._secrets)
+        post, resources, secrets = self._dispatcher.post, self._resources, self._secrets
+        self.bench = Bench(loop, post, self._pool, self.orphans, resources, secrets, world.draw)
         self.circuits = Circuits(self.ports(NoRunner()), self._policies)
         self.wired = True
+        world.wired(self.circuits, runs)
+
+    def _faulty(self, world: Surroundings) -> Surroundings:
+        """Return the surroundings, with the manager's own faults around them if it has any."""
+        return world if self._faults is None else FaultyWorld(world, self._faults, SeededTape(None))
 
     @property
     def is_over(self) -> bool:
@@ -102,6 +114,8 @@ class Wiring:
 
     def close(self) -> None:
         """Let everything go; abandoned work stays an orphan."""
+        if not self.wired:
+            return
         self.circuits.close()
         self._timers.close()
         self._pool.close()

@@ -7,28 +7,33 @@ import json
 import logging
 import signal
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 from cyclopts import Parameter
 
-from playbill.model.errors import DefinitionError
+from playbill.model.errors import DefinitionError, JournalError
 from playbill.model.facts import NodeStatus, RunStatus
 from playbill.runtime.cli.inspect import Imports
 from playbill.runtime.cli.modules import open_definition
 from playbill.runtime.cli.progress import progress_of
+from playbill.runtime.journals.codec import EventFile
 from playbill.runtime.manager import PipelineRunManager
 from playbill.runtime.own_loop import OwnLoop
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
     from playbill.model.definition import PipelineDefinition
+    from playbill.model.events import Event
     from playbill.model.results import RunResult
     from playbill.runtime.client import Run
 
 EXIT_CODES: Final = {RunStatus.COMPLETED: 0, RunStatus.FAILED: 1, RunStatus.TIMEOUT: 124, RunStatus.CANCELLED: 130}
 
 
-def run(
+def run(  # noqa: PLR0913 (a user names those they want)
     file: Path,
     /,
     *,
@@ -37,6 +42,7 @@ def run(
     timeout: float | None = None,
     grace: float = 5.0,
     imports: Imports = None,
+    events: Path | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative=())] = False,
 ) -> int:
@@ -51,6 +57,7 @@ def run(
         timeout: seconds for the whole run; without it the pipeline's.
         grace: seconds that stopped handlers have to clean up.
         imports: modules that define node types.
+        events: a file for the events of the run, one line of JSON each, as they happen.
         as_json: print the whole result as JSON instead of the outputs.
         verbose: show the traceback of a failure.
     """
@@ -59,7 +66,8 @@ def run(
     data = {**_from_json(input_json), **_from_pairs(inputs or [])}
     own = OwnLoop()
     try:
-        result = own.run(_run(definition, data, timeout, grace))
+        with _written(events) as write:
+            result = own.run(_run(definition, data, timeout, grace, write))
     finally:
         own.close()
     _print(definition, result, as_json=as_json)
@@ -69,17 +77,40 @@ def run(
 
 
 async def _run(
-    definition: PipelineDefinition, data: dict[str, Any], timeout_seconds: float | None, grace: float
+    definition: PipelineDefinition,
+    data: dict[str, Any],
+    timeout_seconds: float | None,
+    grace: float,
+    write: Callable[[Event], None] | None,
 ) -> RunResult:
     async with PipelineRunManager(grace=grace) as manager:
         started = await manager.start_run(definition, data, timeout_seconds=timeout_seconds)
         _stop_on_signals(started)
         with progress_of(definition) as progress:
             async for event in started.events():
+                if write is not None:
+                    write(event)
                 progress.take(event)
             result = await started.result()
             progress.end(result)
         return result
+
+
+@contextmanager
+def _written(events: Path | None) -> Generator[Callable[[Event], None] | None]:
+    """Give what writes an event to the file, if there is to be one.
+
+    Raises:
+        DefinitionError: the file cannot be written, at first or later on; the run is cancelled.
+    """
+    if events is None:
+        yield None
+        return
+    try:
+        with EventFile(events) as file:
+            yield file.write
+    except JournalError as error:
+        raise DefinitionError.single("events", "--events", f"--events {error}") from error
 
 
 def _stop_on_signals(started: Run) -> None:

@@ -65,20 +65,7 @@ class LoopDispatcher:
 
     async def wait(self, answer: Settled) -> Any:
         """Await an answer, on whatever asyncio loop the caller runs."""
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[None] = loop.create_future()
-
-        def wake() -> None:
-            if not waiter.done():
-                waiter.set_result(None)
-
-        def settle() -> None:
-            with suppress(RuntimeError):  # the asker's loop is closed
-                loop.call_soon_threadsafe(wake)
-
-        answer.when_settled(settle)
-        await waiter
-        return answer.result()
+        return await awaited(answer)
 
     def _pump(self) -> None:
         control, data, now = self._control, self._data, self._clock.now()
@@ -99,3 +86,21 @@ class LoopDispatcher:
 
     def __repr__(self) -> str:
         return f"<LoopDispatcher control={len(self._control)} data={len(self._data)}>"
+
+
+async def awaited(answer: Settled) -> Any:
+    """Await an answer that any thread may bring, on whatever asyncio loop the caller runs."""
+    loop = asyncio.get_running_loop()
+    waiter: asyncio.Future[None] = loop.create_future()
+
+    def wake() -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    def settle() -> None:
+        with suppress(RuntimeError):  # the asker's loop is closed
+            loop.call_soon_threadsafe(wake)
+
+    answer.when_settled(settle)
+    await waiter
+    return answer.result()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -49,6 +48,8 @@ class Bench:
     orphans: Orphans
     resources: Mapping[str, Any]
     secrets: Mapping[str, str]
+    draw: Callable[[], float]
+    """Draws the jitter of a back-off from [0, 1)."""
 
 
 class HandlerAttempt:
@@ -98,8 +99,7 @@ class HandlerAttempt:
         if failure is None:
             self.bench.post(self.reply_to, Returned(self.number, at, output))
         else:
-            jitter = random.random()  # noqa: S311 (spreads retries)
-            self.bench.post(self.reply_to, Returned(self.number, at, None, failure, jitter))
+            self.bench.post(self.reply_to, Returned(self.number, at, None, failure, self.bench.draw()))
         if self._orphaned:
             self.bench.orphans.discard(self)
             if self._release is not None:

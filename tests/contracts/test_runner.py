@@ -54,7 +54,7 @@ class Bank:
         dispatcher = LoopDispatcher(loop, SystemClock(loop))
         self.pool = ThreadPool(dispatcher, most_threads)
         self.orphans = Orphans()
-        self.bench = Bench(loop, dispatcher.post, self.pool, self.orphans, {"db": "there"}, {})
+        self.bench = Bench(loop, dispatcher.post, self.pool, self.orphans, {"db": "there"}, {}, lambda: 0.5)
         self.node = Node()
 
     def begin(self, handler: Any, number: int = 1) -> HandlerAttempt:

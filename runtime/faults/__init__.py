@@ -1,0 +1,1 @@
+"""Faults as data: what a plan may inject into handlers, journal, timers, mail, clock and breakers."""

@@ -1,0 +1,133 @@
+"""A behaviour: what a node's handler is declared to do where it cannot run itself: how long it takes, how it ends."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+if TYPE_CHECKING:
+    from playbill.runtime.tape import Tape
+
+__all__ = ["Behaviour", "Declared", "Duration", "Ending"]
+
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Seconds = Annotated[Number, Field(ge=0)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+LANE: Final = "behaviour"
+NORMAL: Final = NormalDist()
+
+
+class Declared(BaseModel):
+    """Frozen settings that refuse unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Lognormal(Declared):
+    """A lognormal duration: `median` seconds, `sigma` of its logarithm."""
+
+    median: Seconds
+    sigma: Annotated[Number, Field(gt=0, le=5)]
+
+
+class Duration(Declared):
+    """How many seconds: one of the fields; a plain number stands for `constant`."""
+
+    constant: Seconds | None = None
+    uniform: tuple[Seconds, Seconds] | None = None
+    """From, to."""
+    exponential: Seconds | None = None
+    """The mean."""
+    lognormal: Lognormal | None = None
+    recorded: tuple[Seconds, ...] | None = None
+    """Drawn evenly from these."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _number(cls, value: Any) -> Any:
+        return {"constant": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+    @model_validator(mode="after")
+    def _one(self) -> Duration:
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            names = ", ".join(type(self).model_fields)
+            raise ValueError(f"a duration is a number of seconds or exactly one of {names}, not {given or 'none'}")
+        if self.uniform is not None and self.uniform[0] > self.uniform[1]:
+            raise ValueError(f"uniform goes from the smaller to the larger, not from {self.uniform[0]:g}")
+        if self.recorded == ():
+            raise ValueError("recorded needs at least one duration")
+        return self
+
+    def draw(self, tape: Tape) -> float:
+        """Draw seconds.
+
+        Source: inversion of the distribution function (Devroye, "Non-Uniform Random Variate Generation", 1986).
+        """
+        if self.constant is not None:
+            return self.constant
+        if self.recorded is not None:
+            return self.recorded[tape.choose(LANE, len(self.recorded))]
+        part = tape.fraction(LANE)
+        if self.uniform is not None:
+            low, high = self.uniform
+            return low + (high - low) * part
+        if self.exponential is not None:
+            return -self.exponential * math.log1p(-part)
+        lognormal = self.lognormal or Lognormal(median=0.0, sigma=1.0)
+        return lognormal.median * math.exp(lognormal.sigma * NORMAL.inv_cdf(max(part, 1e-12)))
+
+
+class Ending(Declared):
+    """One way an attempt may end."""
+
+    weight: Annotated[Number, Field(gt=0)] = 1.0
+    output: dict[str, Any] | None = None
+    error: str | None = None
+    """The class name of an exception."""
+    message: str = ""
+    retryable: bool = True
+    hangs: bool = False
+    """It never ends by itself."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Ending:
+        if (self.output is not None) + (self.error is not None) + self.hangs != 1:
+            raise ValueError("an outcome is exactly one of output, error and hangs: true")
+        return self
+
+
+class Behaviour(Declared):
+    """What stands in for a handler."""
+
+    duration: Duration = Duration(constant=0.0)
+    output: dict[str, Any] | None = None
+    """What it gives, if no `outcomes` are named; None: an empty mapping."""
+    outcomes: tuple[Ending, ...] = ()
+    cleanup: Duration = Duration(constant=0.0)
+    """How long it takes to end when it is asked to."""
+    ignores_cancel: bool = False
+    """It goes on when it is asked to end."""
+    ignores_kill: bool = False
+    """It goes on when it is killed: an orphan, as a thread in a C call is."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Behaviour:
+        if self.output is not None and self.outcomes:
+            raise ValueError("name either output or outcomes")
+        return self
+
+    def ending(self, tape: Tape) -> Ending:
+        """Draw how an attempt ends."""
+        if not self.outcomes:
+            return Ending(output=self.output or {})
+        total = sum(outcome.weight for outcome in self.outcomes)
+        left = tape.fraction(LANE) * total if len(self.outcomes) > 1 else 0.0
+        for outcome in self.outcomes:
+            left -= outcome.weight
+            if left < 0:
+                return outcome
+        return self.outcomes[-1]

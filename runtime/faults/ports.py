@@ -1,0 +1,122 @@
+"""Ports with faults: a journal that is slow or sick, timers that are late, a clock that jumps."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from playbill.model.events import TERMINAL
+from playbill.model.facts import Now
+from playbill.runtime.journals.memory import MemoryJournal, MemoryStream
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from playbill.actors.ports import Keeper, Receiver, Timers
+    from playbill.model.events import Event
+    from playbill.runtime.clocks.system import Clock
+    from playbill.runtime.faults.injector import Injector
+
+SICK: Final = {"journal_failing": "injected: the disk fails", "journal_full": "injected: the disk is full"}
+SITE_SECONDS: Final = 0.01
+"""By how much a buggify site makes things late."""
+
+
+class SkewedClock:
+    """A clock whose UTC may be off; monotonic time is not."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.skew = timedelta()
+
+    def now(self) -> Now:
+        """Return monotonic seconds and the skewed UTC."""
+        now = self._clock.now()
+        return Now(now.monotonic, now.utc + self.skew) if self.skew else now
+
+
+class LateTimers:
+    """Timers of which some fire late."""
+
+    def __init__(self, timers: Timers, injector: Injector) -> None:
+        self._timers = timers
+        self._injector = injector
+
+    def set(self, now: float, delay: float, to: Receiver, message: object, *, coarse: bool) -> Any:
+        """Post `message` to `to` in `delay` seconds, or later."""
+        injector = self._injector
+        fault = injector.of("timer_late", type(message).__name__)
+        late = fault.seconds if fault is not None else SITE_SECONDS if injector.buggify("timer-late") else 0.0
+        injector.lateness += late
+        return self._timers.set(now, delay + late, to, message, coarse=coarse)
+
+    def drop(self, timer: Any) -> None:
+        """Forget a timer."""
+        self._timers.drop(timer)
+
+    def close(self) -> None:
+        """Forget all."""
+        self._timers.close()  # type: ignore[attr-defined]
+
+
+class FaultyStream(MemoryStream):
+    """A stream that may keep its events late; in order, always."""
+
+    __slots__ = ("_behind", "_keeper", "_kept_until", "_world")
+
+    def __init__(self, journal: FaultyJournal, keeper: Keeper) -> None:
+        super().__init__(journal)
+        self._world = journal
+        self._keeper = keeper
+        self._behind: list[Event] = []
+        self._kept_until = 0.0
+
+    def append(self, event: Event) -> bool:
+        """Take `event`; False: the keeper will hear when it is kept."""
+        world = self._world
+        world.taken(event)
+        late = world.lateness(self._keeper)
+        if not late and not self._behind:
+            return super().append(event)
+        self._behind.append(event)
+        if len(self._behind) == 1:
+            world.loop.call_later(late, self._flush)
+        return False
+
+    def _flush(self) -> None:
+        """Keep what is behind."""
+        behind, self._behind = self._behind, []
+        for event in behind:
+            if event.type in TERMINAL or not self.closed:
+                super().append(event)
+        self._keeper.kept(behind[-1].seq)
+
+
+class FaultyJournal(MemoryJournal):
+    """A journal in memory that may be slow or sick, or die with everything else."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, injector: Injector, taken: Callable[[Event], None]) -> None:
+        super().__init__()
+        self.loop = loop
+        self.taken = taken
+        """Sees each event as it is recorded."""
+        self._injector = injector
+
+    def open(self, stream: str, keeper: Keeper) -> MemoryStream:
+        """Open a stream."""
+        opened = self.streams[stream] = FaultyStream(self, keeper)
+        return opened
+
+    def lateness(self, keeper: Keeper) -> float:
+        """Return how many seconds the event at hand is kept late."""
+        injector = self._injector
+        for kind, text in SICK.items():
+            fault = injector.of(kind)
+            if fault is not None:
+                keeper.failed(text)
+                return fault.seconds
+        fault = injector.of("journal_slow")
+        if fault is not None:
+            return fault.seconds
+        return SITE_SECONDS if injector.buggify("journal-late") else 0.0

@@ -1,0 +1,213 @@
+"""Surroundings with faults: around any others, those of an ordinary loop or of the simulation."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from playbill.model.errors import DefinitionError
+from playbill.model.messages import Cancel, Force, Pause, Resume
+from playbill.runtime.faults.behaviour import Behaviour, Duration, Ending
+from playbill.runtime.faults.injector import Injector
+from playbill.runtime.faults.ports import FaultyJournal, LateTimers, SkewedClock
+from playbill.runtime.faults.stand_in import Delayed, StandIn, Stubborn
+from playbill.runtime.handlers.binding import RunRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from contextvars import Context
+
+    from playbill.actors.ports import Attempt, Dispatcher, Receiver, Runner, Timers
+    from playbill.actors.shell import Shell
+    from playbill.model.events import Event
+    from playbill.model.facts import Inputs
+    from playbill.model.plan import NodePlan, RunFacts
+    from playbill.runtime.circuits import Circuits
+    from playbill.runtime.clocks.system import Clock
+    from playbill.runtime.faults.plan import Fault, FaultPlan
+    from playbill.runtime.handlers.attempt import Bench
+    from playbill.runtime.handlers.binding import Bindings
+    from playbill.runtime.journals.memory import MemoryJournal
+    from playbill.runtime.surroundings import Surroundings
+    from playbill.runtime.tape import Tape
+
+HANGS: Final = Behaviour(outcomes=(Ending(hangs=True),))
+GARBAGE: Final = Behaviour(output={"garbage": object()})
+OUTSIDE: Final = frozenset({"command", "action"})
+"""Built-in types whose coroutines start processes or open sockets."""
+ONLY_SIMULATED: Final = ("crash", "message_delay")
+
+
+class FaultyWorld:
+    """Surroundings whose parts may fail as a plan says."""
+
+    simulated = False
+    injector: Injector
+    circuits: Circuits
+    skewed: SkewedClock
+
+    def __init__(self, world: Surroundings, plan: FaultPlan, tape: Tape) -> None:
+        self.inner = world
+        self.plan = plan
+        self.tape = tape
+
+    def draw(self) -> float:
+        """Draw as the others do."""
+        return self.inner.draw()
+
+    def new_id(self) -> str:
+        """Name runs as the others do."""
+        return self.inner.new_id()
+
+    def clock(self, loop: asyncio.AbstractEventLoop) -> Clock:
+        """Make a clock that may jump.
+
+        Raises:
+            DefinitionError: the plan has faults that need a simulated world.
+        """
+        began = loop.time()
+        self.loop = loop
+        self.injector = Injector(self.plan, self.tape, lambda: loop.time() - began)
+        if not self.simulated:
+            for kind in ONLY_SIMULATED:
+                if self.injector.has(kind):
+                    text = f"a {kind} fault needs a simulated world: run the plan with `playbill sim` or leave it out"
+                    raise DefinitionError.single("only-simulated", "faults", text)
+        self.skewed = SkewedClock(self.inner.clock(loop))
+        return self.skewed
+
+    def dispatcher(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> Dispatcher:
+        """Carry mail as the others do."""
+        return self.inner.dispatcher(loop, clock)
+
+    def timers(self, loop: asyncio.AbstractEventLoop, post: Callable[[Any, Any], None]) -> Timers:
+        """Make timers that may be late."""
+        timers = self.inner.timers(loop, post)
+        if self.injector.has("timer_late") or self.plan.buggify:
+            return LateTimers(timers, self.injector)
+        return timers
+
+    def journal(self, loop: asyncio.AbstractEventLoop) -> MemoryJournal:
+        """Make a journal that may be slow or sick."""
+        return FaultyJournal(loop, self.injector, self.taken)
+
+    def runner(self, bench: Bench, bindings: Bindings, context: Context) -> Runner:
+        """Run handlers, or what stands in for them."""
+        return FaultyRunner(bench, bindings, context, self)
+
+    def taken(self, event: Event) -> None:
+        """See an event that is recorded."""
+
+    def begun(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver) -> None:
+        """See an attempt begin."""
+
+    def wired(self, circuits: Circuits, runs: Callable[[], Iterable[Shell[Any]]]) -> None:
+        """Set off what has a time of its own."""
+        self.circuits = circuits
+        self.runs = runs
+        for fault in self.injector.timed():
+            at = fault.after if fault.at is None else fault.at
+            self.loop.call_later(at, self._happen, fault)
+
+    def _happen(self, fault: Fault) -> None:
+        self.injector.fired[fault.fault] += 1
+        if fault.fault == "clock_skew":
+            self.skewed.skew += timedelta(seconds=fault.seconds)
+        elif fault.fault == "breaker":
+            self._force(fault.breaker or "", fault.state, fault.seconds)
+        else:
+            run = self.oldest_run()
+            if run is not None and fault.fault == "cancel":
+                run.post(Cancel("injected", "a fault plan says so", fault.grace))
+            elif run is not None:
+                run.post(Pause())
+                self.loop.call_later(fault.seconds, run.post, Resume())
+
+    def _force(self, key: str, state: str, seconds: float) -> None:
+        actor = self.circuits.get(key)
+        if actor is not None:
+            actor.post(Force(state))
+            if state != "closed":
+                self.loop.call_later(seconds, self._force, key, "closed", 0.0)
+
+    def oldest_run(self) -> Shell[Any] | None:
+        """Return the supervisor of the oldest run that has not ended."""
+        return next((run for run in self.runs() if not run.ended), None)
+
+
+class FaultyRunner(RunRunner):
+    """Begins attempts: the handlers', or stand-ins', with the faults that hit them."""
+
+    __slots__ = ("_world",)
+
+    def __init__(self, bench: Bench, bindings: Bindings, context: Context, world: FaultyWorld) -> None:
+        super().__init__(bench, bindings, context)
+        self._world = world
+
+    def begin(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Any) -> Attempt:
+        """Begin an attempt."""
+        world = self._world
+        world.begun(run, plan, attempt, inputs, reply_to)
+        fault = world.injector.of_attempt(plan.id, plan.type, attempt)
+        behaviour = world.plan.behaviours.of(plan.id, plan.type)
+        if behaviour is None and world.simulated and not self._on_loop(plan):
+            behaviour = world.plan.behaviours.default or SILENT
+        if fault is None:
+            return self._begin(behaviour, run, plan, attempt, inputs, reply_to)
+        return self._begin_faulty(fault, behaviour, run, plan, attempt, inputs, reply_to)
+
+    def _on_loop(self, plan: NodePlan) -> bool:
+        """Tell whether the handler can run simulated: a coroutine of the user's, not one of ours that goes outside."""
+        return plan.type not in OUTSIDE and self._bindings.of(plan.node).on_loop
+
+    def _begin(
+        self, behaviour: Behaviour | None, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Any
+    ) -> Attempt:
+        if behaviour is None:
+            return super().begin(run, plan, attempt, inputs, reply_to)
+        held = StandIn(attempt, reply_to, self._bench)
+        held.start(behaviour, plan.node, self._world.tape, threaded=plan.threaded)
+        return held
+
+    def _begin_faulty(  # noqa: PLR0913 (what begin is told)
+        self,
+        fault: Fault,
+        behaviour: Behaviour | None,
+        run: RunFacts,
+        plan: NodePlan,
+        attempt: int,
+        inputs: Inputs,
+        reply_to: Any,
+    ) -> Attempt:
+        loop = self._world.loop
+
+        def begin(instead: Behaviour | None = behaviour) -> Attempt:
+            return self._begin(instead, run, plan, attempt, inputs, reply_to)
+
+        match fault.fault:
+            case "raise":
+                text = "injected" if fault.message is None else fault.message
+                error = Ending(error=fault.error, message=text, retryable=fault.retryable)
+                return begin(Behaviour(outcomes=(error,), duration=Duration(constant=0.0)))
+            case "hang":
+                return begin(HANGS)
+            case "garbage":
+                return begin(GARBAGE)
+            case "lost":
+                lost = StandIn(attempt, reply_to, self._bench)
+                lost.start(HANGS, plan.node, self._world.tape, threaded=plan.threaded)
+                loop.call_later(fault.seconds, lost.lose, "injected: its worker is lost")
+                return lost
+            case "slow":
+                delayed = Delayed(attempt, reply_to, self._bench)
+                delayed.start(begin, fault.seconds)
+                return delayed
+            case "late":
+                return Stubborn(begin(), loop, fault.seconds, kill=True)
+            case _:
+                return Stubborn(begin(), loop, None, kill=fault.kill)
+
+
+SILENT: Final = Behaviour(duration=Duration(uniform=(0.0, 2.0)))
+"""What is assumed of handlers that cannot run simulated and about which nothing was declared."""

@@ -1,0 +1,183 @@
+"""Explores a study: seed after seed, or every schedule there is, until the count or a finding is reached."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections import Counter
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+
+from playbill.model.machines.breaker import BreakerMachine
+from playbill.model.machines.node import NodeMachine
+from playbill.model.machines.supervisor import SupervisorMachine
+from playbill.runtime.simulation.properties import Sometimes
+from playbill.runtime.tape import CountingTape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playbill.runtime.simulation.study import Finding, Study, Verdict
+    from playbill.runtime.simulation.world import Pair
+
+SEEDS_A_CHUNK: Final = 50
+MACHINES: Final = (SupervisorMachine, NodeMachine, BreakerMachine)
+SCHEDULE: Final = frozenset({"mailbox", "mail"})
+"""The lanes that an exhaustive exploration enumerates."""
+
+
+@dataclass(slots=True)
+class Exploration:
+    """What an exploration has seen so far."""
+
+    seeds: int = 0
+    seconds: float = 0.0
+    """Simulated."""
+    wall_seconds: float = 0.0
+    statuses: Counter[str] = field(default_factory=Counter[str])
+    fired: Counter[str] = field(default_factory=Counter[str])
+    coverage: set[Pair] = field(default_factory=set["Pair"])
+    held: set[str] = field(default_factory=set[str])
+    findings: list[Finding] = field(default_factory=list["Finding"])
+    complete: bool = False
+    """Every schedule within the bound was tried."""
+
+    def add(self, verdict: Verdict) -> None:
+        """Add a seed's verdict."""
+        self.seeds += 1
+        self.seconds += verdict.seconds
+        self.statuses[verdict.status] += 1
+        self.fired += verdict.fired
+        self.coverage |= verdict.coverage
+        self.held |= verdict.held
+        if verdict.finding is not None:
+            self.findings.append(verdict.finding)
+
+    def merge(self, other: Exploration) -> None:
+        """Add what another process has seen."""
+        self.seeds += other.seeds
+        self.seconds += other.seconds
+        self.statuses += other.statuses
+        self.fired += other.fired
+        self.coverage |= other.coverage
+        self.held |= other.held
+        self.findings += other.findings
+
+    def never(self, study: Study) -> list[str]:
+        """Return the `sometimes` properties that never held."""
+        return [rule.name for rule in study.properties if isinstance(rule, Sometimes) and rule.name not in self.held]
+
+
+def pairs() -> set[Pair]:
+    """Return all pairs of the machines' tables."""
+    return {
+        (machine.__name__, state, message.__name__)
+        for machine in MACHINES
+        for state, rows in machine.TRANSITIONS.items()
+        for message in rows
+    }
+
+
+def unreached(seen: set[Pair]) -> dict[str, list[str]]:
+    """Return, by machine, the states that nobody was in."""
+    been = {(machine, str(state)) for machine, state, _ in seen}
+    return {
+        machine.__name__: [str(s) for s in machine.TRANSITIONS if (machine.__name__, str(s)) not in been]
+        for machine in MACHINES
+    }
+
+
+def explore(
+    study: Study,
+    seeds: int,
+    *,
+    first: int = 0,
+    most_findings: int = 1,
+    report: Callable[[Exploration], None] = lambda _: None,
+) -> Exploration:
+    """Run seeds `first`, `first + 1`... in this process.
+
+    Args:
+        study: what is run.
+        seeds: how many; of an exhaustive study, how many schedules at most.
+        first: the first seed.
+        most_findings: stop after so many.
+        report: called now and then.
+    """
+    seen, began = Exploration(), perf_counter()
+    for index, verdict in enumerate(
+        _schedules(study, seeds, seen) if study.policy == "exhaustive" else _each(study, first, seeds)
+    ):
+        seen.add(verdict)
+        if index % SEEDS_A_CHUNK == 0:
+            seen.wall_seconds = perf_counter() - began
+            report(seen)
+        if len(seen.findings) >= most_findings:
+            break
+    seen.wall_seconds = perf_counter() - began
+    report(seen)
+    return seen
+
+
+def _each(study: Study, first: int, seeds: int) -> Iterator[Verdict]:
+    for seed in range(first, first + seeds):
+        yield study.seed(seed)
+
+
+def _schedules(study: Study, most: int, seen: Exploration, depth: int = 1_000) -> Iterator[Verdict]:
+    """Run every order of mail there is, the last choices varied first."""
+    prefix: list[int] | None = []
+    for _ in range(most):
+        tape = CountingTape(prefix or (), SCHEDULE)
+        yield study.play(tape, None)
+        prefix = tape.after(depth)
+        if prefix is None:
+            seen.complete = True
+            return
+
+
+def explore_in(
+    jobs: int,
+    make: Callable[..., Study],
+    arguments: tuple[Any, ...],
+    seeds: int,
+    *,
+    first: int = 0,
+    most_findings: int = 1,
+    report: Callable[[Exploration], None] = lambda _: None,
+) -> Exploration:
+    """The same in several processes: each makes its own study by `make(*arguments)`."""
+    seen, began = Exploration(), perf_counter()
+    chunk = max(SEEDS_A_CHUNK, min(2_000, seeds // (jobs * 4) or 1))
+    starts = iter(range(first, first + seeds, chunk))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, initializer=_prepare, initargs=(sys.path, make, arguments)) as pool:
+        running = {
+            pool.submit(_chunk, start, min(chunk, first + seeds - start))
+            for start, _ in zip(starts, range(jobs * 2), strict=False)
+        }
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                seen.merge(future.result())
+                start = next(starts, None)
+                if start is not None and len(seen.findings) < most_findings:
+                    running.add(pool.submit(_chunk, start, min(chunk, first + seeds - start)))
+            seen.wall_seconds = perf_counter() - began
+            report(seen)
+    return seen
+
+
+STUDY: list[Study] = []
+"""A worker process's own."""
+
+
+def _prepare(path: list[str], make: Callable[..., Study], arguments: tuple[Any, ...]) -> None:
+    sys.path[:] = path
+    STUDY[:] = [make(*arguments)]
+
+
+def _chunk(first: int, seeds: int) -> Exploration:
+    return explore(STUDY[0], seeds, first=first)

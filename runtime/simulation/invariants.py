@@ -1,0 +1,197 @@
+"""The invariants: what holds in every run of every pipeline, watched as it happens.
+
+1. ends in time: a run ends within timeout + grace + kill bound, plus what a plan's faults made late.
+2. terminal is final: nothing is recorded after the terminal event, of which there is exactly one.
+3. seq gapless: the events of a stream are numbered 1, 2, 3...
+4. inputs resolved: no attempt begins before the ends of its predecessors are kept (all of them; one, with join any).
+5. nothing after a stop: no attempt begins once its node was told Stop, or its run has ended.
+6. one outcome: each node ends at most once. 7. one winner: each attempt begins once and decides at most once.
+8. outputs: they equal the reference evaluator's (reference.py).
+9. half-open: never more permits out than allowed. 10. permits: those out are those that live nodes hold.
+11. nothing left: no actor, timer or task of an ended run. 12. dead letters: all are counted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from playbill.model.events import TERMINAL, EventType
+from playbill.model.machines.breaker_table import CircuitState
+from playbill.model.messages import Ask
+from playbill.runtime.simulation.reference import disagreements
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playbill.actors.breaker import BreakerActor
+    from playbill.actors.node import NodeActor
+    from playbill.actors.supervisor import SupervisorActor
+    from playbill.model.events import Event
+    from playbill.model.facts import Inputs
+    from playbill.model.plan import NodePlan, RunFacts
+    from playbill.model.results import RunResult
+
+    Report = Callable[[str, str], None]
+
+IN_TIME: Final = "ends in time"
+FINAL: Final = "terminal is final"
+GAPLESS: Final = "seq gapless"
+RESOLVED: Final = "inputs resolved"
+STOPPED: Final = "nothing after a stop"
+OUTCOME: Final = "one outcome"
+WINNER: Final = "one winner"
+OUTPUTS: Final = "outputs"
+PROBES: Final = "half-open"
+PERMITS: Final = "permits"
+LEFT: Final = "nothing left"
+LETTERS: Final = "dead letters"
+INVARIANTS: Final = (
+    IN_TIME, FINAL, GAPLESS, RESOLVED, STOPPED, OUTCOME, WINNER, OUTPUTS, PROBES, PERMITS, LEFT, LETTERS,
+)  # fmt: skip
+
+SLACK_SECONDS: Final = 0.1 + 0.5
+"""The backstop's own margin, and the coarse timers' bucket (of the deadline and of an attempt)."""
+BETWEEN: Final = frozenset({"CircuitOpen", "AttemptTimedOut", "InternalError"})
+"""Failures that end a node between two attempts, too."""
+ENDS: Final = frozenset(
+    {
+        EventType.PIPELINE_NODE_COMPLETED,
+        EventType.PIPELINE_NODE_FAILED,
+        EventType.PIPELINE_NODE_SKIPPED,
+        EventType.PIPELINE_NODE_CANCELLED,
+    }
+)
+
+
+class RunWatch:
+    """Watches one run."""
+
+    def __init__(self, actor: SupervisorActor, report: Report, time: Callable[[], float]) -> None:
+        self.actor = actor
+        self.inputs: dict[tuple[str, int], Inputs] = {}
+        """What each attempt was given."""
+        self._report = report
+        self._time = time
+        self._seq = 0
+        self._over = False
+        self._began = time()
+        self._paused_at: float | None = None
+        self._paused = 0.0
+        self._ended: set[str | None] = set()
+        self._decided: set[tuple[str | None, int | None]] = set()
+        self._kept: set[str | None] = set()
+        self._place = 0
+        self._grace = 0.0
+
+    def recorded(self, event: Event, lateness: float) -> None:
+        """Look at an event."""
+        if event.seq != self._seq + 1:
+            self._report(GAPLESS, f"{event.type} has seq {event.seq} after {self._seq}")
+        self._seq = event.seq
+        if self._over:
+            self._report(FINAL, f"{event.type} was recorded after the run's terminal event")
+        kind = event.type
+        if kind in ENDS:
+            self._node_ended(event)
+        elif kind is EventType.PIPELINE_NODE_RETRYING:
+            self._decide(event)
+        elif kind is EventType.PIPELINE_RUN_PAUSED:
+            self._paused_at = self._time()
+        elif kind is EventType.PIPELINE_RUN_RESUMED and self._paused_at is not None:
+            self._paused += self._time() - self._paused_at
+            self._paused_at = None
+        elif kind in TERMINAL:
+            self._over = True
+            self._in_time(lateness)
+
+    def _node_ended(self, event: Event) -> None:
+        if event.node_id in self._ended:
+            self._report(OUTCOME, f"node '{event.node_id}' ended again: {event.type}")
+        self._ended.add(event.node_id)
+        if event.type is EventType.PIPELINE_NODE_COMPLETED:
+            self._decide(event)
+        elif event.type is EventType.PIPELINE_NODE_FAILED and event.data["failure"].type not in BETWEEN:
+            self._decide(event)
+
+    def _decide(self, event: Event) -> None:
+        attempt = (event.node_id, event.attempt)
+        if attempt in self._decided and event.attempt:
+            self._report(WINNER, f"attempt {event.attempt} of node '{event.node_id}' was decided again: {event.type}")
+        self._decided.add(attempt)
+
+    def stopping(self, grace: float) -> None:
+        """Hear of a stop with a grace of its own."""
+        self._grace = max(self._grace, grace)
+
+    def _in_time(self, lateness: float) -> None:
+        plan = self.actor.facts.plan
+        paused = self._paused + (0.0 if self._paused_at is None else self._time() - self._paused_at)
+        grace = max([self._grace, plan.stop.grace, *(node.grace for node in plan.nodes.values())])
+        timeout: float = self.actor.machine.timeout  # type: ignore[union-attr]
+        bound = timeout + grace + plan.stop.kill_bound + SLACK_SECONDS + lateness + paused
+        took = self._time() - self._began
+        if took > bound:
+            self._report(IN_TIME, f"the run took {took:g} s, its bound is {bound:g} s")
+
+    def begun(self, plan: NodePlan, attempt: int, inputs: Inputs, node: NodeActor, stopped: bool) -> None:  # noqa: FBT001
+        """Look at the beginning of an attempt."""
+        key = (plan.id, attempt)
+        if key in self.inputs:
+            self._report(WINNER, f"attempt {attempt} of node '{plan.id}' began twice")
+        self.inputs[key] = inputs
+        if stopped or self.actor.ended or self._over:
+            self._report(STOPPED, f"attempt {attempt} of node '{plan.id}' began after the stop")
+        self._resolved(plan)
+
+    def _resolved(self, plan: NodePlan) -> None:
+        events = self.actor.writer.events  # type: ignore[attr-defined]
+        while self._place < len(events):
+            event = events[self._place]
+            self._place += 1
+            if event.type in ENDS:
+                self._kept.add(event.node_id)
+        sources = [edge.from_node for edge in self.actor.facts.plan.definition.edges if edge.to_node == plan.id]
+        missing = [source for source in sources if source not in self._kept]
+        if missing and (not plan.joins_any or len(missing) == len(sources)):
+            self._report(RESOLVED, f"node '{plan.id}' began before the end of '{missing[0]}' was kept")
+
+    def over(self, result: RunResult) -> None:
+        """Look at a run that has ended."""
+        if not self._over:
+            self._report(FINAL, f"run {result.run_id} has a result and no terminal event")
+        facts: RunFacts = self.actor.facts
+        for text in disagreements(facts.plan, facts.trigger_data, result, self.inputs):
+            self._report(OUTPUTS, text)
+        if not self.actor.ended or self.actor.timers or self.actor.nodes:
+            self._report(LEFT, f"{self.actor!r} is left with timers {self.actor.timers}, nodes {self.actor.nodes}")
+
+
+def check_probes(actor: BreakerActor, report: Report) -> None:
+    """Count the permits that a half-open breaker has out."""
+    machine = actor.machine
+    if machine.state is not CircuitState.HALF_OPEN:
+        return
+    out = sum(permit.epoch == machine.epoch for permit in machine.out.values())
+    if out > machine.policy.half_open_permits:
+        text = f"breaker '{machine.key}' has {out} permits out of {machine.policy.half_open_permits}"
+        report(PROBES, text)
+
+
+def check_permits(breakers: list[BreakerActor], runs: list[SupervisorActor], report: Report) -> None:
+    """Compare the permits that are out with those that live nodes hold; while no mail is under way."""
+    held: dict[str, set[str]] = {}
+    for run in runs:
+        for node in run.nodes.values():
+            permit = node.machine.permit
+            if permit is not None:
+                held.setdefault(permit.key, set()).add(permit.id)
+    for actor in breakers:
+        out, holders = set(actor.machine.out), held.get(actor.machine.key, set())
+        if out != holders and not actor.ended:
+            odd = sorted(out ^ holders)
+            report(PERMITS, f"breaker '{actor.machine.key}': {odd} are out or held, not both")
+
+
+def must_count(message: Any) -> bool:
+    """Tell whether mail to an ended actor is a dead letter: an Ask is answered instead."""
+    return type(message) is not Ask

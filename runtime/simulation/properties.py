@@ -1,0 +1,115 @@
+"""What users say must hold: always, eventually, leads_to, sometimes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playbill.model.events import Event
+    from playbill.runtime.simulation.world import SimWorld
+
+    Predicate = Callable[[Event], Any]
+
+__all__ = ["Always", "Eventually", "LeadsTo", "Property", "Sometimes"]
+
+
+class Property(Protocol):
+    """Something that is asked at each event and at the end of a seed."""
+
+    name: str
+
+    def fresh(self) -> Property:
+        """Return it as it is before a seed."""
+        ...
+
+    def see(self, event: Event, world: SimWorld) -> None:
+        """Look at an event."""
+
+    def end(self, world: SimWorld) -> None:
+        """Look back at the end."""
+
+
+class Always:
+    """Holds at every event: `Always("never above 100", lambda event: ...)`."""
+
+    def __init__(self, name: str, holds: Predicate) -> None:
+        self.name = name
+        self._holds = holds
+
+    def fresh(self) -> Always:
+        """Return it: it remembers nothing."""
+        return self
+
+    def see(self, event: Event, world: SimWorld) -> None:
+        """Look at an event."""
+        if not self._holds(event):
+            world.report(self.name, f"does not hold at {event.type} of {event.node_id or event.stream}")
+
+    def end(self, world: SimWorld) -> None:
+        """Nothing is left to look at."""
+
+
+class Eventually:
+    """Holds at one event at least, in every seed."""
+
+    def __init__(self, name: str, holds: Predicate) -> None:
+        self.name = name
+        self._holds = holds
+        self._held = False
+
+    def fresh(self) -> Eventually:
+        """Return one that has not held."""
+        return type(self)(self.name, self._holds)
+
+    def see(self, event: Event, world: SimWorld) -> None:
+        """Look at an event."""
+        self._held = self._held or bool(self._holds(event))
+
+    def end(self, world: SimWorld) -> None:
+        """Complain if it never held."""
+        if not self._held:
+            world.report(self.name, "never held")
+
+
+class Sometimes(Eventually):
+    """Holds in one seed at least; an exploration names those that never did."""
+
+    @property
+    def held(self) -> bool:
+        """Whether it held in this seed."""
+        return self._held
+
+    def end(self, world: SimWorld) -> None:
+        """Complain about no single seed."""
+
+
+class LeadsTo:
+    """After each event of `cause` comes one of `effect`, within so many virtual seconds if given."""
+
+    def __init__(self, name: str, cause: Predicate, effect: Predicate, within: float | None = None) -> None:
+        self.name = name
+        self._cause = cause
+        self._effect = effect
+        self._within = within
+        self._since: float | None = None
+
+    def fresh(self) -> LeadsTo:
+        """Return one that waits for nothing."""
+        return type(self)(self.name, self._cause, self._effect, self._within)
+
+    def see(self, event: Event, world: SimWorld) -> None:
+        """Look at an event."""
+        now = world.loop.time()
+        if self._since is not None and self._effect(event):
+            if self._within is not None and now - self._since > self._within:
+                world.report(self.name, f"took {now - self._since:g} s, at most {self._within:g} are allowed")
+            self._since = None
+        if self._since is None and self._cause(event):
+            self._since = now
+
+    def end(self, world: SimWorld) -> None:
+        """Complain if the effect never came."""
+        if self._since is not None:
+            world.report(self.name, f"what should follow {self._since:g} s never came")

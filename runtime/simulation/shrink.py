@@ -1,0 +1,126 @@
+"""Shrinks a finding: graph, trigger data, faults and schedule together, as long as the same invariant breaks.
+
+Source: delta debugging (Zeller, Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002), over the
+tape's numbers as in Hypothesis.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from playbill.model.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playbill.runtime.simulation.study import Finding, Study
+
+MOST_RUNS: Final = 2_000
+
+
+class Shrinker:
+    """Makes one finding smaller.
+
+    Args:
+        study: what was run.
+        finding: what went wrong.
+        most_runs: how many tries it has.
+    """
+
+    def __init__(self, study: Study, finding: Finding, most_runs: int = MOST_RUNS) -> None:
+        self.study = study
+        self.finding = finding
+        self.runs = 0
+        self._most = most_runs
+
+    def shrink(self) -> tuple[Study, Finding]:
+        """Return the smallest study and finding it came to; at least as small as what it was given."""
+        size = None
+        while size != self._size() and self.runs < self._most:
+            size = self._size()
+            self._smaller_studies()
+            self._smaller_tapes()
+        return self.study, self.finding
+
+    def _size(self) -> tuple[int, int, int, int]:
+        lanes = self.finding.lanes.values()
+        definition = self.study.definition
+        return (
+            len(definition.nodes) + len(definition.edges),
+            len(self.study.faults.faults) + bool(self.study.faults.buggify),
+            sum(map(len, lanes)),
+            sum(map(sum, lanes)),
+        )
+
+    def _try(self, study: Study, lanes: dict[str, list[int]]) -> bool:
+        """Keep a smaller one if the same invariant breaks."""
+        if self.runs >= self._most:
+            return False
+        self.runs += 1
+        try:
+            found = study.tape(lanes).finding
+        except DefinitionError:  # what is left is no pipeline
+            return False
+        if found is None or found.invariant != self.finding.invariant:
+            return False
+        self.study, self.finding = study, found
+        return True
+
+    # ---- graph, data, faults ----------------------------------------------------------------------------------
+
+    def _smaller_studies(self) -> None:
+        again = True
+        while again:
+            again = any(self._try(study, self.finding.lanes) for study in self._candidates())
+
+    def _candidates(self) -> Iterator[Study]:
+        study = self.study
+        faults, definition = study.faults, study.definition
+        for place in range(len(faults.faults)):
+            left = faults.faults[:place] + faults.faults[place + 1 :]
+            yield study.variant(faults=faults.model_copy(update={"faults": left}))
+        if faults.buggify:
+            yield study.variant(faults=faults.model_copy(update={"buggify": 0.0}))
+        for node in reversed(definition.nodes):
+            nodes = [other for other in definition.nodes if other.id != node.id]
+            edges = [edge for edge in definition.edges if node.id not in {edge.from_node, edge.to_node}]
+            if nodes:
+                yield study.variant(definition=definition.model_copy(update={"nodes": nodes, "edges": edges}))
+        for place in range(len(definition.edges)):
+            edges = definition.edges[:place] + definition.edges[place + 1 :]
+            yield study.variant(definition=definition.model_copy(update={"edges": edges}))
+        for key in study.trigger_data:
+            data = {name: value for name, value in study.trigger_data.items() if name != key}
+            yield study.variant(trigger_data=data)
+
+    # ---- the tape ---------------------------------------------------------------------------------------------
+
+    def _smaller_tapes(self) -> None:
+        for lane in list(self.finding.lanes):
+            self._replace(lane, [])
+            self._cut(lane)
+            self._zero(lane)
+
+    def _replace(self, lane: str, values: list[int]) -> bool:
+        if self.finding.lanes.get(lane, []) == values:
+            return False
+        return self._try(self.study, {**self.finding.lanes, lane: values})
+
+    def _cut(self, lane: str) -> None:
+        """Drop the end, by halves."""
+        step = len(self.finding.lanes.get(lane, ())) // 2
+        while step:
+            values = self.finding.lanes.get(lane, [])
+            if not self._replace(lane, values[: max(0, len(values) - step)]):
+                step //= 2
+
+    def _zero(self, lane: str) -> None:
+        """Make stretches dull, then single numbers."""
+        width = max(1, len(self.finding.lanes.get(lane, ())) // 2)
+        while width:
+            for start in range(0, len(self.finding.lanes.get(lane, ())), width):
+                values = list(self.finding.lanes.get(lane, ()))
+                if any(values[start : start + width]):
+                    values[start : start + width] = [0] * len(values[start : start + width])
+                    self._replace(lane, values)
+            width //= 2

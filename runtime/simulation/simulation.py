@@ -1,0 +1,268 @@
+"""A simulation: one virtual world with a manager in it, driven from plain sync code."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from datetime import time, timedelta
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+from playbill.actors.breaker import BreakerActor
+from playbill.model.definition import PipelineDefinition, definition_from
+from playbill.runtime.clocks.virtual import EPOCH
+from playbill.runtime.faults.plan import EVERYTHING, FaultPlan, fault_plan
+from playbill.runtime.faults.stand_in import Delayed, StandIn, Stubborn
+from playbill.runtime.manager import PipelineRunManager
+from playbill.runtime.simulation.escapes import EscapeWatch
+from playbill.runtime.simulation.invariants import LEFT
+from playbill.runtime.simulation.loop import VirtualLoop
+from playbill.runtime.simulation.stuck import SimulationError
+from playbill.runtime.simulation.violations import Crashed, Violation
+from playbill.runtime.simulation.world import SimWorld
+from playbill.runtime.tape import RecordedTape, SeededTape
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
+    from datetime import datetime
+    from types import TracebackType
+
+    from playbill.model.results import RunResult
+    from playbill.runtime.client import Run
+    from playbill.runtime.simulation.properties import Property
+    from playbill.runtime.simulation.world import Delivery
+    from playbill.runtime.tape import Tape
+
+T = TypeVar("T")
+NO_FAULTS: Final = FaultPlan()
+LEAVING: Final = (StandIn, Delayed, Stubborn, SimWorld)
+"""Whose timers may outlive a run: orphans, and what a fault plan has set for later."""
+
+
+class Simulation:
+    """A world in virtual time: the same manager and actors, a loop that jumps, a tape that decides.
+
+    Args:
+        seed: of all choices.
+        tape: plays these choices instead: a lane's numbers by its name.
+        faults: a FaultPlan, the mapping of one, or "all".
+        policy: which mailbox is served next: random, fifo, pct:<changes>.
+        allow: calls that may leave the simulation ("time.time", or a kind such as "clock"); None: do not look.
+        properties: what must hold besides our own invariants.
+        traced: keep each delivery for `trace`.
+        options: those of PipelineRunManager.
+    """
+
+    def __init__(  # noqa: PLR0913 (a user names those they want)
+        self,
+        seed: int = 0,
+        *,
+        tape: Mapping[str, Sequence[int]] | Tape | None = None,
+        faults: FaultPlan | Mapping[str, Any] | str | None = None,
+        policy: str = "random",
+        allow: Collection[str] | EscapeWatch | None = (),
+        properties: Iterable[Property] = (),
+        traced: bool = False,
+        manager: PipelineRunManager | None = None,
+        **options: Any,
+    ) -> None:
+        self.seed = seed
+        self.tape: Tape = _tape(seed, tape)
+        plan = plan_of(faults)
+        self.watch = allow if allow is None or isinstance(allow, EscapeWatch) else EscapeWatch(allow)
+        self.loop = VirtualLoop(self.tape if policy != "fifo" else None, self.watch)
+        rules = [rule.fresh() for rule in properties]
+        self.world = SimWorld(self.tape, plan, policy, rules, traced=traced)
+        self.world.loop = self.loop
+        self.loop.surroundings = self.world
+        self.manager = PipelineRunManager(**options) if manager is None else manager
+        self.crashed = False
+        self._runs: list[Run] = []
+        self._entered = self._closed = False
+
+    # ---- driving it -------------------------------------------------------------------------------------------
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the simulated world, to its end.
+
+        Raises:
+            Violation: an invariant, ours or yours, does not hold.
+            Deadlock: it waits for what will never come. Livelock: time does not go on.
+            Escape: a handler asked the real world for something.
+        """
+        result: T = self.loop.run_until_complete(work)
+        self._look()
+        return result
+
+    def _look(self) -> None:
+        if self.watch is not None and self.watch.escapes:
+            raise self.watch.escapes[0]
+        for violation in self.world.violations:
+            raise violation
+
+    def _enter(self) -> None:
+        if not self._entered:
+            self._entered = True
+            self.world.dead_letters = self.manager._wiring.dead_letters  # noqa: SLF001 (the manager's counter, read)
+            self.call(self.manager.__aenter__())
+
+    def start(
+        self,
+        definition: PipelineDefinition | Mapping[str, Any],
+        trigger_data: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Run:
+        """Start a run; it goes on as `advance` lets time pass."""
+        self._enter()
+        if not isinstance(definition, PipelineDefinition):
+            definition = definition_from(definition)
+        self.world.plan.check(definition)
+        run = self.call(self.manager.start_run(definition, trigger_data, **options))
+        self._runs.append(run)
+        return run
+
+    def run(
+        self,
+        definition: PipelineDefinition | Mapping[str, Any],
+        trigger_data: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> RunResult:
+        """Run a pipeline to its end, in virtual time.
+
+        Raises:
+            Violation, Deadlock, Livelock, Escape: see `call`.
+            Crashed: a fault plan has killed the runtime.
+        """
+        run = self.start(definition, trigger_data, **options)
+        return self.result(run)
+
+    def result(self, run: Run) -> RunResult:
+        """Let time pass until a run has ended."""
+        return self.call(run.result())
+
+    def advance(self, seconds: float) -> None:
+        """Let so many virtual seconds pass."""
+        if seconds < 0:
+            raise ValueError(f"time goes forwards: advance by 0 s or more, not by {seconds:g}")
+        self._enter()
+        self.call(asyncio.sleep(seconds))
+
+    def at(self, clock: str) -> None:
+        """Let time pass until the next `HH:MM` (or `HH:MM:SS`), UTC."""
+        wanted = time.fromisoformat(clock)
+        now = self.now
+        then = now.replace(hour=wanted.hour, minute=wanted.minute, second=wanted.second, microsecond=0)
+        if then <= now:
+            then += timedelta(days=1)
+        self.advance((then - now).total_seconds())
+
+    @property
+    def now(self) -> datetime:
+        """The virtual time of day, UTC."""
+        return EPOCH + timedelta(seconds=self.loop.time())
+
+    @property
+    def time(self) -> float:
+        """Virtual seconds since the beginning."""
+        return self.loop.time()
+
+    @property
+    def trace(self) -> list[Delivery]:
+        """What was delivered, if `traced`."""
+        return self.world.trace or []
+
+    # ---- its end ----------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """End the world; look at what is left of it.
+
+        Raises:
+            Violation: something is left, or a property did not hold.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        if self._entered:
+            try:
+                self.call(self._end())
+            finally:
+                self.loop.close()
+
+    async def _end(self) -> None:
+        for run in self.manager.active_runs:
+            await run.cancel("the simulation is over", 0.0)
+        for run in self._runs:
+            self.world.over(await run.result())
+        for rule in self.world.properties:
+            rule.end(self.world)
+        await self.manager.close()
+        self._left()
+
+    def _left(self) -> None:
+        """Name what nobody needs any more and is there all the same."""
+        mine = asyncio.current_task()
+        allowed = {attempt._task for attempt in self._orphans()}  # noqa: SLF001 (read only)
+        tasks = [task.get_name() for task in asyncio.all_tasks() if task is not mine and task not in allowed]
+        actors = [actor for actor in self.world.circuits if not actor.ended or actor.timers]
+        timers = [
+            handle
+            for handle in self.loop.pending
+            if not isinstance(getattr(handle._callback, "__self__", None), LEAVING)  # type: ignore[attr-defined]  # noqa: SLF001
+            and isinstance(getattr(handle._callback, "__self__", None), BreakerActor)  # type: ignore[attr-defined]  # noqa: SLF001
+        ]
+        for what, found in (("tasks", tasks), ("breakers", actors), ("timers", timers)):
+            if found:
+                self.world.report(LEFT, f"{what} are left: {found}")
+
+    def _orphans(self) -> list[Any]:
+        orphans = self.manager._wiring.orphans._attempts  # noqa: SLF001 (read only)
+        return [attempt for attempt in orphans if hasattr(attempt, "_task")]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Let everything go, unlooked at: the world has crashed or is wrong."""
+        self._closed = True
+        for task in asyncio.all_tasks(self.loop):
+            work = task.get_coro()
+            if inspect.iscoroutine(work) and inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
+                work.close()
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 (nobody waits)
+        self.loop.close()
+
+    def __repr__(self) -> str:
+        return f"<Simulation seed={self.seed} t={self.loop.time():g} runs={len(self._runs)}>"
+
+
+def plan_of(faults: FaultPlan | Mapping[str, Any] | str | None) -> FaultPlan:
+    """Return the plan that `faults` stands for.
+
+    Raises:
+        DefinitionError: it is none.
+    """
+    if faults is None:
+        return NO_FAULTS
+    if faults == "all":
+        return EVERYTHING
+    if isinstance(faults, str):
+        from playbill.runtime.simulation.tapes import load_faults  # noqa: PLC0415 (imports yaml)
+
+        return load_faults(faults)
+    return faults if isinstance(faults, FaultPlan) else fault_plan(faults)
+
+
+def _tape(seed: int, tape: Mapping[str, Sequence[int]] | Tape | None) -> Tape:
+    if tape is None:
+        return SeededTape(seed)
+    return tape if hasattr(tape, "choose") else RecordedTape(tape)  # type: ignore[return-value, arg-type]
+
+
+__all__ = ["Crashed", "Simulation", "SimulationError", "Violation", "plan_of"]

@@ -1,0 +1,167 @@
+"""A study: what is simulated, seed after seed; and the verdict on one seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from playbill.model.definition import PipelineDefinition, definition_from
+from playbill.model.errors import DefinitionError
+from playbill.runtime.assembly import Assemblies
+from playbill.runtime.faults.plan import FaultPlan, fault_plan
+from playbill.runtime.manager import PipelineRunManager
+from playbill.runtime.simulation.escapes import Escape, EscapeWatch
+from playbill.runtime.simulation.properties import Sometimes
+from playbill.runtime.simulation.simulation import Simulation
+from playbill.runtime.simulation.stuck import SimulationError
+from playbill.runtime.simulation.violations import Crashed, Violation
+from playbill.runtime.tape import RecordedTape, SeededTape
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Collection, Mapping, Sequence
+
+    from playbill.runtime.simulation.properties import Property
+    from playbill.runtime.simulation.world import Delivery, Pair
+    from playbill.runtime.tape import Tape
+
+CRASHED: Final = "crashed"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A seed that went wrong."""
+
+    seed: int | None
+    invariant: str
+    """What does not hold: an invariant's or a property's name, or an error's class."""
+    text: str
+    lanes: dict[str, list[int]]
+    """The tape."""
+
+    def __str__(self) -> str:
+        return f"{self.invariant}: {self.text}"
+
+
+@dataclass(slots=True)
+class Verdict:
+    """How one seed went."""
+
+    status: str
+    """The run's; `crashed` if a fault plan killed it; `wrong` with a finding."""
+    seconds: float
+    """Simulated."""
+    fired: Counter[str]
+    coverage: set[Pair]
+    held: set[str]
+    """The names of the `sometimes` properties that held."""
+    finding: Finding | None = None
+    trace: list[Delivery] = field(default_factory=list)
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Study:
+    """What every seed of an exploration runs.
+
+    `options` are those of PipelineRunManager.
+    """
+
+    definition: PipelineDefinition
+    trigger_data: dict[str, Any] = field(default_factory=dict)
+    faults: FaultPlan = field(default_factory=FaultPlan)
+    policy: str = "random"
+    allow: Collection[str] | None = ()
+    properties: Sequence[Property] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+    _watch: EscapeWatch | None = None
+    _assemblies: Assemblies | None = None
+
+    def variant(self, **changes: Any) -> Study:
+        """Return this study with something else in it."""
+        return replace(self, **changes, _assemblies=None)
+
+    def check(self) -> None:
+        """Find what is wrong with it, before the first seed.
+
+        Raises:
+            DefinitionError: pipeline or fault plan have problems.
+        """
+        self.faults.check(self.definition)
+        PipelineRunManager(**self.options).prepare(self.definition)
+
+    def seed(self, seed: int, *, traced: bool = False) -> Verdict:
+        """Run one seed."""
+        return self.play(SeededTape(seed), seed, traced=traced)
+
+    def tape(self, lanes: Mapping[str, Sequence[int]], *, traced: bool = False) -> Verdict:
+        """Run what a tape says."""
+        return self.play(RecordedTape(lanes), None, traced=traced)
+
+    def play(self, tape: Tape, seed: int | None, *, traced: bool = False) -> Verdict:
+        """Run once and judge it."""
+        sim = self._simulation(tape, traced=traced)
+        finding, status, outputs = None, CRASHED, {}
+        try:
+            result = sim.run(self.definition, self.trigger_data)
+            status, outputs = str(result.status), dict(result.outputs)
+            sim.close()
+        except Crashed:
+            sim.abandon()
+        except (SimulationError, Escape) as error:
+            sim.abandon()
+            name = error.invariant if isinstance(error, Violation) else type(error).__name__
+            text = error.text if isinstance(error, Violation) else str(error)
+            lanes = {lane: list(values) for lane, values in tape.lanes.items()}
+            finding, status = Finding(seed, name, text, lanes), "wrong"
+        world = sim.world
+        held = {rule.name for rule in world.properties if isinstance(rule, Sometimes) and rule.held}
+        fired = world.injector.fired
+        return Verdict(status, sim.time, fired, world.coverage, held, finding, sim.trace, outputs)
+
+    def _simulation(self, tape: Tape, *, traced: bool) -> Simulation:
+        manager = PipelineRunManager(**self.options)
+        if self._assemblies is None:
+            self._assemblies = manager.assemblies
+        manager.assemblies = self._assemblies
+        if self.allow is not None and self._watch is None:
+            self._watch = EscapeWatch(self.allow)
+        if self._watch is not None:
+            self._watch.escapes.clear()
+        return Simulation(
+            tape=tape,
+            faults=self.faults,
+            policy="random" if self.policy == "exhaustive" else self.policy,
+            allow=self._watch,
+            properties=self.properties,
+            traced=traced,
+            manager=manager,
+        )
+
+    # ---- as data ----------------------------------------------------------------------------------------------
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what a tape's file keeps of it."""
+        return {
+            "definition": self.definition.model_dump(mode="json", by_alias=True),
+            "trigger_data": self.trigger_data,
+            "faults": self.faults.model_dump(mode="json", exclude_defaults=True),
+            "policy": self.policy,
+        }
+
+    def from_dict(self, data: Mapping[str, Any]) -> Study:
+        """Return this study with what a tape's file keeps.
+
+        Raises:
+            DefinitionError: the file lacks something.
+        """
+        missing = {"definition", "trigger_data", "faults", "policy"} - data.keys()
+        if missing:
+            text = f"a tape says {', '.join(sorted(missing))}; this one does not"
+            raise DefinitionError.single("bad-tape", "tape", text)
+        return self.variant(
+            definition=definition_from(data["definition"]),
+            trigger_data=dict(data["trigger_data"]),
+            faults=fault_plan(data["faults"]),
+            policy=data["policy"],
+        )

@@ -1,0 +1,78 @@
+"""Files of a simulation: tapes of findings, to be played again after the code has changed; and fault plans."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from playbill.model.errors import DefinitionError
+from playbill.runtime.faults.plan import FaultPlan, fault_plan
+from playbill.runtime.files import load_mapping
+
+if TYPE_CHECKING:
+    import os
+
+    from playbill.model.definition import PipelineDefinition
+    from playbill.runtime.simulation.study import Finding, Study
+
+FORMAT: Final = 1
+
+
+def load_faults(source: str | os.PathLike[str]) -> FaultPlan:
+    """Load a fault plan from a YAML or JSON file.
+
+    Raises:
+        DefinitionError: there is no such file, or it is no plan; carries all problems.
+    """
+    return fault_plan(load_mapping(source, "faults and behaviours"))
+
+
+def save_tape(path: str | os.PathLike[str], original: PipelineDefinition, study: Study, finding: Finding) -> None:
+    """Write a finding with all that it takes to play it again."""
+    data = {
+        "playbill": version("playbill"),
+        "format": FORMAT,
+        "of": digest(original),
+        "invariant": finding.invariant,
+        "text": finding.text,
+        "seed": finding.seed,
+        **study.as_dict(),
+        "lanes": finding.lanes,
+    }
+    Path(path).write_text(json.dumps(data, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def load_tape(source: str | os.PathLike[str], study: Study) -> tuple[Study, dict[str, list[int]], str]:
+    """Return the study and the lanes that a tape's file keeps, and which invariant it broke.
+
+    Raises:
+        DefinitionError: it is no tape, or one of another pipeline than the study's.
+    """
+    data = load_mapping(source, "a tape")
+    lanes = data.get("lanes")
+    if data.get("format") != FORMAT or not _are_lanes(lanes):
+        text = f"{source} is no tape of this playbill: `playbill sim` writes them when it finds something"
+        raise DefinitionError.single("bad-tape", str(source), text)
+    if data["of"] != digest(study.definition):
+        text = (
+            f"{source} was recorded with another pipeline than '{study.definition.name}' as it is now:"
+            " play it with the file it was recorded with, or explore anew"
+        )
+        raise DefinitionError.single("other-tape", str(source), text)
+    return study.from_dict(data), lanes, str(data.get("invariant"))
+
+
+def digest(definition: PipelineDefinition) -> str:
+    """Return what a definition is known by."""
+    text = json.dumps(definition.model_dump(mode="json", by_alias=True), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _are_lanes(lanes: Any) -> bool:
+    return isinstance(lanes, dict) and all(
+        isinstance(values, list) and all(isinstance(value, int) and value >= 0 for value in values)
+        for values in lanes.values()
+    )

@@ -1,0 +1,103 @@
+"""What stands between a manager's actors and the world: made anew for each manager, by the loop it runs on.
+
+A loop may bring surroundings of its own, as the simulation's does; nobody else has to know.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from typing import TYPE_CHECKING, Any, Protocol
+
+from playbill.runtime.clocks.system import SystemClock
+from playbill.runtime.clocks.wheel import LoopTimers
+from playbill.runtime.dispatchers.loop import LoopDispatcher
+from playbill.runtime.handlers.binding import RunRunner
+from playbill.runtime.journals.memory import MemoryJournal
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterable
+    from contextvars import Context
+
+    from playbill.actors.ports import Dispatcher, Runner, Timers
+    from playbill.actors.shell import Shell
+    from playbill.runtime.circuits import Circuits
+    from playbill.runtime.clocks.system import Clock
+    from playbill.runtime.handlers.attempt import Bench
+    from playbill.runtime.handlers.binding import Bindings
+
+
+class Surroundings(Protocol):
+    """The parts of one manager that differ between the real world, a world with faults, and a simulated one."""
+
+    def clock(self, loop: asyncio.AbstractEventLoop) -> Clock:
+        """Make the clock."""
+        ...
+
+    def dispatcher(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> Dispatcher:
+        """Make what carries the mail."""
+        ...
+
+    def timers(self, loop: asyncio.AbstractEventLoop, post: Callable[[Any, Any], None]) -> Timers:
+        """Make what tells things later."""
+        ...
+
+    def journal(self, loop: asyncio.AbstractEventLoop) -> MemoryJournal:
+        """Make what keeps events."""
+        ...
+
+    def runner(self, bench: Bench, bindings: Bindings, context: Context) -> Runner:
+        """Make what executes the handlers of one run."""
+        ...
+
+    def draw(self) -> float:
+        """Draw a number from [0, 1): the jitter of a back-off."""
+        ...
+
+    def new_id(self) -> str:
+        """Make a run's id."""
+        ...
+
+    def wired(self, circuits: Circuits, runs: Callable[[], Iterable[Shell[Any]]]) -> None:
+        """Hear that all of it stands; `runs` gives the supervisors of the active runs, oldest first."""
+
+
+class RealWorld:
+    """The surroundings of a manager on an ordinary loop."""
+
+    def clock(self, loop: asyncio.AbstractEventLoop) -> Clock:
+        """Read the system's clock."""
+        return SystemClock(loop)
+
+    def dispatcher(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> Dispatcher:
+        """Carry mail in the order it came."""
+        return LoopDispatcher(loop, clock)
+
+    def timers(self, loop: asyncio.AbstractEventLoop, post: Callable[[Any, Any], None]) -> Timers:
+        """Use the loop's timers."""
+        return LoopTimers(loop, post)
+
+    def journal(self, loop: asyncio.AbstractEventLoop) -> MemoryJournal:
+        """Keep events in memory."""
+        return MemoryJournal()
+
+    def runner(self, bench: Bench, bindings: Bindings, context: Context) -> Runner:
+        """Run the handlers."""
+        return RunRunner(bench, bindings, context)
+
+    def draw(self) -> float:
+        """Draw a number from [0, 1)."""
+        return random.random()  # noqa: S311 (spreads retries)
+
+    def new_id(self) -> str:
+        """Make a run's id that nobody else makes."""
+        return uuid.uuid4().hex
+
+    def wired(self, circuits: Circuits, runs: Callable[[], Iterable[Shell[Any]]]) -> None:
+        """Nothing to do."""
+
+
+def surroundings_of(loop: asyncio.AbstractEventLoop) -> Surroundings:
+    """Return the surroundings that managers on `loop` are wired to."""
+    return getattr(loop, "surroundings", None) or RealWorld()

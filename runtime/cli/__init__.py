@@ -35,6 +35,7 @@ def _main(arguments: Sequence[str]) -> int:
     app = App(name="playbill", help="Run pipelines as actors.", version=version("playbill"))
     for command in (run, validate, graph, schema, types):
         app.command(command)
+    app.command("playbill.runtime.cli.sim:sim")
     try:
         code = app(arguments, exit_on_error=False, result_action="return_value")
     except CycloptsError:  # it has printed what is wrong

@@ -63,7 +63,7 @@ def run(  # noqa: PLR0913 (a user names those they want)
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     definition = open_definition(file, imports)
-    data = {**_from_json(input_json), **_from_pairs(inputs or [])}
+    data = trigger_data_of(input_json, inputs or [])
     own = OwnLoop()
     try:
         with _written(events) as write:
@@ -125,6 +125,11 @@ def _stop_on_signals(started: Run) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
+
+
+def trigger_data_of(input_json: str | None, inputs: list[str]) -> dict[str, Any]:
+    """Return the trigger data that a command line says; single values win over the file's."""
+    return {**_from_json(input_json), **_from_pairs(inputs)}
 
 
 def _from_pairs(pairs: list[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.errors import DefinitionError
 from playbill.model.messages import Cancel, Force, Pause, Resume
+from playbill.model.plan import BUILT_IN
 from playbill.runtime.faults.behaviour import Behaviour, Duration, Ending
 from playbill.runtime.faults.injector import Injector
 from playbill.runtime.faults.ports import FaultyJournal, LateTimers, SkewedClock
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from playbill.actors.ports import Attempt, Dispatcher, Receiver, Runner, Timers
     from playbill.actors.shell import Shell
+    from playbill.model.definition import PipelineNode
     from playbill.model.events import Event
     from playbill.model.facts import Inputs
     from playbill.model.plan import NodePlan, RunFacts
@@ -151,15 +153,11 @@ class FaultyRunner(RunRunner):
         world.begun(run, plan, attempt, inputs, reply_to)
         fault = world.injector.of_attempt(plan.id, plan.type, attempt)
         behaviour = world.plan.behaviours.of(plan.id, plan.type)
-        if behaviour is None and world.simulated and not self._on_loop(plan):
+        if behaviour is None and world.simulated and needs_stand_in(plan.node, self._bindings):
             behaviour = world.plan.behaviours.default or SILENT
         if fault is None:
             return self._begin(behaviour, run, plan, attempt, inputs, reply_to)
         return self._begin_faulty(fault, behaviour, run, plan, attempt, inputs, reply_to)
-
-    def _on_loop(self, plan: NodePlan) -> bool:
-        """Tell whether the handler can run simulated: a coroutine of the user's, not one of ours that goes outside."""
-        return plan.type not in OUTSIDE and self._bindings.of(plan.node).on_loop
 
     def _begin(
         self, behaviour: Behaviour | None, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Any
@@ -211,3 +209,8 @@ class FaultyRunner(RunRunner):
 
 SILENT: Final = Behaviour(duration=Duration(uniform=(0.0, 2.0)))
 """What is assumed of handlers that cannot run simulated and about which nothing was declared."""
+
+
+def needs_stand_in(node: PipelineNode, bindings: Bindings) -> bool:
+    """Tell whether a handler cannot run simulated: in a thread, or a coroutine of ours that goes outside."""
+    return node.type not in BUILT_IN and (node.type in OUTSIDE or not bindings.of(node).on_loop)

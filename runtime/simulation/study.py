@@ -11,16 +11,18 @@ from playbill.runtime.assembly import Assemblies
 from playbill.runtime.faults.plan import FaultPlan, fault_plan
 from playbill.runtime.manager import PipelineRunManager
 from playbill.runtime.simulation.escapes import Escape, EscapeWatch
+from playbill.runtime.simulation.policies import picker
 from playbill.runtime.simulation.properties import Sometimes
 from playbill.runtime.simulation.simulation import Simulation
 from playbill.runtime.simulation.stuck import SimulationError
 from playbill.runtime.simulation.violations import Crashed, Violation
-from playbill.runtime.tape import RecordedTape, SeededTape
+from playbill.runtime.tape import DullTape, RecordedTape, SeededTape
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Collection, Mapping, Sequence
 
+    from playbill.runtime.assembly import Assembly
     from playbill.runtime.simulation.properties import Property
     from playbill.runtime.simulation.world import Delivery, Pair
     from playbill.runtime.tape import Tape
@@ -88,7 +90,19 @@ class Study:
             DefinitionError: pipeline or fault plan have problems.
         """
         self.faults.check(self.definition)
-        PipelineRunManager(**self.options).prepare(self.definition)
+        picker(self.policy, DullTape())
+        self.assembled()
+
+    def assembled(self) -> Assembly:
+        """Return the pipeline as every seed runs it."""
+        return self._shared(PipelineRunManager(**self.options)).of(self.definition)
+
+    def _shared(self, manager: PipelineRunManager) -> Assemblies:
+        """Let all managers of the study share what is assembled once."""
+        if self._assemblies is None:
+            self._assemblies = manager.assemblies
+        manager.assemblies = self._assemblies
+        return self._assemblies
 
     def seed(self, seed: int, *, traced: bool = False) -> Verdict:
         """Run one seed."""
@@ -121,9 +135,7 @@ class Study:
 
     def _simulation(self, tape: Tape, *, traced: bool) -> Simulation:
         manager = PipelineRunManager(**self.options)
-        if self._assemblies is None:
-            self._assemblies = manager.assemblies
-        manager.assemblies = self._assemblies
+        self._shared(manager)
         if self.allow is not None and self._watch is None:
             self._watch = EscapeWatch(self.allow)
         if self._watch is not None:

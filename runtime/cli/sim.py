@@ -1,0 +1,140 @@
+"""The subcommand sim: explores a pipeline in virtual time, plays what it found, checks determinism."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from cyclopts import Parameter
+
+from playbill.model.errors import DefinitionError
+from playbill.runtime.cli.inspect import Imports
+from playbill.runtime.cli.modules import open_definition
+from playbill.runtime.cli.run import trigger_data_of
+from playbill.runtime.cli.sim_report import Progress, findings, summary
+from playbill.runtime.simulation.determinism import NotDeterministic, check_determinism
+from playbill.runtime.simulation.explore import explore, explore_in
+from playbill.runtime.simulation.simulation import plan_of
+from playbill.runtime.simulation.study import Study
+from playbill.runtime.simulation.tapes import load_tape
+
+if TYPE_CHECKING:
+    from playbill.runtime.simulation.explore import Exploration
+
+CHECKED_SEEDS: Final = 20
+"""How many seeds a check of determinism compares."""
+
+
+def sim(  # noqa: PLR0913 (options of a command)
+    file: Path,
+    /,
+    *,
+    seeds: int = 1000,
+    seed: int | None = None,
+    faults: str | None = None,
+    policy: str = "random",
+    jobs: int = 1,
+    inputs: Annotated[list[str] | None, Parameter(name="--input", negative=())] = None,
+    imports: Imports = None,
+    allow: Annotated[list[str] | None, Parameter(negative=())] = None,
+    tape: Path | None = None,
+    check: Annotated[bool, Parameter(name="--check-determinism", negative=())] = False,
+    html: Path | None = None,
+    load: Path | None = None,
+) -> int:
+    """Simulate a pipeline in virtual time: many seeds, faults, all invariants watched.
+
+    Exits with 0 when nothing was found, 1 when something was, 2 for bad usage.
+
+    Args:
+        file: a YAML or JSON file.
+        seeds: how many.
+        seed: only this one, with its trace: what a finding tells you to type.
+        faults: a fault plan in YAML, or `all`.
+        policy: random, fifo, pct:<changes> or exhaustive (every order of mail; for small pipelines).
+        jobs: how many processes.
+        inputs: one value of the trigger data as key=value.
+        imports: modules that define node types.
+        allow: a call that handlers may make although it leaves the simulation, such as time.time, or a kind: clock.
+        tape: play this tape, as written by an earlier finding.
+        check: run seeds twice and under another PYTHONHASHSEED, and compare the traces byte by byte.
+        html: draw a finding, or the report of --load, into this file.
+        load: simulate a stream of arrivals as this load plan says, instead of seeds.
+    """
+    if seeds < 1 or jobs < 1:
+        raise DefinitionError.single("count", "--seeds", f"--seeds and --jobs are 1 or more, not {seeds} and {jobs}")
+    arguments = (file, imports, inputs or [], faults, policy, allow or [])
+    study = make_study(*arguments)
+    if load is not None:
+        from playbill.runtime.cli.sim_load import study_load  # noqa: PLC0415 (its reports take long to import)
+
+        return study_load(study, load, html, jobs)
+    if tape is not None:
+        return _play(study, tape, html)
+    if seed is not None:
+        return _one(study, seed, file, html)
+    if check:
+        return _check(study, arguments)
+    with Progress(seeds) as progress:
+        if jobs > 1 and policy != "exhaustive":
+            seen = explore_in(jobs, make_study, arguments, seeds, report=progress.show)
+        else:
+            seen = explore(study, seeds, report=progress.show)
+    summary(study, seen)
+    return _found(study, seen, file, html)
+
+
+def make_study(
+    file: Path, imports: list[str] | None, inputs: list[str], faults: str | None, policy: str, allow: list[str]
+) -> Study:
+    """Make the study that the command line says; also in the processes of `--jobs`."""
+    definition = open_definition(file, imports)
+    study = Study(definition, trigger_data_of(None, inputs), plan_of(faults), policy, allow)
+    study.check()
+    return study
+
+
+def _found(study: Study, seen: Exploration, file: Path, html: Path | None) -> int:
+    if not seen.findings:
+        return 0
+    findings(study, seen.findings[0], file, html)
+    return 1
+
+
+def _one(study: Study, seed: int, file: Path, html: Path | None) -> int:
+    from playbill.runtime.simulation.sequence import text  # noqa: PLC0415 (only for showing)
+
+    verdict = study.seed(seed, traced=True)
+    sys.stdout.write(f"{text(verdict.trace, 10_000)}\n{verdict.status} after {verdict.seconds:g} s\n")
+    if verdict.finding is None:
+        return 0
+    findings(study, verdict.finding, file, html)
+    return 1
+
+
+def _play(study: Study, tape: Path, html: Path | None) -> int:
+    from playbill.runtime.simulation.sequence import text  # noqa: PLC0415 (only for showing)
+
+    played, lanes, invariant = load_tape(tape, study)
+    verdict = played.tape(lanes, traced=True)
+    sys.stdout.write(f"{text(verdict.trace)}\n")
+    if verdict.finding is None:
+        sys.stdout.write(f"{verdict.status}: '{invariant}' holds now\n")
+        return 0
+    sys.stdout.write(f"{verdict.finding}\n")
+    if html is not None:
+        from playbill.runtime.cli.sim_report import draw  # noqa: PLC0415 (only for showing)
+
+        draw(html, played, verdict, str(verdict.finding), f"playbill sim ... --tape {tape}")
+    return 1
+
+
+def _check(study: Study, arguments: tuple[Any, ...]) -> int:
+    try:
+        lines = check_determinism(study, range(CHECKED_SEEDS), make_study, arguments)
+    except NotDeterministic as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(f"deterministic: {CHECKED_SEEDS} seeds, {lines:,} lines the same 3 times\n")
+    return 0

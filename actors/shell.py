@@ -53,10 +53,10 @@ class Flag:
 class Inbox:
     """An actor's door to the outside: takes envelopes from any thread and has them opened on the actors' own."""
 
-    __slots__ = ("_shell",)
+    __slots__ = ("shell",)
 
     def __init__(self, shell: Shell[Any]) -> None:
-        self._shell = shell
+        self.shell = shell
 
     def put(self, envelope: Envelope[Any]) -> None:
         """Bring an envelope to the actors' thread.
@@ -64,7 +64,7 @@ class Inbox:
         Raises:
             pykka.ActorDeadError: that thread has ended for good, and nobody asked for an answer.
         """
-        shell, dispatcher = self._shell, self._shell.ports.dispatcher
+        shell, dispatcher = self.shell, self.shell.ports.dispatcher
         if isinstance(envelope.reply_to, Answer):
             envelope.reply_to.bind(dispatcher)
         if dispatcher.inside():
@@ -85,7 +85,7 @@ class Inbox:
 
     def _post(self, envelope: Envelope[Any]) -> None:
         """Put an envelope into its message's lane; pykka's own messages are control."""
-        dispatcher, message = self._shell.ports.dispatcher, envelope.message
+        dispatcher, message = self.shell.ports.dispatcher, envelope.message
         if type(message) in CONTROL or isinstance(message, (_ActorStop, *PROXY)):
             dispatcher.post_control(self, envelope)
         else:
@@ -93,7 +93,7 @@ class Inbox:
 
     def receive(self, message: Envelope[Any], now: Now) -> None:
         """Have the actor open an envelope."""
-        self._shell.open(message, now)
+        self.shell.open(message, now)
 
 
 class Ref(ActorRef[Any]):

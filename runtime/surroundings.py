@@ -9,6 +9,7 @@ import random
 import uuid
 from typing import TYPE_CHECKING, Any, Protocol
 
+from playbill.actors.ports import Timers
 from playbill.runtime.clocks.system import SystemClock
 from playbill.runtime.clocks.wheel import LoopTimers
 from playbill.runtime.dispatchers.loop import LoopDispatcher
@@ -20,12 +21,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from contextvars import Context
 
-    from playbill.actors.ports import Dispatcher, Runner, Timers
+    from playbill.actors.ports import Dispatcher, Runner
     from playbill.actors.shell import Shell
     from playbill.runtime.circuits import Circuits
     from playbill.runtime.clocks.system import Clock
     from playbill.runtime.handlers.attempt import Bench
     from playbill.runtime.handlers.binding import Bindings
+
+
+class OwnTimers(Timers, Protocol):
+    """The timers of a manager, which ends them."""
+
+    def close(self) -> None:
+        """Forget all timers."""
 
 
 class Surroundings(Protocol):
@@ -39,7 +47,7 @@ class Surroundings(Protocol):
         """Make what carries the mail."""
         ...
 
-    def timers(self, loop: asyncio.AbstractEventLoop, post: Callable[[Any, Any], None]) -> Timers:
+    def timers(self, loop: asyncio.AbstractEventLoop, post: Callable[[Any, Any], None]) -> OwnTimers:
         """Make what tells things later."""
         ...
 
@@ -74,7 +82,7 @@ class RealWorld:
         """Carry mail in the order it came."""
         return LoopDispatcher(loop, clock)
 
-    def timers(self, loop: asyncio.AbstractEventLoop, post: Callable[[Any, Any], None]) -> Timers:
+    def timers(self, loop: asyncio.AbstractEventLoop, post: Callable[[Any, Any], None]) -> OwnTimers:
         """Use the loop's timers."""
         return LoopTimers(loop, post)
 

@@ -24,8 +24,10 @@ SCALE: Final = 1 << 30
 class Tape(Protocol):
     """What is asked where chance decides."""
 
-    lanes: Mapping[str, Sequence[int]]
-    """All choices so far."""
+    @property
+    def lanes(self) -> Mapping[str, Sequence[int]]:
+        """All choices so far."""
+        ...
 
     def choose(self, lane: str, count: int) -> int:
         """Return one of 0..count-1; `count` is at least 1."""
@@ -45,7 +47,7 @@ class SeededTape:
 
     def __init__(self, seed: int | None) -> None:
         self.lanes: defaultdict[str, list[int]] = defaultdict(list)
-        self._random = random.Random(seed).random
+        self._random = random.Random(seed).random  # noqa: S311 (no secret)
 
     def choose(self, lane: str, count: int) -> int:
         """Return one of 0..count-1."""
@@ -104,7 +106,7 @@ class RecordedTape:
 class DullTape:
     """Chooses the dull answer always, and keeps nothing."""
 
-    lanes: Mapping[str, Sequence[int]] = {}  # noqa: RUF012 (empty for ever)
+    lanes: Mapping[str, Sequence[int]] = {}
 
     def choose(self, lane: str, count: int) -> int:
         """Return 0."""

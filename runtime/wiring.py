@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from playbill.actors.shell import Shell
-
     from playbill.model.facts import Inputs
     from playbill.model.messages import Force
     from playbill.model.plan import NodePlan, RunFacts

@@ -32,7 +32,7 @@ def sim(  # noqa: PLR0913 (options of a command)
     *,
     seeds: int = 1000,
     seed: int | None = None,
-    faults: str | None = None,
+    faults: Annotated[list[str] | None, Parameter(negative=())] = None,
     policy: str = "random",
     jobs: int = 1,
     inputs: Annotated[list[str] | None, Parameter(name="--input", negative=())] = None,
@@ -51,7 +51,7 @@ def sim(  # noqa: PLR0913 (options of a command)
         file: a YAML or JSON file.
         seeds: how many.
         seed: only this one, with its trace: what a finding tells you to type.
-        faults: a fault plan in YAML, or `all`.
+        faults: a fault plan in YAML, or `all`; several are taken together.
         policy: random, fifo, pct:<changes> or exhaustive (every order of mail; for small pipelines).
         jobs: how many processes.
         inputs: one value of the trigger data as key=value.
@@ -64,7 +64,7 @@ def sim(  # noqa: PLR0913 (options of a command)
     """
     if seeds < 1 or jobs < 1:
         raise DefinitionError.single("count", "--seeds", f"--seeds and --jobs are 1 or more, not {seeds} and {jobs}")
-    arguments = (file, imports, inputs or [], faults, policy, allow or [])
+    arguments = (file, imports, inputs or [], faults or [], policy, allow or [])
     study = make_study(*arguments)
     if load is not None:
         from playbill.runtime.cli.sim_load import study_load  # noqa: PLC0415 (its reports take long to import)
@@ -86,11 +86,11 @@ def sim(  # noqa: PLR0913 (options of a command)
 
 
 def make_study(
-    file: Path, imports: list[str] | None, inputs: list[str], faults: str | None, policy: str, allow: list[str]
+    file: Path, imports: list[str] | None, inputs: list[str], faults: list[str], policy: str, allow: list[str]
 ) -> Study:
     """Make the study that the command line says; also in the processes of `--jobs`."""
     definition = open_definition(file, imports)
-    study = Study(definition, trigger_data_of(None, inputs), plan_of(faults), policy, allow)
+    study = Study(definition, trigger_data_of(None, inputs), plan_of([*faults]), policy, allow)
     study.check()
     return study
 

@@ -56,8 +56,7 @@ def summary(study: Study, seen: Exploration) -> None:
     speed = seen.seeds / seen.wall_seconds if seen.wall_seconds else 0.0
     every = pairs()
     lines = [
-        f"{study.definition.name}: {seen.seeds:,} {'schedules' if study.policy == 'exhaustive' else 'seeds'}"
-        f"{' (all there are)' if seen.complete else ''}, {speed:,.0f}/s, {duration(seen.seconds)} simulated",
+        f"{study.definition.name}: {_count(study, seen)}, {speed:,.0f}/s, {duration(seen.seconds)} simulated",
         f"ends       {_counted(seen.statuses)}",
         f"faults     {_counted(seen.fired) or 'none'}",
         f"coverage   {len(seen.coverage & every)} of {len(every)} (machine, state, message) pairs",
@@ -68,6 +67,11 @@ def summary(study: Study, seen: Exploration) -> None:
     lines += [f"never held '{name}'" for name in seen.never(study)]
     lines += [f"assumed    {node}: cannot run simulated, so a default behaviour stood in" for node in _assumed(study)]
     sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _count(study: Study, seen: Exploration) -> str:
+    unit = "schedules" if study.policy == "exhaustive" else "seeds"
+    return f"{seen.seeds:,} {unit}{' (all there are)' if seen.complete else ''}"
 
 
 def _counted(counts: Any) -> str:

@@ -19,8 +19,11 @@ class VirtualClock:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._time = loop.time
+        self._read = Now(0.0, EPOCH)
 
     def now(self) -> Now:
         """Return virtual seconds and the UTC that stands for them."""
         seconds = self._time()
-        return Now(seconds, EPOCH + timedelta(seconds=seconds))
+        if seconds != self._read.monotonic:
+            self._read = Now(seconds, EPOCH + timedelta(seconds=seconds))
+        return self._read

@@ -1,14 +1,19 @@
 """The seeded dispatcher: a tape chooses whose mail comes next; what one sender sends one receiver keeps its order.
 
-Every order it chooses could happen: control overtakes data at each receiver, and within a lane the channels, one for
-each sender, are first in, first out. What comes from outside (timers, runners, users) is one sender.
+Rules:
+
+1. Every order it chooses could happen: control overtakes data at each receiver, and within a lane what one sender
+   sends one receiver is first in, first out. What comes from outside (timers, runners, users) is one sender.
+2. A message may be overtaken by those at most WINDOW places behind it, so that none waits for ever and a choice costs
+   the same however much mail there is.
+3. Now and then, as the tape says, the loop has its turn before all mail is delivered.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from playbill.model.messages import CONTROL
 from playbill.runtime.dispatchers.loop import awaited
@@ -21,10 +26,14 @@ if TYPE_CHECKING:
     from playbill.runtime.clocks.system import Clock
     from playbill.runtime.tape import Tape
 
-TURNS: Final = (512, 1, 4, 16)
+Mail: TypeAlias = "tuple[Receiver, Receiver | None, Any]"
+"""To, from, and what."""
+Pick: TypeAlias = "Callable[[list[Mail], list[Mail]], int]"
+"""Of the control lane's mail and the data lane's: whose is next, counted through both within WINDOW."""
+TURNS: Final = (512, 512, 512, 16, 4, 1)
 """How many messages are handled before the loop has its turn: one of these."""
+WINDOW: Final = 32
 OUTSIDE: Final = None
-MAIL: Final = "mail"
 
 
 class Observer(Protocol):
@@ -38,18 +47,6 @@ class Observer(Protocol):
         ...
 
 
-class Mailbox:
-    """One receiver's mail: per lane a channel for each sender."""
-
-    __slots__ = ("control", "data", "priority", "to")
-
-    def __init__(self, to: Receiver) -> None:
-        self.to = to
-        self.control: dict[Receiver | None, deque[Any]] = {}
-        self.data: dict[Receiver | None, deque[Any]] = {}
-        self.priority = -1.0
-
-
 class SeededDispatcher:
     """Carries the mail of one simulated manager's actors.
 
@@ -57,8 +54,9 @@ class SeededDispatcher:
         loop: whose turns it takes.
         clock: what `now` is read from.
         tape: chooses.
-        pick: chooses the mailbox; see simulation/policies.py.
+        pick: chooses the next; see simulation/policies.py.
         observer: delivers.
+        delays: whether a message may be on its way for a while.
     """
 
     def __init__(
@@ -66,41 +64,59 @@ class SeededDispatcher:
         loop: asyncio.AbstractEventLoop,
         clock: Clock,
         tape: Tape,
-        pick: Callable[[list[Mailbox]], int],
+        pick: Pick,
         observer: Observer,
+        *,
+        delays: bool = True,
     ) -> None:
         self._loop = loop
         self._clock = clock
         self._tape = tape
         self._pick = pick
         self._observer = observer
-        self._boxes: dict[Receiver, Mailbox] = {}
-        self._ready: list[Mailbox] = []
+        self._delays = delays
+        self._control: list[Mail] = []
+        self._data: list[Mail] = []
         self._current: Receiver | None = OUTSIDE
         self._pending = False
         self._late: dict[tuple[Receiver, Receiver | None, bool], deque[Any]] = {}
 
     def post(self, to: Receiver, message: Any) -> None:
         """Bring `message` to `to`, in its class's lane."""
-        self._post(to, message, type(message) in CONTROL)
+        control = type(message) in CONTROL
+        if self._delays and self._is_late(to, message, control):
+            return
+        (self._control if control else self._data).append((to, self._current, message))
+        if not self._pending:
+            self._pending = True
+            self._loop.call_soon(self._pump)
 
     def post_control(self, to: Receiver, message: Any) -> None:
         """Bring `message` to `to`, in the control lane."""
-        self._post(to, message, True)  # noqa: FBT003 (the lane)
+        self._put(to, self._current, message, True)  # noqa: FBT003 (the lane)
 
-    def _post(self, to: Receiver, message: Any, control: bool) -> None:  # noqa: FBT001 (the lane)
+    def speak(self, sender: Receiver, call: Callable[[int], None], argument: int) -> None:
+        """Run `call(argument)`; what it posts is `sender`'s mail, although nobody has told `sender` anything."""
+        before, self._current = self._current, sender
+        try:
+            call(argument)
+        finally:
+            self._current = before
+
+    def _is_late(self, to: Receiver, message: Any, control: bool) -> bool:  # noqa: FBT001 (the lane)
+        """Keep a message that is on its way for a while, and those behind it."""
         delay = self._observer.delay(to, message)
-        if delay or self._late:
-            channel = (to, self._current, control)
-            late = self._late.get(channel)
-            if late is not None:
-                late.append(message)
-                return
-            if delay:
-                self._late[channel] = deque((message,))
-                self._loop.call_later(delay, self._arrive, channel)
-                return
-        self._put(to, self._current, message, control)
+        if not delay and not self._late:
+            return False
+        channel = (to, self._current, control)
+        late = self._late.get(channel)
+        if late is not None:
+            late.append(message)
+            return True
+        if delay:
+            self._late[channel] = deque((message,))
+            self._loop.call_later(delay, self._arrive, channel)
+        return bool(delay)
 
     def _arrive(self, channel: tuple[Receiver, Receiver | None, bool]) -> None:
         """Bring what was on its way, in order."""
@@ -109,59 +125,48 @@ class SeededDispatcher:
             self._put(to, sender, message, control)
 
     def _put(self, to: Receiver, sender: Receiver | None, message: Any, control: bool) -> None:  # noqa: FBT001
-        box = self._boxes.get(to)
-        if box is None:
-            box = self._boxes[to] = Mailbox(to)
-            self._ready.append(box)
-        lane = box.control if control else box.data
-        channel = lane.get(sender)
-        if channel is None:
-            lane[sender] = deque((message,))
-        else:
-            channel.append(message)
+        (self._control if control else self._data).append((to, sender, message))
         if not self._pending:
             self._pending = True
             self._loop.call_soon(self._pump)
 
     def _pump(self) -> None:
-        ready, now = self._ready, self._clock.now()
-        self._pending = False
-        turns = TURNS[self._tape.choose("turn", 4)]
+        control, data, now, deliver = self._control, self._data, self._clock.now(), self._observer.deliver
+        turns = TURNS[self._tape.choose("turn", len(TURNS))] if len(control) + len(data) > 1 else TURNS[0]
         try:
-            while ready and turns:
+            while turns and (control or data):
                 turns -= 1
-                self._step(now)
+                to, sender, message = self._next()
+                self._current = to
+                deliver(sender, to, message, now)
         finally:
             self._current = OUTSIDE
-            if ready and not self._pending:
-                self._pending = True
+            self._pending = bool(control or data)
+            if self._pending:
                 self._loop.call_soon(self._pump)
 
-    def _step(self, now: Now) -> None:
-        """Deliver one message."""
-        ready = self._ready
-        place = 0 if len(ready) == 1 else self._pick(ready)
-        box = ready[place]
-        lane = box.control or box.data
-        if len(lane) == 1:
-            sender = next(iter(lane))
-        else:
-            sender = list(lane)[self._tape.choose(MAIL, len(lane))]
-        channel = lane[sender]
-        message = channel.popleft()
-        if not channel:
-            del lane[sender]
-            if not box.control and not box.data:
-                del self._boxes[box.to]
-                ready[place] = ready[-1]
-                ready.pop()
-        self._current = box.to
-        self._observer.deliver(sender, box.to, message, now)
+    def _next(self) -> Mail:
+        """Take out the message that comes next."""
+        control, data = self._control, self._data
+        if len(control) + len(data) == 1:
+            return control.pop() if control else data.pop()
+        place = self._pick(control, data)
+        lane, windowed = control, min(len(control), WINDOW)
+        if place >= windowed:
+            lane, place = data, place - windowed
+            if control and (ahead := _first(control, lane[place][0])) is not None:
+                return control.pop(ahead)
+        to, sender, _ = lane[place]
+        for before in range(place):
+            other = lane[before]
+            if other[0] is to and other[1] is sender:
+                return lane.pop(before)
+        return lane.pop(place)
 
     @property
     def is_idle(self) -> bool:
         """Whether no mail is under way."""
-        return not self._ready and not self._late
+        return not self._control and not self._data and not self._late
 
     def inside(self) -> bool:
         """Tell whether there is a loop: there is one thread only."""
@@ -179,4 +184,9 @@ class SeededDispatcher:
         return await awaited(answer)
 
     def __repr__(self) -> str:
-        return f"<SeededDispatcher mailboxes={len(self._boxes)} late={len(self._late)}>"
+        return f"<SeededDispatcher control={len(self._control)} data={len(self._data)} late={len(self._late)}>"
+
+
+def _first(lane: list[Mail], to: Receiver) -> int | None:
+    """Return the place of the first message to a receiver."""
+    return next((place for place, mail in enumerate(lane) if mail[0] is to), None)

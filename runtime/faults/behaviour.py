@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -120,14 +121,19 @@ class Behaviour(Declared):
             raise ValueError("name either output or outcomes")
         return self
 
+    @cached_property
+    def _only(self) -> Ending:
+        return Ending(output=self.output or {})
+
     def ending(self, tape: Tape) -> Ending:
         """Draw how an attempt ends."""
         if not self.outcomes:
-            return Ending(output=self.output or {})
+            return self._only
         total = sum(outcome.weight for outcome in self.outcomes)
         left = tape.fraction(LANE) * total if len(self.outcomes) > 1 else 0.0
-        for outcome in self.outcomes:
+        *others, last = self.outcomes
+        for outcome in others:
             left -= outcome.weight
             if left < 0:
                 return outcome
-        return self.outcomes[-1]
+        return last

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationError, model_validator
@@ -19,6 +21,9 @@ __all__ = ["EVERYTHING", "Fault", "FaultPlan", "fault_plan"]
 
 HANDLER: Final = frozenset({"raise", "hang", "slow", "ignore_cancel", "garbage", "late", "lost"})
 """Faults of attempts: `node`, `type` and `attempts` choose which."""
+MAIL: Final = frozenset({"timer_late", "message_delay"})
+"""Faults of timers and messages: `message` names the class of what is told."""
+JOURNAL: Final = frozenset({"journal_slow", "journal_failing", "journal_full"})
 TIMED: Final = frozenset({"breaker", "cancel", "pause", "clock_skew"})
 """Faults that happen once, `at` so many seconds after the manager is there."""
 
@@ -32,13 +37,13 @@ Kind = Literal[
 class Fault(Declared):
     """One fault.
 
-    raise: the handler fails with `error`. hang: it never ends. slow: it begins `seconds` later. ignore_cancel: it goes
-    on when it is asked to end (and when it is killed, with `kill: true`). garbage: it returns what is no output. late:
-    it ends, but only `seconds` after it was asked to and killed. lost: its worker dies. crash: the runtime dies as an
-    event is recorded (`event` or any). journal_slow, _failing, _full: an event is kept `seconds` later; the latter two
-    tell the run so. timer_late: a timer fires `seconds` late. message_delay: a message (`message` or any) takes
-    `seconds`. clock_skew: UTC jumps by `seconds`. breaker: `breaker` is forced to `state` for `seconds`. cancel: the
-    oldest run is cancelled. pause: it is paused for `seconds`.
+    raise: the handler fails with `error`. hang: it never ends. slow: it begins `seconds` later. ignore_cancel: it
+    goes on when it is asked to end (and when it is killed, with `kill: true`). garbage: it returns what is no output.
+    late: it ends, but only `seconds` after it was asked to and killed. lost: its worker dies. crash: the runtime dies
+    as an event is recorded (`event` or any). journal_slow, _failing, _full: an event is kept `seconds` later; the
+    latter two tell the run so. timer_late: a timer fires `seconds` late. message_delay: a message (`message` or any)
+    takes `seconds`. clock_skew: UTC jumps by `seconds`. breaker: `breaker` is forced to `state` for `seconds`.
+    cancel: the oldest run is cancelled. pause: it is paused for `seconds`.
     """
 
     fault: Kind
@@ -76,24 +81,35 @@ class Fault(Declared):
             raise ValueError(f"node, type and attempts choose attempts; a {self.fault} fault has none")
         return self
 
-    def touches(self, node: str, kind: str, attempt: int) -> bool:
-        """Tell whether it may hit this attempt."""
-        return (
-            (self.node is None or self.node == node)
-            and (self.type is None or self.type == kind)
-            and (not self.attempts or attempt in self.attempts)
-        )
+    @cached_property
+    def is_everywhere(self) -> bool:
+        """Whether it may happen at any occasion of its kind."""
+        chosen = (self.node, self.type, self.event, self.message if self.fault in MAIL else None, self.until)
+        return not self.after and not self.attempts and all(choice is None for choice in chosen)
 
-    def is_on(self, seconds: float) -> bool:
-        """Tell whether it may happen at this time."""
-        return self.after <= seconds and (self.until is None or seconds < self.until)
+    def touches(self, subject: str, kind: str, attempt: int, seconds: float) -> bool:
+        """Tell whether it may happen at this occasion.
+
+        Args:
+            subject: the name of the node, the event or the message.
+            kind: the node's type.
+            attempt: its number.
+            seconds: since the manager was there.
+        """
+        if seconds < self.after or (self.until is not None and seconds >= self.until):
+            return False
+        if self.fault in HANDLER:
+            fits = (self.type is None or self.type == kind) and (not self.attempts or attempt in self.attempts)
+            return fits and (self.node is None or self.node == subject)
+        wanted = self.message if self.fault in MAIL else self.event
+        return wanted is None or wanted == subject
 
 
 class Behaviours(Declared):
     """Which node behaves how: its own word first, then its type's, then the default."""
 
-    nodes: dict[str, Behaviour] = {}
-    types: dict[str, Behaviour] = {}
+    nodes: dict[str, Behaviour] = Field(default_factory=dict)
+    types: dict[str, Behaviour] = Field(default_factory=dict)
     default: Behaviour | None = None
     """Of handlers that cannot run simulated and are not named."""
 
@@ -106,9 +122,29 @@ class FaultPlan(Declared):
     """Faults, behaviours, and how often our own code's buggify sites are on."""
 
     faults: tuple[Fault, ...] = ()
-    behaviours: Behaviours = Behaviours()
+    behaviours: Behaviours = Field(default_factory=Behaviours)
     buggify: Share = 0.0
     """The share of seeds in which a site is on (FoundationDB: a quarter)."""
+
+    def joined(self, other: FaultPlan) -> FaultPlan:
+        """Return one plan of both; where both declare a behaviour, the other's wins."""
+        mine, its = self.behaviours, other.behaviours
+        behaviours = Behaviours(
+            nodes={**mine.nodes, **its.nodes},
+            types={**mine.types, **its.types},
+            default=its.default or mine.default,
+        )
+        buggify = max(self.buggify, other.buggify)
+        return FaultPlan(faults=self.faults + other.faults, behaviours=behaviours, buggify=buggify)
+
+    @cached_property
+    def by_kind(self) -> Mapping[str, list[Fault]]:
+        """The faults by the kind of occasion they wait for."""
+        found: defaultdict[str, list[Fault]] = defaultdict(list)
+        for fault in self.faults:
+            kinds = {"handler": HANDLER, "journal": JOURNAL, "timed": TIMED}
+            found[next((kind for kind, names in kinds.items() if fault.fault in names), fault.fault)].append(fault)
+        return found
 
     def check(self, definition: PipelineDefinition) -> None:
         """Find names that the pipeline does not have.

@@ -13,14 +13,13 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from playbill.actors.ports import Keeper, Receiver, Timers
+    from playbill.actors.ports import Keeper, Receiver
     from playbill.model.events import Event
     from playbill.runtime.clocks.system import Clock
     from playbill.runtime.faults.injector import Injector
+    from playbill.runtime.surroundings import OwnTimers
 
 SICK: Final = {"journal_failing": "injected: the disk fails", "journal_full": "injected: the disk is full"}
-SITE_SECONDS: Final = 0.01
-"""By how much a buggify site makes things late."""
 
 
 class SkewedClock:
@@ -39,16 +38,18 @@ class SkewedClock:
 class LateTimers:
     """Timers of which some fire late."""
 
-    def __init__(self, timers: Timers, injector: Injector) -> None:
+    def __init__(self, timers: OwnTimers, injector: Injector) -> None:
         self._timers = timers
         self._injector = injector
 
     def set(self, now: float, delay: float, to: Receiver, message: object, *, coarse: bool) -> Any:
         """Post `message` to `to` in `delay` seconds, or later."""
-        injector = self._injector
-        fault = injector.of("timer_late", type(message).__name__)
-        late = fault.seconds if fault is not None else SITE_SECONDS if injector.buggify("timer-late") else 0.0
-        injector.lateness += late
+        timers, late = self._injector.timers, 0.0
+        if timers.calm:
+            timers.calm -= 1
+        elif (fault := timers.happens(type(message).__name__)) is not None:
+            late = fault.seconds
+            self._injector.lateness += late
         return self._timers.set(now, delay + late, to, message, coarse=coarse)
 
     def drop(self, timer: Any) -> None:
@@ -57,7 +58,7 @@ class LateTimers:
 
     def close(self) -> None:
         """Forget all."""
-        self._timers.close()  # type: ignore[attr-defined]
+        self._timers.close()
 
 
 class FaultyStream(MemoryStream):
@@ -90,17 +91,25 @@ class FaultyStream(MemoryStream):
         for event in behind:
             if event.type in TERMINAL or not self.closed:
                 super().append(event)
-        self._keeper.kept(behind[-1].seq)
+        self._world.kept(self._keeper, behind[-1].seq)
 
 
 class FaultyJournal(MemoryJournal):
     """A journal in memory that may be slow or sick, or die with everything else."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, injector: Injector, taken: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        injector: Injector,
+        taken: Callable[[Event], None],
+        kept: Callable[[Keeper, int], None],
+    ) -> None:
         super().__init__()
         self.loop = loop
         self.taken = taken
         """Sees each event as it is recorded."""
+        self.kept = kept
+        """Tells a keeper what is kept."""
         self._injector = injector
 
     def open(self, stream: str, keeper: Keeper) -> MemoryStream:
@@ -110,13 +119,13 @@ class FaultyJournal(MemoryJournal):
 
     def lateness(self, keeper: Keeper) -> float:
         """Return how many seconds the event at hand is kept late."""
-        injector = self._injector
-        for kind, text in SICK.items():
-            fault = injector.of(kind)
-            if fault is not None:
-                keeper.failed(text)
-                return fault.seconds
-        fault = injector.of("journal_slow")
-        if fault is not None:
-            return fault.seconds
-        return SITE_SECONDS if injector.buggify("journal-late") else 0.0
+        events = self._injector.events
+        if events.calm:
+            events.calm -= 1
+            return 0.0
+        fault = events.happens()
+        if fault is None:
+            return 0.0
+        if fault.fault in SICK:
+            keeper.failed(SICK[fault.fault])
+        return fault.seconds

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from contextvars import Context
 
-    from playbill.actors.ports import Attempt, Dispatcher, Receiver, Runner, Timers
+    from playbill.actors.ports import Attempt, Dispatcher, Keeper, Receiver, Runner
     from playbill.actors.shell import Shell
     from playbill.model.definition import PipelineNode
     from playbill.model.events import Event
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from playbill.runtime.handlers.attempt import Bench
     from playbill.runtime.handlers.binding import Bindings
     from playbill.runtime.journals.memory import MemoryJournal
-    from playbill.runtime.surroundings import Surroundings
+    from playbill.runtime.surroundings import OwnTimers, Surroundings
     from playbill.runtime.tape import Tape
 
 HANGS: Final = Behaviour(outcomes=(Ending(hangs=True),))
@@ -73,7 +73,7 @@ class FaultyWorld:
         self.injector = Injector(self.plan, self.tape, lambda: loop.time() - began)
         if not self.simulated:
             for kind in ONLY_SIMULATED:
-                if self.injector.has(kind):
+                if self.plan.by_kind.get(kind):
                     text = f"a {kind} fault needs a simulated world: run the plan with `playbill sim` or leave it out"
                     raise DefinitionError.single("only-simulated", "faults", text)
         self.skewed = SkewedClock(self.inner.clock(loop))
@@ -83,16 +83,16 @@ class FaultyWorld:
         """Carry mail as the others do."""
         return self.inner.dispatcher(loop, clock)
 
-    def timers(self, loop: asyncio.AbstractEventLoop, post: Callable[[Any, Any], None]) -> Timers:
+    def timers(self, loop: asyncio.AbstractEventLoop, post: Callable[[Any, Any], None]) -> OwnTimers:
         """Make timers that may be late."""
         timers = self.inner.timers(loop, post)
-        if self.injector.has("timer_late") or self.plan.buggify:
+        if self.plan.by_kind.get("timer_late") or self.plan.buggify:
             return LateTimers(timers, self.injector)
         return timers
 
     def journal(self, loop: asyncio.AbstractEventLoop) -> MemoryJournal:
         """Make a journal that may be slow or sick."""
-        return FaultyJournal(loop, self.injector, self.taken)
+        return FaultyJournal(loop, self.injector, self.taken, self.kept)
 
     def runner(self, bench: Bench, bindings: Bindings, context: Context) -> Runner:
         """Run handlers, or what stands in for them."""
@@ -100,6 +100,10 @@ class FaultyWorld:
 
     def taken(self, event: Event) -> None:
         """See an event that is recorded."""
+
+    def kept(self, keeper: Keeper, seq: int) -> None:
+        """Tell who waits that its events up to `seq` are kept."""
+        keeper.kept(seq)
 
     def begun(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver) -> None:
         """See an attempt begin."""
@@ -151,7 +155,7 @@ class FaultyRunner(RunRunner):
         """Begin an attempt."""
         world = self._world
         world.begun(run, plan, attempt, inputs, reply_to)
-        fault = world.injector.of_attempt(plan.id, plan.type, attempt)
+        fault = world.injector.attempts.happens(plan.id, plan.type, attempt)
         behaviour = world.plan.behaviours.of(plan.id, plan.type)
         if behaviour is None and world.simulated and needs_stand_in(plan.node, self._bindings):
             behaviour = world.plan.behaviours.default or SILENT
@@ -168,7 +172,7 @@ class FaultyRunner(RunRunner):
         held.start(behaviour, plan.node, self._world.tape, threaded=plan.threaded)
         return held
 
-    def _begin_faulty(  # noqa: PLR0913 (what begin is told)
+    def _begin_faulty(
         self,
         fault: Fault,
         behaviour: Behaviour | None,
@@ -188,10 +192,8 @@ class FaultyRunner(RunRunner):
                 text = "injected" if fault.message is None else fault.message
                 error = Ending(error=fault.error, message=text, retryable=fault.retryable)
                 return begin(Behaviour(outcomes=(error,), duration=Duration(constant=0.0)))
-            case "hang":
-                return begin(HANGS)
-            case "garbage":
-                return begin(GARBAGE)
+            case "hang" | "garbage":
+                return begin(HANGS if fault.fault == "hang" else GARBAGE)
             case "lost":
                 lost = StandIn(attempt, reply_to, self._bench)
                 lost.start(HANGS, plan.node, self._world.tape, threaded=plan.threaded)

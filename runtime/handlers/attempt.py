@@ -10,7 +10,7 @@ from playbill.model.failures import failure_of
 from playbill.model.messages import Returned
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from playbill.actors.ports import Receiver
     from playbill.model.facts import Failure, Output, Permit
@@ -35,6 +35,9 @@ class Orphans:
 
     def __len__(self) -> int:
         return len(self._attempts)
+
+    def __iter__(self) -> Iterator[HandlerAttempt]:
+        return iter(self._attempts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextvars import Context
 
-    from playbill.actors.ports import Receiver
+    from playbill.actors.ports import Attempt, Receiver
     from playbill.model.catalog import NodeType
     from playbill.model.definition import PipelineNode
     from playbill.model.facts import Inputs
@@ -71,7 +71,7 @@ class RunRunner:
 
     def begin(
         self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver
-    ) -> LoopAttempt | ThreadAttempt:
+    ) -> Attempt:
         """Begin an attempt."""
         bench, bindings, node = self._bench, self._bindings, plan.node
         binding = bindings.by_type.get(plan.type) or bindings.by_node[plan.id]

@@ -24,7 +24,7 @@ class LoopAttempt(HandlerAttempt):
     """An attempt that is a task."""
 
     _entered = False
-    _task: asyncio.Task[None] | None = None
+    task: asyncio.Task[None] | None = None
     _again: asyncio.TimerHandle | None = None
 
     def start(
@@ -38,7 +38,7 @@ class LoopAttempt(HandlerAttempt):
         """Begin, in a context of variables of its own."""
         # Not loop.create_task, whose Python costs as much as the task itself; factories are for the host's tasks.
         work = self._run(handler, node, inputs, context)
-        self._task = asyncio.Task(work, loop=self.bench.loop, name=node.id, context=variables)
+        self.task = asyncio.Task(work, loop=self.bench.loop, name=node.id, context=variables)
 
     async def _run(
         self,
@@ -57,21 +57,21 @@ class LoopAttempt(HandlerAttempt):
             failure = self._failure(error)
         if self._again is not None:
             self._again.cancel()
-        self._task = None
+        self.task = None
         self._end(self.bench.loop.time(), output, failure)
 
     def interrupt(self) -> None:
         """Cancel the task once; one that has not taken its first step never will."""
         self.asked = True
-        if self._task is None:
+        if self.task is None:
             return
-        self._task.cancel()
+        self.task.cancel()
         if not self._entered:
             self._end(self.bench.loop.time(), None, None)
 
     def kill(self) -> None:
         """Cancel the task until it ends or is abandoned."""
-        if self.ended or self._task is None:
+        if self.ended or self.task is None:
             return
         self.interrupt()
         self._again = self.bench.loop.call_later(CANCEL_AGAIN_SECONDS, self.kill)

@@ -9,19 +9,22 @@
 8. outputs: they equal the reference evaluator's (reference.py).
 9. half-open: never more permits out than allowed. 10. permits: those out are those that live nodes hold.
 11. nothing left: no actor, timer or task of an ended run. 12. dead letters: all are counted.
+13. no fault: no machine is told what its table has no row for, and no actor of ours fails.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.model.events import TERMINAL, EventType
 from playbill.model.machines.breaker_table import CircuitState
+from playbill.model.machines.supervisor import SupervisorMachine
 from playbill.model.messages import Ask
 from playbill.runtime.simulation.reference import disagreements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from enum import StrEnum
 
     from playbill.actors.breaker import BreakerActor
     from playbill.actors.node import NodeActor
@@ -45,10 +48,12 @@ PROBES: Final = "half-open"
 PERMITS: Final = "permits"
 LEFT: Final = "nothing left"
 LETTERS: Final = "dead letters"
+FAULT: Final = "no fault"
 INVARIANTS: Final = (
-    IN_TIME, FINAL, GAPLESS, RESOLVED, STOPPED, OUTCOME, WINNER, OUTPUTS, PROBES, PERMITS, LEFT, LETTERS,
+    IN_TIME, FINAL, GAPLESS, RESOLVED, STOPPED, OUTCOME, WINNER, OUTPUTS, PROBES, PERMITS, LEFT, LETTERS, FAULT,
 )  # fmt: skip
 
+HALF_OPEN: Final = cast("StrEnum", CircuitState.HALF_OPEN)
 SLACK_SECONDS: Final = 0.1 + 0.5
 """The backstop's own margin, and the coarse timers' bucket (of the deadline and of an attempt)."""
 BETWEEN: Final = frozenset({"CircuitOpen", "AttemptTimedOut", "InternalError"})
@@ -63,6 +68,17 @@ ENDS: Final = frozenset(
 )
 
 
+def check_fault(event: Event, report: Report) -> None:
+    """Look for what an event says of a fault of ours."""
+    data = event.data
+    if event.type is EventType.BREAKER_RESET:
+        report(FAULT, f"{event.stream} failed: {data['error']}")
+    cause = data.get("cause")
+    failure = data.get("failure") or (None if cause is None else cause.error)
+    if failure is not None and failure.type == "InternalError":
+        report(FAULT, f"{event.node_id or 'the run'}: {failure.message}")
+
+
 class RunWatch:
     """Watches one run."""
 
@@ -72,6 +88,9 @@ class RunWatch:
         """What each attempt was given."""
         self._report = report
         self._time = time
+        machine = actor.machine
+        definition = actor.facts.plan.definition
+        self._timeout = machine.timeout if isinstance(machine, SupervisorMachine) else definition.timeout
         self._seq = 0
         self._over = False
         self._began = time()
@@ -108,9 +127,8 @@ class RunWatch:
         if event.node_id in self._ended:
             self._report(OUTCOME, f"node '{event.node_id}' ended again: {event.type}")
         self._ended.add(event.node_id)
-        if event.type is EventType.PIPELINE_NODE_COMPLETED:
-            self._decide(event)
-        elif event.type is EventType.PIPELINE_NODE_FAILED and event.data["failure"].type not in BETWEEN:
+        failed = event.type is EventType.PIPELINE_NODE_FAILED and event.data["failure"].type not in BETWEEN
+        if failed or event.type is EventType.PIPELINE_NODE_COMPLETED:
             self._decide(event)
 
     def _decide(self, event: Event) -> None:
@@ -127,8 +145,7 @@ class RunWatch:
         plan = self.actor.facts.plan
         paused = self._paused + (0.0 if self._paused_at is None else self._time() - self._paused_at)
         grace = max([self._grace, plan.stop.grace, *(node.grace for node in plan.nodes.values())])
-        timeout: float = self.actor.machine.timeout  # type: ignore[union-attr]
-        bound = timeout + grace + plan.stop.kill_bound + SLACK_SECONDS + lateness + paused
+        bound = self._timeout + grace + plan.stop.kill_bound + SLACK_SECONDS + lateness + paused
         took = self._time() - self._began
         if took > bound:
             self._report(IN_TIME, f"the run took {took:g} s, its bound is {bound:g} s")
@@ -144,7 +161,7 @@ class RunWatch:
         self._resolved(plan)
 
     def _resolved(self, plan: NodePlan) -> None:
-        events = self.actor.writer.events  # type: ignore[attr-defined]
+        events: list[Event] = self.actor.writer.events  # type: ignore[attr-defined]
         while self._place < len(events):
             event = events[self._place]
             self._place += 1
@@ -169,7 +186,7 @@ class RunWatch:
 def check_probes(actor: BreakerActor, report: Report) -> None:
     """Count the permits that a half-open breaker has out."""
     machine = actor.machine
-    if machine.state is not CircuitState.HALF_OPEN:
+    if machine.state is not HALF_OPEN:
         return
     out = sum(permit.epoch == machine.epoch for permit in machine.out.values())
     if out > machine.policy.half_open_permits:

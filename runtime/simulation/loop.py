@@ -15,24 +15,35 @@ import weakref
 from asyncio import events
 from collections import deque
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, TypeVarTuple
 
 from playbill.model.errors import PlaybillError
 from playbill.runtime.simulation.stuck import Deadlock, Livelock, Unsupported, waiting_tasks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-    from types import TracebackType
 
     from playbill.runtime.simulation.escapes import EscapeWatch
     from playbill.runtime.tape import Tape
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 STEPS_AT_ONE_INSTANT: Final = 1_000_000
 """Callbacks without time going on, after which nothing but a livelock explains it."""
 TASK_STEPS: Final = frozenset({"TaskStepMethWrapper", "TaskWakeupMethWrapper"})
 """What asyncio's C tasks hand to `call_soon`, by class."""
+
+
+def _refusing(name: str) -> Any:
+    """Return a method that ends the simulation."""
+
+    def refuse(self: VirtualLoop, *_: Any, **__: Any) -> NoReturn:
+        error = Unsupported(name)
+        self.fail(error)
+        raise error
+
+    return refuse
 
 
 class VirtualLoop(asyncio.AbstractEventLoop):
@@ -53,6 +64,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         """Called when nothing is ready, before time goes on."""
         self.describe: Callable[[], list[str]] | None = None
         """Gives lines on who waits, for a deadlock's text."""
+        self.current: events.Handle | None = None
+        """The callback that runs, or ran last."""
         self.unhandled: list[dict[str, Any]] = []
         """What the exception handler was told."""
         self._tape = tape
@@ -103,7 +116,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             self._steps += 1
             if self._steps > self._steps_bound:
                 raise Livelock(self._steps, self._now, self._who())
-            handle = ready.popleft() if tape is None or len(ready) == 1 else self._pick(tape)
+            handle = self.current = ready.popleft() if tape is None or len(ready) == 1 else self._pick(tape)
             if handle._cancelled:  # noqa: SLF001 (as every loop does)
                 continue
             if watch is None or type(handle._callback).__name__ not in TASK_STEPS:  # type: ignore[attr-defined]  # noqa: SLF001
@@ -205,7 +218,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return [entry[2] for entry in sorted(self._timers) if not entry[2].cancelled()]
 
     def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
     ) -> events.Handle:
         """Run a callback, now."""
         if self._closed:
@@ -217,13 +230,13 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     call_soon_threadsafe = call_soon
 
     def call_later(
-        self, delay: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
     ) -> events.TimerHandle:
         """Run a callback `delay` seconds from now."""
         return self.call_at(self._now + delay, callback, *args, context=context)
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
     ) -> events.TimerHandle:
         """Run a callback at a virtual time."""
         if self._closed:
@@ -293,14 +306,14 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def _finalize(self, generator: AsyncGenerator[Any, Any]) -> None:
         self._asyncgens.discard(generator)
         if not self._closed:
-            self.create_task(generator.aclose())  # type: ignore[arg-type]
+            self.create_task(generator.aclose())
 
     async def shutdown_asyncgens(self) -> None:
         """Close the async generators that are left."""
         for generator in list(self._asyncgens):
             await generator.aclose()
 
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
         """Nothing to do: it has no threads."""
 
     def get_debug(self) -> bool:
@@ -313,38 +326,42 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     # ---- what leaves the simulation ---------------------------------------------------------------------------
 
-    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:
+    def add_signal_handler(self, sig: int, callback: Callable[[*Ts], object], *args: *Ts) -> None:
         """Take a handler that is never called: no signals come in."""
 
     def remove_signal_handler(self, sig: int) -> bool:
         """Forget none."""
         return False
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> NoReturn:
-        """Refuse: there are no threads."""
-        raise self._unsupported("run_in_executor")
-
-    def _unsupported(self, what: str) -> Unsupported:
-        error = Unsupported(what)
-        self.fail(error)
-        return error
+    create_connection: Any = _refusing("create_connection")
+    create_server: Any = _refusing("create_server")
+    create_datagram_endpoint: Any = _refusing("create_datagram_endpoint")
+    create_unix_connection: Any = _refusing("create_unix_connection")
+    create_unix_server: Any = _refusing("create_unix_server")
+    getaddrinfo: Any = _refusing("getaddrinfo")
+    getnameinfo: Any = _refusing("getnameinfo")
+    sock_accept: Any = _refusing("sock_accept")
+    sock_connect: Any = _refusing("sock_connect")
+    sock_recv: Any = _refusing("sock_recv")
+    sock_recv_into: Any = _refusing("sock_recv_into")
+    sock_recvfrom_into: Any = _refusing("sock_recvfrom_into")
+    set_default_executor: Any = _refusing("set_default_executor")
+    sock_recvfrom: Any = _refusing("sock_recvfrom")
+    sock_sendall: Any = _refusing("sock_sendall")
+    sock_sendfile: Any = _refusing("sock_sendfile")
+    sock_sendto: Any = _refusing("sock_sendto")
+    sendfile: Any = _refusing("sendfile")
+    start_tls: Any = _refusing("start_tls")
+    connect_accepted_socket: Any = _refusing("connect_accepted_socket")
+    connect_read_pipe: Any = _refusing("connect_read_pipe")
+    connect_write_pipe: Any = _refusing("connect_write_pipe")
+    subprocess_exec: Any = _refusing("subprocess_exec")
+    subprocess_shell: Any = _refusing("subprocess_shell")
+    add_reader: Any = _refusing("add_reader")
+    remove_reader: Any = _refusing("remove_reader")
+    add_writer: Any = _refusing("add_writer")
+    remove_writer: Any = _refusing("remove_writer")
+    run_in_executor: Any = _refusing("run_in_executor")
 
     def __repr__(self) -> str:
         return f"<VirtualLoop t={self._now:g} ready={len(self._ready)} timers={len(self._timers)}>"
-
-
-def _refusing(name: str) -> Any:
-    def refuse(self: VirtualLoop, *args: Any, **kwargs: Any) -> NoReturn:
-        raise self._unsupported(name)  # noqa: SLF001 (its own)
-
-    return refuse
-
-
-for _name in (
-    "create_connection", "create_server", "create_datagram_endpoint", "create_unix_connection", "create_unix_server",
-    "getaddrinfo", "getnameinfo", "sock_accept", "sock_connect", "sock_recv", "sock_recv_into", "sock_recvfrom",
-    "sock_sendall", "sock_sendfile", "sock_sendto", "sendfile", "start_tls", "connect_accepted_socket",
-    "connect_read_pipe", "connect_write_pipe", "subprocess_exec", "subprocess_shell",
-    "add_reader", "remove_reader", "add_writer", "remove_writer",
-):  # fmt: skip
-    setattr(VirtualLoop, _name, _refusing(_name))

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from playbill.model.results import NodeExecutionResult, RunResult
 
 ENDED: Final = frozenset({NodeStatus.COMPLETED, NodeStatus.FAILED, NodeStatus.SKIPPED})
-UNKNOWN: Final = None
-"""What cannot be told from the ends alone."""
 
 
 def disagreements(
@@ -78,7 +76,7 @@ class _Walk:
 
     def _inputs(self, node: NodePlan, end: NodeExecutionResult) -> Iterator[str]:
         expected = self._expected(node)
-        if expected is UNKNOWN:
+        if expected is None:
             return
         for attempt in range(1, end.attempts + 1):
             got = self._seen.get((node.id, attempt), expected)
@@ -86,15 +84,15 @@ class _Walk:
                 yield f"node '{node.id}' attempt {attempt} was given {dict(got)!r}, expected {expected!r}"
         if end.status is NodeStatus.COMPLETED and node.kind is not Kind.HANDLER and not node.joins_any:
             output = self._built_in(node, expected)
-            if output is not UNKNOWN and end.output != output:
+            if output is not None and end.output != output:
                 yield f"node '{node.id}' ({node.kind}) gave {end.output!r}, expected {output!r}"
 
     def _expected(self, node: NodePlan) -> dict[str, Output] | None:
         """Return the union of what the live edges into `node` carry."""
         union: dict[str, Output] = {}
         for _, carried in self._live[node.id]:
-            if carried is UNKNOWN:
-                return UNKNOWN
+            if carried is None:
+                return None
             union.update(carried)
         return union
 
@@ -105,7 +103,7 @@ class _Walk:
             try:
                 return {"result": node.condition.evaluate(variables(inputs, self._plan.nodes, self._trigger))}
             except NodeConfigError:
-                return UNKNOWN
+                return None
         return inputs
 
     # ---- edges ------------------------------------------------------------------------------------------------
@@ -116,12 +114,12 @@ class _Walk:
         for edge in node.edges:
             if end.status is NodeStatus.SKIPPED:
                 live: bool | None = False
-            elif carried is UNKNOWN and edge.condition is not None:
-                live = UNKNOWN
+            elif carried is None and edge.condition is not None:
+                live = None
             else:
                 live = self._is_live(edge, node, end, carried or {})
-            if live is UNKNOWN:
-                self._live[edge.target].append((node.id, UNKNOWN))
+            if live is None:
+                self._live[edge.target].append((node.id, None))
             self._told[edge.target] += 1
             if live:
                 self._live[edge.target].append((node.id, carried))
@@ -134,7 +132,7 @@ class _Walk:
             return output
         if node.kind is Kind.CONDITION:
             received = self._expected(node)
-            return UNKNOWN if received is UNKNOWN or node.joins_any else {**received, node.id: output}
+            return None if received is None or node.joins_any else {**received, node.id: output}
         return {node.id: output}
 
     def _is_live(self, edge: EdgePlan, node: NodePlan, end: NodeExecutionResult, carried: Inputs) -> bool | None:
@@ -156,7 +154,7 @@ class _Walk:
         try:
             return edge.condition.evaluate(names) if edge.condition is not None else True
         except NodeConfigError:
-            return UNKNOWN
+            return None
 
     # ---- the run ----------------------------------------------------------------------------------------------
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import inspect
 from datetime import time, timedelta
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from functools import reduce
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar
 
 from playbill.actors.breaker import BreakerActor
 from playbill.model.definition import PipelineDefinition, definition_from
 from playbill.runtime.clocks.virtual import EPOCH
 from playbill.runtime.faults.plan import EVERYTHING, FaultPlan, fault_plan
 from playbill.runtime.faults.stand_in import Delayed, StandIn, Stubborn
+from playbill.runtime.handlers.on_loop import LoopAttempt
 from playbill.runtime.manager import PipelineRunManager
 from playbill.runtime.simulation.escapes import EscapeWatch
+from playbill.runtime.simulation.guard import Guard
 from playbill.runtime.simulation.invariants import LEFT
 from playbill.runtime.simulation.loop import VirtualLoop
 from playbill.runtime.simulation.stuck import SimulationError
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from playbill.runtime.tape import Tape
 
 T = TypeVar("T")
+Faults: TypeAlias = "FaultPlan | Mapping[str, Any] | str | list[Faults] | None"
 NO_FAULTS: Final = FaultPlan()
 LEAVING: Final = (StandIn, Delayed, Stubborn, SimWorld)
 """Whose timers may outlive a run: orphans, and what a fault plan has set for later."""
@@ -44,7 +48,7 @@ class Simulation:
     Args:
         seed: of all choices.
         tape: plays these choices instead: a lane's numbers by its name.
-        faults: a FaultPlan, the mapping of one, or "all".
+        faults: a FaultPlan, the mapping of one, a file's name, "all", or a list of these.
         policy: which mailbox is served next: random, fifo, pct:<changes>.
         allow: calls that may leave the simulation ("time.time", or a kind such as "clock"); None: do not look.
         properties: what must hold besides our own invariants.
@@ -52,12 +56,12 @@ class Simulation:
         options: those of PipelineRunManager.
     """
 
-    def __init__(  # noqa: PLR0913 (a user names those they want)
+    def __init__(
         self,
         seed: int = 0,
         *,
         tape: Mapping[str, Sequence[int]] | Tape | None = None,
-        faults: FaultPlan | Mapping[str, Any] | str | None = None,
+        faults: Faults = None,
         policy: str = "random",
         allow: Collection[str] | EscapeWatch | None = (),
         properties: Iterable[Property] = (),
@@ -70,6 +74,7 @@ class Simulation:
         plan = plan_of(faults)
         self.watch = allow if allow is None or isinstance(allow, EscapeWatch) else EscapeWatch(allow)
         self.loop = VirtualLoop(self.tape if policy != "fifo" else None, self.watch)
+        self.guard = Guard(self.loop)
         rules = [rule.fresh() for rule in properties]
         self.world = SimWorld(self.tape, plan, policy, rules, traced=traced)
         self.world.loop = self.loop
@@ -87,9 +92,10 @@ class Simulation:
         Raises:
             Violation: an invariant, ours or yours, does not hold.
             Deadlock: it waits for what will never come. Livelock: time does not go on.
-            Escape: a handler asked the real world for something.
+            Escape: a handler asked the real world for something. Blocked: one keeps the thread for seconds.
         """
-        result: T = self.loop.run_until_complete(work)
+        with self.guard:
+            result: T = self.loop.run_until_complete(work)
         self._look()
         return result
 
@@ -102,7 +108,7 @@ class Simulation:
     def _enter(self) -> None:
         if not self._entered:
             self._entered = True
-            self.world.dead_letters = self.manager._wiring.dead_letters  # noqa: SLF001 (the manager's counter, read)
+            self.world.dead_letters = lambda: self.manager.dead_letters
             self.call(self.manager.__aenter__())
 
     def start(
@@ -134,6 +140,26 @@ class Simulation:
         """
         run = self.start(definition, trigger_data, **options)
         return self.result(run)
+
+    def whole(self, definition: PipelineDefinition, trigger_data: Mapping[str, Any]) -> RunResult:
+        """Run a pipeline that was checked before, and end the world with it, all in one.
+
+        Raises:
+            Violation, Deadlock, Livelock, Escape, Crashed: see `run` and `close`.
+        """
+
+        async def work() -> RunResult:
+            run = await self.manager.start_run(definition, trigger_data)
+            self._runs.append(run)
+            result = await run.result()
+            await self._end()
+            return result
+
+        self._entered = self._closed = True
+        self.world.dead_letters = lambda: self.manager.dead_letters
+        result = self.call(work())
+        self.loop.close()
+        return result
 
     def result(self, run: Run) -> RunResult:
         """Let time pass until a run has ended."""
@@ -200,7 +226,7 @@ class Simulation:
     def _left(self) -> None:
         """Name what nobody needs any more and is there all the same."""
         mine = asyncio.current_task()
-        allowed = {attempt._task for attempt in self._orphans()}  # noqa: SLF001 (read only)
+        allowed = {attempt.task for attempt in self.world.orphans if isinstance(attempt, LoopAttempt)}
         tasks = [task.get_name() for task in asyncio.all_tasks() if task is not mine and task not in allowed]
         actors = [actor for actor in self.world.circuits if not actor.ended or actor.timers]
         timers = [
@@ -212,10 +238,6 @@ class Simulation:
         for what, found in (("tasks", tasks), ("breakers", actors), ("timers", timers)):
             if found:
                 self.world.report(LEFT, f"{what} are left: {found}")
-
-    def _orphans(self) -> list[Any]:
-        orphans = self.manager._wiring.orphans._attempts  # noqa: SLF001 (read only)
-        return [attempt for attempt in orphans if hasattr(attempt, "_task")]
 
     def __enter__(self) -> Self:
         return self
@@ -231,6 +253,7 @@ class Simulation:
     def abandon(self) -> None:
         """Let everything go, unlooked at: the world has crashed or is wrong."""
         self._closed = True
+        self.world.lose()
         for task in asyncio.all_tasks(self.loop):
             work = task.get_coro()
             if inspect.iscoroutine(work) and inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
@@ -242,8 +265,8 @@ class Simulation:
         return f"<Simulation seed={self.seed} t={self.loop.time():g} runs={len(self._runs)}>"
 
 
-def plan_of(faults: FaultPlan | Mapping[str, Any] | str | None) -> FaultPlan:
-    """Return the plan that `faults` stands for.
+def plan_of(faults: Faults) -> FaultPlan:
+    """Return the plan that `faults` stands for: several are taken together.
 
     Raises:
         DefinitionError: it is none.
@@ -256,13 +279,15 @@ def plan_of(faults: FaultPlan | Mapping[str, Any] | str | None) -> FaultPlan:
         from playbill.runtime.simulation.tapes import load_faults  # noqa: PLC0415 (imports yaml)
 
         return load_faults(faults)
+    if isinstance(faults, list):
+        return reduce(FaultPlan.joined, map(plan_of, faults), NO_FAULTS)
     return faults if isinstance(faults, FaultPlan) else fault_plan(faults)
 
 
 def _tape(seed: int, tape: Mapping[str, Sequence[int]] | Tape | None) -> Tape:
     if tape is None:
         return SeededTape(seed)
-    return tape if hasattr(tape, "choose") else RecordedTape(tape)  # type: ignore[return-value, arg-type]
+    return tape if hasattr(tape, "choose") else RecordedTape(tape)  # type: ignore[return-value]
 
 
 __all__ = ["Crashed", "Simulation", "SimulationError", "Violation", "plan_of"]

@@ -33,7 +33,8 @@ class Livelock(SimulationError):
     def __init__(self, steps: int, now: float, waiting: Iterable[str]) -> None:
         self.waiting = list(waiting)
         super().__init__(
-            f"livelock at {now:g} s: {steps:,} callbacks ran and time did not go on; there are:{_listed(self.waiting)}"
+            f"livelock at {now:g} s: {steps:,} callbacks ran and time did not go on; "
+            f"there are:{_listed(self.waiting)}"
         )
 
 
@@ -53,8 +54,8 @@ class Blocked(SimulationError):
 
     def __init__(self, seconds: float, place: str) -> None:
         super().__init__(
-            f"the simulation stood still for {seconds:g} s of real time at {place}: a handler that computes or blocks "
-            "there cannot be simulated; declare a behaviour for its node"
+            f"the simulation stood still for {seconds:g} s of real time at {place}: a handler that computes or "
+            "blocks there cannot be simulated; declare a behaviour for its node"
         )
 
 

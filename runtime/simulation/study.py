@@ -58,8 +58,8 @@ class Verdict:
     held: set[str]
     """The names of the `sometimes` properties that held."""
     finding: Finding | None = None
-    trace: list[Delivery] = field(default_factory=list)
-    outputs: Mapping[str, Any] = field(default_factory=dict)
+    trace: list[Delivery] = field(default_factory=list["Delivery"])
+    outputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(slots=True)
@@ -70,12 +70,12 @@ class Study:
     """
 
     definition: PipelineDefinition
-    trigger_data: dict[str, Any] = field(default_factory=dict)
+    trigger_data: dict[str, Any] = field(default_factory=dict[str, Any])
     faults: FaultPlan = field(default_factory=FaultPlan)
     policy: str = "random"
     allow: Collection[str] | None = ()
     properties: Sequence[Property] = ()
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict[str, Any])
     _watch: EscapeWatch | None = None
     _assemblies: Assemblies | None = None
 
@@ -115,11 +115,11 @@ class Study:
     def play(self, tape: Tape, seed: int | None, *, traced: bool = False) -> Verdict:
         """Run once and judge it."""
         sim = self._simulation(tape, traced=traced)
-        finding, status, outputs = None, CRASHED, {}
+        finding: Finding | None = None
+        status, outputs = CRASHED, dict[str, Any]()
         try:
-            result = sim.run(self.definition, self.trigger_data)
+            result = sim.whole(self.definition, self.trigger_data)
             status, outputs = str(result.status), dict(result.outputs)
-            sim.close()
         except Crashed:
             sim.abandon()
         except (SimulationError, Escape) as error:
@@ -143,7 +143,7 @@ class Study:
         return Simulation(
             tape=tape,
             faults=self.faults,
-            policy="random" if self.policy == "exhaustive" else self.policy,
+            policy=self.policy,
             allow=self._watch,
             properties=self.properties,
             traced=traced,

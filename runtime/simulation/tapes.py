@@ -6,11 +6,15 @@ import hashlib
 import json
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from playbill.model.errors import DefinitionError
-from playbill.runtime.faults.plan import FaultPlan, fault_plan
+from playbill.runtime.faults.plan import Behaviours, FaultPlan, fault_plan
+from playbill.runtime.faults.recorded import recorded_behaviours
 from playbill.runtime.files import load_mapping
+from playbill.runtime.journals.codec import read_events
 
 if TYPE_CHECKING:
     import os
@@ -18,16 +22,29 @@ if TYPE_CHECKING:
     from playbill.model.definition import PipelineDefinition
     from playbill.runtime.simulation.study import Finding, Study
 
+LANES: Final = TypeAdapter(dict[str, list[Annotated[int, Field(strict=True, ge=0)]]])
 FORMAT: Final = 1
 
 
 def load_faults(source: str | os.PathLike[str]) -> FaultPlan:
     """Load a fault plan from a YAML or JSON file.
 
+    `recorded: FILE` beside `faults` and `behaviours` names the events of a real run, as `playbill run --events`
+    writes them: nodes about which the plan says nothing behave as they did there.
+
     Raises:
         DefinitionError: there is no such file, or it is no plan; carries all problems.
     """
-    return fault_plan(load_mapping(source, "faults and behaviours"))
+    data = load_mapping(source, "faults and behaviours")
+    recorded = data.pop("recorded", None)
+    plan = fault_plan(data)
+    if recorded is None:
+        return plan
+    if not isinstance(recorded, str):
+        text = f"{source}: recorded names a file of events, not {recorded!r}"
+        raise DefinitionError.single("recorded", "recorded", text)
+    behaviours = recorded_behaviours(read_events(Path(source).parent / recorded))
+    return FaultPlan(behaviours=Behaviours(nodes=dict(behaviours))).joined(plan)
 
 
 def save_tape(path: str | os.PathLike[str], original: PipelineDefinition, study: Study, finding: Finding) -> None:
@@ -52,8 +69,11 @@ def load_tape(source: str | os.PathLike[str], study: Study) -> tuple[Study, dict
         DefinitionError: it is no tape, or one of another pipeline than the study's.
     """
     data = load_mapping(source, "a tape")
-    lanes = data.get("lanes")
-    if data.get("format") != FORMAT or not _are_lanes(lanes):
+    try:
+        lanes = LANES.validate_python(data.get("lanes"))
+    except ValidationError:
+        lanes = None
+    if data.get("format") != FORMAT or lanes is None:
         text = f"{source} is no tape of this playbill: `playbill sim` writes them when it finds something"
         raise DefinitionError.single("bad-tape", str(source), text)
     if data["of"] != digest(study.definition):
@@ -69,10 +89,3 @@ def digest(definition: PipelineDefinition) -> str:
     """Return what a definition is known by."""
     text = json.dumps(definition.model_dump(mode="json", by_alias=True), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _are_lanes(lanes: Any) -> bool:
-    return isinstance(lanes, dict) and all(
-        isinstance(values, list) and all(isinstance(value, int) and value >= 0 for value in values)
-        for values in lanes.values()
-    )

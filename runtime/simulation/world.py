@@ -1,4 +1,4 @@
-"""The simulated world: surroundings in which a tape decides, every delivery is seen, and the invariants are watched."""
+"""The simulated world: surroundings in which a tape decides, deliveries are seen and the invariants watched."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from playbill.actors.breaker import BreakerActor
 from playbill.actors.node import NodeActor
 from playbill.actors.shell import Inbox, Shell
 from playbill.actors.supervisor import SupervisorActor
+from playbill.model.machines.breaker import BreakerMachine
+from playbill.model.machines.node import NodeMachine
+from playbill.model.machines.salvage import SalvageMachine
+from playbill.model.machines.supervisor import SupervisorMachine
 from playbill.model.messages import Cancel, Stop
 from playbill.runtime.clocks.virtual import VirtualClock
 from playbill.runtime.dispatchers.seeded import SeededDispatcher
-from playbill.runtime.faults.ports import SITE_SECONDS
 from playbill.runtime.faults.world import FaultyWorld
 from playbill.runtime.simulation import invariants as rules
 from playbill.runtime.simulation.policies import picker
@@ -22,8 +25,9 @@ from playbill.runtime.surroundings import RealWorld
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable
+    from contextvars import Context
 
-    from playbill.actors.ports import Dispatcher, Receiver
+    from playbill.actors.ports import Dispatcher, Keeper, Receiver, Runner
     from playbill.model.events import Event
     from playbill.model.facts import Inputs, Now
     from playbill.model.plan import NodePlan, RunFacts
@@ -31,12 +35,21 @@ if TYPE_CHECKING:
     from playbill.runtime.circuits import Circuits
     from playbill.runtime.clocks.system import Clock
     from playbill.runtime.faults.plan import FaultPlan
+    from playbill.runtime.handlers.attempt import Bench, HandlerAttempt
+    from playbill.runtime.handlers.binding import Bindings
     from playbill.runtime.simulation.loop import VirtualLoop
     from playbill.runtime.simulation.properties import Property
     from playbill.runtime.tape import Tape
 
 Pair = tuple[str, str, str]
 """A machine's class, its state, and the message it received there."""
+ACTORS: Final = frozenset({SupervisorActor, NodeActor, BreakerActor})
+PLACES: Final = {
+    id(actions): (machine.__name__, str(state))
+    for machine in (SupervisorMachine, SalvageMachine, NodeMachine, BreakerMachine)
+    for state, actions in machine.ACTIONS.items()
+}
+"""Machine and state by the identity of what is done there: the cheapest thing to note for each message."""
 HIDDEN: Final = frozenset({"traceback", "kinds"})
 
 
@@ -73,28 +86,35 @@ class SimWorld(FaultyWorld):
         self, tape: Tape, plan: FaultPlan, policy: str, properties: Iterable[Property] = (), *, traced: bool = False
     ) -> None:
         super().__init__(RealWorld(), plan, tape)
-        self.coverage: set[Pair] = set()
+        self._seen: set[tuple[int, type]] = set()
         self.events: list[Event] = []
         self.violations: list[Violation] = []
         self.properties = list(properties)
         self.trace: list[Delivery] | None = [] if traced else None
-        self.dead_letters: Any = None
+        self.dead_letters: Callable[[], int] = lambda: 0
+        self.orphans: Iterable[HandlerAttempt] = ()
         self._policy = policy
         self._ids = 0
         self._watches: dict[str, rules.RunWatch] = {}
         self._stopped: set[Shell[Any]] = set()
         self.loop: VirtualLoop
 
+    @property
+    def coverage(self) -> set[Pair]:
+        """Which machine received what in which state."""
+        return {(*PLACES[place], told.__name__) for place, told in self._seen}
+
     # ---- surroundings -----------------------------------------------------------------------------------------
 
     def clock(self, loop: asyncio.AbstractEventLoop) -> Clock:
         """Make a clock of virtual time."""
-        self.inner.clock = lambda loop: VirtualClock(loop)  # type: ignore[method-assign]
+        self.inner.clock = VirtualClock  # type: ignore[method-assign]
         return super().clock(loop)
 
     def dispatcher(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> Dispatcher:
         """Let the tape choose whose mail comes next."""
-        self.mail = SeededDispatcher(loop, clock, self.tape, picker(self._policy, self.tape), self)
+        delays = bool(self.plan.by_kind.get("message_delay") or self.plan.buggify)
+        self.mail = SeededDispatcher(loop, clock, self.tape, picker(self._policy, self.tape), self, delays=delays)
         return self.mail
 
     def draw(self) -> float:
@@ -116,45 +136,58 @@ class SimWorld(FaultyWorld):
 
     def delay(self, to: Receiver, message: Any) -> float:
         """Return how many seconds a message is on its way."""
-        injector = self.injector
-        if not injector.delays:
+        messages = self.injector.messages
+        if messages.calm:
+            messages.calm -= 1
             return 0.0
-        fault = injector.of("message_delay", type(message).__name__)
-        late = fault.seconds if fault is not None else SITE_SECONDS if injector.buggify("message-late") else 0.0
-        injector.lateness += late
-        return late
+        fault = messages.happens(type(message).__name__)
+        if fault is None:
+            return 0.0
+        self.injector.lateness += fault.seconds
+        return fault.seconds
 
     def deliver(self, sender: Receiver | None, to: Receiver, message: Any, now: Now) -> None:
         """Have `to` receive `message`; look at both sides of it."""
-        if type(to) is Inbox:
-            shell, content = to._shell, message.message  # noqa: SLF001 (its own door)
-        else:
-            shell, content = to, message
-        if not isinstance(shell, Shell):
+        shell, content = to, message
+        kind = type(to)
+        if kind is Inbox:
+            shell, content = to.shell, message.message  # type: ignore[attr-defined]
+            kind = type(shell)
+        if kind not in ACTORS:
             to.receive(message, now)
             return
-        machine = shell.machine
-        was, ended = machine._state, shell.ended  # noqa: SLF001 (the property costs a call)
-        if ended:
-            self._late_mail(shell, to, message, now)
-        else:
-            self.coverage.add((type(machine).__name__, was, type(content).__name__))
-            if type(content) is Stop:
-                self._stopped.add(shell)
-            elif type(content) is Cancel:
-                self._cancelled(shell, content)
-            to.receive(message, now)
         if self.trace is not None:
-            became = "ended" if shell.ended else str(shell.machine.state)
-            told = (name_of(sender), shell.actor_urn, shown(content), "ended" if ended else str(was), became)
+            self._traced(sender, to, shell, message, content, now)  # type: ignore[arg-type]
+        else:
+            self._delivered(to, shell, message, content, now)  # type: ignore[arg-type]
+        if kind is BreakerActor:
+            rules.check_probes(shell, self.report)  # type: ignore[arg-type]
+
+    def _delivered(self, to: Receiver, shell: Shell[Any], message: Any, content: Any, now: Now) -> None:
+        if shell.ended:
+            self._late_mail(shell, to, message, now)
+            return
+        told = type(content)
+        self._seen.add((id(shell.machine.actions), told))
+        if told is Stop:
+            self._stopped.add(shell)
+        elif told is Cancel:
+            self._cancelled(shell, content)
+        to.receive(message, now)
+
+    def _traced(
+        self, sender: Receiver | None, to: Receiver, shell: Shell[Any], message: Any, content: Any, now: Now
+    ) -> None:
+        was = state_of(shell)
+        self._delivered(to, shell, message, content, now)
+        told = (name_of(sender), shell.actor_urn, shown(content), was, state_of(shell))
+        if self.trace is not None:
             self.trace.append(Delivery(now.monotonic, *told))
-        if type(shell) is BreakerActor:
-            rules.check_probes(shell, self.report)
 
     def _late_mail(self, shell: Shell[Any], to: Receiver, message: Any, now: Now) -> None:
-        before = self.dead_letters.count
+        before = self.dead_letters()
         to.receive(message, now)
-        if type(to) is not Inbox and rules.must_count(message) and self.dead_letters.count == before:
+        if type(to) is not Inbox and rules.must_count(message) and self.dead_letters() == before:
             self.report(rules.LETTERS, f"{shown(message)} to {shell.actor_urn}, which has ended, was not counted")
 
     def _cancelled(self, shell: Shell[Any], message: Cancel) -> None:
@@ -170,6 +203,8 @@ class SimWorld(FaultyWorld):
     def taken(self, event: Event) -> None:
         """Look at an event as it is recorded."""
         self.events.append(event)
+        if event.data:
+            rules.check_fault(event, self.report)
         if not event.stream.startswith("breaker:"):
             watch = self._watches.get(event.stream)
             if watch is None:
@@ -179,9 +214,19 @@ class SimWorld(FaultyWorld):
                 watch = self._watch(actor)
             watch.recorded(event, self.injector.lateness)
         for rule in self.properties:
-            rule.see(event, self)
-        if self.injector.has("crash") and self.injector.of("crash", event.type) is not None:
+            try:
+                rule.see(event, self)
+            except Exception as error:  # noqa: BLE001 (the actor that recorded the event is not to blame)
+                self.report(rule.name, f"its predicate raised {error!r} at {event.type}")
+        if self.injector.crashes.happens(event.type) is not None:
             self.loop.fail(Crashed(f"the runtime died as {event.type} was recorded"))
+
+    def kept(self, keeper: Keeper, seq: int) -> None:
+        """Tell a supervisor; what its gate lets go is its own mail, in order with all else it says."""
+        if isinstance(keeper, SupervisorActor):
+            self.mail.speak(keeper, keeper.kept, seq)
+        else:
+            keeper.kept(seq)
 
     def begun(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver) -> None:
         """Look at the beginning of an attempt."""
@@ -189,9 +234,20 @@ class SimWorld(FaultyWorld):
             watch = self._watches[run.run_id]
             watch.begun(plan, attempt, inputs, reply_to, reply_to in self._stopped)
 
+    def runner(self, bench: Bench, bindings: Bindings, context: Context) -> Runner:
+        """Run coroutines; stand in for the rest."""
+        self.orphans = bench.orphans
+        return super().runner(bench, bindings, context)
+
     def over(self, result: RunResult) -> None:
         """Look at a run that has ended."""
         self._watches[result.run_id].over(result)
+
+    def lose(self) -> None:
+        """Let all actors be dead: nothing is told any more."""
+        if self.loop.jumped is not None:
+            for actor in [*self.runs(), *self.circuits]:
+                actor.lose()
 
     def _idle(self) -> None:
         if self.mail.is_idle:
@@ -205,10 +261,15 @@ class SimWorld(FaultyWorld):
         self.loop.fail(violation)
 
 
+def state_of(shell: Shell[Any]) -> str:
+    """Return what traces call an actor's state."""
+    return "ended" if shell.ended else str(shell.machine.state)
+
+
 def name_of(actor: object) -> str:
     """Return what traces call an actor."""
     if isinstance(actor, Inbox):
-        actor = actor._shell  # noqa: SLF001 (its own door)
+        actor = actor.shell
     return actor.actor_urn if isinstance(actor, Shell) else "(outside)"
 
 

@@ -61,7 +61,8 @@ class Bank:
         bindings = bind(DEFINITION, catalog_of([playbill.node_type("work")(handler)]))
         runner = RunRunner(self.bench, bindings, contextvars.copy_context())
         run = RunFacts("r", build_plan(DEFINITION), {"city": "Lyon"})
-        attempt: HandlerAttempt = runner.begin(run, run.plan.nodes["n"], number, {"a": {}}, self.node)
+        attempt = runner.begin(run, run.plan.nodes["n"], number, {"a": {}}, self.node)
+        assert isinstance(attempt, HandlerAttempt)
         return attempt
 
     async def end(self) -> Returned:

@@ -67,8 +67,16 @@ class Surroundings(Protocol):
         """Make a run's id."""
         ...
 
-    def wired(self, circuits: Circuits, runs: Callable[[], Iterable[Shell[Any]]]) -> None:
-        """Hear that all of it stands; `runs` gives the supervisors of the active runs, oldest first."""
+    def wired(
+        self, circuits: Circuits, runs: Callable[[], Iterable[Shell[Any]]], dead_letters: Callable[[], int]
+    ) -> None:
+        """Hear that all of it stands.
+
+        Args:
+            circuits: the breakers.
+            runs: gives the supervisors of the active runs, oldest first.
+            dead_letters: counts the messages that came too late.
+        """
 
 
 class RealWorld:
@@ -102,7 +110,9 @@ class RealWorld:
         """Make a run's id that nobody else makes."""
         return uuid.uuid4().hex
 
-    def wired(self, circuits: Circuits, runs: Callable[[], Iterable[Shell[Any]]]) -> None:
+    def wired(
+        self, circuits: Circuits, runs: Callable[[], Iterable[Shell[Any]]], dead_letters: Callable[[], int]
+    ) -> None:
         """Nothing to do."""
 
 

@@ -82,7 +82,7 @@ class Wiring:
         self.bench = Bench(loop, post, self._pool, self.orphans, resources, secrets, world.draw)
         self.circuits = Circuits(self.ports(NoRunner()), self._policies)
         self.wired = True
-        world.wired(self.circuits, runs)
+        world.wired(self.circuits, runs, lambda: self.dead_letters.count)
 
     def _faulty(self, world: Surroundings) -> Surroundings:
         """Return the surroundings, with the manager's own faults around them if it has any."""

@@ -110,6 +110,8 @@ class Behaviour(Declared):
     outcomes: tuple[Ending, ...] = ()
     cleanup: Duration = Duration(constant=0.0)
     """How long it takes to end when it is asked to."""
+    cooperative: bool = False
+    """Asked to end, it returns an output by itself, as a handler does that polls `context.cancelled`."""
     ignores_cancel: bool = False
     """It goes on when it is asked to end."""
     ignores_kill: bool = False

@@ -9,6 +9,7 @@ from playbill.model.errors import HandlerKilled, NodeConfigError
 from playbill.model.facts import Failure
 from playbill.model.failures import failure_of
 from playbill.model.messages import Began
+from playbill.runtime.faults.behaviour import Ending
 from playbill.runtime.handlers.attempt import HandlerAttempt
 from playbill.runtime.handlers.outputs import checked
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from playbill.actors.ports import Attempt
     from playbill.model.definition import PipelineNode
-    from playbill.runtime.faults.behaviour import Behaviour, Ending
+    from playbill.runtime.faults.behaviour import Behaviour
     from playbill.runtime.tape import Tape
 
 
@@ -32,6 +33,7 @@ class StandIn(HandlerAttempt):
         self._node = node
         self._stubborn, self._undying = behaviour.ignores_cancel, behaviour.ignores_kill
         self._cleanup = behaviour.cleanup.draw(tape)
+        self._polite = Ending(output=behaviour.output or {}) if behaviour.cooperative else None
         if threaded:
             self.send(Began(self.number))
         ending, seconds = behaviour.ending(tape), behaviour.duration.draw(tape)
@@ -63,7 +65,8 @@ class StandIn(HandlerAttempt):
         self.asked = True
         if not self._stubborn:
             self._drop()
-            self._timer = self.bench.loop.call_later(self._cleanup, self._stop)
+            end, *ending = (self._stop,) if self._polite is None else (self._finish, self._polite)
+            self._timer = self.bench.loop.call_later(self._cleanup, end, *ending)
 
     def kill(self) -> None:
         """End at once, unless it ignores even this."""

@@ -108,7 +108,9 @@ class FaultyWorld:
     def begun(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver) -> None:
         """See an attempt begin."""
 
-    def wired(self, circuits: Circuits, runs: Callable[[], Iterable[Shell[Any]]]) -> None:
+    def wired(
+        self, circuits: Circuits, runs: Callable[[], Iterable[Shell[Any]]], dead_letters: Callable[[], int]
+    ) -> None:
         """Set off what has a time of its own."""
         self.circuits = circuits
         self.runs = runs

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.model.events import TERMINAL, EventType
@@ -101,6 +102,9 @@ class RunWatch:
         self._kept: set[str | None] = set()
         self._place = 0
         self._grace = 0.0
+        self._sources: defaultdict[str, list[str]] = defaultdict(list)
+        for edge in definition.edges:
+            self._sources[edge.to_node].append(edge.from_node)
 
     def recorded(self, event: Event, lateness: float) -> None:
         """Look at an event."""
@@ -167,7 +171,7 @@ class RunWatch:
             self._place += 1
             if event.type in ENDS:
                 self._kept.add(event.node_id)
-        sources = [edge.from_node for edge in self.actor.facts.plan.definition.edges if edge.to_node == plan.id]
+        sources = self._sources.get(plan.id, ())
         missing = [source for source in sources if source not in self._kept]
         if missing and (not plan.joins_any or len(missing) == len(sources)):
             self._report(RESOLVED, f"node '{plan.id}' began before the end of '{missing[0]}' was kept")

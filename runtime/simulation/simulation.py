@@ -108,7 +108,6 @@ class Simulation:
     def _enter(self) -> None:
         if not self._entered:
             self._entered = True
-            self.world.dead_letters = lambda: self.manager.dead_letters
             self.call(self.manager.__aenter__())
 
     def start(
@@ -156,7 +155,6 @@ class Simulation:
             return result
 
         self._entered = self._closed = True
-        self.world.dead_letters = lambda: self.manager.dead_letters
         result = self.call(work())
         self.loop.close()
         return result

@@ -126,9 +126,12 @@ class SimWorld(FaultyWorld):
         self._ids += 1
         return f"run-{self._ids}"
 
-    def wired(self, circuits: Circuits, runs: Callable[[], Iterable[Shell[Any]]]) -> None:
+    def wired(
+        self, circuits: Circuits, runs: Callable[[], Iterable[Shell[Any]]], dead_letters: Callable[[], int]
+    ) -> None:
         """Watch the permits when nothing is under way."""
-        super().wired(circuits, runs)
+        super().wired(circuits, runs, dead_letters)
+        self.dead_letters = dead_letters
         self.loop.jumped = self._idle
         self.loop.describe = lambda: [repr(run) for run in self.runs()]
 

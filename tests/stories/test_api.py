@@ -68,6 +68,7 @@ def test_one_manager_a_loop_each_in_its_thread() -> None:
         assert set(threads.map(lambda _: asyncio.run(work()), range(4))) == {"completed"}
 
 
+@pytest.mark.real("another thread with a loop of its own")
 async def test_a_manager_of_another_loop_is_refused(manager: Manager) -> None:
     errors: list[str] = []
 
@@ -109,6 +110,7 @@ async def test_an_executor_gives_plain_data() -> None:
     assert (failed["status"], failed["error"]) == ("failed", "NodeExecutionError: again")
 
 
+@pytest.mark.real("another thread")
 async def test_an_executor_is_cancelled_from_another_thread() -> None:
     resources = support.resources()
     executor = playbill.PipelineExecutor(pipeline(node("a", "hangs")), types=support.ALL, resources=resources)
@@ -183,8 +185,6 @@ async def test_other_nodes_alone() -> None:
     assert await playbill.dispatch_node(condition, {"b": {"n": 2}}) == {"result": True}
     say = playbill.PipelineNode(id="s", type="say", config={"n": "${input.n + 1}"})
     assert await playbill.dispatch_node(say, {"b": {"n": 2}}, types=support.ALL) == {"n": 3}
-    command = playbill.PipelineNode(id="e", type="command", config={"argv": ["echo", "hi"]})
-    assert (await playbill.dispatch_node(command, {}))["stdout"] == "hi\n"
     with pytest.raises(playbill.NodeConfigError, match="Unknown node type 'nope'; types are: trigger, agent"):
         await playbill.dispatch_node(playbill.PipelineNode(id="x", type="nope"), {})
     fails = playbill.PipelineNode(id="f", type="fails", config={"text": "no luck"})
@@ -192,6 +192,12 @@ async def test_other_nodes_alone() -> None:
         await playbill.dispatch_node(fails, {}, types=support.ALL)
     with pytest.raises(playbill.NodeConfigError, match="field 'condition' is missing"):
         await playbill.dispatch_node(playbill.PipelineNode(id="c", type="condition"), {})
+
+
+@pytest.mark.real("a program")
+async def test_a_command_alone() -> None:
+    command = playbill.PipelineNode(id="e", type="command", config={"argv": ["echo", "hi"]})
+    assert (await playbill.dispatch_node(command, {}))["stdout"] == "hi\n"
 
 
 async def test_a_handler_may_use_another_types_work() -> None:

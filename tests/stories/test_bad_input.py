@@ -162,6 +162,7 @@ async def test_a_chain_of_ten_thousand_nodes_runs(manager: Manager) -> None:
     assert (await finished(manager, pipeline(*nodes))).status is playbill.RunStatus.COMPLETED
 
 
+@pytest.mark.real("it is about size; ten thousand nodes are simulated")
 async def test_a_hundred_thousand_nodes_run(manager: Manager) -> None:
     leaves = [playbill.PipelineNode(id=f"n{i}", type="say") for i in range(100_000)]
     edges = [playbill.PipelineEdge(from_node="start", to_node=leaf.id) for leaf in leaves]

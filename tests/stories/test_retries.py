@@ -128,6 +128,7 @@ async def test_a_paused_run_can_be_cancelled_and_its_deadline_stands_still(manag
     assert (await run.result()).status is playbill.RunStatus.CANCELLED
 
 
+@pytest.mark.real("a handler in a thread")
 async def test_handlers_in_threads_retry_and_time_out_from_their_real_start() -> None:
     attempts: list[Any] = []
 

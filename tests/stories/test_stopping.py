@@ -70,7 +70,7 @@ async def test_a_cancel_before_anything_began(manager: Manager) -> None:
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError(), GeneratorExit()])
-@pytest.mark.parametrize("threaded", [False, True])
+@pytest.mark.parametrize("threaded", [False, pytest.param(True, marks=pytest.mark.real("a handler in a thread"))])
 async def test_what_would_end_the_program_fails_one_node_and_harms_no_other_run(
     error: BaseException, *, threaded: bool
 ) -> None:

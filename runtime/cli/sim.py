@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -70,10 +71,11 @@ def sim(  # noqa: PLR0913 (options of a command)
         from playbill.runtime.cli.sim_load import study_load  # noqa: PLC0415 (its reports take long to import)
 
         return study_load(study, load, html, jobs)
+    command = shlex.join(_words(*arguments))
     if tape is not None:
-        return _play(study, tape, html)
+        return _play(study, tape, command, html)
     if seed is not None:
-        return _one(study, seed, file, html)
+        return _one(study, seed, command, html)
     if check:
         return _check(study, arguments)
     with Progress(seeds) as progress:
@@ -82,7 +84,7 @@ def sim(  # noqa: PLR0913 (options of a command)
         else:
             seen = explore(study, seeds, report=progress.show)
     summary(study, seen)
-    return _found(study, seen, file, html)
+    return _found(study, seen, command, html)
 
 
 def make_study(
@@ -95,25 +97,35 @@ def make_study(
     return study
 
 
-def _found(study: Study, seen: Exploration, file: Path, html: Path | None) -> int:
+def _words(
+    file: Path, imports: list[str] | None, inputs: list[str], faults: list[str], policy: str, allow: list[str]
+) -> list[str]:
+    """Return the command line that makes the same study."""
+    words = ["playbill", "sim", str(file)]
+    lists = {"--import": imports or [], "--input": inputs, "--faults": faults, "--allow": allow}
+    words += [word for option, values in lists.items() for value in values for word in (option, value)]
+    return words if policy == "random" else [*words, "--policy", policy]
+
+
+def _found(study: Study, seen: Exploration, command: str, html: Path | None) -> int:
     if not seen.findings:
         return 0
-    findings(study, seen.findings[0], file, html)
+    findings(study, seen.findings[0], command, html)
     return 1
 
 
-def _one(study: Study, seed: int, file: Path, html: Path | None) -> int:
+def _one(study: Study, seed: int, command: str, html: Path | None) -> int:
     from playbill.runtime.simulation.sequence import text  # noqa: PLC0415 (only for showing)
 
     verdict = study.seed(seed, traced=True)
     sys.stdout.write(f"{text(verdict.trace, 10_000)}\n{verdict.status} after {verdict.seconds:g} s\n")
     if verdict.finding is None:
         return 0
-    findings(study, verdict.finding, file, html)
+    findings(study, verdict.finding, command, html)
     return 1
 
 
-def _play(study: Study, tape: Path, html: Path | None) -> int:
+def _play(study: Study, tape: Path, command: str, html: Path | None) -> int:
     from playbill.runtime.simulation.sequence import text  # noqa: PLC0415 (only for showing)
 
     played, lanes, invariant = load_tape(tape, study)
@@ -126,7 +138,7 @@ def _play(study: Study, tape: Path, html: Path | None) -> int:
     if html is not None:
         from playbill.runtime.cli.sim_report import draw  # noqa: PLC0415 (only for showing)
 
-        draw(html, played, verdict, str(verdict.finding), f"playbill sim ... --tape {tape}")
+        draw(html, played, verdict, str(verdict.finding), f"{command} --tape {tape}")
     return 1
 
 

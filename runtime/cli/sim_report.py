@@ -91,20 +91,27 @@ def _assumed(study: Study) -> list[str]:
     ]
 
 
-def findings(study: Study, finding: Finding, file: Path, html: Path | None) -> None:
-    """Shrink a finding; print what is left of it, keep its tape, draw it."""
+def findings(study: Study, finding: Finding, command: str, html: Path | None) -> None:
+    """Shrink a finding; print what is left of it, keep its tape, draw it.
+
+    Args:
+        study: what was run.
+        finding: what went wrong.
+        command: the command line that ran it, without what chooses the seeds.
+        html: where it is drawn, if anywhere.
+    """
     sys.stdout.write(f"\nFOUND {finding}\n")
     shrinker = Shrinker(study, finding)
     smaller, least = shrinker.shrink()
-    path = Path(f"{file.stem}.{least.invariant.replace(' ', '-')}.tape.json")
+    path = Path(f"{study.definition.name}.{least.invariant.replace(' ', '-')}.tape.json")
     save_tape(path, study.definition, smaller, least)
     verdict = smaller.tape(least.lanes, traced=True)
-    replay = f"playbill sim {file} --tape {path}"
+    replay = f"{command} --tape {path}"
     nodes = f"{len(smaller.definition.nodes)} of {len(study.definition.nodes)} nodes"
     sys.stdout.write(f"shrunk to {nodes} in {shrinker.runs:,} runs:\n{text(verdict.trace)}\n{least}\n")
     sys.stdout.write(f"replay     {replay}\n")
     if finding.seed is not None:
-        sys.stdout.write(f"or         playbill sim {file} --seed {finding.seed}  (with the same options)\n")
+        sys.stdout.write(f"unshrunk   {command} --seed {finding.seed}\n")
     if html is not None:
         draw(html, smaller, verdict, str(least), replay)
 

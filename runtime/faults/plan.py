@@ -126,6 +126,14 @@ class FaultPlan(Declared):
     buggify: Share = 0.0
     """The share of seeds in which a site is on (FoundationDB: a quarter)."""
 
+    def changed(self, *, faults: tuple[Fault, ...] | None = None, buggify: float | None = None) -> FaultPlan:
+        """Return a plan with other faults, or another share of buggify sites."""
+        return FaultPlan(
+            faults=self.faults if faults is None else faults,
+            behaviours=self.behaviours,
+            buggify=self.buggify if buggify is None else buggify,
+        )
+
     def joined(self, other: FaultPlan) -> FaultPlan:
         """Return one plan of both; where both declare a behaviour, the other's wins."""
         mine, its = self.behaviours, other.behaviours

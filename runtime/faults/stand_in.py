@@ -65,8 +65,9 @@ class StandIn(HandlerAttempt):
         self.asked = True
         if not self._stubborn:
             self._drop()
-            end, *ending = (self._stop,) if self._polite is None else (self._finish, self._polite)
-            self._timer = self.bench.loop.call_later(self._cleanup, end, *ending)
+            polite = self._polite
+            end = self._stop if polite is None else lambda: self._finish(polite)
+            self._timer = self.bench.loop.call_later(self._cleanup, end)
 
     def kill(self) -> None:
         """End at once, unless it ignores even this."""

@@ -68,7 +68,7 @@ WAYS_OUT: Final = {
 
 IMPORTING: Final = frozenset({"importlib", "_frozen_importlib", "_frozen_importlib_external"})
 TRUSTED: Final = IMPORTING | {
-    *("logging", "asyncio", "playbill", "warnings", "linecache", "traceback"),
+    *("logging", "asyncio", "playbill", "pykka", "warnings", "linecache", "traceback"),
     *("pytest", "_pytest", "hypothesis", "coverage"),
 }
 """Packages that may call anything for themselves."""

@@ -31,8 +31,8 @@ Ts = TypeVarTuple("Ts")
 
 STEPS_AT_ONE_INSTANT: Final = 1_000_000
 """Callbacks without time going on, after which nothing but a livelock explains it."""
-TASK_STEPS: Final = frozenset({"TaskStepMethWrapper", "TaskWakeupMethWrapper"})
-"""What asyncio's C tasks hand to `call_soon`, by class."""
+TASK_STEPS: Final = frozenset({"TaskStepMethWrapper", "task_wakeup", "__step", "__wakeup"})
+"""What asyncio's tasks hand to `call_soon`: a nameless object of this class at first, later a method of this name."""
 
 
 def _refusing(name: str) -> Any:
@@ -44,6 +44,12 @@ def _refusing(name: str) -> Any:
         raise error
 
     return refuse
+
+
+def is_task_step(handle: events.Handle) -> bool:
+    """Tell whether a callback is the next step of a task."""
+    callback: Any = handle._callback  # type: ignore[attr-defined]  # noqa: SLF001
+    return getattr(callback, "__name__", None) in TASK_STEPS or type(callback).__name__ in TASK_STEPS
 
 
 class VirtualLoop(asyncio.AbstractEventLoop):
@@ -119,7 +125,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             handle = self.current = ready.popleft() if tape is None or len(ready) == 1 else self._pick(tape)
             if handle._cancelled:  # noqa: SLF001 (as every loop does)
                 continue
-            if watch is None or type(handle._callback).__name__ not in TASK_STEPS:  # type: ignore[attr-defined]  # noqa: SLF001
+            if watch is None or not is_task_step(handle):
                 handle._run()  # noqa: SLF001
             else:
                 watch.enter()
@@ -137,7 +143,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         place = tape.choose("ready", min(len(ready), 8))
         if place:
             handle = ready[place]
-            if type(handle._callback).__name__ in TASK_STEPS:  # type: ignore[attr-defined]  # noqa: SLF001
+            if is_task_step(handle):
                 del ready[place]
                 return handle
         return ready.popleft()

@@ -91,6 +91,10 @@ class Study:
         """
         self.faults.check(self.definition)
         picker(self.policy, DullTape())
+        try:
+            EscapeWatch(self.allow or ())
+        except ValueError as error:
+            raise DefinitionError.single("unknown-call", "allow", str(error)) from error
         self.assembled()
 
     def assembled(self) -> Assembly:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from playbill.actors.breaker import BreakerActor
@@ -50,6 +51,8 @@ PLACES: Final = {
     for state, actions in machine.ACTIONS.items()
 }
 """Machine and state by the identity of what is done there: the cheapest thing to note for each message."""
+LONGEST: Final = 100
+"""Characters of one value in a trace."""
 HIDDEN: Final = frozenset({"traceback", "kinds"})
 
 
@@ -286,6 +289,9 @@ def shown(message: object) -> str:
         told = [(field.name, getattr(message, field.name)) for field in fields(message) if field.name not in HIDDEN]
         inner = ", ".join(f"{name}={shown(value)}" for name, value in told if value is not None)
         return f"{type(message).__name__}({inner})"
+    if isinstance(message, datetime):
+        return message.isoformat()
     if type(message).__repr__ is object.__repr__:
         return f"<{type(message).__name__}>"
-    return repr(message) if not isinstance(message, str) else str(message)
+    text = message if isinstance(message, str) else repr(message)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -11,6 +11,9 @@ from playbill.model.facts import Now, Permit
 from playbill.model.messages import Ask, Cancel, Granted, Pause, Skip
 from playbill.runtime.clocks.system import SystemClock
 from playbill.runtime.dispatchers.loop import MESSAGES_A_TURN, LoopDispatcher
+from playbill.runtime.dispatchers.seeded import WINDOW, SeededDispatcher
+from playbill.runtime.simulation.policies import picker
+from playbill.runtime.tape import DullTape, SeededTape
 
 pytestmark = pytest.mark.anyio
 
@@ -27,12 +30,34 @@ class Reader:
         self.times.append(now)
 
 
-@pytest.fixture(params=[LoopDispatcher])
+class Watcher:
+    """Delivers at once."""
+
+    def deliver(self, sender: Any, to: Any, message: Any, now: Now) -> None:
+        to.receive(message, now)
+
+    def delay(self, to: Any, message: Any) -> float:
+        return 0.0
+
+
+def in_order(loop: asyncio.AbstractEventLoop, clock: SystemClock) -> LoopDispatcher:
+    return LoopDispatcher(loop, clock)
+
+
+def seeded(loop: asyncio.AbstractEventLoop, clock: SystemClock) -> SeededDispatcher:
+    return SeededDispatcher(loop, clock, DullTape(), picker("fifo", DullTape()), Watcher())
+
+
+def by_chance(loop: asyncio.AbstractEventLoop, clock: SystemClock) -> SeededDispatcher:
+    tape = SeededTape(7)
+    return SeededDispatcher(loop, clock, tape, picker("random", tape), Watcher())
+
+
+@pytest.fixture(params=[in_order, seeded, by_chance])
 def dispatcher(request: pytest.FixtureRequest, anyio_backend: str) -> Any:
-    async def make() -> LoopDispatcher:
+    async def make() -> Any:
         loop = asyncio.get_running_loop()
-        made: LoopDispatcher = request.param(loop, SystemClock(loop))
-        return made
+        return request.param(loop, SystemClock(loop))
 
     return make
 
@@ -62,6 +87,7 @@ async def test_nothing_is_brought_while_its_sender_runs(dispatcher: Any) -> None
     assert len(reader.mail) == 1
 
 
+@pytest.mark.parametrize("dispatcher", [in_order, seeded], indirect=True)
 async def test_the_loop_has_its_turn_between_many_messages(dispatcher: Any) -> None:
     made, reader = await dispatcher(), Reader()
     seen: list[int] = []
@@ -73,6 +99,7 @@ async def test_the_loop_has_its_turn_between_many_messages(dispatcher: Any) -> N
     assert len(reader.mail) == 3 * MESSAGES_A_TURN
 
 
+@pytest.mark.parametrize("dispatcher", [in_order], indirect=True)
 async def test_calls_come_from_any_thread_and_run_on_the_actors_own(dispatcher: Any) -> None:
     made = await dispatcher()
     here, done = threading.get_ident(), asyncio.Event()
@@ -97,6 +124,7 @@ def test_a_loop_that_has_ended_takes_no_calls() -> None:
     assert asyncio.run(make()).submit(print, "x") is False
 
 
+@pytest.mark.parametrize("dispatcher", [in_order], indirect=True)
 async def test_an_answer_is_awaited_on_the_own_loop_and_on_another(dispatcher: Any) -> None:
     made = await dispatcher()
     answer, error = Answer(), Answer()
@@ -116,3 +144,54 @@ async def test_an_answer_is_awaited_on_the_own_loop_and_on_another(dispatcher: A
     with pytest.raises(ValueError, match="no"):
         await waiting
     assert repr(made) == "<LoopDispatcher control=0 data=0>"
+
+
+class Talker:
+    """Tells another three things when it is told one."""
+
+    def __init__(self, dispatcher: Any, other: Reader) -> None:
+        self.dispatcher = dispatcher
+        self.other = other
+
+    def receive(self, message: Any, now: Now) -> None:
+        for number in range(3):
+            self.dispatcher.post(self.other, Skip(f"{message.source}{number}"))
+
+
+async def test_one_sender_is_heard_in_order_whatever_chance_does_to_several(dispatcher: Any) -> None:
+    made, reader = await dispatcher(), Reader()
+    for name in "abcdef":
+        made.post(Talker(made, reader), Skip(name))
+    await settle()
+    heard = [message.source for message in reader.mail]
+    assert sorted(heard) == [f"{name}{number}" for name in "abcdef" for number in range(3)]
+    for name in "abcdef":
+        assert [said for said in heard if said[0] == name] == [f"{name}0", f"{name}1", f"{name}2"]
+
+
+class Numbered:
+    """Notes that it was told something."""
+
+    def __init__(self, number: int, order: list[int]) -> None:
+        self.number = number
+        self.order = order
+
+    def receive(self, message: Any, now: Now) -> None:
+        self.order.append(self.number)
+
+
+async def test_chance_overtakes_within_its_window_only() -> None:
+    loop = asyncio.get_running_loop()
+    seen: set[int] = set()
+    for seed in range(40):
+        tape = SeededTape(seed)
+        made = SeededDispatcher(loop, SystemClock(loop), tape, picker("random", tape), Watcher())
+        order: list[int] = []
+        for number in range(100):
+            made.post(Numbered(number, order), Skip("x"))
+        for _ in range(200):
+            await asyncio.sleep(0)
+        assert sorted(order) == list(range(100))
+        seen.add(order[0])
+    assert len(seen) > 5
+    assert max(seen) < WINDOW

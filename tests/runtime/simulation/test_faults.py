@@ -1,0 +1,358 @@
+"""Faults as data: each kind does what it says, simulated and around a real manager; wrong plans are refused."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import playbill
+from playbill.model.errors import DefinitionError
+from playbill.model.facts import RunStatus
+from playbill.runtime.clocks.virtual import EPOCH
+from playbill.runtime.faults.behaviour import Behaviour, Duration
+from playbill.runtime.faults.plan import EVERYTHING, Kind, fault_plan
+from playbill.runtime.faults.recorded import recorded_behaviours
+from playbill.runtime.simulation.escapes import Escape
+from playbill.runtime.simulation.simulation import Simulation, plan_of
+from playbill.runtime.simulation.tapes import load_faults
+from playbill.runtime.simulation.violations import Crashed
+from playbill.runtime.tape import SeededTape
+from tests.runtime.simulation.worlds import ALL, DIAMOND, FAULTS, works
+
+ONE: dict[str, Any] = {"nodes": [{"id": "a", "type": "works", "retry": {"max_attempts": 1}}]}
+TWICE: dict[str, Any] = {
+    "nodes": [{"id": "a", "type": "works", "timeout": 5, "retry": {"max_attempts": 2, "base": 1.0, "jitter": 0.0}}]
+}
+
+
+def under(fault: dict[str, Any], definition: dict[str, Any] = ONE, **options: Any) -> tuple[Any, Simulation]:
+    with Simulation(faults={"faults": [fault]}, types=ALL, grace=2.0, **options) as sim:
+        return sim.run(definition), sim
+
+
+def test_raise_fails_the_attempt_with_its_error() -> None:
+    result, sim = under({"fault": "raise", "error": "OSError", "message": "no route"})
+    assert str(result.error) == "OSError: no route"
+    assert sim.world.injector.fired == {"raise": 1}
+
+
+def test_a_fault_of_the_first_attempt_leaves_the_second_alone() -> None:
+    result, sim = under({"fault": "raise", "attempts": [1]}, TWICE)
+    assert (result.status, result.node_results["a"].attempts, sim.time) == ("completed", 2, 2.0)
+
+
+def test_hang_is_ended_by_the_timeout_and_its_ladder() -> None:
+    result, _ = under({"fault": "hang", "attempts": [1]}, TWICE)
+    assert (result.status, result.node_results["a"].attempts) == ("completed", 2)
+
+
+def test_slow_begins_later() -> None:
+    _, sim = under({"fault": "slow", "seconds": 7.0})
+    assert sim.time == 8.0
+
+
+def test_slow_stopped_before_it_began_is_over_at_once() -> None:
+    with Simulation(faults={"faults": [{"fault": "slow", "seconds": 7.0}]}, types=ALL) as sim:
+        run = sim.start(ONE)
+        sim.advance(1)
+        sim.call(run.cancel())
+        assert sim.result(run).status is RunStatus.CANCELLED
+        assert sim.time == 1.0
+
+
+@pytest.mark.parametrize(("kill", "how"), [(False, "killed"), (True, "abandoned")])
+def test_ignoring_cancel_leads_down_the_ladder(kill: bool, how: str) -> None:
+    fault = {"fault": "ignore_cancel", "kill": kill}
+    definition = {"timeout": 3, "nodes": [{"id": "a", "type": "waits", "config": {"cleanup": 0.0}}]}
+    result, _ = under(fault, definition)
+    receipt = result.node_results["a"].receipt
+    assert (result.status, receipt.how) == ("timeout", how)
+    assert result.orphans == (("a",) if kill else ())
+
+
+def test_garbage_is_refused_as_an_output() -> None:
+    result, _ = under({"fault": "garbage"})
+    assert result.error.type == "NodeConfigError"
+    assert "garbage" in result.error.message
+
+
+def test_late_returns_after_it_was_given_up_and_changes_nothing() -> None:
+    with Simulation(faults={"faults": [{"fault": "late", "seconds": 60.0}]}, types=ALL, grace=1.0) as sim:
+        result = sim.run({"timeout": 3, "nodes": [{"id": "a", "type": "waits", "config": {"seconds": 20}}]})
+        before = sim.manager.dead_letters
+        assert (result.status, result.orphans, sim.manager.orphans) == ("timeout", ("a",), 1)
+        sim.advance(100)
+        assert (sim.manager.orphans, sim.manager.dead_letters) == (0, before + 1)
+
+
+def test_a_lost_worker_is_retried() -> None:
+    result, _ = under({"fault": "lost", "seconds": 0.5, "times": 1}, TWICE)
+    assert (result.status, result.node_results["a"].attempts) == ("completed", 2)
+
+
+@pytest.mark.parametrize("kind", ["journal_slow", "journal_failing", "journal_full"])
+def test_a_sick_journal_holds_the_run_and_nothing_is_lost(kind: str) -> None:
+    result, sim = under({"fault": kind, "seconds": 10.0, "times": 1}, DIAMOND)
+    assert (result.status, sim.time >= 10.0) == ("completed", True)
+
+
+def test_a_crash_ends_the_simulation_at_the_event_it_names() -> None:
+    fault = {"fault": "crash", "event": "pipeline_node.completed"}
+    with pytest.raises(Crashed, match=r"the runtime died as pipeline_node.completed was recorded"):
+        under(fault)
+
+
+def test_timers_and_messages_can_be_late() -> None:
+    _, timers = under({"fault": "timer_late", "message": "Due", "seconds": 4.0}, DIAMOND)
+    _, mail = under({"fault": "message_delay", "message": "Ended", "seconds": 0.5, "times": 1})
+    assert timers.time == pytest.approx(7.1)
+    assert timers.world.injector.lateness == 4.0
+    assert mail.time == 1.5
+
+
+def test_the_wall_clock_can_jump_and_no_timer_minds() -> None:
+    with Simulation(faults={"faults": [{"fault": "clock_skew", "at": 0.5, "seconds": -3600.0}]}, types=ALL) as sim:
+        result = sim.run(ONE)
+    assert sim.time == 1.0
+    assert result.started_at is not None
+    assert result.ended_at is not None
+    assert (result.ended_at - result.started_at).total_seconds() == -3599.0
+
+
+def test_a_breaker_can_be_forced_for_a_while() -> None:
+    fault = {"fault": "breaker", "breaker": "works", "at": 0.5, "seconds": 60.0}
+    definition = {"nodes": [{"id": "a", "type": "works", "next": "b"}, {"id": "b", "type": "works"}]}
+    result, _ = under(fault, definition)
+    assert result.error.type == "CircuitOpen"
+    waiting = {"nodes": [definition["nodes"][0], {"id": "b", "type": "works", "on_open": "wait"}]}
+    result, sim = under(fault, waiting)
+    assert (result.status, sim.time) == ("completed", 61.5)
+
+
+def test_runs_can_be_cancelled_and_paused() -> None:
+    result, _ = under({"fault": "cancel", "at": 0.5})
+    assert (result.status, result.cause.source) == ("cancelled", "injected")
+    result, sim = under({"fault": "pause", "at": 0.5, "seconds": 30.0}, DIAMOND)
+    assert (result.status, sim.time > 30) == ("completed", True)
+
+
+def test_every_kind_of_fault_is_among_everything_or_needs_a_name() -> None:
+    kinds = set(Kind.__args__)  # type: ignore[attr-defined]
+    assert kinds - {fault.fault for fault in EVERYTHING.faults} == {"breaker"}
+
+
+# ---- behaviours -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("duration", "mean"),
+    [
+        (3, 3.0),
+        ({"uniform": [2, 4]}, 3.0),
+        ({"exponential": 3}, 3.0),
+        ({"lognormal": {"median": 3.0, "sigma": 0.2}}, 3.06),
+        ({"recorded": [1, 2, 6]}, 3.0),
+    ],
+)
+def test_a_duration_is_drawn_from_what_was_declared(duration: Any, mean: float) -> None:
+    drawn, tape = Duration.model_validate(duration), SeededTape(1)
+    values = [drawn.draw(tape) for _ in range(4_000)]
+    assert sum(values) / len(values) == pytest.approx(mean, rel=0.08)
+    assert min(values) >= 0
+
+
+def test_outcomes_come_in_proportion_to_their_weights() -> None:
+    behaviour = Behaviour.model_validate(
+        {
+            "outcomes": [
+                {"weight": 3, "output": {"ok": 1}},
+                {"weight": 1, "error": "OSError"},
+                {"weight": 0.5, "hangs": True},
+            ]
+        }
+    )
+    tape = SeededTape(2)
+    drawn = [behaviour.ending(tape) for _ in range(3_000)]
+    assert sum(ending.output is not None for ending in drawn) / 3_000 == pytest.approx(3 / 4.5, rel=0.1)
+    assert sum(ending.hangs for ending in drawn) / 3_000 == pytest.approx(0.5 / 4.5, rel=0.3)
+
+
+def test_a_command_is_stood_in_for_and_goes_down_the_ladder_as_declared() -> None:
+    definition = {"timeout": 10, "nodes": [{"id": "c", "type": "command", "config": {"argv": ["make"]}}]}
+    told = {"duration": 3.0, "output": {"exit_code": 0}}
+    with Simulation(faults={"behaviours": {"nodes": {"c": told}}}) as sim:
+        assert sim.run(definition).outputs == {"c": {"exit_code": 0}}
+    stuck = {"outcomes": [{"hangs": True}], "ignores_cancel": True}
+    with Simulation(faults={"behaviours": {"types": {"command": stuck}}}) as sim:
+        result = sim.run(definition)
+    assert result.node_results["c"].receipt.how == "killed"  # type: ignore[union-attr]
+
+
+async def record() -> list[playbill.Event]:
+    async with playbill.PipelineRunManager(types=[*ALL, flaky]) as manager:
+        run = await manager.start_run({"nodes": [{"id": "a", "type": "flaky", "retry": {"base": 0.0}}]})
+        return [event async for event in run.events()]
+
+
+@playbill.node_type("flaky")
+async def flaky(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    """Fail once."""
+    if context.attempt == 1:
+        raise ConnectionError("once")
+    return {"n": 1}
+
+
+def test_a_recorded_run_gives_behaviours() -> None:
+    told = recorded_behaviours(asyncio.run(record()))["a"]
+    assert [(end.output, end.error, end.message) for end in told.outcomes] == [
+        ({"n": 1}, None, ""),
+        (None, "ConnectionError", "once"),
+    ]
+    assert len(told.duration.recorded or ()) == 2
+
+
+def test_a_plan_names_a_recording_and_its_own_words_win(tmp_path: Path) -> None:
+    from playbill.runtime.journals.codec import EventFile
+
+    with EventFile(tmp_path / "run.jsonl") as file:
+        for event in asyncio.run(record()):
+            file.write(event)
+    (tmp_path / "plan.yaml").write_text("recorded: run.jsonl\nfaults: [{fault: hang, probability: 0.1}]\n")
+    plan = load_faults(tmp_path / "plan.yaml")
+    assert plan.behaviours.nodes.keys() == {"a"}
+    assert len(plan.faults) == 1
+    (tmp_path / "own.yaml").write_text("recorded: run.jsonl\nbehaviours: {nodes: {a: {duration: 9}}}\n")
+    assert load_faults(tmp_path / "own.yaml").behaviours.nodes["a"].duration.constant == 9
+    (tmp_path / "wrong.yaml").write_text("recorded: [1]\n")
+    with pytest.raises(DefinitionError, match="recorded names a file of events, not \\[1\\]"):
+        load_faults(tmp_path / "wrong.yaml")
+
+
+# ---- a plan around a real manager -----------------------------------------------------------------------------
+
+
+@pytest.mark.anyio
+async def test_the_same_plan_works_in_a_unit_test_on_a_real_loop() -> None:
+    plan = fault_plan({"faults": [{"fault": "raise", "node": "a", "attempts": [1], "error": "OSError"}]})
+    quick = {"nodes": [{"id": "a", "type": "works", "config": {"seconds": 0}, "retry": {"base": 0.0}}]}
+    async with playbill.PipelineRunManager(types=[works], faults=plan) as manager:
+        result = await (await manager.start_run(quick)).result()
+    assert (result.status, result.node_results["a"].attempts) == ("completed", 2)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", ["crash", "message_delay"])
+async def test_what_only_a_simulated_world_can_do_is_refused_elsewhere(kind: str) -> None:
+    async with playbill.PipelineRunManager(types=[works], faults=fault_plan({"faults": []})) as manager:
+        assert manager.dead_letters == 0
+    with pytest.raises(DefinitionError, match=f"a {kind} fault needs a simulated world"):
+        async with playbill.PipelineRunManager(faults=fault_plan({"faults": [{"fault": kind}]})):
+            pass
+
+
+# ---- wrong plans ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        ({"faults": [{"fault": "rayse"}]}, "fault 1: fault"),
+        (
+            {"faults": [{"fault": "raise", "probabillity": 1}]},
+            "unknown field 'probabillity', did you mean 'probability'",
+        ),
+        ({"faults": [{"fault": "raise", "probability": 1.5}]}, "1.5"),
+        ({"faults": [{"fault": "slow", "seconds": -1.0}]}, "seconds is 0 or more, not -1"),
+        ({"faults": [{"fault": "raise", "after": 5, "until": 2}]}, "until (2) comes after `after` (5)"),
+        ({"faults": [{"fault": "breaker"}]}, "names its `breaker`"),
+        ({"faults": [{"fault": "cancel", "node": "a"}]}, "a cancel fault has none"),
+        ({"faults": [{"fault": "raise", "attempts": [0]}]}, "greater than or equal to 1"),
+        ({"behaviours": {"nodes": {"a": {"duration": -1}}}}, "behaviour of node 'a'"),
+        ({"behaviours": {"types": {"t": {"duration": {"uniform": [3, 1]}}}}}, "from the smaller to the larger"),
+        ({"behaviours": {"default": {"duration": {"constant": 1, "exponential": 2}}}}, "exactly one of constant"),
+        ({"behaviours": {"default": {"outcomes": [{"output": {}, "hangs": True}]}}}, "exactly one of output, error"),
+        ({"behaviours": {"default": {"output": {}, "outcomes": [{"hangs": True}]}}}, "either output or outcomes"),
+        ({"buggify": 2}, "buggify"),
+    ],
+)
+def test_a_wrong_plan_is_refused_with_what_is_wrong(plan: dict[str, Any], said: str) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        fault_plan(plan)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        ({"faults": [{"fault": "raise", "node": "lefft"}]}, "unknown node 'lefft', did you mean 'left'"),
+        ({"faults": [{"fault": "raise", "type": "work"}]}, "unknown type 'work', did you mean 'works'"),
+        ({"faults": [{"fault": "breaker", "breaker": "shop"}]}, "unknown breaker 'shop'"),
+        ({"behaviours": {"nodes": {"nobody": {}}}}, "unknown node 'nobody'"),
+        ({"behaviours": {"types": {"nothing": {}}}}, "unknown type 'nothing'"),
+    ],
+)
+def test_a_plan_that_speaks_of_strangers_is_refused(plan: dict[str, Any], said: str) -> None:
+    with pytest.raises(DefinitionError) as caught, Simulation(faults=plan, types=ALL) as sim:
+        sim.run(DIAMOND)
+    assert said in str(caught.value)
+
+
+def test_plans_are_taken_together_and_the_later_word_wins() -> None:
+    one = {"faults": [{"fault": "hang"}], "behaviours": {"nodes": {"a": {"duration": 1}}}, "buggify": 0.1}
+    other = {"behaviours": {"nodes": {"a": {"duration": 2}}, "default": {"duration": 3}}}
+    plan = plan_of([one, "all", other, None])
+    assert len(plan.faults) == 1 + len(EVERYTHING.faults)
+    assert (plan.behaviours.nodes["a"].duration.constant, plan.buggify) == (2, 0.25)
+    assert plan.behaviours.default is not None
+
+
+# ---- driving a simulation -------------------------------------------------------------------------------------
+
+
+def test_time_is_let_pass_by_hand_and_by_the_clock() -> None:
+    with Simulation(types=ALL) as sim:
+        run = sim.start({"timeout": 90_000, "nodes": [{"id": "a", "type": "delay", "config": {"seconds": 43_200}}]})
+        sim.at("11:59:59")
+        assert (run.done, sim.now) == (False, datetime(2026, 1, 1, 11, 59, 59, tzinfo=UTC))
+        sim.advance(1.0)
+        assert run.done
+        sim.at("06:00")
+        assert (sim.now - EPOCH).total_seconds() == 30 * 3600
+        with pytest.raises(ValueError, match="time goes forwards: advance by 0 s or more, not by -1"):
+            sim.advance(-1)
+
+
+def test_a_handler_that_asks_the_real_world_ends_the_simulation() -> None:
+    import time
+
+    @playbill.node_type("reads")
+    async def reads(node: Any, inputs: Any, context: Any) -> dict[str, Any]:
+        await context.sleep(1)
+        return {"now": time.time()}
+
+    definition = {"nodes": [{"id": "a", "type": "reads"}]}
+    with pytest.raises(Escape, match=r"time.time\(\) at test_faults.py:\d+ in reads leaves the simulation"):
+        Simulation(types=[reads]).run(definition)
+    with Simulation(types=[reads], allow=["time.time"]) as sim:
+        assert sim.run(definition).status is RunStatus.COMPLETED
+
+
+def test_a_month_passes_at_once() -> None:
+    nodes = [
+        {"id": f"d{day}", "type": "delay", "config": {"seconds": 86_400}, "next": [f"d{day + 1}"]}
+        for day in range(30)
+    ]
+    definition = {"timeout": 3e6, "nodes": [*nodes, {"id": "d30", "type": "parallel"}]}
+    with Simulation() as sim:
+        assert sim.run(definition).status is RunStatus.COMPLETED
+        assert sim.time == 30 * 86_400
+        assert repr(sim).startswith("<Simulation seed=0 t=2.592e+06 runs=1>")
+
+
+def test_everything_at_once_breaks_nothing() -> None:
+    for seed in range(100):
+        sim = Simulation(seed, faults=FAULTS, types=ALL)
+        with sim:
+            assert sim.run(DIAMOND).status in set(RunStatus)

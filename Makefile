@@ -1,4 +1,4 @@
-.PHONY: demo test check bench docs clean venv
+.PHONY: demo test check bench soak docs clean venv
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -25,6 +25,12 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.benchmarks
+
+SEEDS ?= 1000000
+JOBS ?= 2
+
+soak: $(STAMP)
+	$(BIN)/python -m tests.soak $(SEEDS) $(JOBS)
 
 docs: $(STAMP)
 	$(BIN)/python -m tests.architecture.diagrams

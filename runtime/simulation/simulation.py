@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
+import logging
 from datetime import time, timedelta
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Faults: TypeAlias = "FaultPlan | Mapping[str, Any] | str | list[Faults] | None"
+CLOSES: Final = 100
+"""How often a coroutine is closed that awaits again and again."""
+logger = logging.getLogger("playbill")
 NO_FAULTS: Final = FaultPlan()
 LEAVING: Final = (StandIn, Delayed, Stubborn, SimWorld)
 """Whose timers may outlive a run: orphans, and what a fault plan has set for later."""
@@ -155,9 +158,10 @@ class Simulation:
             return result
 
         self._entered = self._closed = True
-        result = self.call(work())
-        self.loop.close()
-        return result
+        try:
+            return self.call(work())
+        finally:
+            self._let_go()
 
     def result(self, run: Run) -> RunResult:
         """Let time pass until a run has ended."""
@@ -209,7 +213,7 @@ class Simulation:
             try:
                 self.call(self._end())
             finally:
-                self.loop.close()
+                self._let_go()
 
     async def _end(self) -> None:
         for run in self.manager.active_runs:
@@ -219,7 +223,14 @@ class Simulation:
         for rule in self.world.properties:
             rule.end(self.world)
         await self.manager.close()
+        await self._settled()
         self._left()
+
+    async def _settled(self) -> None:
+        """Let all that is ready have its turn; time does not go on."""
+        turn = self.loop.create_future()
+        self.loop.call_at(self.loop.time(), turn.set_result, None)
+        await turn
 
     def _left(self) -> None:
         """Name what nobody needs any more and is there all the same."""
@@ -252,12 +263,25 @@ class Simulation:
         """Let everything go, unlooked at: the world has crashed or is wrong."""
         self._closed = True
         self.world.lose()
-        for task in asyncio.all_tasks(self.loop):
-            work = task.get_coro()
-            if inspect.iscoroutine(work) and inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
-                work.close()
-            task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 (nobody waits)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Close the loop, and the coroutines that are left on it.
+
+        Left to the collector they would be closed while another simulation runs, and what their `finally` awaits
+        would run there.
+        """
+        tasks = asyncio.all_tasks(self.loop)
         self.loop.close()
+        for task in tasks:
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 (nobody waits)
+            for _ in range(CLOSES):
+                try:
+                    task.get_coro().close()
+                except BaseException as error:  # noqa: BLE001 (a handler's `finally` may raise whatever it likes)
+                    logger.debug("task %r of a simulation that is over: %r", task.get_name(), error)
+                else:
+                    break
 
     def __repr__(self) -> str:
         return f"<Simulation seed={self.seed} t={self.loop.time():g} runs={len(self._runs)}>"

@@ -83,8 +83,8 @@ def test_a_deadlock_says_who_waits_for_what() -> None:
 
 def test_a_livelock_is_found_by_the_bound_on_steps() -> None:
     async def main() -> None:
-        while True:
-            await asyncio.sleep(0)  # noqa: ASYNC110 (a livelock is what is wanted)
+        while True:  # noqa: ASYNC110 (a livelock is what is wanted)
+            await asyncio.sleep(0)
 
     with pytest.raises(Livelock, match="livelock at 0 s: 1,001 callbacks ran and time did not go on"):
         run(main(), steps_bound=1000)

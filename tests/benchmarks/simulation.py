@@ -1,0 +1,68 @@
+"""What a simulation costs: seeds a second, a month of delays, a day of arrivals; against its targets, not a floor."""
+
+import time
+from typing import Any
+
+import playbill
+from playbill.runtime.faults.plan import EVERYTHING
+from playbill.runtime.simulation.explore import explore
+from playbill.runtime.simulation.simulation import Simulation
+from playbill.runtime.simulation.study import Study
+from tests.benchmarks.measure import row
+
+SEEDS = 2_000
+TEN_EDGES = ((0, 1), (0, 2), (0, 3), (1, 4), (2, 5), (3, 6), (4, 7), (5, 7), (6, 8), (7, 9), (8, 9))
+"""A trigger, three branches of two, two joins and an end: source and target of each edge."""
+
+
+@playbill.node_type("brief")
+async def brief(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, int]:
+    """Take half a virtual second."""
+    await context.sleep(0.5)
+    return {"n": len(inputs)}
+
+
+def ten_nodes() -> playbill.PipelineDefinition:
+    nodes = [playbill.PipelineNode(id="n0", type="trigger")]
+    nodes += [playbill.PipelineNode(id=f"n{i}", type="brief", timeout=30.0) for i in range(1, 10)]
+    edges = [playbill.PipelineEdge(from_node=f"n{a}", to_node=f"n{b}") for a, b in TEN_EDGES]
+    return playbill.PipelineDefinition(name="ten", nodes=nodes, edges=edges)
+
+
+def thirty_days() -> playbill.PipelineDefinition:
+    nodes = [playbill.PipelineNode(id=f"d{i}", type="delay", config={"seconds": 86_400}) for i in range(30)]
+    edges = [playbill.PipelineEdge(from_node=f"d{i}", to_node=f"d{i + 1}") for i in range(29)]
+    return playbill.PipelineDefinition(name="month", nodes=nodes, edges=edges, timeout=31 * 86_400.0)
+
+
+def seeds_a_second() -> float:
+    """All faults, all invariants, no escape watch left out; the best of three rounds of CPU time."""
+    study = Study(ten_nodes(), faults=EVERYTHING, options={"types": [brief]})
+    study.check()
+    explore(study, 200)
+    best = 0.0
+    for _ in range(3):
+        began = time.process_time()
+        seen = explore(study, SEEDS)
+        best = max(best, SEEDS / (time.process_time() - began))
+        assert not seen.findings
+    return best
+
+
+def month_ms() -> float:
+    """The best of ten runs, invariants on."""
+    definition, best = thirty_days(), float("inf")
+    for _ in range(10):
+        with Simulation() as sim:
+            began = time.perf_counter()
+            assert sim.run(definition).status == "completed"
+            best = min(best, (time.perf_counter() - began) * 1e3)
+    return best
+
+
+def report() -> None:
+    """Print the table of simulations."""
+    speed = seeds_a_second()
+    row("10 nodes, all faults, invariants", "2000 seeds/s", f"{speed:.0f} seeds/s", 2000 / speed, 1.0)
+    ms = month_ms()
+    row("30 delays of a day", "10 ms", f"{ms:.1f} ms", ms / 10, 1.0)

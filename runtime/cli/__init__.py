@@ -36,6 +36,7 @@ def _main(arguments: Sequence[str]) -> int:
     for command in (run, validate, graph, schema, types):
         app.command(command)
     app.command("playbill.runtime.cli.sim:sim")
+    app.command("playbill.runtime.cli.whatif:whatif")
     try:
         code = app(arguments, exit_on_error=False, result_action="return_value")
     except CycloptsError:  # it has printed what is wrong

@@ -9,6 +9,7 @@ Source: G. Varghese, T. Lauck, "Hashed and Hierarchical Timing Wheels" (1987).
 from __future__ import annotations
 
 import asyncio
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class LoopTimers:
         self._loop = loop
         self._post = post
         self._buckets: dict[int, Bucket] = {}
+        self._ahead: list[int] = []
+        """The numbers of the buckets, as a heap: an hour has 14,400 of them."""
         self._turn: asyncio.TimerHandle | None = None
 
     def set(
@@ -47,6 +50,7 @@ class LoopTimers:
         bucket = self._buckets.get(number)
         if bucket is None:
             bucket = self._buckets[number] = {}
+            heappush(self._ahead, number)
             self._arm(number)
         entry = (to, message)
         key = id(entry)
@@ -64,6 +68,7 @@ class LoopTimers:
     def close(self) -> None:
         """Forget all coarse timers."""
         self._buckets.clear()
+        self._ahead.clear()
         if self._turn is not None:
             self._turn.cancel()
 
@@ -77,14 +82,14 @@ class LoopTimers:
 
     def _advance(self) -> None:
         self._turn = None
-        now = self._loop.time()
-        for number in sorted(n for n in self._buckets if n * BUCKET_SECONDS <= now):
-            bucket = self._buckets.pop(number)
+        now, ahead = self._loop.time(), self._ahead
+        while ahead and ahead[0] * BUCKET_SECONDS <= now:
+            bucket = self._buckets.pop(heappop(ahead))
             while bucket:
                 to, message = bucket.pop(next(iter(bucket)))
                 self._post(to, message)
-        if self._buckets:
-            self._arm(min(self._buckets))
+        if ahead:
+            self._arm(ahead[0])
 
     def __repr__(self) -> str:
         waiting = sum(map(len, self._buckets.values()))

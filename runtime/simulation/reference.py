@@ -67,7 +67,7 @@ class _Walk:
             return
         began = end.started_at is not None
         if not began:
-            if self._result.status is RunStatus.COMPLETED:
+            if self._result.status is RunStatus.COMPLETED and end.status is not NodeStatus.FAILED:
                 yield f"node '{node.id}' is {end.status} in a run that completed"
             return
         if not root and (not live or (not complete and not node.joins_any)):
@@ -80,7 +80,7 @@ class _Walk:
             return
         for attempt in range(1, end.attempts + 1):
             got = self._seen.get((node.id, attempt), expected)
-            if got != expected and not (node.joins_any and got and got.items() <= expected.items()):
+            if got != expected and not (node.joins_any and got.items() <= expected.items()):
                 yield f"node '{node.id}' attempt {attempt} was given {dict(got)!r}, expected {expected!r}"
         if end.status is NodeStatus.COMPLETED and node.kind is not Kind.HANDLER and not node.joins_any:
             output = self._built_in(node, expected)

@@ -1,0 +1,156 @@
+"""What `playbill sim --load` does: simulates a stream of arrivals, prints the report, writes the page."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from rich.console import Console
+from rich.table import Table as Drawn
+from rich.text import Text
+
+from playbill.runtime.reports.board import duration
+from playbill.runtime.simulation.load.engine import simulate_load
+from playbill.runtime.simulation.load.plan import load_load_plan
+from playbill.runtime.simulation.load.sweep import sweep
+from playbill.runtime.simulation.load.tables import facts, headline, sweep_table, tables
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from playbill.runtime.simulation.load.measures import Measures
+    from playbill.runtime.simulation.load.outcome import Outcome
+    from playbill.runtime.simulation.load.plan import LoadPlan
+    from playbill.runtime.simulation.load.sweep import Point
+    from playbill.runtime.simulation.load.tables import Table
+    from playbill.runtime.simulation.study import Study
+
+WIDTH: Final = 140
+"""Characters of a line where there is no terminal that says."""
+
+
+def study_load(study: Study, load: Path, html: Path | None, jobs: int) -> int:
+    """Simulate the load that a file says; return 0, or 1 if arrivals exceed capacity (of a sweep: at each value)."""
+    plan = load_load_plan(load)
+    if html is not None:
+        from playbill.runtime.simulation.load.plots import check_matplotlib  # noqa: PLC0415 (only for --html)
+
+        check_matplotlib()
+    if plan.sweep:
+        return _sweep(study, plan, html, jobs)
+    with Bar(plan.span) as bar:
+        outcome = simulate_load(
+            study.definition,
+            plan,
+            trigger_data=study.trigger_data,
+            faults=study.faults,
+            allow=study.allow,
+            report=bar.show,
+            **study.options,
+        )
+    if html is not None:
+        from playbill.runtime.simulation.load.page import page  # noqa: PLC0415 (imports matplotlib)
+
+        html.write_text(page(outcome), encoding="utf-8")
+    show(outcome, _console())
+    _told(html)
+    return int(_fails(outcome))
+
+
+def _sweep(study: Study, plan: LoadPlan, html: Path | None, jobs: int) -> int:
+    (path, values), *_ = plan.sweep.items()
+    with Bar(len(values)) as bar:
+        points = sweep(
+            study.definition,
+            plan,
+            jobs=jobs,
+            trigger_data=study.trigger_data,
+            faults=study.faults,
+            allow=study.allow,
+            report=bar.done,
+        )
+    if html is not None:
+        from playbill.runtime.simulation.load.page import sweep_page  # noqa: PLC0415 (imports matplotlib)
+
+        html.write_text(sweep_page(path, points), encoding="utf-8")
+    show_sweep(path, points, _console())
+    _told(html)
+    return int(all(_fails(point.outcome) for point in points))
+
+
+def _fails(outcome: Outcome) -> bool:
+    return outcome.overload is not None or outcome.stopped_at is not None
+
+
+def _console() -> Console:
+    return Console() if sys.stdout.isatty() else Console(width=WIDTH)
+
+
+def _told(html: Path | None) -> None:
+    if html is not None:
+        sys.stdout.write(f"drawn      {html}\n")
+
+
+def show(outcome: Outcome, console: Console) -> None:
+    """Print the report of one load."""
+    lead, *more = outcome.findings()
+    console.print(Text(headline(outcome)))
+    console.print(Text(lead, style="bold green" if outcome.suffices else "bold red"))
+    for each in more:
+        console.print(Text(f"- {each}"))
+    console.print()
+    for name, text in facts(outcome):
+        console.print(Text(f"{name:10} {text}"))
+    for table in tables(outcome):
+        console.print(_drawn(table))
+
+
+def show_sweep(path: str, points: Sequence[Point], console: Console) -> None:
+    """Print the report of a sweep."""
+    console.print(Text(headline(points[0].outcome)) if len(points) == 1 else Text(points[0].outcome.definition.name))
+    console.print(_drawn(sweep_table(path, points)))
+    for point in points:
+        console.print(Text(f"{path} = {point.value}: {'; '.join(point.outcome.findings())}"))
+
+
+def _drawn(table: Table) -> Drawn:
+    drawn = Drawn(title=f"\n{table.title}", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for index, column in enumerate(table.columns):
+        drawn.add_column(column, justify="right" if index else "left", style="" if index else "cyan", no_wrap=True)
+    for row in table.rows:
+        drawn.add_row(*(Text(cell) for cell in row))
+    return drawn
+
+
+class Bar:
+    """A bar on a terminal; nothing elsewhere."""
+
+    def __init__(self, total: float) -> None:
+        self._total = total
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            from rich.progress import Progress  # noqa: PLC0415 (slow, and only terminals need it)
+
+            self._bar = Progress(console=Console(stderr=True), transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task("", total=self._total)
+        return self
+
+    def show(self, seconds: float, measures: Measures) -> None:
+        """Show how far a load is."""
+        if self._bar is not None:
+            told = f"{duration(seconds)} simulated, {measures.arrived:,} runs, {measures.live.n:,} live"
+            self._bar.update(self._task, completed=seconds, description=told)
+
+    def done(self, points: int) -> None:
+        """Show how many values of a sweep are done."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=points, description="values")
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()

@@ -1,0 +1,160 @@
+"""A change: other policies for a recorded pipeline, as data; a policy it names keeps the fields it does not name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from pydantic import Field, ValidationError
+
+from playbill.model.complaints import did_you_mean, listed, problems_of
+from playbill.model.definition import PipelineDefaults, PipelineDefinition, PipelineNode
+from playbill.model.errors import DefinitionError, Problem
+from playbill.model.policies import BreakerPolicy, Count, Policy, PositiveSeconds, RetryPolicy, Seconds
+from playbill.runtime.faults.plan import Behaviours
+from playbill.runtime.files import load_mapping
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+P = TypeVar("P", bound=Policy)
+Fields = dict[str, Any]
+
+
+class NodeDefaults(Policy):
+    """What nodes have that do not say otherwise; null: none."""
+
+    retry: Fields | None = None
+    timeout: PositiveSeconds | None = None
+    idle_timeout: PositiveSeconds | None = None
+    total_timeout: PositiveSeconds | None = None
+
+
+class NodeChange(NodeDefaults):
+    """What one node has instead."""
+
+    grace: Seconds | None = None
+    on_open: Literal["fail", "wait"] = "fail"
+    on_error: Literal["fail", "continue"] = "fail"
+    breaker: Annotated[str, Field(min_length=1)] | None = None
+
+
+class Change(Policy):
+    """Other policies, and what is assumed where the recording does not reach."""
+
+    defaults: NodeDefaults = NodeDefaults()
+    nodes: dict[str, NodeChange] = Field(default_factory=dict)
+    breakers: dict[str, Fields] = Field(default_factory=dict)
+    timeout: PositiveSeconds | None = None
+    """Seconds for the whole run; None: as it was."""
+    max_concurrency: Count | None = None
+    """If named; null: no bound."""
+    on_failure: Literal["stop", "finish"] | None = None
+    beyond: Literal["repeat-last", "succeed-like-recorded"] = "repeat-last"
+    """What attempts do that were not recorded, or were recorded without their end."""
+    behaviours: Behaviours = Field(default_factory=Behaviours)
+    """What handlers do that were not recorded: wins over `beyond`."""
+
+    def applied(self, definition: PipelineDefinition) -> PipelineDefinition:
+        """Return the changed pipeline; what its nodes had by default each then has for itself.
+
+        Raises:
+            DefinitionError: the change speaks of what is not there, or makes a policy wrong; carries all problems.
+        """
+        problems = _strangers(self, definition)
+        defaults = definition.defaults.model_copy(update=_fields(self.defaults))
+        old_retry = definition.defaults.retry or RetryPolicy()
+        retry = _merged(RetryPolicy, old_retry, self.defaults.retry, "defaults.retry", problems)
+        nodes = [self._node(node, defaults, retry, problems) for node in definition.nodes]
+        breakers = dict(definition.breakers)
+        for key, fields in self.breakers.items():
+            old = breakers.get(key, BreakerPolicy())
+            breakers[key] = _merged(BreakerPolicy, old, fields, f"breakers.{key}", problems)
+        if problems:
+            raise DefinitionError("change", problems)
+        update: Fields = {"nodes": nodes, "breakers": breakers, "defaults": PipelineDefaults()}
+        named = {name: getattr(self, name) for name in ("timeout", "on_failure") if getattr(self, name) is not None}
+        if "max_concurrency" in self.model_fields_set:
+            named["max_concurrency"] = self.max_concurrency
+        return definition.model_copy(update={**update, **named})
+
+    def _node(
+        self, node: PipelineNode, defaults: PipelineDefaults, retry: RetryPolicy, problems: list[Problem]
+    ) -> PipelineNode:
+        update: Fields = {
+            name: getattr(defaults, name) if getattr(node, name) is None else getattr(node, name)
+            for name in ("timeout", "idle_timeout", "total_timeout")
+        }
+        update["retry"] = node.retry or retry
+        change = self.nodes.get(node.id)
+        if change is not None:
+            update |= _fields(change)
+            where = f"nodes.{node.id}.retry"
+            update["retry"] = _merged(RetryPolicy, update["retry"], change.retry, where, problems)
+        return node.model_copy(update=update)
+
+
+def _fields(change: NodeDefaults) -> Fields:
+    """Return the fields that a change names, all but the policy."""
+    return {name: getattr(change, name) for name in change.model_fields_set if name != "retry"}
+
+
+def _merged(model: type[P], old: P, fields: Fields | None, where: str, problems: list[Problem]) -> P:
+    """Return a policy with other fields; what is wrong with them joins `problems`."""
+    if not fields:
+        return old
+    try:
+        return model.model_validate({**old.model_dump(exclude_unset=True), **fields})
+    except ValidationError as error:
+        problems += problems_of(error, model, prefix=where, owner=lambda _: (where, 0))
+        return old
+
+
+def _strangers(change: Change, definition: PipelineDefinition) -> list[Problem]:
+    nodes, types = {node.id for node in definition.nodes}, {node.type for node in definition.nodes}
+    own = {node.breaker for node in definition.nodes} | {node.breaker for node in change.nodes.values()}
+    keys = types | {key for key in own if key is not None}
+    told = [("node", nodes, name, f"nodes.{name}") for name in change.nodes]
+    told += [("breaker", keys, name, f"breakers.{name}") for name in change.breakers]
+    told += [("node", nodes, name, f"behaviours.nodes.{name}") for name in change.behaviours.nodes]
+    told += [("type", types, name, f"behaviours.types.{name}") for name in change.behaviours.types]
+    return [
+        Problem(f"unknown-{word}", where, f"{where}: unknown {word} '{name}'{did_you_mean(name, known)};"
+                f" there are: {listed(sorted(known), 30)}")
+        for word, known, name, where in told
+        if name not in known
+    ]  # fmt: skip
+
+
+def change_from(data: Mapping[str, Any]) -> Change:
+    """Return the change that a mapping says.
+
+    Raises:
+        DefinitionError: it has an unknown field or a wrong value; carries all problems.
+    """
+    try:
+        return Change.model_validate(data)
+    except ValidationError as error:
+        raise DefinitionError("change", problems_of(error, Change, owner=_owner)) from error
+
+
+def load_change(source: str | os.PathLike[str]) -> Change:
+    """Load a change from a YAML or JSON file.
+
+    Raises:
+        DefinitionError: there is no such file, or it is no change; carries all problems.
+    """
+    return change_from(load_mapping(source, "changed policies"))
+
+
+def _owner(location: tuple[int | str, ...]) -> tuple[str, int]:
+    match location:
+        case ("nodes", str(name), *_):
+            return f"node '{name}'", 2
+        case ("breakers", str(name), *_):
+            return f"breaker '{name}'", 2
+        case _:
+            return "", 0
+
+
+__all__ = ["Change", "change_from", "load_change"]

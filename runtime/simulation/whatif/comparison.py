@@ -1,0 +1,98 @@
+"""Compares two timelines: what differs, node by node, beyond what a timer's granularity explains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from playbill.model.facts import NodeStatus
+from playbill.runtime.reports.board import duration
+from playbill.runtime.simulation.whatif.takes import LATE_SECONDS
+from playbill.runtime.simulation.whatif.timeline import Track
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playbill.model.definition import PipelineDefinition
+    from playbill.model.facts import Failure
+    from playbill.runtime.simulation.whatif.timeline import Timeline
+
+SAME_SHARE: Final = 0.02
+"""Real runs take a little longer between their nodes than replays do: so much of their length is no difference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One node, before and after."""
+
+    before: Track
+    after: Track
+
+    @property
+    def node(self) -> str:
+        """Its id."""
+        return self.before.node
+
+    @property
+    def differences(self) -> list[str]:
+        """What is different about it."""
+        return list(_differences(self.before, self.after))
+
+
+def pairs_of(definition: PipelineDefinition, before: Timeline, after: Timeline) -> list[Pair]:
+    """Return the nodes that were reached before or after, in the definition's order."""
+    names = [node.id for node in definition.nodes if node.id in before.nodes or node.id in after.nodes]
+    return [Pair(before.nodes.get(name, Track(name)), after.nodes.get(name, Track(name))) for name in names]
+
+
+def _differences(before: Track, after: Track) -> Iterator[str]:
+    if before.status != after.status:
+        yield f"{before.status} -> {after.status}".replace("_", " ")
+    if 0 < len(before.attempts) != len(after.attempts) > 0:
+        yield f"{len(before.attempts)} -> {len(after.attempts)} attempts"
+    elif before.status == after.status and str(before.failure) != str(after.failure):
+        yield _failures(before.failure, after.failure)
+    if before.output is not None and after.output is not None and before.output != after.output:
+        yield "other output"
+    old, new = before.seconds, after.seconds
+    if old is not None and new is not None and longer(old, new):
+        yield f"{duration(old)} -> {duration(new)} ({signed(new - old)})"
+
+
+def _failures(old: Failure | None, new: Failure | None) -> str:
+    if old is not None and new is not None and old.type == new.type:
+        return f"{old.message} -> {new.message}"
+    return f"{old or 'no failure'} -> {new or 'no failure'}"
+
+
+def longer(old: float, new: float) -> bool:
+    """Tell whether two lengths differ, in seconds."""
+    return abs(new - old) > LATE_SECONDS / 2 + SAME_SHARE * max(old, new)
+
+
+def signed(seconds: float) -> str:
+    """Write a difference of seconds."""
+    return f"{'-' if seconds < 0 else '+'}{duration(abs(seconds))}"
+
+
+def totals(pairs: list[Pair], before: Timeline, after: Timeline) -> list[str]:
+    """Return a line for the run, and one for its failures."""
+    old, new = before.seconds, after.seconds
+    total = f"run         {before.status if before.complete else 'cut short'} in {duration(old)} -> {after.status} in"
+    lines = [f"{total} {duration(new)}{f' ({signed(new - old)})' if longer(old, new) else ''}"]
+    counts = [sum(len(track.attempts) for track in timeline.nodes.values()) for timeline in (before, after)]
+    if counts[0] != counts[1]:
+        lines.append(f"attempts    {counts[0]} -> {counts[1]} ({counts[1] - counts[0]:+})")
+    failed = NodeStatus.FAILED
+    was_failed = [pair for pair in pairs if pair.before.status is failed]
+    avoided = [pair.node for pair in was_failed if pair.after.status is NodeStatus.COMPLETED]
+    added = [pair.node for pair in pairs if pair.after.status is failed and pair.before.status is not failed]
+    lines += [f"failures    avoided: {', '.join(avoided)}"] if avoided else []
+    lines += [f"failures    added: {', '.join(added)}"] if added else []
+    return lines
+
+
+def is_same(pairs: list[Pair], before: Timeline, after: Timeline) -> bool:
+    """Tell whether nothing differs."""
+    same_run = before.status == after.status and not longer(before.seconds, after.seconds)
+    return same_run and not any(pair.differences for pair in pairs)

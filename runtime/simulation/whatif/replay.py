@@ -1,0 +1,137 @@
+"""Replays a recorded run in virtual time: the same actors, and takes in the place of handlers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from playbill.model.events import EventType
+from playbill.model.facts import Stopped
+from playbill.model.messages import Cancel, Pause, Resume
+from playbill.model.policies import StopPolicy
+from playbill.runtime.faults.plan import FaultPlan
+from playbill.runtime.faults.stand_in import StandIn
+from playbill.runtime.handlers.binding import RunRunner
+from playbill.runtime.manager import PipelineRunManager
+from playbill.runtime.simulation.loop import VirtualLoop
+from playbill.runtime.simulation.whatif.played import Played
+from playbill.runtime.simulation.whatif.takes import MIDDLE
+from playbill.runtime.simulation.world import SimWorld
+from playbill.runtime.tape import SeededTape
+
+if TYPE_CHECKING:
+    from contextvars import Context
+
+    from playbill.actors.ports import Attempt, Runner
+    from playbill.model.definition import PipelineDefinition
+    from playbill.model.events import Event
+    from playbill.model.facts import Inputs
+    from playbill.model.plan import NodePlan, RunFacts
+    from playbill.runtime.client import Run
+    from playbill.runtime.faults.plan import Behaviours
+    from playbill.runtime.handlers.attempt import Bench
+    from playbill.runtime.handlers.binding import Bindings
+    from playbill.runtime.simulation.whatif.takes import Script
+    from playbill.runtime.simulation.whatif.timeline import Timeline
+
+
+class Replay:
+    """One replay.
+
+    Args:
+        definition: the pipeline, with its changed policies.
+        recording: what happened.
+        script: what each attempt does.
+        behaviours: what attempts do that were not recorded.
+        timeout: seconds for the run; None: the definition's.
+    """
+
+    def __init__(
+        self,
+        definition: PipelineDefinition,
+        recording: Timeline,
+        script: Script,
+        behaviours: Behaviours,
+        timeout: float | None,
+    ) -> None:
+        self._definition = definition
+        self._recording = recording
+        self._timeout = timeout
+        self._loop = VirtualLoop()
+        self._loop.surroundings = world = ReplayWorld(script, behaviours)
+        world.loop = self._loop
+
+    def events(self) -> list[Event]:
+        """Run it; return its events."""
+        try:
+            events: list[Event] = self._loop.run_until_complete(self._run())
+        finally:
+            self._loop.close()
+        return events
+
+    async def _run(self) -> list[Event]:
+        trigger = self._recording.trigger_data
+        policy = StopPolicy()
+        grace = _grace(self._definition, self._recording, policy)
+        async with PipelineRunManager(grace=grace, kill_bound=policy.kill_bound) as manager:
+            run = await manager.start_run(self._definition, trigger, timeout_seconds=self._timeout)
+            self._control(run)
+            await run.result()
+            return [event async for event in run.events()]
+
+    def _control(self, run: Run) -> None:
+        """Cancel, pause and resume it as somebody did."""
+        for control in self._recording.controls:
+            message: Any = Pause() if control.kind is EventType.PIPELINE_RUN_PAUSED else Resume()
+            if control.cause is not None:
+                message = Cancel(control.cause.source, control.cause.reason)
+            self._loop.call_later(control.at, run.actor.post, message)
+
+
+def _grace(definition: PipelineDefinition, recording: Timeline, policy: StopPolicy) -> float:
+    """Return the grace that the run was started with, if an attempt outlived it; else the usual one."""
+    for node in definition.nodes:
+        track = recording.nodes.get(node.id)
+        for attempt in track.attempts if track is not None and node.grace is None else ():
+            how = None if attempt.receipt is None else attempt.receipt.how
+            if how in {Stopped.KILLED, Stopped.ABANDONED}:
+                bound = policy.kill_bound if how is Stopped.ABANDONED else 0.0
+                return max(0.0, attempt.stopping_seconds - bound)
+    return policy.grace
+
+
+class ReplayWorld(SimWorld):
+    """A simulated world in which takes are played."""
+
+    def __init__(self, script: Script, behaviours: Behaviours) -> None:
+        super().__init__(SeededTape(0), FaultPlan(behaviours=behaviours), "fifo")
+        self.script = script
+
+    def runner(self, bench: Bench, bindings: Bindings, context: Context) -> Runner:
+        """Play takes."""
+        return ReplayRunner(bench, bindings, context, self)
+
+
+class ReplayRunner(RunRunner):
+    """Begins attempts as they were recorded."""
+
+    __slots__ = ("_world",)
+
+    def __init__(self, bench: Bench, bindings: Bindings, context: Context, world: ReplayWorld) -> None:
+        super().__init__(bench, bindings, context)
+        self._world = world
+
+    def begin(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Any) -> Attempt:
+        """Begin an attempt."""
+        world = self._world
+        world.begun(run, plan, attempt, inputs, reply_to)
+        behaviours = world.plan.behaviours
+        behaviour = behaviours.of(plan.id, plan.type) or behaviours.default
+        if behaviour is not None and world.script.recorded(plan.id, attempt) is None:
+            held = StandIn(attempt, reply_to, replace(self._bench, draw=lambda: MIDDLE))
+            held.start(behaviour, plan.node, world.tape, threaded=plan.threaded)
+            return held
+        take = world.script.take(plan.id, attempt)
+        played = Played(attempt, reply_to, replace(self._bench, draw=lambda: take.jitter))
+        played.play(take, plan)
+        return played

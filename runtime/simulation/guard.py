@@ -19,18 +19,23 @@ REAL_SECONDS: Final = 10.0
 
 
 class Guard:
-    """Watches one loop while it is entered.
+    """Watches one loop after the other while it is entered; entered again within, it goes on.
 
     It uses the alarm signal, so it does nothing off the main thread or where somebody else uses that signal.
     """
 
-    def __init__(self, loop: VirtualLoop, seconds: float = REAL_SECONDS) -> None:
-        self._loop = loop
+    def __init__(self, loop: VirtualLoop | None = None, seconds: float = REAL_SECONDS) -> None:
+        self.loop = loop
+        """The one that runs now."""
         self._seconds = seconds
+        self._depth = 0
         self._seen: object = None
         self._armed = False
 
     def __enter__(self) -> Self:
+        self._depth += 1
+        if self._depth > 1:
+            return self
         on_main = threading.current_thread() is threading.main_thread()
         if on_main and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL:
             self._armed = True
@@ -40,15 +45,18 @@ class Guard:
         return self
 
     def _rung(self, _: int, frame: FrameType | None) -> None:
-        if self._loop.current is not self._seen or frame is None:
-            self._seen = self._loop.current
+        current = None if self.loop is None else self.loop.current
+        if current is None or current is not self._seen or frame is None:
+            self._seen = current
             return
         error = Blocked(self._seconds, f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}")
-        self._loop.fail(error)
+        if self.loop is not None:
+            self.loop.fail(error)
         raise error
 
     def __exit__(self, *_: object) -> None:
-        if self._armed:
+        self._depth -= 1
+        if self._armed and not self._depth:
             self._armed = False
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, signal.SIG_DFL)

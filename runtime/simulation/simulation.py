@@ -56,6 +56,8 @@ class Simulation:
         allow: calls that may leave the simulation ("time.time", or a kind such as "clock"); None: do not look.
         properties: what must hold besides our own invariants.
         traced: keep each delivery for `trace`.
+        manager: the one that runs; None: a new one, with `options`.
+        guard: ends a seed that stands still in real time; None: one of its own.
         options: those of PipelineRunManager.
     """
 
@@ -70,6 +72,7 @@ class Simulation:
         properties: Iterable[Property] = (),
         traced: bool = False,
         manager: PipelineRunManager | None = None,
+        guard: Guard | None = None,
         **options: Any,
     ) -> None:
         self.seed = seed
@@ -77,7 +80,8 @@ class Simulation:
         plan = plan_of(faults)
         self.watch = allow if allow is None or isinstance(allow, EscapeWatch) else EscapeWatch(allow)
         self.loop = VirtualLoop(self.tape if policy != "fifo" else None, self.watch)
-        self.guard = Guard(self.loop)
+        self.guard = Guard() if guard is None else guard
+        self.guard.loop = self.loop
         rules = [rule.fresh() for rule in properties]
         self.world = SimWorld(self.tape, plan, policy, rules, traced=traced)
         self.world.loop = self.loop
@@ -86,6 +90,8 @@ class Simulation:
         self.crashed = False
         self._runs: list[Run] = []
         self._entered = self._closed = False
+        self._remaining: set[asyncio.Task[Any]] | None = None
+        """The tasks there were at the end, if it was reached."""
 
     # ---- driving it -------------------------------------------------------------------------------------------
 
@@ -234,9 +240,10 @@ class Simulation:
 
     def _left(self) -> None:
         """Name what nobody needs any more and is there all the same."""
-        mine = asyncio.current_task()
+        mine, there = asyncio.current_task(), asyncio.all_tasks()
         allowed = {attempt.task for attempt in self.world.orphans if isinstance(attempt, LoopAttempt)}
-        tasks = [task.get_name() for task in asyncio.all_tasks() if task is not mine and task not in allowed]
+        self._remaining = there - {mine}
+        tasks = [task.get_name() for task in there if task is not mine and task not in allowed]
         actors = [actor for actor in self.world.circuits if not actor.ended or actor.timers]
         timers = [
             handle
@@ -271,7 +278,7 @@ class Simulation:
         Left to the collector they would be closed while another simulation runs, and what their `finally` awaits
         would run there.
         """
-        tasks = asyncio.all_tasks(self.loop)
+        tasks = asyncio.all_tasks(self.loop) if self._remaining is None else self._remaining
         self.loop.close()
         for task in tasks:
             task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 (nobody waits)

@@ -11,6 +11,7 @@ from playbill.runtime.assembly import Assemblies
 from playbill.runtime.faults.plan import FaultPlan, fault_plan
 from playbill.runtime.manager import PipelineRunManager
 from playbill.runtime.simulation.escapes import Escape, EscapeWatch
+from playbill.runtime.simulation.guard import Guard
 from playbill.runtime.simulation.policies import picker
 from playbill.runtime.simulation.properties import Sometimes
 from playbill.runtime.simulation.simulation import Simulation
@@ -76,6 +77,8 @@ class Study:
     allow: Collection[str] | None = ()
     properties: Sequence[Property] = ()
     options: dict[str, Any] = field(default_factory=dict[str, Any])
+    guard: Guard = field(default_factory=Guard)
+    """Whoever runs many seeds enters it once."""
     _watch: EscapeWatch | None = None
     _assemblies: Assemblies | None = None
 
@@ -108,17 +111,17 @@ class Study:
         manager.assemblies = self._assemblies
         return self._assemblies
 
-    def seed(self, seed: int, *, traced: bool = False) -> Verdict:
-        """Run one seed."""
-        return self.play(SeededTape(seed), seed, traced=traced)
+    def seed(self, seed: int, *, traced: bool = False, watched: bool = True) -> Verdict:
+        """Run one seed; unwatched, calls that leave the simulation are not looked for."""
+        return self.play(SeededTape(seed), seed, traced=traced, watched=watched)
 
     def tape(self, lanes: Mapping[str, Sequence[int]], *, traced: bool = False) -> Verdict:
         """Run what a tape says."""
         return self.play(RecordedTape(lanes), None, traced=traced)
 
-    def play(self, tape: Tape, seed: int | None, *, traced: bool = False) -> Verdict:
+    def play(self, tape: Tape, seed: int | None, *, traced: bool = False, watched: bool = True) -> Verdict:
         """Run once and judge it."""
-        sim = self._simulation(tape, traced=traced)
+        sim = self._simulation(tape, traced=traced, watched=watched)
         finding: Finding | None = None
         status, outputs = CRASHED, dict[str, Any]()
         try:
@@ -137,7 +140,7 @@ class Study:
         fired = world.injector.fired
         return Verdict(status, sim.time, fired, world.coverage, held, finding, sim.trace, outputs)
 
-    def _simulation(self, tape: Tape, *, traced: bool) -> Simulation:
+    def _simulation(self, tape: Tape, *, traced: bool, watched: bool) -> Simulation:
         manager = PipelineRunManager(**self.options)
         self._shared(manager)
         if self.allow is not None and self._watch is None:
@@ -148,10 +151,11 @@ class Study:
             tape=tape,
             faults=self.faults,
             policy=self.policy,
-            allow=self._watch,
+            allow=self._watch if watched else None,
             properties=self.properties,
             traced=traced,
             manager=manager,
+            guard=self.guard,
         )
 
     # ---- as data ----------------------------------------------------------------------------------------------

@@ -268,15 +268,15 @@ class Shell(Refusing, pykka.Actor, Generic[M]):
         if self.ended:
             return
         self.ended = True
-        if self.timers:
-            for timer in self.timers.values():
-                self.ports.timers.drop(timer)
-            self.timers = None
         if self._ref is not None:
             self.actor_stopped.set()
             ActorRegistry.unregister(self._ref)
         for answer in self._stoppers or ():
             answer.set(value=True)
+        timers, self.timers = self.timers, None
+        if timers:
+            for timer in timers.values():
+                self.ports.timers.drop(timer)
 
     def lose(self) -> None:
         """Be dead because the thread of the actors has ended: nothing can be told any more."""

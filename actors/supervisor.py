@@ -90,9 +90,11 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
             self._announce(result)
 
     def _announce(self, result: RunResult | None) -> None:
-        self.close()
-        if result is not None:
-            self.on_end(result)
+        try:
+            self.close()
+        finally:  # whoever waits must hear of it, whatever goes wrong in letting go
+            if result is not None:
+                self.on_end(result)
 
     # ---- the journal ------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
@@ -16,9 +16,13 @@ from playbill.model.templates import Template, compile_template, is_template
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from playbill.model.definition import PipelineNode
+    from playbill.model.policies import LimitsPolicy
+
 __all__ = ["BUILTIN", "ActionType", "Catalog", "NodeType"]
 
 Handler: TypeAlias = "Callable[..., Any]"
+Isolation: TypeAlias = Literal["inline", "process"]
 NOWHERE: Mapping[str, Any] = {}
 
 
@@ -34,6 +38,11 @@ class ActionType:
     """Where it is defined, as `module:qualname`."""
     literal: frozenset[str] = frozenset()
     """Config fields whose `${...}` are not ours to replace."""
+    isolation: Isolation = "inline"
+    """Where its handler runs unless the node says otherwise."""
+    limits: LimitsPolicy | None = None
+    inline_because: str = ""
+    """Why its handler cannot run in a process of its own; empty: it can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,23 @@ class NodeType:
     """Config fields whose `${...}` are not ours to replace."""
     templated: bool = True
     """Whether its config may hold `${CEL}` at all: the node machine's own types have none."""
+    isolation: Isolation = "inline"
+    """Where its handler runs unless the node says otherwise."""
+    limits: LimitsPolicy | None = None
+    inline_because: str = ""
+    """Why its handler cannot run in a process of its own; empty: it can."""
+
+    def worker(self, node: PipelineNode) -> NodeType | ActionType:
+        """Return who does a node's work: the type, or of an action node its action."""
+        return self._chosen(node.config) or self
+
+    def isolation_of(self, node: PipelineNode) -> Isolation:
+        """Return where a node's handler runs."""
+        return node.isolation or self.worker(node).isolation
+
+    def limits_of(self, node: PipelineNode) -> LimitsPolicy | None:
+        """Return what one attempt of a node may use."""
+        return node.limits or self.worker(node).limits
 
     def check(self, config: Mapping[str, Any], *, subject: str = "", where: str = "config") -> list[Problem]:
         """Tell all that is wrong with a config as it was written; a `${...}` may stand for any value.
@@ -198,13 +224,17 @@ def _refuse(what: str, name: str, first: str, second: str) -> NoReturn:
     )
 
 
+OURS = "playbill does its work itself"
+OUTSIDE = "it waits on the loop for others, whom no signal to a process stops"
+
+
 def _builtin(name: str, config: type[BaseModel], **more: Any) -> NodeType:
     return NodeType(name, config, origin=f"{configs.__name__}:{config.__name__}", **more)
 
 
 def _action(name: str, config: type[BaseModel], *literal: str) -> ActionType:
     origin = f"{configs.__name__}:{config.__name__}"
-    return ActionType(name, config, origin=origin, literal=frozenset(literal))
+    return ActionType(name, config, origin=origin, literal=frozenset(literal), inline_because=OUTSIDE)
 
 
 _ACTIONS = (
@@ -213,18 +243,18 @@ _ACTIONS = (
     _action("execute_pipeline", configs.ExecutePipelineConfig, "pipeline"),
 )
 _TYPES = (
-    _builtin("trigger", configs.EmptyConfig, templated=False),
-    _builtin("agent", configs.AgentConfig),
-    _builtin("condition", configs.ConditionConfig, templated=False),
+    _builtin("trigger", configs.EmptyConfig, templated=False, inline_because=OURS),
+    _builtin("agent", configs.AgentConfig, inline_because="agents are objects of this process"),
+    _builtin("condition", configs.ConditionConfig, templated=False, inline_because=OURS),
     _builtin(
         "action",
         configs.FreeConfig,
         actions={action.name: action for action in _ACTIONS},
         literal=frozenset({"action"}),
     ),
-    _builtin("parallel", configs.EmptyConfig, templated=False),
-    _builtin("delay", configs.DelayConfig, templated=False),
-    _builtin("command", configs.CommandConfig),
+    _builtin("parallel", configs.EmptyConfig, templated=False, inline_because=OURS),
+    _builtin("delay", configs.DelayConfig, templated=False, inline_because=OURS),
+    _builtin("command", configs.CommandConfig, inline_because="it runs in a process of its own already"),
     _builtin("python", configs.PythonConfig, literal=frozenset({"call"})),
 )
 

@@ -15,7 +15,7 @@ from pydantic import (
 
 from playbill.model.complaints import Location, problems_of
 from playbill.model.errors import DefinitionError, Problem
-from playbill.model.policies import BreakerPolicy, Count, PositiveSeconds, RetryPolicy, Seconds
+from playbill.model.policies import BreakerPolicy, Count, LimitsPolicy, PositiveSeconds, RetryPolicy, Seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -93,8 +93,10 @@ class PipelineNode(_Written):
     """What it does when its breaker is open."""
     on_crash: Literal["retry", "fail"] = "retry"
     """What recovery does when it was running at the crash."""
-    isolation: Literal["inline", "process"] = "inline"
-    """Where its handler runs."""
+    isolation: Literal["inline", "process"] | None = None
+    """Where its handler runs: in this process or in one that can be killed; None: as its type says."""
+    limits: LimitsPolicy | None = None
+    """What one attempt may use; only with isolation process. None: as its type says."""
     retry: RetryPolicy | None = None
     """None: the pipeline's default."""
     timeout: PositiveSeconds | None = None

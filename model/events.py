@@ -36,6 +36,7 @@ class EventType(StrEnum):
     BREAKER_CLOSED = "breaker.closed"
     BREAKER_FORCED = "breaker.forced"
     BREAKER_RESET = "breaker.reset"
+    LOOP_BLOCKED = "loop.blocked"
 
 
 NO_DATA: Mapping[str, Any] = MappingProxyType({})

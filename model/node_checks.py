@@ -67,14 +67,12 @@ def node_problems(index: int, node: PipelineNode, catalog: Catalog, visibility: 
     """Tell all that is wrong with one node in itself."""
     where = f"nodes[{index}]"
     subject = f"node '{node.id}'"
-    if node.isolation == "process":
-        text = f"{subject}: isolation 'process' is not yet supported: use 'inline'"
-        yield Problem("not-yet", f"{where}.isolation", text)
     node_type = catalog.get(node.type)
     if node_type is None:
         hint = f"{did_you_mean(node.type, catalog.names)}; types are: {listed(catalog.names, 30)}"
         yield Problem("invalid-type", f"{where}.type", f"{subject} has invalid type '{node.type}'{hint}")
         return
+    yield from _isolation_problems(node, node_type, where)
     wrong = node_type.check(node.config, subject=subject, where=f"{where}.config")
     yield from wrong
     if not node.config:
@@ -85,6 +83,16 @@ def node_problems(index: int, node: PipelineNode, catalog: Catalog, visibility: 
     if node.type == "action" and node.config.get("action") == "execute_pipeline":
         text = f"{subject}: action 'execute_pipeline' is not yet supported"
         yield Problem("not-yet", f"{where}.config.action", text)
+
+
+def _isolation_problems(node: PipelineNode, node_type: NodeType, where: str) -> Iterator[Problem]:
+    subject, worker = f"node '{node.id}'", node_type.worker(node)
+    if node.isolation == "process" and worker.inline_because:
+        text = f"{subject}: isolation 'process' is not for '{worker.name}': {worker.inline_because}; leave it out"
+        yield Problem("isolation", f"{where}.isolation", text)
+    elif node.limits is not None and node_type.isolation_of(node) != "process":
+        text = f"{subject}: limits are kept by a process of its own: set isolation: process, or leave them out"
+        yield Problem("isolation", f"{where}.limits", text)
 
 
 def _template_problems(

@@ -18,7 +18,7 @@ from playbill.model.errors import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["NOT_RETRYABLE", "BreakerPolicy", "RetryPolicy", "StopPolicy", "kinds_of", "retryable"]
+__all__ = ["NOT_RETRYABLE", "BreakerPolicy", "LimitsPolicy", "RetryPolicy", "StopPolicy", "kinds_of", "retryable"]
 
 # Strict: a YAML `1e3` (text) or `yes` (true) where a number belongs is an error, not a silent 1.0.
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -151,6 +151,25 @@ class BreakerPolicy(Policy):
         """Give the seconds to stay open at the `openings`-th opening in a row (1 is the first)."""
         grown = _grown(self.open_seconds, self.open_factor, self.open_cap_seconds, openings)
         return grown * _spread(self.jitter, jitter_draw)
+
+
+class LimitsPolicy(Policy):
+    """What one attempt in a process of its own may use; None: as much as there is."""
+
+    cpu_seconds: PositiveSeconds | None = None
+    """Processor time, rounded up to whole seconds, as the kernel counts it."""
+    memory_bytes: Count | None = None
+    """Address space beyond what its worker has already."""
+    open_files: Count | None = None
+    """Descriptors beyond what its worker has already."""
+    wall_seconds: PositiveSeconds | None = None
+    """Unlike a timeout without grace, and kept by the kernel whatever the host does."""
+
+    @model_validator(mode="after")
+    def _check_any(self) -> Self:
+        if all(getattr(self, name) is None for name in type(self).model_fields):
+            raise ValueError(f"names no limit: set one of {', '.join(type(self).model_fields)}")
+        return self
 
 
 class StopPolicy(Policy):

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from playbill.model.events import Event, EventType
     from playbill.model.facts import NodeStatus, Receipt, RunStatus, Stopped
     from playbill.model.machines.breaker_table import CircuitState
-    from playbill.model.policies import BreakerPolicy, RetryPolicy
+    from playbill.model.policies import BreakerPolicy, LimitsPolicy, RetryPolicy
     from playbill.model.results import NodeExecutionResult, RunResult
     from playbill.model.validation import get_execution_order, validate_pipeline_dag
     from playbill.runtime.circuit_breaker import CircuitBreaker
@@ -63,6 +63,7 @@ __all__ = [
     "HandlerKilled",
     "InternalError",
     "JournalError",
+    "LimitsPolicy",
     "NodeConfigError",
     "NodeContext",
     "NodeError",
@@ -108,7 +109,7 @@ _HOMES = {
     "playbill.model.events": "Event EventType",
     "playbill.model.facts": "NodeStatus Receipt RunStatus Stopped",
     "playbill.model.machines.breaker_table": "CircuitState",
-    "playbill.model.policies": "BreakerPolicy RetryPolicy",
+    "playbill.model.policies": "BreakerPolicy LimitsPolicy RetryPolicy",
     "playbill.model.results": "NodeExecutionResult RunResult",
     "playbill.model.validation": "get_execution_order validate_pipeline_dag",
     "playbill.runtime.circuit_breaker": "CircuitBreaker",

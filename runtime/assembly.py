@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from playbill.model.catalog import Catalog
     from playbill.model.definition import PipelineDefinition, PipelineNode
-    from playbill.model.policies import StopPolicy
+    from playbill.model.policies import LimitsPolicy, StopPolicy
     from playbill.model.templates import Template
+    from playbill.runtime.handlers.processes.limits import Limits
 
 ASSEMBLIES_KEPT: Final = 128
 
@@ -45,7 +46,9 @@ def assemble(definition: PipelineDefinition, catalog: Catalog, stop: StopPolicy 
         raise DefinitionError(definition.name, problems)
     bindings = bind(definition, catalog)
     threaded = frozenset(
-        node.id for node in definition.nodes if node.type not in BUILT_IN and not bindings.of(node).on_loop
+        node.id
+        for node in definition.nodes
+        if node.type not in BUILT_IN and (node.id in bindings.isolated or not bindings.of(node).on_loop)
     )
     plan = build_plan(definition, threaded=threaded, stop=stop)
     keys = frozenset(node.breaker for node in plan.nodes.values() if node.breaker is not None)
@@ -85,40 +88,77 @@ def problems_of(definition: PipelineDefinition, catalog: Catalog) -> list[Proble
 def _not_yet(definition: PipelineDefinition) -> Iterator[Problem]:
     """Tell what the definition asks for that playbill will have, and has not."""
     for index, node in enumerate(definition.nodes):
-        if node.isolation == "process":
-            text = f"node '{node.id}': isolation 'process' is not supported yet: use 'inline' or a command node"
-            yield Problem("not-yet", f"nodes[{index}].isolation", text)
         if node.type == "action" and node.config.get("action") == "execute_pipeline":
             text = f"node '{node.id}': action 'execute_pipeline' is not supported yet"
             yield Problem("not-yet", f"nodes[{index}].config.action", text)
 
 
 def bind(definition: PipelineDefinition, catalog: Catalog) -> Bindings:
-    """Bind each type's handler once, and those nodes whose type alone does not say."""
-    by_type: dict[str, Binding] = {}
-    by_node: dict[str, Binding] = {}
-    templates: dict[str, Template] = {}
-    problems: list[Problem] = []
+    """Bind each type's handler once, and those nodes whose type alone does not say.
+
+    Raises:
+        DefinitionError: a handler is missing or cannot run where it shall; carries all problems.
+    """
+    binder = _Binder(catalog)
     for index, node in enumerate(definition.nodes):
-        if node.type in BUILT_IN:
-            continue
-        if node.type not in by_type:
+        if node.type not in BUILT_IN:
+            binder.bind(index, node)
+    if binder.problems:
+        raise DefinitionError(definition.name, binder.problems)
+    return Bindings(binder.by_type, binder.by_node, binder.templates, binder.isolated)
+
+
+class _Binder:
+    """Binds one node after the other."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.by_type: dict[str, Binding] = {}
+        self.by_node: dict[str, Binding] = {}
+        self.templates: dict[str, Template] = {}
+        self.isolated: dict[str, Limits | None] = {}
+        self.problems: list[Problem] = []
+        self._catalog = catalog
+
+    def bind(self, index: int, node: PipelineNode) -> None:
+        node_type = self._catalog.get(node.type)
+        try:
+            binding = self.by_type.get(node.type) or self._bound(node)
+        except (NodeConfigError, LookupError) as error:
+            self.problems.append(Problem("no-handler", f"nodes[{index}]", f"node '{node.id}': {error}"))
+            return
+        if node_type is None:
+            return
+        if node.config and (template := node_type.template(node.config)) is not None:
+            self.templates[node.id] = template
+        if node_type.isolation_of(node) == "process":
             try:
-                binding, whole_type = _binding(node, catalog)
-            except (NodeConfigError, LookupError) as error:
-                problems.append(Problem("no-handler", f"nodes[{index}]", f"node '{node.id}': {error}"))
-                continue
-            if whole_type:
-                by_type[node.type] = binding
-            else:
-                by_node[node.id] = binding
-        node_type = catalog.get(node.type)
-        template = node_type.template(node.config) if node_type is not None and node.config else None
-        if template is not None:
-            templates[node.id] = template
-    if problems:
-        raise DefinitionError(definition.name, problems)
-    return Bindings(by_type, by_node, templates)
+                self.isolated[node.id] = isolate(binding, node_type.limits_of(node))
+            except NodeConfigError as error:
+                self.problems.append(Problem("isolation", f"nodes[{index}].isolation", f"node '{node.id}': {error}"))
+
+    def _bound(self, node: PipelineNode) -> Binding:
+        binding, whole_type = _binding(node, self._catalog)
+        if whole_type:
+            self.by_type[node.type] = binding
+        else:
+            self.by_node[node.id] = binding
+        return binding
+
+
+def isolate(binding: Binding, limits: LimitsPolicy | None) -> Limits | None:
+    """Return the limits of attempts in processes, once it is clear that the handler can run in one.
+
+    Raises:
+        NodeConfigError: it cannot: there are no such processes on this system, or they could not import it.
+    """
+    from playbill.runtime.handlers.processes.client import supported  # noqa: PLC0415 (few need it)
+    from playbill.runtime.handlers.processes.importable import check_importable  # noqa: PLC0415 (the same)
+    from playbill.runtime.handlers.processes.limits import Limits  # noqa: PLC0415 (the same)
+
+    if not supported():
+        raise NodeConfigError("isolation 'process' needs Linux with pidfds and subreapers: leave it out here")
+    check_importable(binding.handler)
+    return None if limits is None else Limits(**limits.model_dump())
 
 
 def _binding(node: PipelineNode, catalog: Catalog) -> tuple[Binding, bool]:

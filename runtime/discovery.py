@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from playbill.model.catalog import Isolation
+    from playbill.model.policies import LimitsPolicy
+
 __all__ = ["Source", "action", "builtin_catalog", "catalog_of", "import_types", "node_type"]
 
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -35,40 +38,70 @@ DECORATED: Final[dict[str, weakref.ref[Any]]] = {}
 """The marked functions that are alive, by origin: one defined anew, as in a notebook, replaces the old one."""
 
 
-def node_type(name: str, config: type[BaseModel] = FreeConfig) -> Callable[[F], F]:
+def node_type(
+    name: str,
+    config: type[BaseModel] = FreeConfig,
+    *,
+    isolation: Isolation = "inline",
+    limits: LimitsPolicy | None = None,
+) -> Callable[[F], F]:
     """Mark a handler `(node, inputs, context)` as the work of nodes of type `name`.
 
     Args:
         name: what definitions say in `type`.
         config: the pydantic model of their `config`; the handler finds it in `context.config`.
+        isolation: "process" runs it in a process that can be killed, unless a node says otherwise.
+        limits: what one attempt in such a process may use.
 
     Raises:
-        DefinitionError: the handler has a wrong signature.
+        DefinitionError: the handler has a wrong signature, or limits and no process.
     """
 
     def mark(handler: F) -> F:
         origin = _checked(handler, f"node type '{name}'")
-        return _marked(handler, NodeType(name, config, handler=handler, origin=origin))
+        _check_limits(f"node type '{name}'", origin, isolation, limits)
+        kind = NodeType(name, config, handler=handler, origin=origin, isolation=isolation, limits=limits)
+        return _marked(handler, kind)
 
     return mark
 
 
-def action(name: str, config: type[BaseModel] = FreeConfig) -> Callable[[F], F]:
+def action(
+    name: str,
+    config: type[BaseModel] = FreeConfig,
+    *,
+    isolation: Isolation = "inline",
+    limits: LimitsPolicy | None = None,
+) -> Callable[[F], F]:
     """Mark a handler `(node, inputs, context)` as what nodes of type `action` do that name it.
 
     Args:
         name: what their config says in `action`.
         config: the pydantic model of the rest of their config.
+        isolation: "process" runs it in a process that can be killed, unless a node says otherwise.
+        limits: what one attempt in such a process may use.
 
     Raises:
-        DefinitionError: the handler has a wrong signature.
+        DefinitionError: the handler has a wrong signature, or limits and no process.
     """
 
     def mark(handler: F) -> F:
         origin = _checked(handler, f"action '{name}'")
-        return _marked(handler, ActionType(name, config, handler=handler, origin=origin))
+        _check_limits(f"action '{name}'", origin, isolation, limits)
+        done = ActionType(name, config, handler=handler, origin=origin, isolation=isolation, limits=limits)
+        return _marked(handler, done)
 
     return mark
+
+
+def _check_limits(subject: str, origin: str, isolation: Isolation, limits: LimitsPolicy | None) -> None:
+    """Refuse what no worker could keep."""
+    if isolation not in {"inline", "process"}:
+        text = f"{subject}, {origin}: isolation is 'inline' or 'process', not {isolation!r}"
+        raise DefinitionError.single("isolation", origin, text)
+    if limits is not None and isolation != "process":
+        text = f'{subject}, {origin}: limits are kept by a process of its own: add isolation="process"'
+        raise DefinitionError.single("isolation", origin, text)
 
 
 def catalog_of(types: Iterable[Source] | None = None) -> Catalog:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from contextvars import copy_context
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -18,7 +17,7 @@ from playbill.model.run_inputs import check_trigger_data
 from playbill.runtime.assembly import Assemblies
 from playbill.runtime.client import Run
 from playbill.runtime.discovery import catalog_of
-from playbill.runtime.wiring import Wiring
+from playbill.runtime.wiring import Bounds, Wiring
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -49,6 +48,11 @@ class PipelineRunManager:
         on_exit: leaving `async with` cancels live runs, or waits for them.
         keep_runs: how many ended runs, and their events, it remembers.
         faults: what shall go wrong, for tests.
+        max_orphans: abandoned handlers in threads until no new one may begin in a thread.
+        watchdog_seconds: for how long the loop may be blocked until it is logged and becomes an event,
+            `loop.blocked`; None: nobody looks.
+        watchdog_interrupts: whether a handler that blocks the loop is interrupted.
+        max_processes: handlers in processes at once, further ones wait; None: twice the processors.
     """
 
     def __init__(  # noqa: PLR0913 (a user names those they want)
@@ -64,13 +68,18 @@ class PipelineRunManager:
         on_exit: OnExit = "cancel",
         keep_runs: int = 1000,
         faults: FaultPlan | None = None,
+        max_orphans: int = 64,
+        watchdog_seconds: float | None = 1.0,
+        watchdog_interrupts: bool = False,
+        max_processes: int | None = None,
     ) -> None:
         if journal != "memory":
             raise DefinitionError.single("unknown-journal", "journal", f"unknown journal {journal!r}: use 'memory'")
         if on_exit not in {"cancel", "wait"}:
             raise DefinitionError.single("on-exit", "on_exit", f"on_exit is 'cancel' or 'wait', not {on_exit!r}")
         self.stop_policy = StopPolicy(grace=grace, kill_bound=kill_bound)
-        self._wiring = Wiring({} if resources is None else resources, secrets or {}, breakers or {}, faults)
+        bounds = Bounds(max_orphans, watchdog_seconds, watchdog_interrupts, max_processes)
+        self._wiring = Wiring({} if resources is None else resources, secrets or {}, breakers or {}, faults, bounds)
         self._on_exit = on_exit
         self._keep_runs = keep_runs
         self._active: dict[str, Run] = {}
@@ -127,7 +136,7 @@ class PipelineRunManager:
                 "timeout", "timeout_seconds", f"timeout_seconds is over 0 and finite, not {timeout}"
             )
         breakers = wiring.circuits.of(definition, assembly.breaker_keys)
-        ports = wiring.ports(wiring.world.runner(wiring.bench, assembly.bindings, copy_context()))
+        ports = wiring.ports(wiring.world.runner(wiring.bench, assembly.bindings, wiring.context()))
         facts = RunFacts(run_id, assembly.plan, data)
         actor = SupervisorActor(ports, facts, timeout, breakers, self._conclude)
         run = self._active[run_id] = Run(definition, data, actor, wiring.journal.streams[run_id])
@@ -245,7 +254,7 @@ class PipelineRunManager:
         for run in self.active_runs:
             run.actor.post(Cancel("shutdown", "the manager is closed", grace))
         await self._all_ended()
-        self._wiring.close()
+        await self._wiring.close()
 
     async def _all_ended(self) -> None:
         while self._active:

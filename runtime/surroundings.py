@@ -39,6 +39,11 @@ class OwnTimers(Timers, Protocol):
 class Surroundings(Protocol):
     """The parts of one manager that differ between the real world, a world with faults, and a simulated one."""
 
+    @property
+    def simulated(self) -> bool:
+        """Whether time is virtual: there are no threads and no processes, and nobody watches the loop."""
+        ...
+
     def clock(self, loop: asyncio.AbstractEventLoop) -> Clock:
         """Make the clock."""
         ...
@@ -81,6 +86,8 @@ class Surroundings(Protocol):
 
 class RealWorld:
     """The surroundings of a manager on an ordinary loop."""
+
+    simulated = False
 
     def clock(self, loop: asyncio.AbstractEventLoop) -> Clock:
         """Read the system's clock."""

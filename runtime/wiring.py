@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextvars import copy_context
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from playbill.actors.ports import Ports, Receiver, Runner
@@ -12,18 +14,24 @@ from playbill.model.machines.breaker_table import FORCED
 from playbill.runtime.circuits import Circuits
 from playbill.runtime.faults.world import FaultyWorld
 from playbill.runtime.handlers.attempt import Bench, Orphans
-from playbill.runtime.handlers.in_thread import ThreadPool
+from playbill.runtime.handlers.in_thread import MOST_ORPHANS, ThreadPool
+from playbill.runtime.handlers.processes.client import SPAWNER, SpawnerClient, supported
+from playbill.runtime.handlers.processes.importable import imports_main
+from playbill.runtime.handlers.processes.pool import ProcessPool
 from playbill.runtime.surroundings import surroundings_of
 from playbill.runtime.tape import SeededTape
+from playbill.runtime.watchdog import STREAM, Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from contextvars import Context
 
     from playbill.actors.shell import Shell
     from playbill.model.facts import Inputs
     from playbill.model.messages import Force
     from playbill.model.plan import NodePlan, RunFacts
     from playbill.model.policies import BreakerPolicy
+    from playbill.runtime.clocks.system import Clock
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.surroundings import Surroundings
 
@@ -42,6 +50,20 @@ class CountedDeadLetters:
         logger.debug("dead letter to %s: %r", actor, message)
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a manager may use, and how long it is patient."""
+
+    max_orphans: int = MOST_ORPHANS
+    """Abandoned attempts in threads until no new one may begin."""
+    watchdog_seconds: float | None = 1.0
+    """For how long the loop may be blocked before somebody says so; None: nobody looks."""
+    watchdog_interrupts: bool = False
+    """Whether what blocks the loop is interrupted."""
+    max_processes: int | None = None
+    """Handlers in processes at once; None: twice the processors."""
+
+
 class Wiring:
     """Everything between one manager's actors and the world; made when a loop is there."""
 
@@ -51,14 +73,19 @@ class Wiring:
         secrets: Mapping[str, str],
         policies: Mapping[str, BreakerPolicy],
         faults: FaultPlan | None = None,
+        bounds: Bounds = Bounds(),
     ) -> None:
         self._faults = faults
+        self._bounds = bounds
         self._resources = resources
         self._secrets = secrets
         self._policies = policies
         self.dead_letters = CountedDeadLetters()
         self.orphans = Orphans()
         self.wired = False
+        self.watchdog: Watchdog | None = None
+        self._spawner: SpawnerClient | None = None
+        self._processes: ProcessPool | None = None
         self._loop: asyncio.AbstractEventLoop
 
     def wire(self, runs: Callable[[], Iterable[Shell[Any]]]) -> None:
@@ -72,17 +99,36 @@ class Wiring:
             if loop is not self._loop:
                 raise RuntimeError("this manager belongs to another event loop: use BlockingManager from there")
             return
+        if imports_main():
+            raise RuntimeError(
+                "this script is imported by a worker process, and would run its pipelines there again: "
+                "put what starts them under `if __name__ == '__main__':`"
+            )
         self._loop = loop
         self.world = world = self._faulty(surroundings_of(loop))
-        self._dispatcher = world.dispatcher(loop, world.clock(loop))
+        clock = world.clock(loop)
+        self._dispatcher = world.dispatcher(loop, clock)
         self._timers = world.timers(loop, self._dispatcher.post)
         self.journal = world.journal(loop)
-        self._pool = ThreadPool(self._dispatcher)
+        self._pool = ThreadPool(self._dispatcher, most_orphans=self._bounds.max_orphans)
         post, resources, secrets = self._dispatcher.post, self._resources, self._secrets
-        self.bench = Bench(loop, post, self._pool, self.orphans, resources, secrets, world.draw)
+        if supported() and not world.simulated:
+            self._spawner = SpawnerClient(loop)
+            self._processes = ProcessPool(loop, resources, client=self._spawner, most=self._bounds.max_processes)
+        pool, processes = self._pool, self._processes
+        self.bench = Bench(loop, post, pool, self.orphans, resources, secrets, world.draw, processes)
         self.circuits = Circuits(self.ports(NoRunner()), self._policies)
         self.wired = True
         world.wired(self.circuits, runs, lambda: self.dead_letters.count)
+        if not world.simulated:
+            self.watchdog = self._watch(clock)
+
+    def _watch(self, clock: Clock) -> Watchdog | None:
+        limit, interrupts = self._bounds.watchdog_seconds, self._bounds.watchdog_interrupts
+        if limit is None:
+            return None
+        writer = self.journal.open(STREAM, Deaf())
+        return Watchdog(self._loop, clock, writer, self._pool.running, limit, interrupts=interrupts)
 
     def _faulty(self, world: Surroundings) -> Surroundings:
         """Return the surroundings, with the manager's own faults around them if it has any."""
@@ -111,14 +157,36 @@ class Wiring:
             raise DefinitionError.single("unknown-state", key, text)
         await actor.actor_ref.ask(message, block=False)
 
-    def close(self) -> None:
-        """Let everything go; abandoned work stays an orphan."""
+    def context(self) -> Context:
+        """Return the context in which the handlers of a run are called: its starter's, and who starts programs."""
+        context = copy_context()
+        if self._spawner is not None:
+            context.run(SPAWNER.set, self._spawner)
+        return context
+
+    async def close(self) -> None:
+        """Let everything go: processes are killed, other abandoned work stays an orphan."""
         if not self.wired:
             return
+        if self._processes is not None and self._spawner is not None:
+            await self._processes.aclose()
+            await self._spawner.aclose()
         self.circuits.close()
         self._timers.close()
         self._pool.close()
+        if self.watchdog is not None:
+            self.watchdog.close()
         self.journal.close()
+
+
+class Deaf:
+    """Keeps a stream for which nobody waits."""
+
+    def kept(self, seq: int) -> None:
+        """Nobody waits."""
+
+    def failed(self, error: str) -> None:
+        """Nobody waits."""
 
 
 class NoRunner:

@@ -59,11 +59,11 @@ class LoopTimers:
 
     def drop(self, timer: asyncio.TimerHandle | tuple[Bucket, int]) -> None:
         """Forget a timer."""
-        if isinstance(timer, asyncio.TimerHandle):
-            timer.cancel()
-        else:
+        if isinstance(timer, tuple):
             bucket, key = timer
             bucket.pop(key, None)
+        else:  # a loop's own kind of handle: uvloop's is none of asyncio's
+            timer.cancel()
 
     def close(self) -> None:
         """Forget all coarse timers."""

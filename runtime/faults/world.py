@@ -51,6 +51,7 @@ class FaultyWorld:
 
     def __init__(self, world: Surroundings, plan: FaultPlan, tape: Tape) -> None:
         self.inner = world
+        self.simulated = type(self).simulated or world.simulated
         self.plan = plan
         self.tape = tape
 
@@ -216,5 +217,7 @@ SILENT: Final = Behaviour(duration=Duration(uniform=(0.0, 2.0)))
 
 
 def needs_stand_in(node: PipelineNode, bindings: Bindings) -> bool:
-    """Tell whether a handler cannot run simulated: in a thread, or a coroutine of ours that goes outside."""
-    return node.type not in BUILT_IN and (node.type in OUTSIDE or not bindings.of(node).on_loop)
+    """Tell whether a handler cannot run simulated: in a thread or a process, or a coroutine that goes outside."""
+    if node.type in BUILT_IN:
+        return False
+    return node.type in OUTSIDE or node.id in bindings.isolated or not bindings.of(node).on_loop

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from playbill.model.failures import failure_of
 from playbill.model.messages import Returned
@@ -15,8 +15,17 @@ if TYPE_CHECKING:
     from playbill.actors.ports import Receiver
     from playbill.model.facts import Failure, Output, Permit
     from playbill.runtime.handlers.in_thread import ThreadPool
+    from playbill.runtime.handlers.processes.pool import ProcessPool
 
 HIDDEN: Final = "***"
+
+
+class Identity(NamedTuple):
+    """Which attempt of which node of which run; None where nobody can tell."""
+
+    run_id: str | None
+    node_id: str | None
+    attempt: int | None
 
 
 class Orphans:
@@ -53,6 +62,8 @@ class Bench:
     secrets: Mapping[str, str]
     draw: Callable[[], float]
     """Draws the jitter of a back-off from [0, 1)."""
+    processes: ProcessPool | None = None
+    """Where the handlers run that have a process of their own; None: in a simulation nobody has."""
 
 
 class HandlerAttempt:
@@ -71,6 +82,14 @@ class HandlerAttempt:
         self.number = number
         self.reply_to = reply_to
         self.bench = bench
+
+    @property
+    def identity(self) -> Identity:
+        """Whose attempt this is."""
+        machine = getattr(self.reply_to, "machine", None)
+        if machine is None:
+            return Identity(None, None, self.number)
+        return Identity(machine.run.run_id, machine.plan.id, self.number)
 
     def send(self, message: Any) -> None:
         """Tell the node's actor something, from wherever the handler runs."""

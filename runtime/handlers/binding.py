@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from playbill.model.configs import EmptyConfig, FreeConfig
-from playbill.model.errors import NodeConfigError
+from playbill.model.errors import InternalError, NodeConfigError
 from playbill.model.plan import variables
 from playbill.runtime.handlers.calling import is_async
 from playbill.runtime.handlers.context import NodeContext
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from playbill.model.plan import NodePlan, RunFacts
     from playbill.model.templates import Template
     from playbill.runtime.handlers.attempt import Bench
+    from playbill.runtime.handlers.processes.in_process import ProcessAttempt
+    from playbill.runtime.handlers.processes.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class Bindings:
     """Of nodes whose type alone does not say: actions, python calls."""
     templates: Mapping[str, Template]
     """Of nodes whose config has something to replace."""
+    isolated: Mapping[str, Limits | None]
+    """The nodes whose handlers run in processes, and what an attempt may use there."""
 
     def of(self, node: PipelineNode) -> Binding:
         """Return who does the work of `node`."""
@@ -69,13 +73,15 @@ class RunRunner:
         self._bindings = bindings
         self._context = context
 
-    def begin(
-        self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver
-    ) -> Attempt:
+    def begin(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver) -> Attempt:
         """Begin an attempt."""
         bench, bindings, node = self._bench, self._bindings, plan.node
         binding = bindings.by_type.get(plan.type) or bindings.by_node[plan.id]
-        held = LoopAttempt(attempt, reply_to, bench) if binding.on_loop else ThreadAttempt(attempt, reply_to, bench)
+        held: LoopAttempt | ThreadAttempt | ProcessAttempt
+        if bindings.isolated and plan.id in bindings.isolated:
+            held = self._isolated(plan.id, attempt, reply_to)
+        else:
+            held = (LoopAttempt if binding.on_loop else ThreadAttempt)(attempt, reply_to, bench)
         config: Any = None
         if binding.parses or (bindings.templates and plan.id in bindings.templates):
             try:
@@ -87,13 +93,21 @@ class RunRunner:
         held.start(binding.handler, node, inputs, context, self._context.copy())
         return held
 
+    def _isolated(self, node: str, attempt: int, reply_to: Receiver) -> ProcessAttempt:
+        pool = self._bench.processes
+        if pool is None:
+            raise InternalError(f"node '{node}' wants a process, and there is no pool of them")
+        from playbill.runtime.handlers.processes.in_process import ProcessAttempt  # noqa: PLC0415 (few need it)
+
+        return ProcessAttempt(attempt, reply_to, self._bench, pool, self._bindings.isolated[node])
+
     def _configured(
         self,
         binding: Binding,
         plan: NodePlan,
         run: RunFacts,
         inputs: Inputs,
-        held: LoopAttempt | ThreadAttempt,
+        held: LoopAttempt | ThreadAttempt | ProcessAttempt,
     ) -> tuple[PipelineNode, Any]:
         """Render and parse the node's config."""
         node = plan.node

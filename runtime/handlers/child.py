@@ -6,34 +6,48 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
-import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from playbill.runtime.handlers.capture import Capture
+from playbill.runtime.handlers.processes.own_leader import OwnLeader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import IO
+
+    from playbill.runtime.handlers.processes.client import SpawnerClient
+    from playbill.runtime.handlers.processes.leader import Ended, Leader
 
 __all__ = ["Child"]
 
 DRAIN_SECONDS: Final = 0.25
-"""How long a pipe is still read after the group was killed: who left the group may hold it still."""
+"""How long a pipe is still read after the sweep: a process that nobody could kill may hold it still."""
 _CHUNK: Final = 64 * 1024
+
+
+class Held(Protocol):
+    """The process of a program: a spawner's leader, or one that we started ourselves."""
+
+    exited: asyncio.Future[int]
+    ended: asyncio.Future[Ended]
+
+    def signal(self, number: int) -> None:
+        """Signal its group; nothing once it is swept."""
+
+    def sweep(self) -> None:
+        """Kill what is left of it; then it is ended."""
 
 
 class Child:
     """A program, its process group and its pipes.
 
-    The leader stays a zombie until `ended` (where there are pidfds), so its id cannot name a stranger's group
-    while we send signals. When it has exited, what is left of its group is killed at once; after `terminate`
-    that may finish its own cleanup first, as long as it holds the pipes or until `kill`. What called setsid
-    has left the group: it is not followed.
+    When the leader has exited, what is left of it is killed at once; after `terminate` that may finish its own
+    cleanup first, as long as it holds the pipes or until `kill`. With a spawner what called setsid is swept, too;
+    without one it has left the group and is not followed.
     """
 
     ended: asyncio.Future[int]
-    """Done with the exit code (negative: the signal) when the leader is reaped and its group killed."""
+    """Done with the exit code (negative: the signal) when nothing of it is left; or with the OSError why a spawner
+    could not start it."""
 
     def __init__(
         self,
@@ -44,6 +58,7 @@ class Child:
         stdin: bytes | None = None,
         limit: int = 256 * 1024,
         on_output: Callable[[], object] = lambda: None,
+        spawner: SpawnerClient | None = None,
     ) -> None:
         """Start the program; call on the running loop.
 
@@ -54,38 +69,48 @@ class Child:
             stdin: What it reads; None: nothing.
             limit: How many bytes are kept of stdout and of stderr each.
             on_output: Called whenever it has written something.
+            spawner: Who starts it; None: we do.
 
         Raises:
-            OSError: The system could not start it.
+            OSError: The system could not start it; with a spawner that may become known later, by `ended`.
             ValueError: An argument holds what the system cannot take, such as a zero byte.
         """
         self._loop = asyncio.get_running_loop()
         self.ended = self._loop.create_future()
         self.stdout, self.stderr = Capture(limit), Capture(limit)
         self._on_output = on_output
-        self._exited = self._stopping = False
-        self._process = subprocess.Popen(
-            argv,
-            cwd=cwd,
-            env=env,
-            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,
-        )
-        self._outputs: set[IO[bytes]] = set()
+        self._stopping = False
+        self._wanted_signal = 0
+        """What its group shall get when it is there."""
+        self._held: Held | None = None
+        self._outputs: set[int] = set()
+        self._stdin: int | None = None
         self._unwritten = memoryview(stdin or b"")
         self._drain: asyncio.TimerHandle | None = None
-        try:
-            self._follow()
-        except BaseException:  # a process that nobody follows would be left behind
-            self._finish()
-            raise
+        with contextlib.ExitStack() as on_error, contextlib.ExitStack() as at_once:
+            pipes: list[tuple[int, int]] = []
+            for _ in range(2 if stdin is None else 3):
+                pipe = os.pipe()
+                on_error.callback(os.close, pipe[len(pipes) == 2])  # noqa: PLR2004 (of stdin we keep the writing end)
+                at_once.callback(os.close, pipe[len(pipes) != 2])  # noqa: PLR2004 (see above)
+                pipes.append(pipe)
+            outputs = pipes[0][1], pipes[1][1]
+            read = None if stdin is None else pipes[2][0]
+            if spawner is None:
+                self._hold(OwnLeader(argv, cwd=cwd, env=env, stdin=read, outputs=outputs))
+            else:
+                ordered = spawner.command(argv, cwd=cwd, env=env, stdin=read, outputs=outputs)
+                ordered.add_done_callback(self._started)
+            on_error.pop_all()
+        self._follow([pipe[index == 2] for index, pipe in enumerate(pipes)])  # noqa: PLR2004 (see above)
 
     def __repr__(self) -> str:
         state = "ended" if self.ended.done() else "exited" if self._exited else "running"
-        return f"<Child {self._process.pid} {state}>"
+        return f"<Child {self._held} {state}>"
+
+    @property
+    def _exited(self) -> bool:
+        return self._held is not None and self._held.exited.done()
 
     def terminate(self) -> None:
         """Ask the group to end."""
@@ -100,33 +125,84 @@ class Child:
         else:
             self._signal(signal.SIGKILL)
 
-    def _follow(self) -> None:
-        for stream, capture in ((self._process.stdout, self.stdout), (self._process.stderr, self.stderr)):
-            if stream is not None:
-                os.set_blocking(stream.fileno(), False)
-                self._outputs.add(stream)
-                self._loop.add_reader(stream.fileno(), self._read, stream, capture)
-        if stdin := self._process.stdin:
-            os.set_blocking(stdin.fileno(), False)
-            self._loop.add_writer(stdin.fileno(), self._write, stdin)
-        _watch(self._process, self._loop, self._leader_exited)
+    # ---- its process ------------------------------------------------------------------------------------------
 
-    def _read(self, stream: IO[bytes], capture: Capture) -> None:
+    def _started(self, ordered: asyncio.Future[Leader]) -> None:
+        if ordered.cancelled():
+            self._close()
+            self.ended.cancel()
+            return
+        if (error := ordered.exception()) is not None:
+            self._close()
+            self.ended.set_exception(error)
+            return
+        self._hold(ordered.result())
+        if self._wanted_signal:
+            self._signal(self._wanted_signal)
+
+    def _hold(self, held: Held) -> None:
+        self._held = held
+        held.exited.add_done_callback(self._leader_exited)
+        held.ended.add_done_callback(self._finish)
+
+    def _leader_exited(self, exited: asyncio.Future[int]) -> None:
+        if not self._outputs or not self._stopping:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        if self._drain is None and self._held is not None and not self.ended.done():
+            self._held.sweep()
+            self._drain = self._loop.call_later(DRAIN_SECONDS, self._close)
+
+    def _finish(self, _: object = None) -> None:
+        """End, once nothing is left of the process and all of its output is read."""
+        held = self._held
+        if held is None or not held.ended.done() or self._outputs or self.ended.done():
+            return
+        if self._drain is not None:
+            self._drain.cancel()
+        self._close_stdin()
+        if held.ended.cancelled():
+            self.ended.cancel()
+        else:
+            self.ended.set_result(held.ended.result().exit_code)
+
+    def _signal(self, number: int) -> None:
+        if self._held is not None:
+            self._held.signal(number)
+        elif self._wanted_signal != signal.SIGKILL:
+            self._wanted_signal = number
+
+    # ---- its pipes --------------------------------------------------------------------------------------------
+
+    def _follow(self, descriptors: Sequence[int]) -> None:
+        stdout, stderr, *stdin = descriptors
+        for descriptor in descriptors:
+            os.set_blocking(descriptor, False)
+        for descriptor, capture in ((stdout, self.stdout), (stderr, self.stderr)):
+            self._outputs.add(descriptor)
+            self._loop.add_reader(descriptor, self._read, descriptor, capture)
+        for descriptor in stdin:
+            self._stdin = descriptor
+            self._loop.add_writer(descriptor, self._write, descriptor)
+
+    def _read(self, descriptor: int, capture: Capture) -> None:
         try:
-            data = os.read(stream.fileno(), _CHUNK)
+            data = os.read(descriptor, _CHUNK)
         except BlockingIOError:
             return
         if data:
             capture.feed(data)
             self._on_output()
-        else:
-            self._close_output(stream)
-            if self._exited and not self._outputs:
-                self._finish()
+            return
+        self._close_output(descriptor)
+        if self._exited and not self._outputs:
+            self._sweep()
+            self._finish()
 
-    def _write(self, stdin: IO[bytes]) -> None:
+    def _write(self, descriptor: int) -> None:
         try:
-            self._unwritten = self._unwritten[os.write(stdin.fileno(), self._unwritten[:_CHUNK]) :]
+            self._unwritten = self._unwritten[os.write(descriptor, self._unwritten[:_CHUNK]) :]
         except BlockingIOError:
             return
         except BrokenPipeError:  # it does not want more
@@ -134,65 +210,20 @@ class Child:
         if not self._unwritten:
             self._close_stdin()
 
-    def _leader_exited(self) -> None:
-        self._exited = True
-        if not self._outputs:
-            self._finish()
-        elif not self._stopping:
-            self._sweep()
-
-    def _sweep(self) -> None:
-        if self._drain is None and not self.ended.done():
-            self._signal(signal.SIGKILL)
-            self._drain = self._loop.call_later(DRAIN_SECONDS, self._finish)
-
-    def _finish(self) -> None:
-        if self.ended.done():
-            return
-        if self._drain is not None:
-            self._drain.cancel()
-        self._signal(signal.SIGKILL)
-        for stream in tuple(self._outputs):
-            self._close_output(stream)
+    def _close(self) -> None:
+        """Read no more."""
+        for descriptor in tuple(self._outputs):
+            self._close_output(descriptor)
         self._close_stdin()
-        self.ended.set_result(self._process.wait())  # it has exited: this only reaps it
+        self._finish()
 
-    def _signal(self, number: signal.Signals) -> None:
-        if not self.ended.done():
-            # Nothing of it is left to signal; macOS says EPERM of a group of zombies.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, number)
-
-    def _close_output(self, stream: IO[bytes]) -> None:
-        self._outputs.discard(stream)
-        self._loop.remove_reader(stream.fileno())
-        stream.close()
+    def _close_output(self, descriptor: int) -> None:
+        self._outputs.discard(descriptor)
+        self._loop.remove_reader(descriptor)
+        os.close(descriptor)
 
     def _close_stdin(self) -> None:
-        stdin = self._process.stdin
-        if stdin is not None and not stdin.closed:
-            self._loop.remove_writer(stdin.fileno())
-            stdin.close()
-
-
-def _watch(process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop, exited: Callable[[], object]) -> None:
-    """Call `exited` on the loop once the process has exited; with a pidfd it is left unreaped."""
-    try:
-        descriptor = os.pidfd_open(process.pid)
-    except (AttributeError, OSError):  # not Linux, an old kernel, or no descriptor free
-        name = f"playbill-wait-{process.pid}"
-        threading.Thread(target=_wait, args=(process, loop, exited), daemon=True, name=name).start()
-        return
-
-    def ready() -> None:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
-        exited()
-
-    loop.add_reader(descriptor, ready)
-
-
-def _wait(process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop, exited: Callable[[], object]) -> None:
-    process.wait()
-    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-        loop.call_soon_threadsafe(exited)
+        if self._stdin is not None:
+            self._loop.remove_writer(self._stdin)
+            os.close(self._stdin)
+            self._stdin = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import signal
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.model.errors import NodeConfigError, NodeExecutionError
 from playbill.runtime.handlers.child import Child
+from playbill.runtime.handlers.processes.client import SPAWNER
+from playbill.runtime.handlers.processes.leader import SpawnerDied
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
     from playbill.model.configs import CommandConfig
     from playbill.model.definition import PipelineNode
@@ -49,9 +52,10 @@ async def command(
         NodeExecutionError: The exit code is not one of `ok_codes`, or the system had no room for a process.
     """
     config = cast("CommandConfig", context.config)
-    child = _started(config, context)
-    await _outlasted(child)
-    exit_code = child.ended.result()
+    with _startable(config):
+        child = _started(config, context)
+        await _outlasted(child)
+        exit_code = child.ended.result()
     stdout, stderr = child.stdout.text(), child.stderr.text()
     if exit_code not in config.ok_codes:
         raise NodeExecutionError(_failure(config, exit_code, stderr or stdout))
@@ -79,22 +83,32 @@ async def _outlasted(child: Child) -> None:
 
 
 def _started(config: CommandConfig, context: NodeContext) -> Child:
-    program = config.argv[0]
     if config.cwd is not None and not Path(config.cwd).is_dir():
-        raise NodeConfigError(f"command '{program}' cannot start: its cwd '{config.cwd}' is not a directory")
+        text = f"command '{config.argv[0]}' cannot start: its cwd '{config.cwd}' is not a directory"
+        raise NodeConfigError(text)
+    return Child(
+        config.argv,
+        cwd=config.cwd,
+        env={**os.environ, **config.env},
+        stdin=None if config.stdin is None else config.stdin.encode(),
+        limit=config.max_output_bytes,
+        on_output=context.heartbeat,
+        spawner=SPAWNER.get(),
+    )
+
+
+@contextlib.contextmanager
+def _startable(config: CommandConfig) -> Generator[None]:
+    """Tell what keeps a program from starting: a wrong config, or a system without room."""
+    program = config.argv[0]
     try:
-        return Child(
-            config.argv,
-            cwd=config.cwd,
-            env={**os.environ, **config.env},
-            stdin=None if config.stdin is None else config.stdin.encode(),
-            limit=config.max_output_bytes,
-            on_output=context.heartbeat,
-        )
+        yield
+    except SpawnerDied as error:
+        raise NodeExecutionError(f"command '{program}' was lost: {error}") from error
     except ValueError as error:
         raise NodeConfigError(f"command '{program}' cannot start: {error}") from error
     except OSError as error:
-        text = f"command '{program}' cannot start: {os.strerror(error.errno or 0)}"
+        text = f"command '{program}' cannot start: {os.strerror(error.errno) if error.errno else error}"
         if error.errno not in _WRONG_COMMAND:
             raise NodeExecutionError(text) from error
         raise NodeConfigError(f"{text}; name a program on PATH or give its whole path") from error

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+from playbill.model.errors import NodeExecutionError
 from playbill.model.messages import Began
 from playbill.runtime.handlers.attempt import Bench, HandlerAttempt
 from playbill.runtime.handlers.context import Over
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 MOST_THREADS: Final = 64
 """Threads at work at once; abandoned ones are not counted, their places are given to new ones."""
-
+MOST_ORPHANS: Final = 64
+"""Abandoned attempts in threads until no new one may begin."""
 
 EVAL_CHECKS: Final = 100
 """Turns of an empty loop, at each of which the interpreter looks for an exception set by another thread."""
@@ -49,7 +51,8 @@ class ThreadAttempt(HandlerAttempt):
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._started = self._inside = self._killed = False
-        self._thread = 0
+        self.thread = 0
+        """The identifier of the thread it runs in; 0: none yet."""
         self._work: Callable[[], Output] | None = None
 
     def start(
@@ -61,6 +64,9 @@ class ThreadAttempt(HandlerAttempt):
         variables: Context,
     ) -> None:
         """Queue for a thread."""
+        if refusal := self._pool.refusal():
+            self.refuse(refusal, self._pool.now())
+            return
         self._work = lambda: checked(variables.run(handler, node, inputs, context), node)
         self._pool.queue(self)
 
@@ -97,7 +103,7 @@ class ThreadAttempt(HandlerAttempt):
 
     def _enter(self) -> None:
         with self._lock:
-            self._thread = threading.get_ident()
+            self.thread = threading.get_ident()
             self._inside = True
 
     def _leave(self) -> None:
@@ -146,7 +152,7 @@ class ThreadAttempt(HandlerAttempt):
         with self._lock:
             if self._inside and not self._killed and not _traced():
                 self._killed = True
-                _raise_in(self._thread, Killed)
+                _raise_in(self.thread, Killed)
 
     def abandon(self, release: Any, permit: Any) -> None:
         """Keep it as an orphan; its thread's place goes to another."""
@@ -158,8 +164,11 @@ class ThreadAttempt(HandlerAttempt):
 class ThreadPool:
     """Daemon threads that are made on demand and wait for work."""
 
-    def __init__(self, dispatcher: Dispatcher, most: int = MOST_THREADS) -> None:
+    def __init__(self, dispatcher: Dispatcher, most: int = MOST_THREADS, most_orphans: int = MOST_ORPHANS) -> None:
         self.dispatcher = dispatcher
+        self.orphans = 0
+        """Abandoned attempts whose threads have not ended."""
+        self._most_orphans = most_orphans
         self.now = time.monotonic
         self._most = most
         self._threads = 0
@@ -178,14 +187,29 @@ class ThreadPool:
             elif self._threads < self._most:
                 self._spawn()
 
+    def refusal(self) -> NodeExecutionError | None:
+        """Return why no attempt may begin: too many threads are lost to handlers that cannot be stopped."""
+        if self.orphans < self._most_orphans:
+            return None
+        return NodeExecutionError(
+            f"{self.orphans} abandoned handlers still hold their threads, and max_orphans is {self._most_orphans}: "
+            "no handler may begin in a thread until one of them ends; run such handlers with isolation: process"
+        )
+
     def replace(self, attempt: ThreadAttempt) -> None:
-        """Count the thread of an abandoned attempt no more."""
+        """Count the thread of an abandoned attempt no more, but as lost until it ends."""
         with self._lock:
             if attempt in self._running:
                 self._running.discard(attempt)
                 self._threads -= 1
+                self.orphans += 1
                 if self._waiting:
                     self._spawn()
+
+    def running(self) -> list[ThreadAttempt]:
+        """Return the attempts that have a thread; from any thread."""
+        with self._lock:
+            return list(self._running)
 
     def close(self) -> None:
         """Let the idle threads end, and the others when their handlers do."""
@@ -202,6 +226,7 @@ class ThreadPool:
             attempt.execute()
             with self._lock:
                 if attempt not in self._running:
+                    self.orphans -= 1
                     return
                 self._running.discard(attempt)
 

@@ -183,6 +183,7 @@ FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
     EventType.BREAKER_CLOSED: {"epoch": WHOLE},
     EventType.BREAKER_FORCED: {"state": TEXT, "epoch": WHOLE},
     EventType.BREAKER_RESET: {"epoch": WHOLE, "error": TEXT},
+    EventType.LOOP_BLOCKED: {"run_id": _or_none(TEXT), "seconds": NUMBER, "stack": TEXT},
 }
 OPTIONAL: Final[Mapping[EventType, frozenset[str]]] = {
     EventType.PIPELINE_NODE_STARTED: frozenset({"due_at"}),

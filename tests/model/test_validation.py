@@ -49,7 +49,7 @@ def test_all_problems_are_told_at_once() -> None:
         [
             trigger("a"), trigger("a"), {"id": "b", "type": "agnt"}, {"id": "c", "type": "agent"},
             {"id": "d", "type": "condition"}, condition("e", "inptu.x > "), condition("f", "inptu.x > 1"),
-            python("g", x="${foo}"), {**python("h"), "isolation": "process"},
+            python("g", x="${foo}"), {**python("h"), "limits": {"open_files": 9}},
             {"id": "i", "type": "action", "config": {"action": "execute_pipeline", "pipeline": "x"}},
         ],
         "a->zz", "yy->a", "a->c", "a->c", "g->g",
@@ -64,7 +64,7 @@ def test_all_problems_are_told_at_once() -> None:
         ("invalid-expression", "nodes[5].config.condition"),
         ("unknown-name", "nodes[6].config.condition"),
         ("unknown-name", "nodes[7].config.args"),
-        ("not-yet", "nodes[8].isolation"),
+        ("isolation", "nodes[8].limits"),
         ("not-yet", "nodes[9].config.action"),
         ("unknown-target", "edges[0]"),
         ("unknown-source", "edges[1]"),
@@ -87,6 +87,14 @@ def test_all_problems_are_told_at_once() -> None:
             pipeline([trigger("a"), trigger("b"), trigger("c")], "b->c", "c->a", "a->b"),
             "cycle: a -> b -> c -> a",
         ),
+        (
+            pipeline([{**trigger("a"), "isolation": "process"}]),
+            "node 'a': isolation 'process' is not for 'parallel': playbill does its work itself; leave it out",
+        ),
+        (
+            pipeline([{"id": "a", "type": "command", "config": {"argv": ["x"]}, "isolation": "process"}]),
+            "is not for 'command': it runs in a process of its own already",
+        ),
         (pipeline([trigger("a")], "a->a"), "edge 'a->a' leads back to its own node: a cycle of one"),
         (pipeline([trigger("a"), {"id": "t", "type": "trigger"}], "a->t"), "triggers have no incoming edges"),
         (pipeline([condition("a", "1 +")]), "expression '1 +': mismatched input '<EOF>' at column 4"),
@@ -98,7 +106,7 @@ def test_all_problems_are_told_at_once() -> None:
         ),
         (pipeline([trigger("a", next={"to": "b", "condition": False}), trigger("b")]), "constantly 'false'"),
     ],
-    ids=range(11),
+    ids=range(13),
 )
 def test_messages_name_the_thing_and_the_rule(definition: PipelineDefinition, message: str) -> None:
     [text] = validate_pipeline_dag(definition)

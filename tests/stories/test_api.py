@@ -269,8 +269,17 @@ def test_every_asyncio_loop_will_do(kind: str, *, debug: bool) -> None:
             ]
             return str((await finished(manager, pipeline(*nodes, defaults={"retry": {"max_attempts": 1}}))).error)
 
+    async def stop() -> str:
+        async with playbill.PipelineRunManager(types=support.ALL) as manager:
+            run = await manager.start_run(pipeline(node("a", "command", argv=["sleep", "60"])))
+            async for event in run.events():
+                if event.type is playbill.EventType.PIPELINE_NODE_STARTED:
+                    await run.cancel(grace=0.5)
+            return str((await run.result()).node_results["a"].receipt.how)  # type: ignore[union-attr]
+
     with asyncio.Runner(debug=debug, loop_factory=factory) as runner:
         assert runner.run(work()) == "AttemptTimedOut: timeout of 0.01 s is over"
+        assert runner.run(stop()) == "interrupted"
 
 
 async def test_reprs_tell_the_live_state(manager: Manager) -> None:

@@ -51,7 +51,19 @@ ROOT = Path(__file__).resolve().parents[2]
         ),
         ({"nodes": [node("a", timeout=float("nan"))]}, "timeout"),
         ({"nodes": [node("a", x="${inputs.b.y}")]}, "'b'"),
-        ({"nodes": [node("a", isolation="process")]}, "isolation 'process' is not supported yet"),
+        (
+            {"nodes": [node("a", limits={"cpu_seconds": 1.0})]},
+            "node 'a': limits are kept by a process of its own: set isolation: process, or leave them out",
+        ),
+        (
+            {"nodes": [node("a", isolation="process", limits={})]},
+            "names no limit: set one of cpu_seconds, memory_bytes",
+        ),
+        ({"nodes": [node("a", isolation="process", limits={"cpu": 1})]}, "unknown field 'cpu'"),
+        (
+            {"nodes": [node("a", "agent", agent_id="x", task="t", isolation="process")]},
+            "isolation 'process' is not for 'agent': agents are objects of this process; leave it out",
+        ),
         (
             {"nodes": [node("a", "action", action="execute_pipeline", pipeline="other")]},
             "action 'execute_pipeline' is not supported yet",

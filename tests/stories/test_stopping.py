@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import playbill
+from playbill.runtime.clocks.wheel import LoopTimers
 from tests.stories.support import finished, node, pipeline, receipts, statuses
 
 pytestmark = pytest.mark.anyio
@@ -121,3 +122,15 @@ async def test_a_command_goes_down_the_ladder_with_its_whole_group(manager: Mana
     result = await run.result()
     assert receipts(result)["a"] in {"killed", "interrupted"}  # a shell that was hit before its trap is interrupted
     assert result.orphans == ()
+
+
+async def test_a_fault_of_ours_in_letting_go_keeps_nobody_waiting(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: LoopTimers, timer: object) -> None:
+        raise RuntimeError("broken")
+
+    run = await manager.start_run(pipeline(node("a", "parallel")))
+    monkeypatch.setattr(LoopTimers, "drop", broken)
+    assert (await run.result()).status is playbill.RunStatus.COMPLETED
+    monkeypatch.undo()

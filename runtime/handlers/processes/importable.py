@@ -1,0 +1,87 @@
+"""Tells before a run whether a process can import a handler, and how it finds the host's main module."""
+
+from __future__ import annotations
+
+import functools
+import os
+import pickle
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from playbill.model.errors import NodeConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["check_importable", "imports_main", "main_module"]
+
+
+def check_importable(handler: Callable[..., Any]) -> None:
+    """Refuse a handler that a new process could not import.
+
+    Raises:
+        NodeConfigError: it is a lambda or defined inside a function, in a notebook or at a prompt, or its name leads
+            to something else; names it and the way out.
+    """
+    if isinstance(handler, functools.partial):
+        check_importable(handler.func)
+    elif why := _why_not(handler):
+        raise NodeConfigError(
+            f"handler '{_name(handler)}' cannot run in a process: {why}; define it with `def` at the top of a module,"
+            " or use isolation: inline"
+        )
+
+
+def imports_main() -> bool:
+    """Tell whether this process imports its host's main script: what a script's guard keeps back must not run."""
+    process = sys.modules.get("multiprocessing.process")  # who imports it nowhere is no worker
+    return process is not None and getattr(process.current_process(), "_inheriting", False)
+
+
+def main_module() -> dict[str, Any]:
+    """Return how `multiprocessing.spawn.prepare` finds the main module; empty: there is none to find."""
+    main = sys.modules["__main__"]
+    spec, path = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+    if spec is not None:
+        return {"init_main_from_name": spec.name, "sys_argv": sys.argv}
+    if path is None:
+        return {}
+    from multiprocessing import process  # noqa: PLC0415 (its import is slow, and commands do without it)
+
+    started_in: str | None = getattr(process, "ORIGINAL_DIR", None)
+    whole = Path(started_in or "", path)
+    return {"init_main_from_path": os.path.normpath(whole), "sys_argv": sys.argv}
+
+
+def _why_not(handler: Callable[..., Any]) -> str | None:
+    name = getattr(handler, "__qualname__", type(handler).__qualname__)
+    module = getattr(handler, "__module__", None)
+    if "<lambda>" in name:
+        return "it is a lambda"
+    if "<locals>" in name:
+        return "it is defined inside a function"
+    if module == "__main__" and (why := _why_not_main()):
+        return why
+    try:
+        pickle.dumps(handler)
+    except Exception as error:  # noqa: BLE001 (whatever a __reduce__ of a user's raises)
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def _why_not_main() -> str | None:
+    found = main_module()
+    if not found:
+        return "it is defined in a notebook, at a prompt or in code given to the interpreter as text"
+    name, path = found.get("init_main_from_name", ""), found.get("init_main_from_path")
+    if name.rpartition(".")[2] == "__main__":
+        return f"it is defined in '{name}', which is not imported a second time"
+    if path is not None and not Path(path).exists():
+        return f"it is defined in '{path}', which is no file"
+    return None
+
+
+def _name(handler: Callable[..., Any]) -> str:
+    module = getattr(handler, "__module__", "?")
+    return f"{module}.{getattr(handler, '__qualname__', type(handler).__qualname__)}"

@@ -1,0 +1,43 @@
+"""A number in memory that a worker shares with its host: which attempt's handler began last.
+
+It is set without a word to the host, which looks only when the worker is lost: was the handler's code entered?
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from typing import Final
+
+__all__ = ["Mark", "shared"]
+
+_NUMBER: Final = struct.Struct("<Q")
+
+
+class Mark:
+    """One worker's mark, at either end."""
+
+    def __init__(self, descriptor: int) -> None:
+        """Map what a descriptor shares; it may be closed then."""
+        self._memory = mmap.mmap(descriptor, _NUMBER.size)
+
+    @property
+    def serial(self) -> int:
+        """The attempt whose handler began last."""
+        return int(_NUMBER.unpack_from(self._memory)[0])
+
+    def set(self, serial: int) -> None:
+        """Tell that the handler of an attempt begins."""
+        _NUMBER.pack_into(self._memory, 0, serial)
+
+    def close(self) -> None:
+        """Let go of the memory."""
+        self._memory.close()
+
+
+def shared() -> int:
+    """Return a new descriptor of a mark's memory."""
+    descriptor = os.memfd_create("playbill-mark", os.MFD_CLOEXEC)
+    os.ftruncate(descriptor, _NUMBER.size)
+    return descriptor

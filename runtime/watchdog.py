@@ -1,0 +1,197 @@
+"""The watchdog: a thread that sees the loop blocked, names who blocks it, and may interrupt it.
+
+Rules:
+
+1. It asks the loop for a sign of life; a loop that gives none within the limit is blocked. An idle loop is woken
+   a few times per limit, at no other cost.
+2. The culprit is the attempt whose task takes its step just then, with its stack; or, where the watchdog itself could
+   not run, the threads in which handlers run: one of them held the interpreter's lock in a C call.
+3. It is logged at once, from the watchdog's thread, and becomes an event (`loop.blocked`) when the loop goes on.
+4. If it may, it raises Interrupted in the culprit: once for each block, only while its handler is on the stack.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import logging
+import sys
+import threading
+import time
+import traceback
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from playbill.model.events import Event, EventType
+from playbill.runtime.handlers.attempt import Identity
+from playbill.runtime.handlers.on_loop import LoopAttempt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import FrameType
+
+    from playbill.actors.ports import Writer
+    from playbill.runtime.clocks.system import Clock
+    from playbill.runtime.handlers.attempt import HandlerAttempt
+    from playbill.runtime.handlers.in_thread import ThreadAttempt
+
+logger = logging.getLogger("playbill")
+STREAM: Final = "loop"
+LOOKS: Final = 4
+"""How often the loop is looked at within the limit."""
+STACK_LINES: Final = 12
+NOBODY: Final = Identity(None, None, None)
+
+
+class Interrupted(BaseException):
+    """What a handler that blocks the loop finds raised."""
+
+    def __str__(self) -> str:
+        return "it blocked the event loop, and the watchdog interrupted it"
+
+
+class Culprit(NamedTuple):
+    """Who blocks the loop, as far as a look tells."""
+
+    who: Identity | None
+    stack: str
+
+    def __str__(self) -> str:
+        if self.who is None:
+            return "no handler that can be named"
+        return f"attempt {self.who.attempt} of node '{self.who.node_id}' in run '{self.who.run_id}'"
+
+
+class Watchdog:
+    """Watches the loop it was made on.
+
+    Args:
+        loop: which is running.
+        clock: tells when.
+        writer: keeps the events.
+        threads: gives the attempts that run in threads.
+        limit: seconds without a sign of life until the loop is blocked.
+        interrupts: whether it may interrupt the culprit.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+        writer: Writer,
+        threads: Callable[[], Iterable[ThreadAttempt]],
+        limit: float,
+        *,
+        interrupts: bool = False,
+    ) -> None:
+        self.blocked = 0
+        """How often the loop was blocked."""
+        self._loop = loop
+        self._clock = clock
+        self._writer = writer
+        self._threads = threads
+        self._limit = limit
+        self._interrupts = interrupts
+        self._loop_thread = threading.get_ident()
+        self._alive = threading.Event()
+        self._alive.set()
+        self._closing = threading.Event()
+        self._seq = 0
+        threading.Thread(target=self._watch, name="playbill-watchdog", daemon=True).start()
+
+    def close(self) -> None:
+        """Watch no more."""
+        self._closing.set()
+        self._alive.set()
+
+    # ---- in the watchdog's thread -----------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        while not self._closing.is_set():
+            began = time.monotonic()
+            self._closing.wait(self._limit / LOOKS)
+            culprit = self._overslept(began)
+            if culprit is None:
+                self._alive.clear()
+                if not self._submit(self._alive.set):
+                    return
+                culprit = self._waited(began)
+            if culprit is not None and not self._closing.is_set():
+                self._alive.wait()
+                self._submit(self._record, culprit, time.monotonic() - began)
+
+    def _overslept(self, began: float) -> Culprit | None:
+        """Return who kept even this thread from running, if anybody did."""
+        if time.monotonic() - began < self._limit:
+            return None
+        culprit = self._look(in_threads=True)
+        self._tell(culprit, "kept the interpreter's lock in a C call (or the process stood still)")
+        return culprit
+
+    def _waited(self, began: float) -> Culprit | None:
+        """Wait for the sign of life; return who kept it back for longer than the limit."""
+        while not self._alive.wait(self._limit / LOOKS):
+            if time.monotonic() - began >= self._limit:
+                culprit = self._look()
+                self._tell(culprit, "blocks the event loop")
+                if self._interrupts:
+                    self._interrupt()
+                return culprit
+        return self._overslept(began)
+
+    def _tell(self, culprit: Culprit, what: str) -> None:
+        self.blocked += 1
+        logger.warning("%s %s for more than %g s:\n%s", culprit, what, self._limit, culprit.stack)
+
+    def _look(self, *, in_threads: bool = False) -> Culprit:
+        """Look at the loop's thread; or also at those in which handlers run."""
+        frames = sys._current_frames()  # noqa: SLF001 (documented, for debuggers)
+        held: HandlerAttempt | None = self._held()
+        suspects = [] if held is None else [(held, self._loop_thread)]
+        if in_threads:
+            suspects += [(attempt, attempt.thread) for attempt in self._threads() if attempt.thread in frames]
+        if not suspects:
+            return Culprit(None, _stack(frames.get(self._loop_thread)))
+        stacks = [f"{attempt.identity}\n{_stack(frames.get(thread))}" for attempt, thread in suspects]
+        return Culprit(suspects[0][0].identity if len(suspects) == 1 else None, "\n".join(stacks))
+
+    def _held(self) -> LoopAttempt | None:
+        """Return the attempt whose task takes its step."""
+        task = asyncio.current_task(self._loop)
+        frame = getattr(None if task is None else task.get_coro(), "cr_frame", None)
+        held = None if frame is None else frame.f_locals.get("self")
+        return held if isinstance(held, LoopAttempt) else None
+
+    def _interrupt(self) -> None:
+        """Raise Interrupted in the loop's thread, if a handler is what it executes."""
+        if self._held() is not None:
+            thread = ctypes.c_ulong(self._loop_thread)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(Interrupted))
+
+    def _submit(self, call: Callable[..., object], *arguments: object) -> bool:
+        try:
+            self._loop.call_soon_threadsafe(call, *arguments)
+        except RuntimeError:  # the loop is closed
+            return False
+        return True
+
+    # ---- on the loop ------------------------------------------------------------------------------------------
+
+    def _record(self, culprit: Culprit, seconds: float) -> None:
+        if self._closing.is_set():
+            return
+        self._seq += 1
+        who = culprit.who or NOBODY
+        data = {"run_id": who.run_id, "seconds": seconds, "stack": culprit.stack}
+        at = self._clock.now().utc
+        event = Event(EventType.LOOP_BLOCKED, STREAM, self._seq, at, who.node_id, who.attempt, data)
+        self._writer.append(event)
+
+    def __repr__(self) -> str:
+        return f"<Watchdog limit={self._limit:g} blocked={self.blocked}>"
+
+
+def _stack(frame: FrameType | None) -> str:
+    """Return the innermost lines of a stack."""
+    if frame is None:
+        return "(no stack)"
+    return "".join(traceback.format_stack(frame)[-STACK_LINES:]).rstrip()

@@ -1,0 +1,128 @@
+"""A blocked loop is noticed, its culprit is named, and, if allowed, interrupted."""
+
+import asyncio
+import ctypes
+import logging
+import threading
+import time
+from typing import Any
+
+import pytest
+
+import playbill
+from tests.stories.support import node, pipeline
+
+pytestmark = [pytest.mark.anyio, pytest.mark.real("it is about a thread that looks at the loop")]
+BLOCKED = playbill.EventType.LOOP_BLOCKED
+LIMIT = 0.05
+
+
+@playbill.node_type("blocks")
+async def blocks(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    """Keep the loop until the watchdog has said so; a program would do so for ever."""
+    while not context.resources["seen"].is_set():
+        pass
+    return {"went": "on"}
+
+
+@playbill.node_type("stuck")
+async def stuck(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    """Compute for ever on the loop."""
+    while True:
+        pass
+
+
+@playbill.node_type("locks")
+def locks(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    """Hold the interpreter's lock in a C call, in a thread."""
+    ctypes.PyDLL(None).usleep(200_000)
+    return {}
+
+
+class Heard(logging.Handler):
+    """Sets a flag when the watchdog speaks, and keeps what it says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = threading.Event()
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "more than" in record.getMessage():
+            self.said.append(record.getMessage())
+            self.seen.set()
+
+
+@pytest.fixture
+def heard() -> Any:
+    handler, logger = Heard(), logging.getLogger("playbill")
+    logger.addHandler(handler)
+    yield handler
+    logger.removeHandler(handler)
+
+
+async def told(manager: playbill.PipelineRunManager, kind: str, **more: Any) -> tuple[Any, playbill.Event]:
+    """Run one node of a kind; return the result and the first word of the watchdog."""
+    events = manager.events()
+    listening = asyncio.create_task(anext(event async for event in events if event.type is BLOCKED))
+    await asyncio.sleep(0)
+    run = await manager.start_run(pipeline(node("a", kind, retry={"max_attempts": 1}, **more)), run_id="r")
+    return await run.result(), await listening
+
+
+async def test_a_handler_that_blocks_the_loop_is_named_with_its_line(heard: Heard) -> None:
+    resources = {"seen": heard.seen}
+    async with playbill.PipelineRunManager(types=[blocks], resources=resources, watchdog_seconds=LIMIT) as manager:
+        result, event = await told(manager, "blocks")
+    assert result.outputs == {"a": {"went": "on"}}
+    assert (event.stream, event.seq, event.node_id, event.attempt) == ("loop", 1, "a", 1)
+    assert event.data["run_id"] == "r"
+    assert event.data["seconds"] >= LIMIT
+    assert 'test_watchdog.py", line' in event.data["stack"]
+    assert "in blocks" in event.data["stack"]
+    assert heard.said[0].startswith("attempt 1 of node 'a' in run 'r' blocks the event loop for more than 0.05 s:")
+
+
+async def test_it_is_interrupted_if_that_is_allowed_and_the_run_goes_on(heard: Heard) -> None:
+    options: dict[str, Any] = {"watchdog_seconds": LIMIT, "watchdog_interrupts": True}
+    async with playbill.PipelineRunManager(types=[stuck], **options) as manager:
+        result, event = await told(manager, "stuck")
+        other = await (await manager.start_run(pipeline(node("b", "parallel")))).result()
+    assert (result.error.type, result.error.retryable) == ("Interrupted", False)
+    assert result.error.message == "it blocked the event loop, and the watchdog interrupted it"
+    assert event.node_id == "a"
+    assert other.status is playbill.RunStatus.COMPLETED
+
+
+async def test_a_thread_that_keeps_the_interpreters_lock_is_named_when_it_lets_go(heard: Heard) -> None:
+    async with playbill.PipelineRunManager(types=[locks], watchdog_seconds=LIMIT) as manager:
+        result, event = await told(manager, "locks")
+    assert result.status is playbill.RunStatus.COMPLETED
+    assert event.node_id == "a"
+    assert "in locks" in event.data["stack"]
+    assert "kept the interpreter's lock in a C call" in heard.said[0]
+
+
+async def test_whoever_else_blocks_the_loop_is_shown_by_its_stack(heard: Heard) -> None:
+    async with playbill.PipelineRunManager(types=[], watchdog_seconds=LIMIT) as manager:
+        listening = asyncio.create_task(anext(event async for event in manager.events()))
+        await asyncio.sleep(0)
+        while not heard.seen.is_set():
+            time.sleep(0.001)
+        event = await listening
+    assert (event.type, event.node_id, event.data["run_id"]) == (BLOCKED, None, None)
+    assert "in test_whoever_else_blocks_the_loop_is_shown_by_its_stack" in event.data["stack"]
+
+
+async def test_nobody_looks_if_that_is_wished_and_a_closed_manager_leaves_no_thread() -> None:
+    def watchers() -> int:
+        return sum(thread.name == "playbill-watchdog" for thread in threading.enumerate())
+
+    before = watchers()
+    async with playbill.PipelineRunManager(types=[], watchdog_seconds=None):
+        assert watchers() == before
+    async with playbill.PipelineRunManager(types=[]) as manager:
+        assert watchers() == before + 1
+        (thread,) = [t for t in threading.enumerate() if t.name == "playbill-watchdog"][before:]
+        assert repr(manager._wiring.watchdog) == "<Watchdog limit=1 blocked=0>"
+    thread.join()

@@ -43,14 +43,22 @@ if TYPE_CHECKING:
     from playbill.runtime.client import Run
     from playbill.runtime.discovery import action, node_type
     from playbill.runtime.executor import PipelineExecutor
+    from playbill.runtime.faults.behaviour import Behaviour
+    from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.files import load
     from playbill.runtime.handlers.context import NodeContext
     from playbill.runtime.manager import PipelineRunManager, get_run_manager
     from playbill.runtime.program import BlockingManager, BlockingRun, run
+    from playbill.runtime.simulation.explore import explore
+    from playbill.runtime.simulation.properties import Always, Eventually, LeadsTo, Sometimes
+    from playbill.runtime.simulation.simulation import Simulation
+    from playbill.runtime.simulation.study import Study
     from playbill.runtime.single_node import dispatch_node
 
 __all__ = [
+    "Always",
     "AttemptTimedOut",
+    "Behaviour",
     "BlockingManager",
     "BlockingRun",
     "BreakerPolicy",
@@ -60,9 +68,12 @@ __all__ = [
     "DefinitionError",
     "Event",
     "EventType",
+    "Eventually",
+    "FaultPlan",
     "HandlerKilled",
     "InternalError",
     "JournalError",
+    "LeadsTo",
     "LimitsPolicy",
     "NodeConfigError",
     "NodeContext",
@@ -86,10 +97,14 @@ __all__ = [
     "RunResult",
     "RunStatus",
     "RunTimedOut",
+    "Simulation",
+    "Sometimes",
     "Stopped",
+    "Study",
     "UnknownRun",
     "action",
     "dispatch_node",
+    "explore",
     "get_execution_order",
     "get_run_manager",
     "load",
@@ -114,12 +129,18 @@ _HOMES = {
     "playbill.model.validation": "get_execution_order validate_pipeline_dag",
     "playbill.runtime.circuit_breaker": "CircuitBreaker",
     "playbill.runtime.client": "Run",
+    "playbill.runtime.faults.behaviour": "Behaviour",
+    "playbill.runtime.faults.plan": "FaultPlan",
     "playbill.runtime.discovery": "action node_type",
     "playbill.runtime.executor": "PipelineExecutor",
     "playbill.runtime.files": "load",
     "playbill.runtime.handlers.context": "NodeContext",
     "playbill.runtime.manager": "PipelineRunManager get_run_manager",
     "playbill.runtime.program": "BlockingManager BlockingRun run",
+    "playbill.runtime.simulation.explore": "explore",
+    "playbill.runtime.simulation.properties": "Always Eventually LeadsTo Sometimes",
+    "playbill.runtime.simulation.simulation": "Simulation",
+    "playbill.runtime.simulation.study": "Study",
     "playbill.runtime.single_node": "dispatch_node",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}

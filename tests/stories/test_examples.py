@@ -27,6 +27,17 @@ SAID = {
         "later     cancelled  not_started",
         "timeout; orphans: stubborn, asleep",
     ],
+    "08_simulation.py": [
+        "after 29 days: running",
+        "it ended on 31 January with {'sent': 2}",
+        "breaks it: mailed soon: took",
+    ],
+    "09_unstoppable.py": [
+        "processes while it runs: 3",
+        "timeout: killed",
+        "orphans: ()",
+        "processes left: 0",
+    ],
 }
 
 

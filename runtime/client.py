@@ -75,13 +75,21 @@ class Run:
             reason: for people, kept with the run.
             grace: seconds that handlers have to clean up; None: the manager's.
             source: who asks.
+
+        Raises:
+            ValueError: the grace is no number of seconds.
         """
-        return bool(await self._ask(Cancel(source, reason, grace)))
+        return bool(await self._ask(Cancel(source, reason, checked_grace(grace))))
 
     def request_cancel(self, reason: str = "", grace: float | None = None) -> None:
-        """Ask for a stop without waiting for the answer; also from other threads."""
+        """Ask for a stop without waiting for the answer; also from other threads.
+
+        Raises:
+            ValueError: the grace is no number of seconds.
+        """
+        message = Cancel("user", reason, checked_grace(grace))
         if not self.actor.ended:
-            self.actor.actor_ref.tell(Cancel("user", reason, grace))
+            self.actor.actor_ref.tell(message)
 
     async def pause(self) -> bool:
         """Begin nothing more until `resume`; True if this paused it."""
@@ -106,3 +114,16 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run {self.id} {self.status} of {self.definition.name!r}>"
+
+
+def checked_grace(grace: float | None) -> float | None:
+    """Return a grace that a caller has given.
+
+    Raises:
+        ValueError: it is no number of seconds: the run would fail of it, not its caller.
+    """
+    if grace is None or (
+        isinstance(grace, int | float) and not isinstance(grace, bool) and 0 <= grace < float("inf")
+    ):
+        return grace
+    raise ValueError(f"grace is a number of seconds, 0 or more and finite, or None for the manager's, not {grace!r}")

@@ -73,6 +73,7 @@ class Tail:
         """How many events were dropped because this listener was too slow."""
         self._events: deque[Event] = deque(maxlen=TAIL_EVENTS)
         self._news = asyncio.Event()
+        self._closed = False
 
     def add(self, event: Event) -> None:
         """Take an event; the oldest goes if there are too many."""
@@ -81,9 +82,16 @@ class Tail:
         self._events.append(event)
         self._news.set()
 
-    async def next(self) -> Event:
-        """Wait for the next event."""
+    def close(self) -> None:
+        """Let the listener end: nothing more will come."""
+        self._closed = True
+        self._news.set()
+
+    async def next(self) -> Event | None:
+        """Wait for the next event; None: none will come."""
         while not self._events:
+            if self._closed:
+                return None
             self._news.clear()
             await self._news.wait()
         return self._events.popleft()
@@ -107,13 +115,16 @@ class MemoryJournal:
         if dropped is not None:
             dropped.close()
 
-    async def tail(self) -> AsyncIterator[Event]:
-        """Yield the events of all streams from now on; a listener 10,000 behind misses the oldest."""
+    def tail(self) -> AsyncIterator[Event]:
+        """Return the events of all streams from this call on; a listener 10,000 behind misses the oldest."""
         tail = Tail()
         self.tails.append(tail)
+        return self._following(tail)
+
+    async def _following(self, tail: Tail) -> AsyncIterator[Event]:
         try:
-            while True:
-                yield await tail.next()
+            while (event := await tail.next()) is not None:
+                yield event
         finally:
             self.tails.remove(tail)
 
@@ -121,3 +132,5 @@ class MemoryJournal:
         """Let all readers end."""
         for stream in self.streams.values():
             stream.close()
+        for tail in self.tails:
+            tail.close()

@@ -25,6 +25,29 @@ async def test_events_can_be_read_from_any_seq_and_by_many(manager: Manager) -> 
     assert first[-1].type is playbill.EventType.PIPELINE_RUN_COMPLETED
 
 
+async def test_listening_to_all_begins_with_the_call_and_ends_with_the_manager() -> None:
+    async with playbill.PipelineRunManager(types=support.ALL) as manager:
+        events = manager.events()
+        await finished(manager, pipeline(node("a", "parallel")))
+    types = [str(event.type) async for event in events]
+    assert types == [
+        "pipeline_run.started",
+        "pipeline_node.started",
+        "pipeline_node.completed",
+        "pipeline_run.completed",
+    ]
+
+
+@pytest.mark.parametrize("grace", [-1, float("nan"), float("inf"), "5", True])
+async def test_a_grace_that_is_none_harms_its_caller_only(manager: Manager, grace: Any) -> None:
+    run = await manager.start_run(pipeline(node("a", "delay", seconds=1)))
+    with pytest.raises(ValueError, match="grace is a number of seconds, 0 or more and finite, or None"):
+        await run.cancel(grace=grace)
+    with pytest.raises(ValueError, match="grace is a number of seconds"):
+        run.request_cancel(grace=grace)
+    assert await run.cancel(grace=0)
+
+
 async def test_a_manager_knows_its_runs(manager: Manager) -> None:
     run = await manager.start_run(pipeline(node("a", "delay", seconds=60)), run_id="mine")
     assert manager.active_runs == [run]

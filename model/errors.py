@@ -56,11 +56,12 @@ class PlaybillError(Exception):
 class DefinitionError(PlaybillError, ValueError):
     """The definition is wrong; nothing has begun. Carries all its problems at once."""
 
-    def __init__(self, name: str, problems: Iterable[Problem]) -> None:
-        """Take the pipeline's name (empty when there is none) and at least one problem."""
+    def __init__(self, name: str, problems: Iterable[Problem], what: str = "pipeline") -> None:
+        """Take the name (empty when there is none), at least one problem, and what it is that has them."""
         self.name = name
         self.problems: tuple[Problem, ...] = tuple(problems)
-        super().__init__(name, self.problems)
+        self.what = what
+        super().__init__(name, self.problems, what)
 
     @classmethod
     def single(cls, code: str, where: str, message: str) -> DefinitionError:
@@ -68,7 +69,7 @@ class DefinitionError(PlaybillError, ValueError):
         return cls("", (Problem(code, where, message),))
 
     def __str__(self) -> str:
-        heading = f"pipeline '{self.name}'" if self.name else ""
+        heading = f"{self.what} '{self.name}'" if self.name else self.what * (self.what != "pipeline")
         if len(self.problems) == 1:
             return f"{heading}: {self.problems[0]}" if heading else str(self.problems[0])
         lines = [f"{heading} has {len(self.problems)} problems:".lstrip()]

@@ -161,7 +161,7 @@ class FaultPlan(Declared):
             DefinitionError: a fault or a behaviour speaks of an unknown node, type or breaker; carries them all.
         """
         if problems := list(self._strangers(definition)):
-            raise DefinitionError("fault plan", problems)
+            raise DefinitionError("", problems, "fault plan")
 
     def _strangers(self, definition: PipelineDefinition) -> Iterator[Problem]:
         nodes = {node.id for node in definition.nodes}
@@ -193,7 +193,7 @@ def fault_plan(data: Mapping[str, Any]) -> FaultPlan:
     try:
         return FaultPlan.model_validate(data)
     except ValidationError as error:
-        raise DefinitionError("fault plan", problems_of(error, FaultPlan, owner=_owner)) from error
+        raise DefinitionError("", problems_of(error, FaultPlan, owner=_owner), "fault plan") from error
 
 
 def _owner(location: tuple[int | str, ...]) -> tuple[str, int]:

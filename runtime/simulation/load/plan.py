@@ -159,7 +159,7 @@ def load_plan(data: Mapping[str, Any]) -> LoadPlan:
     try:
         return LoadPlan.model_validate(data)
     except ValidationError as error:
-        raise DefinitionError("load plan", problems_of(error, LoadPlan, owner=_owner)) from error
+        raise DefinitionError("", problems_of(error, LoadPlan, owner=_owner), "load plan") from error
 
 
 def load_load_plan(source: str | os.PathLike[str]) -> LoadPlan:

@@ -71,7 +71,7 @@ class Change(Policy):
             old = breakers.get(key, BreakerPolicy())
             breakers[key] = _merged(BreakerPolicy, old, fields, f"breakers.{key}", problems)
         if problems:
-            raise DefinitionError("change", problems)
+            raise DefinitionError("", problems, "change")
         update: Fields = {"nodes": nodes, "breakers": breakers, "defaults": PipelineDefaults()}
         named = {name: getattr(self, name) for name in ("timeout", "on_failure") if getattr(self, name) is not None}
         if "max_concurrency" in self.model_fields_set:
@@ -135,7 +135,7 @@ def change_from(data: Mapping[str, Any]) -> Change:
     try:
         return Change.model_validate(data)
     except ValidationError as error:
-        raise DefinitionError("change", problems_of(error, Change, owner=_owner)) from error
+        raise DefinitionError("", problems_of(error, Change, owner=_owner), "change") from error
 
 
 def load_change(source: str | os.PathLike[str]) -> Change:

@@ -356,3 +356,9 @@ def test_everything_at_once_breaks_nothing() -> None:
         sim = Simulation(seed, faults=FAULTS, types=ALL)
         with sim:
             assert sim.run(DIAMOND).status in set(RunStatus)
+
+
+def test_all_problems_of_a_plan_are_told_at_once_in_its_own_name() -> None:
+    with pytest.raises(DefinitionError) as caught:
+        fault_plan({"faults": [{"fault": "rayse"}], "buggify": 2})
+    assert str(caught.value).startswith("fault plan has 2 problems:\n- fault 1: fault")

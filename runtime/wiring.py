@@ -12,7 +12,6 @@ from playbill.actors.ports import Ports, Receiver, Runner
 from playbill.model.errors import DefinitionError
 from playbill.model.machines.breaker_table import FORCED
 from playbill.runtime.circuits import Circuits
-from playbill.runtime.faults.world import FaultyWorld
 from playbill.runtime.handlers.attempt import Bench, Orphans
 from playbill.runtime.handlers.in_thread import MOST_ORPHANS, ThreadPool
 from playbill.runtime.handlers.processes.client import SPAWNER, SpawnerClient, supported
@@ -132,7 +131,11 @@ class Wiring:
 
     def _faulty(self, world: Surroundings) -> Surroundings:
         """Return the surroundings, with the manager's own faults around them if it has any."""
-        return world if self._faults is None else FaultyWorld(world, self._faults, SeededTape(None))
+        if self._faults is None:
+            return world
+        from playbill.runtime.faults.world import FaultyWorld  # noqa: PLC0415 (few need it, and its import is slow)
+
+        return FaultyWorld(world, self._faults, SeededTape(None))
 
     @property
     def is_over(self) -> bool:

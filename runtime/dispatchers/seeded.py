@@ -33,7 +33,16 @@ Pick: TypeAlias = "Callable[[list[Mail], list[Mail]], int]"
 TURNS: Final = (512, 512, 512, 16, 4, 1)
 """How many messages are handled before the loop has its turn: one of these."""
 WINDOW: Final = 32
+MAIL: Final = "mail"
+"""The tape's lane."""
 OUTSIDE: Final = None
+
+
+class Calm(Protocol):
+    """Whoever delays messages."""
+
+    calm: int
+    """So many more messages are not delayed for certain; who asks may count down by itself."""
 
 
 class Observer(Protocol):
@@ -54,9 +63,9 @@ class SeededDispatcher:
         loop: whose turns it takes.
         clock: what `now` is read from.
         tape: chooses.
-        pick: chooses the next; see simulation/policies.py.
+        pick: chooses the next; see simulation/policies.py. None: any may be, each as likely as the others.
         observer: delivers.
-        delays: whether a message may be on its way for a while.
+        delays: says how long the observer is not to be asked for delays; None: never.
     """
 
     def __init__(
@@ -64,14 +73,14 @@ class SeededDispatcher:
         loop: asyncio.AbstractEventLoop,
         clock: Clock,
         tape: Tape,
-        pick: Pick,
+        pick: Pick | None,
         observer: Observer,
         *,
-        delays: bool = True,
+        delays: Calm | None = None,
     ) -> None:
         self._loop = loop
         self._clock = clock
-        self._tape = tape
+        self._choose = tape.choose
         self._pick = pick
         self._observer = observer
         self._delays = delays
@@ -83,9 +92,12 @@ class SeededDispatcher:
 
     def post(self, to: Receiver, message: Any) -> None:
         """Bring `message` to `to`, in its class's lane."""
-        control = type(message) in CONTROL
-        if self._delays and self._is_late(to, message, control):
-            return
+        control, delays = type(message) in CONTROL, self._delays
+        if delays is not None:
+            if delays.calm and not self._late:
+                delays.calm -= 1
+            elif self._is_late(to, message, control):
+                return
         (self._control if control else self._data).append((to, self._current, message))
         if not self._pending:
             self._pending = True
@@ -132,11 +144,15 @@ class SeededDispatcher:
 
     def _pump(self) -> None:
         control, data, now, deliver = self._control, self._data, self._clock.now(), self._observer.deliver
-        turns = TURNS[self._tape.choose("turn", len(TURNS))] if len(control) + len(data) > 1 else TURNS[0]
+        turns = TURNS[self._choose("turn", len(TURNS))] if len(control) + len(data) > 1 else TURNS[0]
         try:
-            while turns and (control or data):
-                turns -= 1
-                to, sender, message = self._next()
+            for _ in range(turns):
+                if control:
+                    to, sender, message = self._next() if data or len(control) > 1 else control.pop()
+                elif data:
+                    to, sender, message = self._next() if len(data) > 1 else data.pop()
+                else:
+                    break
                 self._current = to
                 deliver(sender, to, message, now)
         finally:
@@ -146,12 +162,13 @@ class SeededDispatcher:
                 self._loop.call_soon(self._pump)
 
     def _next(self) -> Mail:
-        """Take out the message that comes next."""
+        """Take out the message that comes next, of several."""
         control, data = self._control, self._data
-        if len(control) + len(data) == 1:
-            return control.pop() if control else data.pop()
-        place = self._pick(control, data)
         lane, windowed = control, min(len(control), WINDOW)
+        if self._pick is None:
+            place = self._choose(MAIL, windowed + min(len(data), WINDOW))
+        else:
+            place = self._pick(control, data)
         if place >= windowed:
             lane, place = data, place - windowed
             if control and (ahead := _first(control, lane[place][0])) is not None:
@@ -189,4 +206,7 @@ class SeededDispatcher:
 
 def _first(lane: list[Mail], to: Receiver) -> int | None:
     """Return the place of the first message to a receiver."""
-    return next((place for place, mail in enumerate(lane) if mail[0] is to), None)
+    for place, mail in enumerate(lane):
+        if mail[0] is to:
+            return place
+    return None

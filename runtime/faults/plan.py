@@ -10,7 +10,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from playbill.model.complaints import did_you_mean, listed, problems_of
 from playbill.model.errors import DefinitionError, Problem
-from playbill.runtime.faults.behaviour import Behaviour, Declared, Seconds, Share
+from playbill.runtime.faults.behaviour import Behaviour, Declared, Duration, Ending, Seconds, Share
+from playbill.runtime.faults.chances import Chances, Choice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -87,6 +88,13 @@ class Fault(Declared):
         chosen = (self.node, self.type, self.event, self.message if self.fault in MAIL else None, self.until)
         return not self.after and not self.attempts and all(choice is None for choice in chosen)
 
+    @cached_property
+    def failing(self) -> Behaviour:
+        """What an attempt does that fails by this fault."""
+        text = "injected" if self.message is None else self.message
+        error = Ending(error=self.error, message=text, retryable=self.retryable)
+        return Behaviour(outcomes=(error,), duration=Duration(constant=0.0))
+
     def touches(self, subject: str, kind: str, attempt: int, seconds: float) -> bool:
         """Tell whether it may happen at this occasion.
 
@@ -103,6 +111,14 @@ class Fault(Declared):
             return fits and (self.node is None or self.node == subject)
         wanted = self.message if self.fault in MAIL else self.event
         return wanted is None or wanted == subject
+
+
+SITES: Final = {
+    "journal": Choice("buggify journal-late", Fault(fault="journal_slow", seconds=0.01), 0.1),
+    "timer_late": Choice("buggify timer-late", Fault(fault="timer_late", seconds=0.01), 0.1),
+    "message_delay": Choice("buggify message-late", Fault(fault="message_delay", seconds=0.01), 0.1),
+}
+"""The buggify sites, by the kind of occasion: a site that is on fires at one in ten."""
 
 
 class Behaviours(Declared):
@@ -152,6 +168,18 @@ class FaultPlan(Declared):
         for fault in self.faults:
             kinds = {"handler": HANDLER, "journal": JOURNAL, "timed": TIMED}
             found[next((kind for kind, names in kinds.items() if fault.fault in names), fault.fault)].append(fault)
+        return found
+
+    @cached_property
+    def chances(self) -> Mapping[str, tuple[Chances, Chances]]:
+        """For kinds whose faults may all happen at any occasion, for ever: the site being off, and on."""
+        found: dict[str, tuple[Chances, Chances]] = {}
+        for kind in ("handler", "journal", "crash", *MAIL):
+            faults = self.by_kind.get(kind, [])
+            if all(fault.is_everywhere and fault.times is None for fault in faults):
+                choices = [Choice(fault.fault, fault, fault.probability) for fault in faults]
+                site = [SITES[kind]] if kind in SITES else []
+                found[kind] = Chances(choices), Chances([*choices, *site])
         return found
 
     def check(self, definition: PipelineDefinition) -> None:

@@ -41,16 +41,17 @@ class LateTimers:
     def __init__(self, timers: OwnTimers, injector: Injector) -> None:
         self._timers = timers
         self._injector = injector
+        self._occasions = injector.timers
 
     def set(self, now: float, delay: float, to: Receiver, message: object, *, coarse: bool) -> Any:
         """Post `message` to `to` in `delay` seconds, or later."""
-        timers, late = self._injector.timers, 0.0
-        if timers.calm:
-            timers.calm -= 1
-        elif (fault := timers.happens(type(message).__name__)) is not None:
-            late = fault.seconds
-            self._injector.lateness += late
-        return self._timers.set(now, delay + late, to, message, coarse=coarse)
+        occasions = self._occasions
+        if occasions.calm:
+            occasions.calm -= 1
+        elif (fault := occasions.happens(type(message).__name__)) is not None:
+            delay += fault.seconds
+            self._injector.lateness += fault.seconds
+        return self._timers.set(now, delay, to, message, coarse=coarse)
 
     def drop(self, timer: Any) -> None:
         """Forget a timer."""
@@ -75,9 +76,13 @@ class FaultyStream(MemoryStream):
 
     def append(self, event: Event) -> bool:
         """Take `event`; False: the keeper will hear when it is kept."""
-        world = self._world
+        world, occasions = self._world, self._world.occasions
         world.taken(event)
-        late = world.lateness(self._keeper)
+        if occasions.calm:
+            occasions.calm -= 1
+            late = 0.0
+        else:
+            late = world.lateness(self._keeper)
         if not late and not self._behind:
             return super().append(event)
         self._behind.append(event)
@@ -110,7 +115,7 @@ class FaultyJournal(MemoryJournal):
         """Sees each event as it is recorded."""
         self.kept = kept
         """Tells a keeper what is kept."""
-        self._injector = injector
+        self.occasions = injector.events
 
     def open(self, stream: str, keeper: Keeper) -> MemoryStream:
         """Open a stream."""
@@ -119,11 +124,7 @@ class FaultyJournal(MemoryJournal):
 
     def lateness(self, keeper: Keeper) -> float:
         """Return how many seconds the event at hand is kept late."""
-        events = self._injector.events
-        if events.calm:
-            events.calm -= 1
-            return 0.0
-        fault = events.happens()
+        fault = self.occasions.happens()
         if fault is None:
             return 0.0
         if fault.fault in SICK:

@@ -93,7 +93,8 @@ class FaultyWorld:
 
     def journal(self, loop: asyncio.AbstractEventLoop) -> MemoryJournal:
         """Make a journal that may be slow or sick."""
-        return FaultyJournal(loop, self.injector, self.taken, self.kept)
+        self.ledger = FaultyJournal(loop, self.injector, self.taken, self.kept)
+        return self.ledger
 
     def runner(self, bench: Bench, bindings: Bindings, context: Context) -> Runner:
         """Run handlers, or what stands in for them."""
@@ -192,9 +193,7 @@ class FaultyRunner(RunRunner):
 
         match fault.fault:
             case "raise":
-                text = "injected" if fault.message is None else fault.message
-                error = Ending(error=fault.error, message=text, retryable=fault.retryable)
-                return begin(Behaviour(outcomes=(error,), duration=Duration(constant=0.0)))
+                return begin(fault.failing)
             case "hang" | "garbage":
                 return begin(HANGS if fault.fault == "hang" else GARBAGE)
             case "lost":

@@ -142,6 +142,11 @@ class EscapeWatch:
         self._before.append(sys.getprofile())
         sys.setprofile(self._hook)
 
+    def look_away(self) -> None:
+        """Watch no more until the next `enter`: what comes until then is our own, and need not be slowed down."""
+        if self._before:
+            sys.setprofile(None)
+
     def leave(self) -> None:
         """Give back the profile function there was before `enter`, also if an escape has unset ours."""
         before = self._before.pop()

@@ -16,13 +16,14 @@ from playbill.model.machines.breaker import BreakerMachine
 from playbill.model.machines.node import NodeMachine
 from playbill.model.machines.supervisor import SupervisorMachine
 from playbill.runtime.simulation.properties import Sometimes
+from playbill.runtime.simulation.world import pairs_of
 from playbill.runtime.tape import CountingTape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from playbill.runtime.simulation.study import Finding, Study, Verdict
-    from playbill.runtime.simulation.world import Pair
+    from playbill.runtime.simulation.world import Pair, Sight
 
 SEEDS_A_CHUNK: Final = 50
 WATCHED_EACH: Final = 8
@@ -48,14 +49,18 @@ class Exploration:
     findings: list[Finding] = field(default_factory=list["Finding"])
     complete: bool = False
     """Every schedule within the bound was tried."""
+    _seen: set[Sight] = field(default_factory=set["Sight"])
 
     def add(self, verdict: Verdict) -> None:
         """Add a seed's verdict."""
         self.seeds += 1
         self.seconds += verdict.seconds
         self.statuses[verdict.status] += 1
-        self.fired += verdict.fired
-        self.coverage |= verdict.coverage
+        for name, times in verdict.fired.items():
+            self.fired[name] += times
+        if new := verdict.seen - self._seen:
+            self._seen |= new
+            self.coverage |= pairs_of(new)
         self.held |= verdict.held
         if verdict.finding is not None:
             self.findings.append(verdict.finding)

@@ -15,7 +15,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from playbill.model.events import TERMINAL, EventType
 from playbill.model.machines.breaker_table import CircuitState
@@ -24,7 +24,7 @@ from playbill.model.messages import Ask
 from playbill.runtime.simulation.reference import disagreements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
     from enum import StrEnum
 
     from playbill.actors.breaker import BreakerActor
@@ -54,11 +54,14 @@ INVARIANTS: Final = (
     IN_TIME, FINAL, GAPLESS, RESOLVED, STOPPED, OUTCOME, WINNER, OUTPUTS, PROBES, PERMITS, LEFT, LETTERS, FAULT,
 )  # fmt: skip
 
+NOBODY: Final = frozenset[str]()
 HALF_OPEN: Final = cast("StrEnum", CircuitState.HALF_OPEN)
 SLACK_SECONDS: Final = 0.1 + 0.5
 """The backstop's own margin, and the coarse timers' bucket (of the deadline and of an attempt)."""
 BETWEEN: Final = frozenset({"CircuitOpen", "AttemptTimedOut", "InternalError"})
 """Failures that end a node between two attempts, too."""
+TELLTALE: Final = frozenset({"cause", "error", "failure"})
+"""The fields of an event's data in which a fault of ours may show."""
 ENDS: Final = frozenset(
     {
         EventType.PIPELINE_NODE_COMPLETED,
@@ -113,26 +116,34 @@ class RunWatch:
         self._seq = event.seq
         if self._over:
             self._report(FINAL, f"{event.type} was recorded after the run's terminal event")
-        kind = event.type
-        if kind in ENDS:
-            self._node_ended(event)
-        elif kind is EventType.PIPELINE_NODE_RETRYING:
-            self._decide(event)
-        elif kind is EventType.PIPELINE_RUN_PAUSED:
+        look = self.LOOKS.get(event.type)
+        if look is not None:
+            look(self, event)
+            if self._over:
+                self._in_time(lateness)
+
+    def _paused_or_resumed(self, event: Event) -> None:
+        if event.type is EventType.PIPELINE_RUN_PAUSED:
             self._paused_at = self._time()
-        elif kind is EventType.PIPELINE_RUN_RESUMED and self._paused_at is not None:
+        elif self._paused_at is not None:
             self._paused += self._time() - self._paused_at
             self._paused_at = None
-        elif kind in TERMINAL:
-            self._over = True
-            self._in_time(lateness)
+
+    def _run_ended(self, _: Event) -> None:
+        self._over = True
 
     def _node_ended(self, event: Event) -> None:
         if event.node_id in self._ended:
             self._report(OUTCOME, f"node '{event.node_id}' ended again: {event.type}")
         self._ended.add(event.node_id)
-        failed = event.type is EventType.PIPELINE_NODE_FAILED and event.data["failure"].type not in BETWEEN
-        if failed or event.type is EventType.PIPELINE_NODE_COMPLETED:
+
+    def _completed(self, event: Event) -> None:
+        self._node_ended(event)
+        self._decide(event)
+
+    def _failed(self, event: Event) -> None:
+        self._node_ended(event)
+        if event.data["failure"].type not in BETWEEN:
             self._decide(event)
 
     def _decide(self, event: Event) -> None:
@@ -166,15 +177,28 @@ class RunWatch:
 
     def _resolved(self, plan: NodePlan) -> None:
         events: list[Event] = self.actor.writer.events  # type: ignore[attr-defined]
-        while self._place < len(events):
-            event = events[self._place]
-            self._place += 1
-            if event.type in ENDS:
-                self._kept.add(event.node_id)
-        sources = self._sources.get(plan.id, ())
-        missing = [source for source in sources if source not in self._kept]
-        if missing and (not plan.joins_any or len(missing) == len(sources)):
+        kept = self._kept
+        if self._place < len(events):
+            kept.update(event.node_id for event in events[self._place :] if event.type in ENDS)
+            self._place = len(events)
+        sources = self._sources.get(plan.id, NOBODY)
+        if kept.issuperset(sources):
+            return
+        missing = [source for source in sources if source not in kept]
+        if not plan.joins_any or len(missing) == len(sources):
             self._report(RESOLVED, f"node '{plan.id}' began before the end of '{missing[0]}' was kept")
+
+    LOOKS: ClassVar[Mapping[EventType, Callable[[RunWatch, Event], None]]] = {
+        EventType.PIPELINE_NODE_COMPLETED: _completed,
+        EventType.PIPELINE_NODE_FAILED: _failed,
+        EventType.PIPELINE_NODE_SKIPPED: _node_ended,
+        EventType.PIPELINE_NODE_CANCELLED: _node_ended,
+        EventType.PIPELINE_NODE_RETRYING: _decide,
+        EventType.PIPELINE_RUN_PAUSED: _paused_or_resumed,
+        EventType.PIPELINE_RUN_RESUMED: _paused_or_resumed,
+        **dict.fromkeys(TERMINAL, _run_ended),
+    }
+    """How it looks at each type of event of which there is more to say than its number."""
 
     def over(self, result: RunResult) -> None:
         """Look at a run that has ended."""
@@ -198,7 +222,7 @@ def check_probes(actor: BreakerActor, report: Report) -> None:
         report(PROBES, text)
 
 
-def check_permits(breakers: list[BreakerActor], runs: list[SupervisorActor], report: Report) -> None:
+def check_permits(breakers: Iterable[BreakerActor], runs: Iterable[SupervisorActor], report: Report) -> None:
     """Compare the permits that are out with those that live nodes hold; while no mail is under way."""
     held: dict[str, set[str]] = {}
     for run in runs:
@@ -207,10 +231,11 @@ def check_permits(breakers: list[BreakerActor], runs: list[SupervisorActor], rep
             if permit is not None:
                 held.setdefault(permit.key, set()).add(permit.id)
     for actor in breakers:
-        out, holders = set(actor.machine.out), held.get(actor.machine.key, set())
+        machine = actor.machine
+        out, holders = machine.out.keys(), held.get(machine.key, NOBODY)
         if out != holders and not actor.ended:
             odd = sorted(out ^ holders)
-            report(PERMITS, f"breaker '{actor.machine.key}': {odd} are out or held, not both")
+            report(PERMITS, f"breaker '{machine.key}': {odd} are out or held, not both")
 
 
 def must_count(message: Any) -> bool:

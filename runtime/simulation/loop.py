@@ -9,19 +9,21 @@ Source: the jumping clock of discrete-event simulation (SimPy `core.py`), ties b
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import sys
 import weakref
 from asyncio import events
 from collections import deque
+from contextvars import copy_context
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, TypeVarTuple
 
 from playbill.model.errors import PlaybillError
+from playbill.runtime.simulation.handles import VirtualHandle
 from playbill.runtime.simulation.stuck import Deadlock, Livelock, Unsupported, waiting_tasks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+    from contextvars import Context
 
     from playbill.runtime.simulation.escapes import EscapeWatch
     from playbill.runtime.tape import Tape
@@ -31,6 +33,8 @@ Ts = TypeVarTuple("Ts")
 
 STEPS_AT_ONE_INSTANT: Final = 1_000_000
 """Callbacks without time going on, after which nothing but a livelock explains it."""
+OVERTAKEN: Final = 8
+"""By how many places, less one, a task's step may overtake."""
 TASK_STEPS: Final = frozenset({"TaskStepMethWrapper", "task_wakeup", "__step", "__wakeup"})
 """What asyncio's tasks hand to `call_soon`: a nameless object of this class at first, later a method of this name."""
 
@@ -79,7 +83,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._steps_bound = steps_bound
         self._now = 0.0
         self._count = 0
-        self._steps = 0
+        self._steps_left = steps_bound
         self._ready: deque[events.Handle] = deque()
         self._timers: list[tuple[float, int, events.TimerHandle]] = []
         self._stopping = self._running = self._closed = False
@@ -119,9 +123,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             if not ready:
                 self._jump()
                 continue
-            self._steps += 1
-            if self._steps > self._steps_bound:
-                raise Livelock(self._steps, self._now, self._who())
+            self._steps_left -= 1
+            if self._steps_left < 0:
+                raise Livelock(self._steps_bound + 1, self._now, self._who())
             handle = self.current = ready.popleft() if tape is None or len(ready) == 1 else self._pick(tape)
             if handle._cancelled:  # noqa: SLF001 (as every loop does)
                 continue
@@ -134,13 +138,17 @@ class VirtualLoop(asyncio.AbstractEventLoop):
                 finally:
                     watch.leave()
             if self._fatal is not None:
-                fatal, self._fatal = self._fatal, None
-                raise fatal
+                raise self._verdict(self._fatal)
+
+    def _verdict(self, fatal: BaseException) -> BaseException:
+        """Take the error that is to be raised; `_turn` must not hold it, its traceback would close a circle."""
+        self._fatal = None
+        return fatal
 
     def _pick(self, tape: Tape) -> events.Handle:
         """Take the next callback; a task's step may overtake."""
         ready = self._ready
-        place = tape.choose("ready", min(len(ready), 8))
+        place = tape.choose("ready", min(len(ready), OVERTAKEN))
         if place:
             handle = ready[place]
             if is_task_step(handle):
@@ -162,7 +170,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         when = timers[0][0]
         if when > self._now:
             self._now = when
-            self._steps = 0
+            self._steps_left = self._steps_bound
         while timers and timers[0][0] <= self._now:
             self._ready.append(heappop(timers)[2])
 
@@ -209,8 +217,14 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def close(self) -> None:
         """Forget all callbacks and timers."""
         self._closed = True
+        for handle in (*self._ready, *(entry[2] for entry in self._timers)):
+            handle.cancel()  # who holds the timer that calls them is freed at once
         self._ready.clear()
         self._timers.clear()
+
+    def part(self) -> None:
+        """Let go of the world around it."""
+        self.surroundings = self.jumped = self.describe = self.current = None
 
     # ---- time and callbacks -----------------------------------------------------------------------------------
 
@@ -224,30 +238,36 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return [entry[2] for entry in sorted(self._timers) if not entry[2].cancelled()]
 
     def call_soon(
-        self, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> events.Handle:
         """Run a callback, now."""
         if self._closed:
             raise RuntimeError("Event loop is closed")
-        handle = events.Handle(callback, args, self, context)
+        handle = VirtualHandle(self._now, callback, args, self, copy_context() if context is None else context)
         self._ready.append(handle)
         return handle
 
     call_soon_threadsafe = call_soon
 
     def call_later(
-        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> events.TimerHandle:
         """Run a callback `delay` seconds from now."""
-        return self.call_at(self._now + delay, callback, *args, context=context)
+        if self._closed:
+            raise RuntimeError("Event loop is closed")
+        when = self._now + delay
+        handle = VirtualHandle(when, callback, args, self, copy_context() if context is None else context)
+        self._count += 1
+        heappush(self._timers, (when, self._count, handle))
+        return handle
 
     def call_at(
-        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> events.TimerHandle:
         """Run a callback at a virtual time."""
         if self._closed:
             raise RuntimeError("Event loop is closed")
-        handle = events.TimerHandle(when, callback, args, self, context)
+        handle = VirtualHandle(when, callback, args, self, copy_context() if context is None else context)
         self._count += 1
         heappush(self._timers, (when, self._count, handle))
         return handle
@@ -266,7 +286,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         coro: Generator[Any, None, T] | Coroutine[Any, Any, T],
         *,
         name: str | None = None,
-        context: contextvars.Context | None = None,
+        context: Context | None = None,
         **more: Any,
     ) -> asyncio.Task[T]:
         """Make a task."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from playbill.model.errors import DefinitionError
-from playbill.runtime.dispatchers.seeded import WINDOW
+from playbill.runtime.dispatchers.seeded import MAIL, WINDOW
 from playbill.runtime.tape import SCALE
 
 if TYPE_CHECKING:
@@ -13,14 +13,13 @@ if TYPE_CHECKING:
     from playbill.runtime.tape import Tape
 
 POLICIES: Final = ("random", "fifo", "pct:<changes>", "exhaustive")
-MAIL: Final = "mail"
 PCT: Final = "pct"
 PCT_STEPS: Final = 200
 """Over how many deliveries the changes of priority are spread."""
 
 
-def picker(policy: str, tape: Tape) -> Pick:
-    """Return what chooses the next message.
+def picker(policy: str, tape: Tape) -> Pick | None:
+    """Return what chooses the next message; None: the dispatcher's own way, at random.
 
     Raises:
         DefinitionError: there is no such policy.
@@ -29,8 +28,7 @@ def picker(policy: str, tape: Tape) -> Pick:
     if name == "fifo" and not depth:
         return lambda _control, _data: 0
     if name == "random" and not depth:
-        choose = tape.choose
-        return lambda control, data: choose(MAIL, min(len(control), WINDOW) + min(len(data), WINDOW))
+        return None
     if name == "exhaustive" and not depth:
         return _Heads(tape)
     if name == "pct" and depth.isdecimal():

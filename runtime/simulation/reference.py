@@ -13,7 +13,7 @@ from playbill.model.facts import NodeStatus, RunStatus
 from playbill.model.plan import Kind, variables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from playbill.model.facts import Inputs, Output
     from playbill.model.plan import EdgePlan, NodePlan, Plan
@@ -33,7 +33,9 @@ def disagreements(
         result: how it ended.
         seen: what each attempt was given, by node and attempt.
     """
-    return list(_Walk(plan, trigger, result, seen).lines())
+    walk = _Walk(plan, trigger, result, seen)
+    walk.go()
+    return walk.lines
 
 
 class _Walk:
@@ -48,44 +50,52 @@ class _Walk:
         """Into each node: the sources of live edges, and what those carry."""
         self._told = dict.fromkeys(plan.nodes, 0)
         """How many edges into each node are known, live or dead."""
+        self.lines: list[str] = []
+        """What differs."""
 
-    def lines(self) -> Iterator[str]:
+    def go(self) -> None:
+        """Walk from the roots to the end."""
+        results = self._result.node_results
         for node in self._plan.nodes.values():
-            end = self._result.node_results[node.id]
-            yield from self._node(node, end)
+            end = results[node.id]
+            self._node(node, end)
             if end.status in ENDED:
                 self._follow(node, end)
-        yield from self._outputs()
+        self._outputs()
 
-    def _node(self, node: NodePlan, end: NodeExecutionResult) -> Iterator[str]:
+    def _node(self, node: NodePlan, end: NodeExecutionResult) -> None:
         live, told = self._live[node.id], self._told[node.id]
         root = node.id in self._plan.roots
         complete = root or told == node.incoming
         if end.status is NodeStatus.SKIPPED:
             if live or not complete or root:
-                yield f"node '{node.id}' was skipped although an edge into it is live or undecided"
+                self.lines.append(f"node '{node.id}' was skipped although an edge into it is live or undecided")
             return
         began = end.started_at is not None
         if not began:
             if self._result.status is RunStatus.COMPLETED and end.status is not NodeStatus.FAILED:
-                yield f"node '{node.id}' is {end.status} in a run that completed"
+                self.lines.append(f"node '{node.id}' is {end.status} in a run that completed")
             return
         if not root and (not live or (not complete and not node.joins_any)):
-            yield f"node '{node.id}' began with {len(live)} live edges and {told} of {node.incoming} decided"
-        yield from self._inputs(node, end)
+            self.lines.append(
+                f"node '{node.id}' began with {len(live)} live edges and {told} of {node.incoming} decided"
+            )
+        self._inputs(node, end)
 
-    def _inputs(self, node: NodePlan, end: NodeExecutionResult) -> Iterator[str]:
+    def _inputs(self, node: NodePlan, end: NodeExecutionResult) -> None:
         expected = self._expected(node)
         if expected is None:
             return
         for attempt in range(1, end.attempts + 1):
             got = self._seen.get((node.id, attempt), expected)
             if got != expected and not (node.joins_any and got.items() <= expected.items()):
-                yield f"node '{node.id}' attempt {attempt} was given {dict(got)!r}, expected {expected!r}"
+                self.lines.append(
+                    f"node '{node.id}' attempt {attempt} was given {dict(got)!r}, expected {expected!r}"
+                )
         if end.status is NodeStatus.COMPLETED and node.kind is not Kind.HANDLER and not node.joins_any:
             output = self._built_in(node, expected)
             if output is not None and end.output != output:
-                yield f"node '{node.id}' ({node.kind}) gave {end.output!r}, expected {output!r}"
+                self.lines.append(f"node '{node.id}' ({node.kind}) gave {end.output!r}, expected {output!r}")
 
     def _expected(self, node: NodePlan) -> dict[str, Output] | None:
         """Return the union of what the live edges into `node` carry."""
@@ -158,7 +168,7 @@ class _Walk:
 
     # ---- the run ----------------------------------------------------------------------------------------------
 
-    def _outputs(self) -> Iterator[str]:
+    def _outputs(self) -> None:
         result = self._result
         if self._plan.outputs or result.status is not RunStatus.COMPLETED:
             return
@@ -166,4 +176,4 @@ class _Walk:
             node: end.output or {} for node, end in result.node_results.items() if end.status is NodeStatus.COMPLETED
         }
         if result.outputs != expected:
-            yield f"the run gave {dict(result.outputs)!r}, expected {expected!r}"
+            self.lines.append(f"the run gave {dict(result.outputs)!r}, expected {expected!r}")

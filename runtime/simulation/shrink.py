@@ -44,15 +44,7 @@ class Shrinker:
         return self.study, self.finding
 
     def _size(self) -> tuple[int, ...]:
-        lanes = self.finding.lanes.values()
-        definition = self.study.definition
-        return (
-            len(definition.nodes) + len(definition.edges),
-            len(self.study.faults.faults) + bool(self.study.faults.buggify),
-            sum(fault.probability < 1.0 for fault in self.study.faults.faults),
-            sum(map(len, lanes)),
-            sum(map(sum, lanes)),
-        )
+        return _size_of(self.study, self.finding)
 
     def _try(self, study: Study, lanes: dict[str, list[int]]) -> bool:
         """Keep a smaller one if the same invariant breaks."""
@@ -63,7 +55,7 @@ class Shrinker:
             found = study.tape(lanes).finding
         except DefinitionError:  # what is left is no pipeline
             return False
-        if found is None or found.invariant != self.finding.invariant:
+        if found is None or found.invariant != self.finding.invariant or _size_of(study, found) >= self._size():
             return False
         self.study, self.finding = study, found
         return True
@@ -90,8 +82,9 @@ class Shrinker:
             before, after = faults.faults[:place], faults.faults[place + 1 :]
             yield study.variant(faults=faults.changed(faults=(*before, *after)))
             if fault.probability < 1.0:
-                certain = fault.model_copy(update={"probability": 1.0})
-                yield study.variant(faults=faults.changed(faults=(*before, certain, *after)))
+                for times in (fault.times, 1):
+                    certain = fault.model_copy(update={"probability": 1.0, "times": times})
+                    yield study.variant(faults=faults.changed(faults=(*before, certain, *after)))
 
     def _less_graph(self) -> Iterator[Study]:
         study, definition = self.study, self.study.definition
@@ -138,3 +131,16 @@ class Shrinker:
                     values[start : start + width] = [0] * len(values[start : start + width])
                     self._replace(lane, values)
             width //= 2
+
+
+def _size_of(study: Study, finding: Finding) -> tuple[int, ...]:
+    """Return what shrinking makes smaller, the most important first."""
+    definition, faults, lanes = study.definition, study.faults, finding.lanes.values()
+    return (
+        len(definition.nodes) + len(definition.edges),
+        len(study.trigger_data),
+        len(faults.faults) + bool(faults.buggify),
+        sum(fault.probability < 1.0 for fault in faults.faults),
+        sum(map(len, lanes)),
+        sum(map(sum, lanes)),
+    )

@@ -17,6 +17,7 @@ from playbill.runtime.simulation.properties import Sometimes
 from playbill.runtime.simulation.simulation import Simulation
 from playbill.runtime.simulation.stuck import SimulationError
 from playbill.runtime.simulation.violations import Crashed, Violation
+from playbill.runtime.simulation.world import pairs_of
 from playbill.runtime.tape import DullTape, RecordedTape, SeededTape
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from playbill.runtime.assembly import Assembly
     from playbill.runtime.simulation.properties import Property
-    from playbill.runtime.simulation.world import Delivery, Pair
+    from playbill.runtime.simulation.world import Delivery, Pair, Sight
     from playbill.runtime.tape import Tape
 
 CRASHED: Final = "crashed"
@@ -55,12 +56,17 @@ class Verdict:
     seconds: float
     """Simulated."""
     fired: Counter[str]
-    coverage: set[Pair]
+    seen: set[Sight]
     held: set[str]
     """The names of the `sometimes` properties that held."""
     finding: Finding | None = None
     trace: list[Delivery] = field(default_factory=list["Delivery"])
     outputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def coverage(self) -> set[Pair]:
+        """Which machine received what in which state."""
+        return pairs_of(self.seen)
 
 
 @dataclass(slots=True)
@@ -138,7 +144,9 @@ class Study:
         world = sim.world
         held = {rule.name for rule in world.properties if isinstance(rule, Sometimes) and rule.held}
         fired = world.injector.fired
-        return Verdict(status, sim.time, fired, world.coverage, held, finding, sim.trace, outputs)
+        verdict = Verdict(status, sim.time, fired, world.seen, held, finding, sim.trace, outputs)
+        sim.dissolve()
+        return verdict
 
     def _simulation(self, tape: Tape, *, traced: bool, watched: bool) -> Simulation:
         manager = PipelineRunManager(**self.options)

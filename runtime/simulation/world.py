@@ -18,6 +18,7 @@ from playbill.model.messages import Cancel, Stop
 from playbill.runtime.clocks.virtual import VirtualClock
 from playbill.runtime.dispatchers.seeded import SeededDispatcher
 from playbill.runtime.faults.world import FaultyWorld
+from playbill.runtime.handlers.attempt import Orphans
 from playbill.runtime.simulation import invariants as rules
 from playbill.runtime.simulation.policies import picker
 from playbill.runtime.simulation.violations import Crashed, Violation
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from playbill.runtime.circuits import Circuits
     from playbill.runtime.clocks.system import Clock
     from playbill.runtime.faults.plan import FaultPlan
-    from playbill.runtime.handlers.attempt import Bench, HandlerAttempt
+    from playbill.runtime.handlers.attempt import Bench
     from playbill.runtime.handlers.binding import Bindings
     from playbill.runtime.simulation.loop import VirtualLoop
     from playbill.runtime.simulation.properties import Property
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 Pair = tuple[str, str, str]
 """A machine's class, its state, and the message it received there."""
+Sight = tuple[int, type]
+"""The same, as it is noted for each message: by the identity of what is done there (see PLACES)."""
 ACTORS: Final = frozenset({SupervisorActor, NodeActor, BreakerActor})
 PLACES: Final = {
     id(actions): (machine.__name__, str(state))
@@ -51,6 +54,8 @@ PLACES: Final = {
     for state, actions in machine.ACTIONS.items()
 }
 """Machine and state by the identity of what is done there: the cheapest thing to note for each message."""
+HALF_OPEN: Final = BreakerMachine.ACTIONS[rules.HALF_OPEN]
+STOPS: Final = frozenset({Stop, Cancel})
 LONGEST: Final = 100
 """Characters of one value in a trace."""
 HIDDEN: Final = frozenset({"traceback", "kinds"})
@@ -89,23 +94,18 @@ class SimWorld(FaultyWorld):
         self, tape: Tape, plan: FaultPlan, policy: str, properties: Iterable[Property] = (), *, traced: bool = False
     ) -> None:
         super().__init__(RealWorld(), plan, tape)
-        self._seen: set[tuple[int, type]] = set()
+        self.seen: set[Sight] = set()
         self.events: list[Event] = []
         self.violations: list[Violation] = []
         self.properties = list(properties)
         self.trace: list[Delivery] | None = [] if traced else None
         self.dead_letters: Callable[[], int] = lambda: 0
-        self.orphans: Iterable[HandlerAttempt] = ()
+        self.orphans = Orphans()
         self._policy = policy
         self._ids = 0
         self._watches: dict[str, rules.RunWatch] = {}
         self._stopped: set[Shell[Any]] = set()
         self.loop: VirtualLoop
-
-    @property
-    def coverage(self) -> set[Pair]:
-        """Which machine received what in which state."""
-        return {(*PLACES[place], told.__name__) for place, told in self._seen}
 
     # ---- surroundings -----------------------------------------------------------------------------------------
 
@@ -116,7 +116,7 @@ class SimWorld(FaultyWorld):
 
     def dispatcher(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> Dispatcher:
         """Let the tape choose whose mail comes next."""
-        delays = bool(self.plan.by_kind.get("message_delay") or self.plan.buggify)
+        delays = self.injector.messages if self.plan.by_kind.get("message_delay") or self.plan.buggify else None
         self.mail = SeededDispatcher(loop, clock, self.tape, picker(self._policy, self.tape), self, delays=delays)
         return self.mail
 
@@ -142,11 +142,7 @@ class SimWorld(FaultyWorld):
 
     def delay(self, to: Receiver, message: Any) -> float:
         """Return how many seconds a message is on its way."""
-        messages = self.injector.messages
-        if messages.calm:
-            messages.calm -= 1
-            return 0.0
-        fault = messages.happens(type(message).__name__)
+        fault = self.injector.messages.happens(type(message).__name__)
         if fault is None:
             return 0.0
         self.injector.lateness += fault.seconds
@@ -154,41 +150,42 @@ class SimWorld(FaultyWorld):
 
     def deliver(self, sender: Receiver | None, to: Receiver, message: Any, now: Now) -> None:
         """Have `to` receive `message`; look at both sides of it."""
-        shell, content = to, message
         kind = type(to)
-        if kind is Inbox:
-            shell, content = to.shell, message.message  # type: ignore[attr-defined]
-            kind = type(shell)
-        if kind not in ACTORS:
+        if kind not in ACTORS or self.trace is not None:
+            self._deliver_rarely(sender, to, message, now)
+            return
+        if to.ended:  # type: ignore[attr-defined]
+            self._late_mail(to, to, message, now)  # type: ignore[arg-type]
+            return
+        told = type(message)
+        self.seen.add((id(to.machine.actions), told))  # type: ignore[attr-defined]
+        if told in STOPS:
+            self._stops(to, message)  # type: ignore[arg-type]
+        to.receive(message, now)
+        if kind is BreakerActor and to.machine.actions is HALF_OPEN:  # type: ignore[attr-defined]
+            rules.check_probes(to, self.report)  # type: ignore[arg-type]
+
+    def _deliver_rarely(self, sender: Receiver | None, to: Receiver, message: Any, now: Now) -> None:
+        """The same for mail from outside, for those that are no actors, and with a trace."""
+        shell: Any = to
+        content = message
+        if type(to) is Inbox:
+            shell, content = to.shell, message.message
+        if type(shell) not in ACTORS:
             to.receive(message, now)
             return
-        if self.trace is not None:
-            self._traced(sender, to, shell, message, content, now)  # type: ignore[arg-type]
-        else:
-            self._delivered(to, shell, message, content, now)  # type: ignore[arg-type]
-        if kind is BreakerActor:
-            rules.check_probes(shell, self.report)  # type: ignore[arg-type]
-
-    def _delivered(self, to: Receiver, shell: Shell[Any], message: Any, content: Any, now: Now) -> None:
+        was = state_of(shell) if self.trace is not None else ""
         if shell.ended:
             self._late_mail(shell, to, message, now)
-            return
-        told = type(content)
-        self._seen.add((id(shell.machine.actions), told))
-        if told is Stop:
-            self._stopped.add(shell)
-        elif told is Cancel:
-            self._cancelled(shell, content)
-        to.receive(message, now)
-
-    def _traced(
-        self, sender: Receiver | None, to: Receiver, shell: Shell[Any], message: Any, content: Any, now: Now
-    ) -> None:
-        was = state_of(shell)
-        self._delivered(to, shell, message, content, now)
-        told = (name_of(sender), shell.actor_urn, shown(content), was, state_of(shell))
+        else:
+            self.seen.add((id(shell.machine.actions), type(content)))
+            self._stops(shell, content)
+            to.receive(message, now)
         if self.trace is not None:
+            told = (name_of(sender), shell.actor_urn, shown(content), was, state_of(shell))
             self.trace.append(Delivery(now.monotonic, *told))
+        if type(shell) is BreakerActor:
+            rules.check_probes(shell, self.report)
 
     def _late_mail(self, shell: Shell[Any], to: Receiver, message: Any, now: Now) -> None:
         before = self.dead_letters()
@@ -196,8 +193,11 @@ class SimWorld(FaultyWorld):
         if type(to) is not Inbox and rules.must_count(message) and self.dead_letters() == before:
             self.report(rules.LETTERS, f"{shown(message)} to {shell.actor_urn}, which has ended, was not counted")
 
-    def _cancelled(self, shell: Shell[Any], message: Cancel) -> None:
-        if isinstance(shell, SupervisorActor):
+    def _stops(self, shell: Shell[Any], message: Any) -> None:
+        """Look at who is told to stop."""
+        if isinstance(message, Stop):
+            self._stopped.add(shell)
+        elif isinstance(message, Cancel) and isinstance(shell, SupervisorActor):
             self._watch(shell).stopping(message.grace or 0.0)
 
     def _watch(self, actor: SupervisorActor) -> rules.RunWatch:
@@ -209,23 +209,30 @@ class SimWorld(FaultyWorld):
     def taken(self, event: Event) -> None:
         """Look at an event as it is recorded."""
         self.events.append(event)
-        if event.data:
+        if event.data and not rules.TELLTALE.isdisjoint(event.data):
             rules.check_fault(event, self.report)
-        if not event.stream.startswith("breaker:"):
-            watch = self._watches.get(event.stream)
-            if watch is None:
-                actor = next((run for run in self.runs() if run.actor_urn == event.stream), None)
-                if not isinstance(actor, SupervisorActor):
-                    return
-                watch = self._watch(actor)
+        watch = self._watches.get(event.stream) or self._watch_of(event.stream)
+        if watch is not None:
             watch.recorded(event, self.injector.lateness)
+        if self.properties:
+            self._judge(event)
+        crashes = self.injector.crashes
+        if crashes.calm:
+            crashes.calm -= 1
+        elif crashes.happens(event.type) is not None:
+            self.loop.fail(Crashed(f"the runtime died as {event.type} was recorded"))
+
+    def _watch_of(self, stream: str) -> rules.RunWatch | None:
+        """Begin to watch a run; None: the stream is a breaker's."""
+        run = next((run for run in self.runs() if run.actor_urn == stream), None)
+        return self._watch(run) if isinstance(run, SupervisorActor) else None
+
+    def _judge(self, event: Event) -> None:
         for rule in self.properties:
             try:
                 rule.see(event, self)
             except Exception as error:  # noqa: BLE001 (the actor that recorded the event is not to blame)
                 self.report(rule.name, f"its predicate raised {error!r} at {event.type}")
-        if self.injector.crashes.happens(event.type) is not None:
-            self.loop.fail(Crashed(f"the runtime died as {event.type} was recorded"))
 
     def kept(self, keeper: Keeper, seq: int) -> None:
         """Tell a supervisor; what its gate lets go is its own mail, in order with all else it says."""
@@ -256,15 +263,20 @@ class SimWorld(FaultyWorld):
                 actor.lose()
 
     def _idle(self) -> None:
+        """Look at the permits when nothing is ready and no mail under way."""
         if self.mail.is_idle:
-            runs = [run for run in self.runs() if isinstance(run, SupervisorActor)]
-            rules.check_permits(list(self.circuits), runs, self.report)
+            rules.check_permits(self.circuits, self.runs(), self.report)  # type: ignore[arg-type]
 
     def report(self, invariant: str, text: str) -> None:
         """Keep a violation; the first one ends the simulation."""
         violation = Violation(invariant, text, self.loop.time())
         self.violations.append(violation)
         self.loop.fail(violation)
+
+
+def pairs_of(seen: Iterable[Sight]) -> set[Pair]:
+    """Return which machine received what in which state."""
+    return {(*PLACES[place], told.__name__) for place, told in seen}
 
 
 def state_of(shell: Shell[Any]) -> str:

@@ -16,7 +16,7 @@ FORCED: Final = {
         {"fault": "breaker", "breaker": "work", "at": 1.0, "seconds": 5.0, "probability": 0.3},
         {"fault": "breaker", "breaker": "work", "at": 9.0, "state": "disabled", "seconds": 4.0, "probability": 0.3},
         {"fault": "breaker", "breaker": "work", "at": 5.0, "state": "metrics_only", "probability": 0.3},
-        {"fault": "raise", "type": "work", "probability": 0.3},
+        {"fault": "raise", "type": "work", "probability": 0.1},
     ]
 }
 
@@ -59,7 +59,7 @@ COROUTINES: Final[dict[str, Any]] = {
         {"id": "start", "type": "trigger", "next": ["a", "b", "c"]},
         {"id": "a", "type": "work", "on_open": "wait", "next": ["d"], "timeout": 4, "total_timeout": 20},
         {"id": "b", "type": "work", "on_crash": "fail", "next": ["d", {"to": "e", "when": "always"}]},
-        {"id": "c", "type": "stubborn", "grace": 0.5, "timeout": 5, "next": ["e"]},
+        {"id": "c", "type": "stubborn", "grace": 0.5, "timeout": 10, "next": ["e"]},
         {"id": "d", "type": "work", "join": "any", "on_error": "continue", "idle_timeout": 3, "next": ["f"]},
         {"id": "e", "type": "parallel", "next": ["f"]},
         {"id": "f", "type": "work", "config": {"seconds": 0.5}},

@@ -333,8 +333,9 @@ def test_a_handler_that_asks_the_real_world_ends_the_simulation() -> None:
         return {"now": time.time()}
 
     definition = {"nodes": [{"id": "a", "type": "reads"}]}
-    with pytest.raises(Escape, match=r"time.time\(\) at test_faults.py:\d+ in reads leaves the simulation"):
-        Simulation(types=[reads]).run(definition)
+    said = r"time.time\(\) at test_faults.py:\d+ in reads leaves the simulation"
+    with pytest.raises(Escape, match=said), Simulation(types=[reads]) as sim:
+        sim.run(definition)
     with Simulation(types=[reads], allow=["time.time"]) as sim:
         assert sim.run(definition).status is RunStatus.COMPLETED
 

@@ -5,7 +5,7 @@ Rules:
 1. It asks the loop for a sign of life; a loop that gives none within the limit is blocked. An idle loop is woken
    a few times per limit, at no other cost.
 2. The culprit is the attempt whose task takes its step just then, with its stack; or, where the watchdog itself could
-   not run, the threads in which handlers run: one of them held the interpreter's lock in a C call.
+   not run, the threads in which handlers run or just ran: one of them held the interpreter's lock in a C call.
 3. It is logged at once, from the watchdog's thread, and becomes an event (`loop.blocked`) when the loop goes on.
 4. If it may, it raises Interrupted in the culprit: once for each block, only while its handler is on the stack.
 """
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 
     from playbill.actors.ports import Writer
     from playbill.runtime.clocks.system import Clock
-    from playbill.runtime.handlers.attempt import HandlerAttempt
-    from playbill.runtime.handlers.in_thread import ThreadAttempt
+    from playbill.runtime.handlers.in_thread import Stay
 
 logger = logging.getLogger("playbill")
 STREAM: Final = "loop"
@@ -68,7 +67,7 @@ class Watchdog:
         loop: which is running.
         clock: tells when.
         writer: keeps the events.
-        threads: gives the attempts that run in threads.
+        threads: tells which attempts are or were in threads.
         limit: seconds without a sign of life until the loop is blocked.
         interrupts: whether it may interrupt the culprit.
     """
@@ -78,7 +77,7 @@ class Watchdog:
         loop: asyncio.AbstractEventLoop,
         clock: Clock,
         writer: Writer,
-        threads: Callable[[], Iterable[ThreadAttempt]],
+        threads: Callable[[], Iterable[Stay]],
         limit: float,
         *,
         interrupts: bool = False,
@@ -112,7 +111,7 @@ class Watchdog:
             culprit = self._overslept(began)
             if culprit is None:
                 self._alive.clear()
-                if not self._submit(self._alive.set):
+                if self._closing.is_set() or not self._submit(self._alive.set):
                     return
                 culprit = self._waited(began)
             if culprit is not None and not self._closing.is_set():
@@ -123,7 +122,7 @@ class Watchdog:
         """Return who kept even this thread from running, if anybody did."""
         if time.monotonic() - began < self._limit:
             return None
-        culprit = self._look(in_threads=True)
+        culprit = self._look(since=began)
         self._tell(culprit, "kept the interpreter's lock in a C call (or the process stood still)")
         return culprit
 
@@ -142,17 +141,21 @@ class Watchdog:
         self.blocked += 1
         logger.warning("%s %s for more than %g s:\n%s", culprit, what, self._limit, culprit.stack)
 
-    def _look(self, *, in_threads: bool = False) -> Culprit:
-        """Look at the loop's thread; or also at those in which handlers run."""
-        frames = sys._current_frames()  # noqa: SLF001 (documented, for debuggers)
-        held: HandlerAttempt | None = self._held()
-        suspects = [] if held is None else [(held, self._loop_thread)]
-        if in_threads:
-            suspects += [(attempt, attempt.thread) for attempt in self._threads() if attempt.thread in frames]
+    def _look(self, *, since: float | None = None) -> Culprit:
+        """Look at the loop's thread; with `since` also at those in which handlers were for long enough since then."""
+        frames = sys._current_frames()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # documented, for debuggers
+        held = self._held()
+        suspects = [] if held is None else [(held.identity, _stack(frames.get(self._loop_thread)))]
+        if since is not None:
+            for stay in self._threads():
+                left = time.monotonic() if stay.left is None else stay.left
+                if left - max(since, stay.entered) >= self._limit / 2:
+                    stack = "(it has returned since)" if stay.left else _stack(frames.get(stay.thread))
+                    suspects.append((stay.who, stack))
         if not suspects:
             return Culprit(None, _stack(frames.get(self._loop_thread)))
-        stacks = [f"{attempt.identity}\n{_stack(frames.get(thread))}" for attempt, thread in suspects]
-        return Culprit(suspects[0][0].identity if len(suspects) == 1 else None, "\n".join(stacks))
+        stacks = "\n".join(f"{who}\n{stack}" for who, stack in suspects)
+        return Culprit(suspects[0][0] if len(suspects) == 1 else None, stacks)
 
     def _held(self) -> LoopAttempt | None:
         """Return the attempt whose task takes its step."""

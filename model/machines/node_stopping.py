@@ -15,7 +15,7 @@ from playbill.model.messages import GraceOver, IdleOverdue, KillOverdue, Settle
 
 if TYPE_CHECKING:
     from playbill.model.effects import Outbox
-    from playbill.model.facts import Now
+    from playbill.model.facts import Failure, Now
     from playbill.model.messages import AttemptOverdue, Returned, Stop, TotalOverdue
 
 S: Final = NodeState
@@ -159,7 +159,7 @@ class NodeStopping(NodeBase):
             return
         if not ladder.in_time(message):
             self._settle(out, Verdict.CANCELLED if ladder.failure is None else Verdict.FAILURE, message)
-            self._end_stopped(out, ladder.receipt(message))
+            self._end_stopped(out, ladder.receipt(message), message.failure)
         elif message.failure is None:
             self._settle(out, Verdict.SUCCESS, message)
             self._complete(out, message.output or {})
@@ -177,8 +177,9 @@ class NodeStopping(NodeBase):
         self._abandon(out, verdict, now)
         self._end_stopped(out, ladder.given_up(now.monotonic))
 
-    def _end_stopped(self, out: Outbox, receipt: Receipt) -> None:
-        failure = self.failure if self.ladder is None else self.ladder.failure or self.failure
+    def _end_stopped(self, out: Outbox, receipt: Receipt, raised: Failure | None = None) -> None:
+        """End cancelled; of several failures the timeout counts first, then what was raised while it was stopped."""
+        failure = (None if self.ladder is None else self.ladder.failure) or raised or self.failure
         self._end(out, Outcome(NodeStatus.CANCELLED, self.attempts, failure=failure, receipt=receipt))
 
     def _abandon(self, out: Outbox, verdict: Verdict, now: Now) -> None:

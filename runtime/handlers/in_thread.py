@@ -8,11 +8,11 @@ import sys
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from playbill.model.errors import NodeExecutionError
 from playbill.model.messages import Began
-from playbill.runtime.handlers.attempt import Bench, HandlerAttempt
+from playbill.runtime.handlers.attempt import Bench, HandlerAttempt, Identity
 from playbill.runtime.handlers.context import Over
 from playbill.runtime.handlers.outputs import checked
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MOST_THREADS: Final = 64
 """Threads at work at once; abandoned ones are not counted, their places are given to new ones."""
+REMEMBERED: Final = 64
+"""Attempts that have left their threads and are remembered for the watchdog."""
 MOST_ORPHANS: Final = 64
 """Abandoned attempts in threads until no new one may begin."""
 
@@ -36,6 +38,16 @@ EVAL_CHECKS: Final = 100
 
 class Killed(BaseException):
     """What a killed thread finds raised in its handler."""
+
+
+class Stay(NamedTuple):
+    """When which attempt was in which thread, in monotonic seconds."""
+
+    who: Identity
+    thread: int
+    entered: float
+    left: float | None
+    """None: it is there still."""
 
 
 class ThreadAttempt(HandlerAttempt):
@@ -53,6 +65,7 @@ class ThreadAttempt(HandlerAttempt):
         self._started = self._inside = self._killed = False
         self.thread = 0
         """The identifier of the thread it runs in; 0: none yet."""
+        self.entered = 0.0
         self._work: Callable[[], Output] | None = None
 
     def start(
@@ -103,7 +116,7 @@ class ThreadAttempt(HandlerAttempt):
 
     def _enter(self) -> None:
         with self._lock:
-            self.thread = threading.get_ident()
+            self.thread, self.entered = threading.get_ident(), self._pool.now()
             self._inside = True
 
     def _leave(self) -> None:
@@ -176,6 +189,7 @@ class ThreadPool:
         self._lock = threading.Condition()
         self._waiting: deque[ThreadAttempt] = deque()
         self._running: set[ThreadAttempt] = set()
+        self._left: deque[Stay] = deque(maxlen=REMEMBERED)
         self._closed = False
 
     def queue(self, attempt: ThreadAttempt) -> None:
@@ -206,10 +220,11 @@ class ThreadPool:
                 if self._waiting:
                     self._spawn()
 
-    def running(self) -> list[ThreadAttempt]:
-        """Return the attempts that have a thread; from any thread."""
+    def running(self) -> list[Stay]:
+        """Return who is in a thread, and who was lately; from any thread."""
         with self._lock:
-            return list(self._running)
+            there = [attempt for attempt in self._running if attempt.thread]
+            return [Stay(one.identity, one.thread, one.entered, None) for one in there] + [*self._left]
 
     def close(self) -> None:
         """Let the idle threads end, and the others when their handlers do."""
@@ -224,7 +239,9 @@ class ThreadPool:
     def _serve(self) -> None:
         while (attempt := self._next()) is not None:
             attempt.execute()
+            stay = Stay(attempt.identity, attempt.thread, attempt.entered, self.now())
             with self._lock:
+                self._left.append(stay)
                 if attempt not in self._running:
                     self.orphans -= 1
                     return

@@ -2,11 +2,13 @@
 
 import asyncio
 
-from tests.benchmarks import runs, simulation
+from tests.benchmarks import attempts, runs, simulation, stopping
 from tests.benchmarks.measure import least_import_seconds, row
 
 print(f"{'workload':<34} {'floor':>14} {'playbill':>14} {'ratio':>8}")
 asyncio.run(runs.report())
+asyncio.run(attempts.report())
+asyncio.run(stopping.report())
 simulation.report()
 floor = least_import_seconds("import pykka, anyio, pydantic")
 for code, gate in (("import playbill", 1.5), ("import playbill; playbill.run", 6.0)):

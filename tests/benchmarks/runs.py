@@ -5,6 +5,7 @@ import gc
 import tracemalloc
 
 import playbill
+from playbill.model.catalog import Isolation
 from tests.benchmarks.floor import run_bare, work
 from tests.benchmarks.measure import least_seconds, row
 from tests.benchmarks.shapes import Shape, chain, fan, layered
@@ -12,11 +13,13 @@ from tests.benchmarks.shapes import Shape, chain, fan, layered
 typed_work = playbill.node_type("work")(work)
 
 
-def definition_of(shape: Shape) -> playbill.PipelineDefinition:
-    """Every node an async user type with permit, timeout timer, retry policy and events on."""
+def definition_of(shape: Shape, isolation: Isolation = "inline") -> playbill.PipelineDefinition:
+    """Every node of a user's type with permit, timeout timer, retry policy and events on."""
     return playbill.PipelineDefinition(
         name=shape.name,
-        nodes=[playbill.PipelineNode(id=node, type="work", timeout=30.0) for node in shape.nodes],
+        nodes=[
+            playbill.PipelineNode(id=node, type="work", timeout=30.0, isolation=isolation) for node in shape.nodes
+        ],
         edges=[playbill.PipelineEdge(from_node=source, to_node=target) for source, target in shape.edges],
     )
 

@@ -5,7 +5,7 @@ import contextvars
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -285,6 +285,43 @@ async def test_kills_at_any_moment_leave_the_pool_whole() -> None:
         attempt.kill()
         await bank.end()
     assert repr(bank.pool).startswith("<ThreadPool threads=1")
+    bank.pool.close()
+
+
+@pytest.fixture
+def hurried() -> Iterator[None]:
+    """Threads take turns after every few instructions."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_a_kill_at_the_very_moment_of_the_return_costs_the_pool_no_thread() -> None:
+    bank, returning, threads, killed = Bank(most_threads=1), list[int](), set[int](), 0
+
+    def returns(node: Any, inputs: Any, context: Any) -> dict[str, Any]:
+        threads.add(threading.get_ident())
+        returning.append(1)
+        for _ in range(spare):  # how long we take to wake up is the machine's business: try all
+            pass
+        return {}
+
+    spare = 0
+    while killed < 10 or spare < 8_000:
+        spare += 40
+        bank.node = Node()
+        returning.clear()
+        attempt: Any = bank.begin(returns)
+        while not returning:  # a wait would wake up too late
+            pass
+        attempt.kill()
+        killed += (await bank.end()).output is None
+    bank.node = Node()
+    bank.begin(in_thread(lambda *_: {"fine": True}))
+    assert (await bank.end()).output == {"fine": True}
+    assert len(threads) == 1
     bank.pool.close()
 
 

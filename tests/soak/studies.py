@@ -13,15 +13,15 @@ from playbill.runtime.simulation.study import Study
 EXAMPLES: Final = Path(__file__).resolve().parents[2] / "examples"
 FORCED: Final = {
     "faults": [
-        {"fault": "breaker", "breaker": "work", "at": 1.0, "seconds": 5.0, "probability": 0.3},
-        {"fault": "breaker", "breaker": "work", "at": 9.0, "state": "disabled", "seconds": 4.0, "probability": 0.3},
-        {"fault": "breaker", "breaker": "work", "at": 5.0, "state": "metrics_only", "probability": 0.3},
-        {"fault": "raise", "type": "work", "probability": 0.1},
+        {"fault": "breaker", "breaker": "soaks", "at": 1.0, "seconds": 5.0, "probability": 0.3},
+        {"fault": "breaker", "breaker": "soaks", "at": 9.0, "state": "disabled", "seconds": 4.0, "probability": 0.3},
+        {"fault": "breaker", "breaker": "soaks", "at": 5.0, "state": "metrics_only", "probability": 0.3},
+        {"fault": "raise", "type": "soaks", "probability": 0.1},
     ]
 }
 
 
-@playbill.node_type("work")
+@playbill.node_type("soaks")
 async def work(node: playbill.PipelineNode, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
     """Work for a while and clean up when stopped: a real coroutine, run as it is."""
     try:
@@ -31,7 +31,7 @@ async def work(node: playbill.PipelineNode, inputs: Any, context: playbill.NodeC
     return {"n": len(inputs), "attempt": context.attempt}
 
 
-@playbill.node_type("stubborn")
+@playbill.node_type("stubborn_soak")
 async def stubborn(node: playbill.PipelineNode, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
     """Swallow the first cancels."""
     for _ in range(node.config.get("swallows", 3)):
@@ -47,7 +47,7 @@ COROUTINES: Final[dict[str, Any]] = {
     "timeout": 40,
     "max_concurrency": 2,
     "breakers": {
-        "work": {
+        "soaks": {
             "failures": 2,
             "open_seconds": 4,
             "half_open_permits": 2,
@@ -57,23 +57,23 @@ COROUTINES: Final[dict[str, Any]] = {
     },
     "nodes": [
         {"id": "start", "type": "trigger", "next": ["a", "b", "c"]},
-        {"id": "a", "type": "work", "on_open": "wait", "next": ["d"], "timeout": 4, "total_timeout": 20},
-        {"id": "b", "type": "work", "on_crash": "fail", "next": ["d", {"to": "e", "when": "always"}]},
-        {"id": "c", "type": "stubborn", "grace": 0.5, "timeout": 10, "next": ["e"]},
-        {"id": "d", "type": "work", "join": "any", "on_error": "continue", "idle_timeout": 3, "next": ["f"]},
+        {"id": "a", "type": "soaks", "on_open": "wait", "next": ["d"], "timeout": 4, "total_timeout": 20},
+        {"id": "b", "type": "soaks", "on_crash": "fail", "next": ["d", {"to": "e", "when": "always"}]},
+        {"id": "c", "type": "stubborn_soak", "grace": 0.5, "timeout": 10, "next": ["e"]},
+        {"id": "d", "type": "soaks", "join": "any", "on_error": "continue", "idle_timeout": 3, "next": ["f"]},
         {"id": "e", "type": "parallel", "next": ["f"]},
-        {"id": "f", "type": "work", "config": {"seconds": 0.5}},
+        {"id": "f", "type": "soaks", "config": {"seconds": 0.5}},
     ],
 }
 WIDE: Final[dict[str, Any]] = {
     "name": "wide",
     "timeout": 300,
     "on_failure": "finish",
-    "breakers": {"work": {"window_calls": 6, "failure_rate": 0.5, "minimum_calls": 4, "max_concurrent": 3}},
+    "breakers": {"soaks": {"window_calls": 6, "failure_rate": 0.5, "minimum_calls": 4, "max_concurrent": 3}},
     "nodes": [
         {"id": "start", "type": "parallel", "next": [f"w{i}" for i in range(8)]},
-        *({"id": f"w{i}", "type": "work", "on_open": "wait", "next": ["end"]} for i in range(8)),
-        {"id": "end", "type": "work", "join": "any"},
+        *({"id": f"w{i}", "type": "soaks", "on_open": "wait", "next": ["end"]} for i in range(8)),
+        {"id": "end", "type": "soaks", "join": "any"},
     ],
 }
 

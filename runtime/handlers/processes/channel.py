@@ -32,8 +32,14 @@ class Channel:
         self._lock = threading.RLock()
         self._reader = frames.Reader()
         self._frames: list[tuple[Any, ...]] = []
+        self._is_forked = False
         self._cancelled = 0
         """The serial of the last attempt that was cancelled by a frame."""
+
+    def disown(self) -> None:
+        """In a process that a handler forked: a lock that another thread held is free, and reading is not for us."""
+        self._lock = threading.RLock()
+        self._is_forked = True
 
     def send(self, *message: Any) -> None:
         """Send a frame of plain data.
@@ -53,9 +59,12 @@ class Channel:
 
     def is_cancelled(self, serial: int) -> bool:
         """Tell whether a frame has come that cancels attempt `serial`, without waiting for one."""
-        with self._interrupts, self._lock:
-            while self._arrived.poll(0):
-                self._receive()
+        with self._lock:
+            has_arrived = bool(self._arrived.poll(0))
+        if has_arrived:
+            with self._interrupts, self._lock:
+                while self._arrived.poll(0):
+                    self._receive()
         return self._cancelled == serial
 
     def resource(self, name: str) -> Any:
@@ -63,7 +72,10 @@ class Channel:
 
         Raises:
             NodeConfigError: it cannot be handed to a process.
+            RuntimeError: we were forked by the handler: the answer would be its process's.
         """
+        if self._is_forked:
+            raise RuntimeError(f"resource '{name}' is first used in a process that the handler forked: use it before")
         with self._interrupts, self._lock:
             self._socket.sendall(frames.framed(marshal.dumps((frames.ASK, name))))
             while not self._frames:

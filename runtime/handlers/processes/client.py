@@ -258,6 +258,8 @@ class SpawnerClient:
         self.loop.remove_writer(self._control.fileno())
         while self._unsent:
             self._drop_unsent()
+        with contextlib.suppress(OSError):  # it is dead
+            self._control.shutdown(socket.SHUT_RDWR)  # what the host forked may hold this end open
         self._control.close()
         self._control = None
         os.close(self._lifeline)  # the kernel kills the groups of all workers

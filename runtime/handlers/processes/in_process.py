@@ -37,6 +37,7 @@ class ProcessAttempt(HandlerAttempt):
     order: Order | None = None
     _worker: RemoteWorker | None = None
     _killed = _was_lost = False
+    _began = 0.0
     _context: NodeContext
 
     def __init__(
@@ -106,6 +107,7 @@ class ProcessAttempt(HandlerAttempt):
 
     def begin(self) -> None:
         """Hear that the handler begins: timeouts count from here."""
+        self._began = self._pool.now()
         self.send(Began(self.number))
 
     def beat(self, progress: Any) -> None:
@@ -143,7 +145,7 @@ class ProcessAttempt(HandlerAttempt):
         if ended.spawner_died:
             return "worker lost: spawner died"
         code = ended.exit_code
-        if text := reached_by_death(self._limits, code):
+        if text := reached_by_death(self._limits, code, self._pool.now() - self._began):
             return text
         if code < 0:
             return f"its process died of {_signal_name(-code)}"

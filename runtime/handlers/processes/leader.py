@@ -53,6 +53,12 @@ class Leader:
         if not self._is_swept:
             linux.signal_group(self.pid, number)
 
+    def signal_alone(self, number: int) -> None:
+        """Signal it and nobody else of its group; nothing once it is swept."""
+        if not self._is_swept:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
     def sweep(self) -> None:
         """Kill its group and all that left it; then it is ended."""
         if not self._is_swept:

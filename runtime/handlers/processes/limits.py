@@ -3,7 +3,9 @@
 1. CPU seconds, memory and descriptors count what the attempt adds to what its worker uses already.
 2. The kernel ends a worker over its CPU or wall seconds by a signal, which tells the host the limit. Memory and
    descriptors over the limit are errors in the handler; uncaught, they are named as the limit, too.
-3. Limits are those of the process: what a handler starts has them for itself, counted anew.
+3. A handler may block or ignore that signal: a little later it is SIGKILL, and the time that has passed names the
+   limit.
+4. Limits are those of the process: what a handler starts has them for itself, counted anew.
 """
 
 from __future__ import annotations
@@ -14,8 +16,11 @@ import fcntl
 import math
 import resource
 import signal
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
+
+from playbill.runtime.handlers.processes.killer import killed_after
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -23,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Fields", "Limits", "limited", "reached_by_death", "reached_by_error"]
 
 Fields: TypeAlias = "tuple[float | None, int | None, int | None, float | None]"
+_PATIENCE_SECONDS: Final = 0.25
+"""After the signal that a limit sends, until SIGKILL."""
 _PAGE: Final = resource.getpagesize()
 
 
@@ -48,15 +55,16 @@ def said(name: str, value: float) -> str:
     return f"limit {name} of {value:,} reached" if isinstance(value, int) else f"limit {name} of {value:g} reached"
 
 
-def reached_by_death(limits: Limits | None, exit_code: int) -> str | None:
-    """Tell which limit explains a worker's death; None: none does."""
+def reached_by_death(limits: Limits | None, exit_code: int, seconds: float) -> str | None:
+    """Tell which limit explains a worker's death, so many seconds after its handler began; None: none does."""
     if limits is None:
         return None
     cpu, memory, _, wall = limits.fields()
-    if exit_code == -signal.SIGXCPU and cpu is not None:
-        return said("cpu_seconds", cpu)
-    if exit_code == -signal.SIGALRM and wall is not None:
+    killed = exit_code == -signal.SIGKILL
+    if wall is not None and (exit_code == -signal.SIGALRM or (killed and seconds >= wall)):
         return said("wall_seconds", wall)
+    if cpu is not None and (exit_code == -signal.SIGXCPU or (killed and seconds >= cpu)):
+        return said("cpu_seconds", cpu)
     if exit_code == -signal.SIGABRT and memory is not None:  # an allocator that takes no for an end
         return said("memory_bytes", memory)
     return None
@@ -85,19 +93,25 @@ def limited(limits: Limits) -> Generator[None]:
         hard = old[1]
         resource.setrlimit(which, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
 
+    killers = contextlib.ExitStack()
     try:
         if cpu is not None:
             lower(resource.RLIMIT_CORE, 0)  # its death is no crash
-            lower(resource.RLIMIT_CPU, math.ceil(_cpu_seconds() + cpu))
+            most = math.ceil(_cpu_seconds() + cpu)
+            lower(resource.RLIMIT_CPU, most)
+            left = most - _cpu_seconds() + _PATIENCE_SECONDS
+            killers.enter_context(killed_after(left, time.CLOCK_PROCESS_CPUTIME_ID))
         if files is not None:
             lower(resource.RLIMIT_NOFILE, _with_free_descriptors(files))
         if wall is not None:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.setitimer(signal.ITIMER_REAL, wall)
+            killers.enter_context(killed_after(wall + _PATIENCE_SECONDS))
         if memory is not None:
             lower(resource.RLIMIT_AS, _address_space() + memory)
         yield
     finally:
+        killers.close()
         for which, old in reversed(before):
             resource.setrlimit(which, old)
         if wall is not None:

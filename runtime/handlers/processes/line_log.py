@@ -32,7 +32,8 @@ def _log_nowhere(level: int, text: str) -> None:
 class LineLog:
     """Reads one output of one worker for as long as it lives."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, descriptor: int, level: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, descriptor: int, level: int, written: select.poll) -> None:
+        """Read `descriptor`, and be among those that `written` asks whether there is more."""
         self._loop = loop
         self._descriptor = descriptor
         self._level = level
@@ -40,8 +41,8 @@ class LineLog:
         self._rest = b""
         self._in_long_line = self._has_read = False
         self._bytes = self._lines = self._left_out = 0
-        self._written = select.poll()
-        self._written.register(descriptor, select.POLLIN)
+        self._written = written
+        written.register(descriptor, select.POLLIN)
         os.set_blocking(descriptor, False)
         loop.add_reader(descriptor, self.read)
 
@@ -79,14 +80,11 @@ class LineLog:
         self._feed(data)
         return True
 
-    def has_more(self) -> bool:
-        """Tell whether a read would give something now."""
-        return self._descriptor >= 0 and bool(self._written.poll(0))
-
     def close(self) -> None:
         """Read no more."""
         if self._descriptor >= 0:
             self._loop.remove_reader(self._descriptor)
+            self._written.unregister(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = -1
 

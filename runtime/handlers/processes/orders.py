@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Job", "Jobs", "Order", "answer", "cancelling", "introduction", "running"]
 
-_KEPT: Final = 256
+_KEPT: Final = 1024
+"""As many as a worker's attempts until it is replaced; a pipeline of more nodes finds none kept the next time."""
 _DEEPEST: Final = 20
 _MAIN: Final = b"__main__"
 

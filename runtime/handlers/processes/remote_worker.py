@@ -1,7 +1,8 @@
 """A worker as its host sees it: one attempt at a time goes out as a frame, and what comes back is told to it.
 
 1. A worker can be given an attempt before its process is there: the frame waits in the socket.
-2. A result counts once all that the attempt wrote before it is in the log.
+2. A result counts once all that the attempt wrote before it is in the log; of a worker that was killed or has to
+   go, once it is seen dead: threads of the handler may run on until then.
 3. A worker without a result ends its attempt only when it is dead, verified, and its group swept: `over`.
 """
 
@@ -11,6 +12,7 @@ import contextlib
 import logging
 import marshal
 import os
+import select
 import signal
 import socket
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["Assigned", "RemoteWorker"]
 
 _CHUNK: Final = 64 * 1024
+AGAIN_SECONDS: Final = 0.1
+"""Between the first SIGTERM and the second."""
 _LAST_READS: Final = 64
 """Reads of an output after the end: more than a pipe holds, fewer than who still holds it may write."""
 
@@ -92,6 +96,7 @@ class RemoteWorker:
         self._serial = 0
         self._leader: Leader | None = None
         self._is_killed = self._is_closed = False
+        self._again: asyncio.TimerHandle | None = None
         self._wanted_signal = 0
         """What its group shall get when it is there."""
         self._known: set[int] = set()
@@ -99,6 +104,8 @@ class RemoteWorker:
         self._unsent = bytearray()
         self._result: tuple[float, Any, tuple[Any, ...] | None] | None = None
         self._outputs: tuple[LineLog, ...] = ()
+        self._written = select.poll()
+        """Tells whether a read of an output would give something now."""
         self._start(client)
         self._send(introduction)
 
@@ -129,9 +136,18 @@ class RemoteWorker:
             self._known.add(number)
 
     def interrupt(self) -> None:
-        """Cancel the attempt: before its handler begins by a frame, then by SIGTERM to the group."""
+        """Cancel the attempt: before its handler begins by a frame, then by SIGTERM to the group, and once more.
+
+        The interpreter may have looked for signals just before it entered a call that waits: then the first one
+        wakes nobody up.
+        """
         self._send(orders.cancelling(self._serial))
         self._signal(signal.SIGTERM)
+        self._again = self._loop.call_later(AGAIN_SECONDS, self._interrupt_again)
+
+    def _interrupt_again(self) -> None:
+        if self._leader is not None and not self._is_killed:
+            self._leader.signal_alone(signal.SIGTERM)
 
     def kill(self) -> None:
         """Kill the group, unless the result is there already."""
@@ -147,6 +163,7 @@ class RemoteWorker:
     def close(self) -> None:
         """Let go of all descriptors."""
         self._is_closed = True
+        self._calm()
         self._close_task()
         self._mark.close()
         for output in self._outputs:
@@ -175,7 +192,9 @@ class RemoteWorker:
         self._task: socket.socket | None = ours
         self._loop.add_reader(ours.fileno(), self._receive)
         levels = (logging.INFO, logging.WARNING)
-        self._outputs = tuple(LineLog(self._loop, pipe[0], level) for pipe, level in zip(pipes, levels, strict=True))
+        self._outputs = tuple(
+            LineLog(self._loop, pipe[0], level, self._written) for pipe, level in zip(pipes, levels, strict=True)
+        )
         ordered.add_done_callback(self._started)
 
     def _started(self, ordered: asyncio.Future[Leader]) -> None:
@@ -278,8 +297,10 @@ class RemoteWorker:
         elif what == frames.DONE:
             _, ended, output, failure, leaves = said
             self._result = ended, output, failure
-            self.leaves = self.leaves or leaves
-            if not self._is_killed:  # otherwise it counts once the worker is seen dead
+            if leaves:
+                self.leaves = True
+                self._signal(signal.SIGKILL)  # its main thread may never get to it
+            elif not self._is_killed:
                 self._drain()
         elif what == frames.BEGAN:
             attempt.begin()
@@ -292,9 +313,8 @@ class RemoteWorker:
         """Log what was written before the result, a little on each turn; then deliver."""
         if self._result is None:
             return
-        more = [output for output in self._outputs if output.has_more()]
-        if more and turns:
-            for output in more:
+        if turns and self._written.poll(0):
+            for output in self._outputs:
                 output.read()
             self._loop.call_soon(self._drain, turns - 1)
         else:
@@ -304,8 +324,8 @@ class RemoteWorker:
         if self._result is not None:
             result, self._result = self._result, None
             attempt = self._released()
+            self._free(self)  # first: whoever waits for a worker begins while the result goes its way
             attempt.finish(*result)
-            self._free(self)
 
     def _released(self) -> Assigned:
         attempt = self.attempt
@@ -313,13 +333,21 @@ class RemoteWorker:
             raise RuntimeError("a worker without an attempt has nothing to release")
         for output in self._outputs:
             output.end()
+        self._calm()
         self.attempt = None
         return attempt
+
+    def _calm(self) -> None:
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
 
     def _close_task(self) -> None:
         if self._task is not None:
             self._loop.remove_reader(self._task.fileno())
             self._loop.remove_writer(self._task.fileno())
+            with contextlib.suppress(OSError):  # it is dead
+                self._task.shutdown(socket.SHUT_RDWR)  # what the host forked may hold this end open
             self._task.close()
             self._task = None
             self._unsent.clear()

@@ -264,5 +264,6 @@ def main(control: int, lifeline: int, host: int) -> None:
     linux.become_subreaper()
     for descriptor in (control, lifeline):
         os.set_inheritable(descriptor, False)  # noqa: FBT003 (its only one)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # what the host blocks concerns neither us nor its programs
     pidfd = os.pidfd_open(host) if os.getppid() == host else None
     Spawner(socket.socket(fileno=control), lifeline).serve(pidfd)

@@ -8,9 +8,8 @@ import os
 import resource
 import signal
 import sys
-import threading
 import time
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TextIO
 
 from playbill.runtime.handlers.processes import linux
 
@@ -44,7 +43,16 @@ class Upkeep:
         left_children = has_children()
         if left_children:
             kill_children()
-        return left_children or self._attempts >= self.most_attempts or self._is_large() or _has_threads()
+        worn_out = self._attempts >= self.most_attempts or self._is_large() or _is_crowded()
+        return left_children or worn_out or _has_threads()
+
+    def leave(self, failure: tuple[Any, ...] | None) -> NoReturn:
+        """End a process that a handler forked: it shall not work for the host beside us."""
+        if failure is not None:
+            with contextlib.suppress(Exception):  # the stream may be anything, and closed
+                sys.stderr.write(failure[4])  # its traceback
+        self._flush()
+        os._exit(0 if failure is None else 1)
 
     def restore(self) -> None:
         """Put back what a handler may have changed, while the host takes its result."""
@@ -105,8 +113,15 @@ def kill_children() -> None:
                 time.sleep(_LOOK_SECONDS)
 
 
-def _has_threads() -> bool:
-    """Tell whether a thread is left that Python would wait for."""
-    if threading.active_count() == 1:
+def _is_crowded() -> bool:
+    """Tell whether handlers left half of all descriptors open: a new one is the lowest that is free."""
+    try:
+        fcntl.fcntl(resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2, fcntl.F_GETFD)
+    except OSError:
         return False
-    return any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
+    return True
+
+
+def _has_threads() -> bool:
+    """Tell whether a thread is left that executes Python: work that the handler's end did not end."""
+    return len(sys._current_frames()) > 1  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # documented; sees all kinds

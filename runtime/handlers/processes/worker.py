@@ -2,7 +2,8 @@
 
 1. It is forked by the spawner, leads a session and a group of its own, and ends with its host, in any case.
 2. A handler runs in the main thread, an async one on a loop of its own; SIGTERM raises CancelledError in it once.
-3. What a handler leaves behind (children, changed signals, closed outputs) is cleaned up before its result is sent;
+3. A process that the handler forks is no worker: where the handler's code ends in it, it ends.
+4. What a handler leaves behind (children, changed signals, closed outputs) is cleaned up before its result is sent;
    what cannot be cleaned up (threads, much memory) ends the worker with the result.
 """
 
@@ -18,7 +19,7 @@ import os
 import pickle
 import sys
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.model.errors import HandlerKilled, NodeConfigError
 from playbill.model.failures import failure_of
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 __all__ = ["serve"]
 
+_UNLIMITED: Final = contextlib.nullcontext()
+
 
 class Worker:
     """Serves one host."""
@@ -56,6 +59,14 @@ class Worker:
         self._main: dict[str, Any] | None = None
         """How to import the main module; None: it is imported."""
         self._resources = Resources(self._channel, ())
+        self._is_forked = False
+        os.register_at_fork(after_in_child=self._disown)
+
+    def _disown(self) -> None:
+        """Hear, in a process that a handler forked, that it is none of ours."""
+        self._is_forked = True
+        self._interrupts.disown()
+        self._channel.disown()
 
     def serve(self) -> None:
         """Execute attempts until the host closes its end, or the worker has to go."""
@@ -64,6 +75,8 @@ class Worker:
         while not leaves:
             _, serial, *order = self._channel.next()
             output, failure, whole = self._outcome(serial, *order)
+            if self._is_forked:
+                self._upkeep.leave(failure)
             ended = time.monotonic()
             leaves = self._upkeep.settle() or not whole
             try:
@@ -143,7 +156,7 @@ class Worker:
         on_loop: bool,
     ) -> dict[str, Any]:
         try:
-            with contextlib.nullcontext() if limits is None else limited(limits):
+            with _UNLIMITED if limits is None else limited(limits):
                 result = self._on_loop(handler, node, inputs, context) if on_loop else handler(node, inputs, context)
         except (MemoryError, OSError) as error:
             if text := reached_by_error(limits, error):

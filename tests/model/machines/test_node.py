@@ -163,6 +163,14 @@ def test_a_stop_sends_the_attempt_down_the_ladder_and_its_result_counts_no_more(
     assert outcome(calls) == Outcome(NodeStatus.CANCELLED, 1, receipt=Receipt(Stopped.COOPERATIVE, 500.0))
 
 
+def test_what_a_stopped_handler_raised_while_it_cleaned_up_is_kept() -> None:
+    job = Job().running()
+    job.tell(m.Stop(5.0), now=1.0)
+    ended = outcome(job.tell(m.Returned(1, 1.5, failure=FATAL), now=1.5))
+    assert (ended.status, ended.failure) == (NodeStatus.CANCELLED, FATAL)
+    assert ended.receipt == Receipt(Stopped.COOPERATIVE, 500.0)
+
+
 def test_a_stop_overtakes_the_input() -> None:
     job = Job()
     end = outcome(job.tell(m.Stop(5.0)))

@@ -50,7 +50,7 @@ def test_another_process_with_other_hashes_gives_the_same_bytes() -> None:
 CHANGES: list[int] = []
 
 
-@playbill.node_type("differs")
+@playbill.node_type("differs_each_time")
 async def differs(node: Any, inputs: Any, context: Any) -> dict[str, Any]:
     """Give something else each time."""
     CHANGES.append(1)
@@ -59,7 +59,7 @@ async def differs(node: Any, inputs: Any, context: Any) -> dict[str, Any]:
 
 def changing() -> Study:
     return Study(
-        playbill.PipelineDefinition.model_validate({"nodes": [{"id": "a", "type": "differs"}]}),
+        playbill.PipelineDefinition.model_validate({"nodes": [{"id": "a", "type": "differs_each_time"}]}),
         options={"types": [differs]},
     )
 

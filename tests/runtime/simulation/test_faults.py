@@ -192,11 +192,11 @@ def test_a_command_is_stood_in_for_and_goes_down_the_ladder_as_declared() -> Non
 
 async def record() -> list[playbill.Event]:
     async with playbill.PipelineRunManager(types=[*ALL, flaky]) as manager:
-        run = await manager.start_run({"nodes": [{"id": "a", "type": "flaky", "retry": {"base": 0.0}}]})
+        run = await manager.start_run({"nodes": [{"id": "a", "type": "fails_once", "retry": {"base": 0.0}}]})
         return [event async for event in run.events()]
 
 
-@playbill.node_type("flaky")
+@playbill.node_type("fails_once")
 async def flaky(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
     """Fail once."""
     if context.attempt == 1:
@@ -327,12 +327,12 @@ def test_time_is_let_pass_by_hand_and_by_the_clock() -> None:
 def test_a_handler_that_asks_the_real_world_ends_the_simulation() -> None:
     import time
 
-    @playbill.node_type("reads")
+    @playbill.node_type("reads_clock")
     async def reads(node: Any, inputs: Any, context: Any) -> dict[str, Any]:
         await context.sleep(1)
         return {"now": time.time()}
 
-    definition = {"nodes": [{"id": "a", "type": "reads"}]}
+    definition = {"nodes": [{"id": "a", "type": "reads_clock"}]}
     said = r"time.time\(\) at test_faults.py:\d+ in reads leaves the simulation"
     with pytest.raises(Escape, match=said), Simulation(types=[reads]) as sim:
         sim.run(definition)

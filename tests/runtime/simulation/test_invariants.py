@@ -139,10 +139,14 @@ def a_permit_that_is_not_given_back(patch: Patch) -> None:
 
 
 def a_timer_that_outlives_its_actor(patch: Patch) -> None:
-    def close(self: Shell[Any]) -> None:
-        self.ended = True
+    close = Shell.close
 
-    patch.setattr(Shell, "close", close)
+    def keep(self: Shell[Any]) -> None:
+        timers, self.timers = self.timers, None
+        close(self)
+        self.timers = timers
+
+    patch.setattr(Shell, "close", keep)
 
 
 def a_row_that_is_missing(patch: Patch) -> None:

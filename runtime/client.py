@@ -116,14 +116,14 @@ class Run:
         return f"<Run {self.id} {self.status} of {self.definition.name!r}>"
 
 
-def checked_grace(grace: float | None) -> float | None:
+def checked_grace(grace: object) -> float | None:
     """Return a grace that a caller has given.
 
     Raises:
         ValueError: it is no number of seconds: the run would fail of it, not its caller.
     """
-    if grace is None or (
-        isinstance(grace, int | float) and not isinstance(grace, bool) and 0 <= grace < float("inf")
-    ):
+    if grace is None:
+        return None
+    if isinstance(grace, int | float) and not isinstance(grace, bool) and 0 <= grace < float("inf"):
         return grace
     raise ValueError(f"grace is a number of seconds, 0 or more and finite, or None for the manager's, not {grace!r}")

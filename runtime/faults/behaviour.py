@@ -133,9 +133,10 @@ class Behaviour(Declared):
             return self._only
         total = sum(outcome.weight for outcome in self.outcomes)
         left = tape.fraction(LANE) * total if len(self.outcomes) > 1 else 0.0
-        *others, last = self.outcomes
-        for outcome in others:
+        chosen = self._only
+        for outcome in self.outcomes:
+            chosen = outcome
             left -= outcome.weight
             if left < 0:
-                return outcome
-        return last
+                break
+        return chosen

@@ -176,7 +176,8 @@ class RunWatch:
         self._resolved(plan)
 
     def _resolved(self, plan: NodePlan) -> None:
-        events: list[Event] = self.actor.writer.events  # type: ignore[attr-defined]
+        writer: Any = self.actor.writer
+        events: list[Event] = writer.events
         kept = self._kept
         if self._place < len(events):
             kept.update(event.node_id for event in events[self._place :] if event.type in ENDS)
@@ -188,7 +189,7 @@ class RunWatch:
         if not plan.joins_any or len(missing) == len(sources):
             self._report(RESOLVED, f"node '{plan.id}' began before the end of '{missing[0]}' was kept")
 
-    LOOKS: ClassVar[Mapping[EventType, Callable[[RunWatch, Event], None]]] = {
+    LOOKS: ClassVar[Mapping[EventType, Callable[[Any, Event], None]]] = {
         EventType.PIPELINE_NODE_COMPLETED: _completed,
         EventType.PIPELINE_NODE_FAILED: _failed,
         EventType.PIPELINE_NODE_SKIPPED: _node_ended,

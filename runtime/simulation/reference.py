@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.errors import NodeConfigError
+from playbill.model.events import NO_DATA
 from playbill.model.facts import NodeStatus, RunStatus
 from playbill.model.plan import Kind, variables
 
@@ -160,7 +161,8 @@ class _Walk:
 
     def _evaluate(self, edge: EdgePlan, end: NodeExecutionResult, carried: Inputs) -> bool | None:
         names: dict[str, Any] = variables(carried, self._plan.nodes, self._trigger)
-        names["output"] = dict(end.output if end.output is not None else next(iter(carried.values()), {}))
+        output: Output = end.output if end.output is not None else next(iter(carried.values()), NO_DATA)
+        names["output"] = dict(output)
         try:
             return edge.condition.evaluate(names) if edge.condition is not None else True
         except NodeConfigError:

@@ -30,7 +30,7 @@ class Shrinker:
 
     def __init__(self, study: Study, finding: Finding, most_runs: int = MOST_RUNS) -> None:
         self.study = study
-        self.finding = finding
+        self.finding: Finding = finding
         self.runs = 0
         self._most = most_runs
 

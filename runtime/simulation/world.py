@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.actors.breaker import BreakerActor
 from playbill.actors.node import NodeActor
@@ -157,7 +157,7 @@ class SimWorld(FaultyWorld):
         if to.ended:  # type: ignore[attr-defined]
             self._late_mail(to, to, message, now)  # type: ignore[arg-type]
             return
-        told = type(message)
+        told = cast("type[object]", type(message))
         self.seen.add((id(to.machine.actions), told))  # type: ignore[attr-defined]
         if told in STOPS:
             self._stops(to, message)  # type: ignore[arg-type]
@@ -178,7 +178,7 @@ class SimWorld(FaultyWorld):
         if shell.ended:
             self._late_mail(shell, to, message, now)
         else:
-            self.seen.add((id(shell.machine.actions), type(content)))
+            self.seen.add((id(shell.machine.actions), cast("type[object]", type(content))))
             self._stops(shell, content)
             to.receive(message, now)
         if self.trace is not None:
@@ -296,7 +296,8 @@ def shown(message: object) -> str:
     if isinstance(message, Shell):
         return message.actor_urn
     if isinstance(message, dict):
-        return "{" + ", ".join(f"{key}: {shown(value)}" for key, value in message.items()) + "}"
+        items = cast("dict[object, object]", message).items()
+        return "{" + ", ".join(f"{key}: {shown(value)}" for key, value in items) + "}"
     if is_dataclass(message) and not isinstance(message, type):
         told = [(field.name, getattr(message, field.name)) for field in fields(message) if field.name not in HIDDEN]
         inner = ", ".join(f"{name}={shown(value)}" for name, value in told if value is not None)

@@ -11,6 +11,7 @@ import pytest
 
 import playbill
 from playbill.model.errors import DefinitionError
+from playbill.model.facts import Verdict
 from playbill.model.machines.node_base import NodeBase
 from playbill.runtime.simulation.determinism import NotDeterministic, check_determinism, digest, trace_of
 from playbill.runtime.simulation.explore import explore, explore_in, pairs, unreached
@@ -179,8 +180,8 @@ def lossy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Break the machines: a permit is not given back when an attempt fails."""
     settle = NodeBase._settle
 
-    def forget(self: NodeBase, out: Any, verdict: Any, returned: Any = None) -> None:
-        if verdict == "failure":
+    def forget(self: NodeBase, out: Any, verdict: Verdict, returned: Any = None) -> None:
+        if verdict is Verdict.FAILURE:
             self.permit = None
         settle(self, out, verdict, returned)
 

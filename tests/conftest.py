@@ -1,6 +1,8 @@
 """What every test shares: asyncio as the only loop, and one Hypothesis profile."""
 
 import os
+import sys
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import Phase, settings
@@ -16,3 +18,12 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 def anyio_backend() -> str:
     """Async tests say ``pytestmark = pytest.mark.anyio``."""
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def no_types_of_other_tests() -> Iterator[None]:
+    """Forget the node types that a test has defined: a manager without `types=` would find them."""
+    yield
+    if (discovery := sys.modules.get("playbill.runtime.discovery")) is not None:
+        for origin in [origin for origin in discovery.DECORATED if "<" in origin]:
+            del discovery.DECORATED[origin]

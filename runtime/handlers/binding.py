@@ -14,6 +14,7 @@ from playbill.runtime.handlers.calling import is_async
 from playbill.runtime.handlers.context import NodeContext
 from playbill.runtime.handlers.in_thread import ThreadAttempt
 from playbill.runtime.handlers.on_loop import LoopAttempt
+from playbill.runtime.handlers.processes.in_process import ProcessAttempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from playbill.model.plan import NodePlan, RunFacts
     from playbill.model.templates import Template
     from playbill.runtime.handlers.attempt import Bench
-    from playbill.runtime.handlers.processes.in_process import ProcessAttempt
     from playbill.runtime.handlers.processes.limits import Limits
 
 
@@ -97,8 +97,6 @@ class RunRunner:
         pool = self._bench.processes
         if pool is None:
             raise InternalError(f"node '{node}' wants a process, and there is no pool of them")
-        from playbill.runtime.handlers.processes.in_process import ProcessAttempt  # noqa: PLC0415 (few need it)
-
         return ProcessAttempt(attempt, reply_to, self._bench, pool, self._bindings.isolated[node])
 
     def _configured(

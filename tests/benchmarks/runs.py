@@ -27,7 +27,7 @@ def definition_of(shape: Shape, isolation: Isolation = "inline") -> playbill.Pip
 async def one_run(shape: Shape, rounds: int = 9) -> tuple[float, float]:
     """Return the floor's and playbill's seconds for one run of `shape`."""
     definition = definition_of(shape)
-    async with playbill.PipelineRunManager(types=[typed_work], keep_runs=1) as manager:
+    async with playbill.PipelineRunManager(types=[typed_work], keep_runs=1, watchdog_seconds=None) as manager:
 
         async def run() -> None:
             result = await (await manager.start_run(definition)).result()
@@ -40,7 +40,7 @@ async def one_run(shape: Shape, rounds: int = 9) -> tuple[float, float]:
 async def many_runs(count: int, nodes: int) -> float:
     """Return the seconds of `count` runs of a chain of `nodes`, started at once."""
     definition = definition_of(chain(nodes))
-    async with playbill.PipelineRunManager(types=[typed_work], keep_runs=1) as manager:
+    async with playbill.PipelineRunManager(types=[typed_work], keep_runs=1, watchdog_seconds=None) as manager:
 
         async def run() -> None:
             runs = [await manager.start_run(definition) for _ in range(count)]
@@ -54,7 +54,7 @@ async def many_runs(count: int, nodes: int) -> float:
 async def peak_bytes_a_node(shape: Shape) -> float:
     """Return the peak memory of a run above the loaded and planned definition, a node."""
     definition = definition_of(shape)
-    async with playbill.PipelineRunManager(types=[typed_work], keep_runs=1) as manager:
+    async with playbill.PipelineRunManager(types=[typed_work], keep_runs=1, watchdog_seconds=None) as manager:
         manager.prepare(definition)
         gc.collect()
         tracemalloc.start()

@@ -131,8 +131,15 @@ class HandlerAttempt:
         """Return what went wrong; None for the interruption that was asked for."""
         if self.asked and isinstance(error, asyncio.CancelledError):
             return None
-        failure = failure_of(error, traceback=True)
+        return self._without_secrets(failure_of(error, traceback=True))
+
+    def _without_secrets(self, failure: Failure) -> Failure:
+        if not self.secrets:
+            return failure
+        message, traceback = self._hidden(failure.message), self._hidden(failure.traceback)
+        return replace(failure, message=message, traceback=traceback)
+
+    def _hidden(self, text: str) -> str:
         for secret in self.secrets:
-            text, trace = failure.message.replace(secret, HIDDEN), failure.traceback.replace(secret, HIDDEN)
-            failure = replace(failure, message=text, traceback=trace)
-        return failure
+            text = text.replace(secret, HIDDEN)
+        return text

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from playbill.model.errors import HandlerKilled, NodeConfigError
 from playbill.model.facts import Failure
 from playbill.model.failures import failure_of
 from playbill.model.messages import Began, Heartbeat
-from playbill.runtime.handlers.attempt import HIDDEN, Bench, HandlerAttempt
+from playbill.runtime.handlers.attempt import Bench, HandlerAttempt
 from playbill.runtime.handlers.context import logger
 from playbill.runtime.handlers.processes.limits import Limits, reached_by_death
 
@@ -150,17 +149,6 @@ class ProcessAttempt(HandlerAttempt):
         if code < 0:
             return f"its process died of {_signal_name(-code)}"
         return f"its process ended with exit code {code}"
-
-    def _hidden(self, text: str) -> str:
-        for secret in self.secrets:
-            text = text.replace(secret, HIDDEN)
-        return text
-
-    def _without_secrets(self, failure: Failure) -> Failure:
-        if not self.secrets:
-            return failure
-        message, traceback = self._hidden(failure.message), self._hidden(failure.traceback)
-        return replace(failure, message=message, traceback=traceback)
 
 
 def _signal_name(number: int) -> str:

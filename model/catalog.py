@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 from pydantic import BaseModel, ValidationError
 
 from playbill.model import configs
-from playbill.model.complaints import Location, did_you_mean, listed, problems_of
+from playbill.model.diagnostics import Location, did_you_mean, listed, problems_of
 from playbill.model.errors import DefinitionError, NodeConfigError, Problem
 from playbill.model.templates import Template, compile_template, is_template
 

@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from playbill.model.complaints import Location, problems_of
+from playbill.model.diagnostics import Location, problems_of
 from playbill.model.errors import DefinitionError, Problem
 from playbill.model.policies import BreakerPolicy, Count, LimitsPolicy, PositiveSeconds, RetryPolicy, Seconds
 

@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from playbill.model.complaints import did_you_mean, listed
+from playbill.model.cel_tokens import bound_names, macro_calls
+from playbill.model.diagnostics import did_you_mean, listed
 from playbill.model.errors import NodeConfigError
-from playbill.model.lexing import bound_names, macro_calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

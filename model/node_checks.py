@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from playbill.model.complaints import did_you_mean, listed
+from playbill.model.cel_tokens import node_references
+from playbill.model.diagnostics import did_you_mean, listed
 from playbill.model.errors import Problem
 from playbill.model.expressions import CONDITION_ROOTS, ExpressionError, compile_condition
-from playbill.model.lexing import node_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any, cast
 
-from playbill.model.complaints import path_of
+from playbill.model.diagnostics import path_of
 from playbill.model.errors import DefinitionError, Problem
 from playbill.model.jsonable import why_not_json
 

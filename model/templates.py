@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from playbill.model.cel_tokens import closing_brace
 from playbill.model.errors import NodeConfigError
 from playbill.model.expressions import Expression, ExpressionError, compile_expression
-from playbill.model.lexing import closing_brace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from playbill.model.catalog import BUILTIN, Catalog
-from playbill.model.complaints import did_you_mean, listed
+from playbill.model.cel_tokens import node_references
+from playbill.model.diagnostics import did_you_mean, listed
 from playbill.model.errors import DefinitionError, Problem
 from playbill.model.expressions import (
     EDGE_ROOTS,
@@ -15,7 +16,6 @@ from playbill.model.expressions import (
     compile_expression,
 )
 from playbill.model.graph import CycleError, topological_order
-from playbill.model.lexing import node_references
 from playbill.model.node_checks import Visibility, node_problems
 from playbill.model.run_inputs import schema_problems
 

@@ -39,21 +39,21 @@ if TYPE_CHECKING:
     from playbill.model.policies import BreakerPolicy, LimitsPolicy, RetryPolicy
     from playbill.model.results import NodeExecutionResult, RunResult
     from playbill.model.validation import get_execution_order, validate_pipeline_dag
-    from playbill.runtime.circuit_breaker import CircuitBreaker
-    from playbill.runtime.client import Run
-    from playbill.runtime.discovery import action, node_type
-    from playbill.runtime.executor import PipelineExecutor
+    from playbill.runtime.definitions.discovery import action, node_type
+    from playbill.runtime.definitions.files import load
+    from playbill.runtime.embedded.blocking import BlockingManager, BlockingRun, run
+    from playbill.runtime.embedded.circuit_breaker import CircuitBreaker
+    from playbill.runtime.embedded.dispatch_node import dispatch_node
+    from playbill.runtime.embedded.executor import PipelineExecutor
     from playbill.runtime.faults.behaviour import Behaviour
     from playbill.runtime.faults.plan import FaultPlan
-    from playbill.runtime.files import load
-    from playbill.runtime.handlers.context import NodeContext
     from playbill.runtime.manager import PipelineRunManager, get_run_manager
-    from playbill.runtime.program import BlockingManager, BlockingRun, run
+    from playbill.runtime.run import Run
+    from playbill.runtime.runners.context import NodeContext
+    from playbill.runtime.simulation.checks.properties import Always, Eventually, LeadsTo, Sometimes
     from playbill.runtime.simulation.explore import explore
-    from playbill.runtime.simulation.properties import Always, Eventually, LeadsTo, Sometimes
     from playbill.runtime.simulation.simulation import Simulation
     from playbill.runtime.simulation.study import Study
-    from playbill.runtime.single_node import dispatch_node
 
 __all__ = [
     "Always",
@@ -127,21 +127,21 @@ _HOMES = {
     "playbill.model.policies": "BreakerPolicy LimitsPolicy RetryPolicy",
     "playbill.model.results": "NodeExecutionResult RunResult",
     "playbill.model.validation": "get_execution_order validate_pipeline_dag",
-    "playbill.runtime.circuit_breaker": "CircuitBreaker",
-    "playbill.runtime.client": "Run",
+    "playbill.runtime.embedded.circuit_breaker": "CircuitBreaker",
+    "playbill.runtime.run": "Run",
     "playbill.runtime.faults.behaviour": "Behaviour",
     "playbill.runtime.faults.plan": "FaultPlan",
-    "playbill.runtime.discovery": "action node_type",
-    "playbill.runtime.executor": "PipelineExecutor",
-    "playbill.runtime.files": "load",
-    "playbill.runtime.handlers.context": "NodeContext",
+    "playbill.runtime.definitions.discovery": "action node_type",
+    "playbill.runtime.embedded.executor": "PipelineExecutor",
+    "playbill.runtime.definitions.files": "load",
+    "playbill.runtime.runners.context": "NodeContext",
     "playbill.runtime.manager": "PipelineRunManager get_run_manager",
-    "playbill.runtime.program": "BlockingManager BlockingRun run",
+    "playbill.runtime.embedded.blocking": "BlockingManager BlockingRun run",
     "playbill.runtime.simulation.explore": "explore",
-    "playbill.runtime.simulation.properties": "Always Eventually LeadsTo Sometimes",
+    "playbill.runtime.simulation.checks.properties": "Always Eventually LeadsTo Sometimes",
     "playbill.runtime.simulation.simulation": "Simulation",
     "playbill.runtime.simulation.study": "Study",
-    "playbill.runtime.single_node": "dispatch_node",
+    "playbill.runtime.embedded.dispatch_node": "dispatch_node",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 

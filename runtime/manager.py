@@ -14,10 +14,10 @@ from playbill.model.messages import Cancel, Force, Start
 from playbill.model.plan import RunFacts
 from playbill.model.policies import StopPolicy
 from playbill.model.run_inputs import check_trigger_data
-from playbill.runtime.assembly import Assemblies
-from playbill.runtime.client import Run
-from playbill.runtime.discovery import catalog_of
-from playbill.runtime.wiring import Bounds, Wiring
+from playbill.runtime.actor_system import Bounds, Wiring
+from playbill.runtime.definitions.assembly import Assemblies
+from playbill.runtime.definitions.discovery import catalog_of
+from playbill.runtime.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from playbill.model.machines.breaker_table import CircuitState
     from playbill.model.policies import BreakerPolicy
     from playbill.model.results import RunResult
-    from playbill.runtime.assembly import Assembly
-    from playbill.runtime.discovery import Source
+    from playbill.runtime.definitions.assembly import Assembly
+    from playbill.runtime.definitions.discovery import Source
     from playbill.runtime.faults.plan import FaultPlan
 
 OnExit = Literal["cancel", "wait"]

@@ -22,8 +22,8 @@ import traceback
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from playbill.model.events import Event, EventType
-from playbill.runtime.handlers.attempt import Identity
-from playbill.runtime.handlers.on_loop import LoopAttempt
+from playbill.runtime.runners.attempt import Identity
+from playbill.runtime.runners.coroutine import LoopAttempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from playbill.actors.ports import Writer
     from playbill.runtime.clocks.system import Clock
-    from playbill.runtime.handlers.in_thread import Stay
+    from playbill.runtime.runners.thread import Stay
 
 logger = logging.getLogger("playbill")
 STREAM: Final = "loop"

@@ -24,6 +24,6 @@ def anyio_backend() -> str:
 def no_types_of_other_tests() -> Iterator[None]:
     """Forget the node types that a test has defined: a manager without `types=` would find them."""
     yield
-    if (discovery := sys.modules.get("playbill.runtime.discovery")) is not None:
+    if (discovery := sys.modules.get("playbill.runtime.definitions.discovery")) is not None:
         for origin in [origin for origin in discovery.DECORATED if "<" in origin]:
             del discovery.DECORATED[origin]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from playbill.model.definition import json_schema
-from playbill.runtime.assembly import problems_of
 from playbill.runtime.cli.modules import find_modules, open_catalog, open_definition
+from playbill.runtime.definitions.assembly import problems_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

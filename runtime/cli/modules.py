@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from playbill.runtime.discovery import catalog_of, import_types
-from playbill.runtime.files import load
+from playbill.runtime.definitions.discovery import catalog_of, import_types
+from playbill.runtime.definitions.files import load
 
 if TYPE_CHECKING:
     from playbill.model.catalog import Catalog

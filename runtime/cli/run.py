@@ -18,9 +18,9 @@ from playbill.model.facts import NodeStatus, RunStatus
 from playbill.runtime.cli.inspect import Imports
 from playbill.runtime.cli.modules import open_definition
 from playbill.runtime.cli.progress import progress_of
+from playbill.runtime.embedded.private_loop import OwnLoop
 from playbill.runtime.journals.codec import EventFile
 from playbill.runtime.manager import PipelineRunManager
-from playbill.runtime.own_loop import OwnLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from playbill.model.definition import PipelineDefinition
     from playbill.model.events import Event
     from playbill.model.results import RunResult
-    from playbill.runtime.client import Run
+    from playbill.runtime.run import Run
 
 EXIT_CODES: Final = {RunStatus.COMPLETED: 0, RunStatus.FAILED: 1, RunStatus.TIMEOUT: 124, RunStatus.CANCELLED: 130}
 

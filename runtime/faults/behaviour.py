@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
-    from playbill.runtime.tape import Tape
+    from playbill.runtime.faults.tape import Tape
 
 __all__ = ["Behaviour", "Declared", "Duration", "Ending"]
 

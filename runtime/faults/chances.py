@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from playbill.runtime.faults.plan import Fault
-    from playbill.runtime.tape import Tape
+    from playbill.runtime.faults.tape import Tape
 
 LANE: Final = "fault"
 NEVER: Final = 1 << 60

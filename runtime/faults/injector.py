@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from playbill.runtime.faults.plan import Fault, FaultPlan
-    from playbill.runtime.tape import Tape
+    from playbill.runtime.faults.tape import Tape
 
 BUGGIFY: Final = "buggify"
 

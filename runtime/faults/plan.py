@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from playbill.model.complaints import did_you_mean, listed, problems_of
+from playbill.model.diagnostics import did_you_mean, listed, problems_of
 from playbill.model.errors import DefinitionError, Problem
 from playbill.runtime.faults.behaviour import Behaviour, Declared, Duration, Ending, Seconds, Share
 from playbill.runtime.faults.chances import Chances, Choice

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from playbill.model.events import Event
     from playbill.runtime.clocks.system import Clock
     from playbill.runtime.faults.injector import Injector
-    from playbill.runtime.surroundings import OwnTimers
+    from playbill.runtime.world import OwnTimers
 
 SICK: Final = {"journal_failing": "injected: the disk fails", "journal_full": "injected: the disk is full"}
 

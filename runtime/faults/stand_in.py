@@ -10,8 +10,8 @@ from playbill.model.facts import Failure
 from playbill.model.failures import failure_of
 from playbill.model.messages import Began
 from playbill.runtime.faults.behaviour import Ending
-from playbill.runtime.handlers.attempt import HandlerAttempt
-from playbill.runtime.handlers.outputs import checked
+from playbill.runtime.runners.attempt import HandlerAttempt
+from playbill.runtime.runners.outputs import checked
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from playbill.actors.ports import Attempt
     from playbill.model.definition import PipelineNode
     from playbill.runtime.faults.behaviour import Behaviour
-    from playbill.runtime.tape import Tape
+    from playbill.runtime.faults.tape import Tape
 
 
 class StandIn(HandlerAttempt):

@@ -13,7 +13,7 @@ from playbill.runtime.faults.behaviour import Behaviour, Duration, Ending
 from playbill.runtime.faults.injector import Injector
 from playbill.runtime.faults.ports import FaultyJournal, LateTimers, SkewedClock
 from playbill.runtime.faults.stand_in import Delayed, StandIn, Stubborn
-from playbill.runtime.handlers.binding import RunRunner
+from playbill.runtime.runners.runner import RunRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from playbill.model.events import Event
     from playbill.model.facts import Inputs
     from playbill.model.plan import NodePlan, RunFacts
-    from playbill.runtime.circuits import Circuits
+    from playbill.runtime.breakers import Circuits
     from playbill.runtime.clocks.system import Clock
     from playbill.runtime.faults.plan import Fault, FaultPlan
-    from playbill.runtime.handlers.attempt import Bench
-    from playbill.runtime.handlers.binding import Bindings
+    from playbill.runtime.faults.tape import Tape
     from playbill.runtime.journals.memory import MemoryJournal
-    from playbill.runtime.surroundings import OwnTimers, Surroundings
-    from playbill.runtime.tape import Tape
+    from playbill.runtime.runners.attempt import Bench
+    from playbill.runtime.runners.runner import Bindings
+    from playbill.runtime.world import OwnTimers, Surroundings
 
 HANGS: Final = Behaviour(outcomes=(Ending(hangs=True),))
 GARBAGE: Final = Behaviour(output={"garbage": object()})

@@ -7,16 +7,16 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from playbill.model.complaints import did_you_mean, listed
+from playbill.model.diagnostics import did_you_mean, listed
 from playbill.model.errors import NodeConfigError
-from playbill.runtime.handlers.calling import in_daemon_thread, is_async
+from playbill.runtime.runners.calling import in_daemon_thread, is_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from playbill.model.configs import AgentConfig
     from playbill.model.definition import PipelineNode
-    from playbill.runtime.handlers.context import NodeContext
+    from playbill.runtime.runners.context import NodeContext
 
 __all__ = ["agent", "prompt_of"]
 

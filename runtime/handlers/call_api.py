@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from playbill.model.configs import CallApiConfig
     from playbill.model.definition import PipelineNode
-    from playbill.runtime.handlers.context import NodeContext
+    from playbill.runtime.runners.context import NodeContext
 
 __all__ = ["call_api"]
 

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.model.errors import NodeConfigError, NodeExecutionError
-from playbill.runtime.handlers.child import Child
-from playbill.runtime.handlers.processes.client import SPAWNER
-from playbill.runtime.handlers.processes.leader import SpawnerDied
+from playbill.runtime.processes.leader import SpawnerDied
+from playbill.runtime.processes.program import Child
+from playbill.runtime.processes.spawner_client import SPAWNER
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from playbill.model.configs import CommandConfig
     from playbill.model.definition import PipelineNode
-    from playbill.runtime.handlers.context import NodeContext
+    from playbill.runtime.runners.context import NodeContext
 
 __all__ = ["command"]
 

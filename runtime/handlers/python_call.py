@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from playbill.model.configs import PythonConfig
     from playbill.model.definition import PipelineNode
-    from playbill.runtime.handlers.context import NodeContext
+    from playbill.runtime.runners.context import NodeContext
 
 __all__ = ["arguments", "python_async", "python_sync", "resolve"]
 

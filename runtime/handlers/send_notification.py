@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any, cast
 
 from playbill.model.errors import NodeConfigError, NodeExecutionError
-from playbill.runtime.handlers.calling import in_daemon_thread
 from playbill.runtime.handlers.http_exchange import Request, exchange
+from playbill.runtime.runners.calling import in_daemon_thread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from playbill.model.configs import SendNotificationConfig
     from playbill.model.definition import PipelineNode
-    from playbill.runtime.handlers.context import NodeContext
+    from playbill.runtime.runners.context import NodeContext
 
 __all__ = ["send_notification"]
 

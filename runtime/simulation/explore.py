@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 from playbill.model.machines.breaker import BreakerMachine
 from playbill.model.machines.node import NodeMachine
 from playbill.model.machines.supervisor import SupervisorMachine
-from playbill.runtime.simulation.properties import Sometimes
+from playbill.runtime.faults.tape import CountingTape
+from playbill.runtime.simulation.checks.properties import Sometimes
 from playbill.runtime.simulation.world import pairs_of
-from playbill.runtime.tape import CountingTape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar
 
 from playbill.actors.breaker import BreakerActor
 from playbill.model.definition import PipelineDefinition, definition_from
-from playbill.runtime.clocks.virtual import EPOCH
 from playbill.runtime.faults.plan import EVERYTHING, FaultPlan, fault_plan
-from playbill.runtime.handlers.on_loop import LoopAttempt
+from playbill.runtime.faults.tape import RecordedTape, SeededTape
 from playbill.runtime.manager import PipelineRunManager
-from playbill.runtime.simulation.escapes import EscapeWatch
-from playbill.runtime.simulation.guard import Guard
-from playbill.runtime.simulation.invariants import LEFT
-from playbill.runtime.simulation.loop import VirtualLoop
-from playbill.runtime.simulation.stuck import SimulationError
-from playbill.runtime.simulation.violations import Crashed, Violation
+from playbill.runtime.runners.coroutine import LoopAttempt
+from playbill.runtime.simulation.checks.invariants import LEFT
+from playbill.runtime.simulation.checks.violations import Crashed, Violation
+from playbill.runtime.simulation.virtual.clock import EPOCH
+from playbill.runtime.simulation.virtual.escapes import EscapeWatch
+from playbill.runtime.simulation.virtual.guard import Guard
+from playbill.runtime.simulation.virtual.loop import VirtualLoop
+from playbill.runtime.simulation.virtual.stuck import SimulationError
 from playbill.runtime.simulation.world import SimWorld
-from playbill.runtime.tape import RecordedTape, SeededTape
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from playbill.model.results import RunResult
-    from playbill.runtime.client import Run
-    from playbill.runtime.simulation.properties import Property
+    from playbill.runtime.faults.tape import Tape
+    from playbill.runtime.run import Run
+    from playbill.runtime.simulation.checks.properties import Property
     from playbill.runtime.simulation.world import Delivery
-    from playbill.runtime.tape import Tape
 
 T = TypeVar("T")
 Faults: TypeAlias = "FaultPlan | Mapping[str, Any] | str | list[Faults] | None"

@@ -7,27 +7,27 @@ from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.definition import PipelineDefinition, definition_from
 from playbill.model.errors import DefinitionError
-from playbill.runtime.assembly import Assemblies
+from playbill.runtime.definitions.assembly import Assemblies
 from playbill.runtime.faults.plan import FaultPlan, fault_plan
+from playbill.runtime.faults.tape import DullTape, RecordedTape, SeededTape
 from playbill.runtime.manager import PipelineRunManager
-from playbill.runtime.simulation.escapes import Escape, EscapeWatch
-from playbill.runtime.simulation.guard import Guard
-from playbill.runtime.simulation.policies import picker
-from playbill.runtime.simulation.properties import Sometimes
+from playbill.runtime.simulation.checks.properties import Sometimes
+from playbill.runtime.simulation.checks.violations import Crashed, Violation
 from playbill.runtime.simulation.simulation import Simulation
-from playbill.runtime.simulation.stuck import SimulationError
-from playbill.runtime.simulation.violations import Crashed, Violation
+from playbill.runtime.simulation.virtual.escapes import Escape, EscapeWatch
+from playbill.runtime.simulation.virtual.guard import Guard
+from playbill.runtime.simulation.virtual.schedules import picker
+from playbill.runtime.simulation.virtual.stuck import SimulationError
 from playbill.runtime.simulation.world import pairs_of
-from playbill.runtime.tape import DullTape, RecordedTape, SeededTape
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Collection, Mapping, Sequence
 
-    from playbill.runtime.assembly import Assembly
-    from playbill.runtime.simulation.properties import Property
+    from playbill.runtime.definitions.assembly import Assembly
+    from playbill.runtime.faults.tape import Tape
+    from playbill.runtime.simulation.checks.properties import Property
     from playbill.runtime.simulation.world import Delivery, Pair, Sight
-    from playbill.runtime.tape import Tape
 
 CRASHED: Final = "crashed"
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 from pydantic import Field, TypeAdapter, ValidationError
 
 from playbill.model.errors import DefinitionError
+from playbill.runtime.definitions.files import load_mapping
 from playbill.runtime.faults.plan import Behaviours, FaultPlan, fault_plan
 from playbill.runtime.faults.recorded import recorded_behaviours
-from playbill.runtime.files import load_mapping
 from playbill.runtime.journals.codec import read_events
 
 if TYPE_CHECKING:

@@ -15,14 +15,14 @@ from playbill.model.machines.node import NodeMachine
 from playbill.model.machines.salvage import SalvageMachine
 from playbill.model.machines.supervisor import SupervisorMachine
 from playbill.model.messages import Cancel, Stop
-from playbill.runtime.clocks.virtual import VirtualClock
-from playbill.runtime.dispatchers.seeded import SeededDispatcher
 from playbill.runtime.faults.world import FaultyWorld
-from playbill.runtime.handlers.attempt import Orphans
-from playbill.runtime.simulation import invariants as rules
-from playbill.runtime.simulation.policies import picker
-from playbill.runtime.simulation.violations import Crashed, Violation
-from playbill.runtime.surroundings import RealWorld
+from playbill.runtime.runners.attempt import Orphans
+from playbill.runtime.simulation.checks import invariants as rules
+from playbill.runtime.simulation.checks.violations import Crashed, Violation
+from playbill.runtime.simulation.virtual.clock import VirtualClock
+from playbill.runtime.simulation.virtual.dispatcher import SeededDispatcher
+from playbill.runtime.simulation.virtual.schedules import picker
+from playbill.runtime.world import RealWorld
 
 if TYPE_CHECKING:
     import asyncio
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from playbill.model.facts import Inputs, Now
     from playbill.model.plan import NodePlan, RunFacts
     from playbill.model.results import RunResult
-    from playbill.runtime.circuits import Circuits
+    from playbill.runtime.breakers import Circuits
     from playbill.runtime.clocks.system import Clock
     from playbill.runtime.faults.plan import FaultPlan
-    from playbill.runtime.handlers.attempt import Bench
-    from playbill.runtime.handlers.binding import Bindings
-    from playbill.runtime.simulation.loop import VirtualLoop
-    from playbill.runtime.simulation.properties import Property
-    from playbill.runtime.tape import Tape
+    from playbill.runtime.faults.tape import Tape
+    from playbill.runtime.runners.attempt import Bench
+    from playbill.runtime.runners.runner import Bindings
+    from playbill.runtime.simulation.checks.properties import Property
+    from playbill.runtime.simulation.virtual.loop import VirtualLoop
 
 Pair = tuple[str, str, str]
 """A machine's class, its state, and the message it received there."""

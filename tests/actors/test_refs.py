@@ -18,7 +18,7 @@ from playbill.actors.shell import Shell
 from playbill.model.machines.breaker import BreakerMachine
 from playbill.model.machines.supervisor import SupervisorMachine
 from playbill.model.messages import Ask, Cancel, Force, Pause, Resume, Start
-from playbill.runtime.circuits import Circuits
+from playbill.runtime.breakers import Circuits
 
 pytestmark = pytest.mark.anyio
 

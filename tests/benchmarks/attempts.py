@@ -12,9 +12,9 @@ import playbill
 from playbill.model.catalog import Isolation
 from playbill.model.definition import definition_from
 from playbill.model.plan import RunFacts, build_plan
-from playbill.runtime.handlers.context import NodeContext
-from playbill.runtime.handlers.processes.orders import Order
-from playbill.runtime.handlers.processes.pool import ProcessPool
+from playbill.runtime.runners.context import NodeContext
+from playbill.runtime.runners.workers.packing import Order
+from playbill.runtime.runners.workers.pool import ProcessPool
 from tests.benchmarks import bodies
 from tests.benchmarks.measure import row
 from tests.benchmarks.runs import definition_of

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import playbill
-from playbill.runtime.client import Run
+from playbill.runtime.run import Run
 from tests.benchmarks import bodies
 from tests.benchmarks.measure import row
 

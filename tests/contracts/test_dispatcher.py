@@ -11,9 +11,9 @@ from playbill.model.facts import Now, Permit
 from playbill.model.messages import Ask, Cancel, Granted, Pause, Skip
 from playbill.runtime.clocks.system import SystemClock
 from playbill.runtime.dispatchers.loop import MESSAGES_A_TURN, LoopDispatcher
-from playbill.runtime.dispatchers.seeded import WINDOW, SeededDispatcher
-from playbill.runtime.simulation.policies import picker
-from playbill.runtime.tape import DullTape, SeededTape
+from playbill.runtime.faults.tape import DullTape, SeededTape
+from playbill.runtime.simulation.virtual.dispatcher import WINDOW, SeededDispatcher
+from playbill.runtime.simulation.virtual.schedules import picker
 
 pytestmark = pytest.mark.anyio
 

@@ -15,13 +15,13 @@ from playbill.model.definition import definition_from
 from playbill.model.facts import Now, Permit
 from playbill.model.messages import Began, Heartbeat, Returned
 from playbill.model.plan import RunFacts, build_plan
-from playbill.runtime.assembly import bind
 from playbill.runtime.clocks.system import SystemClock
-from playbill.runtime.discovery import catalog_of
+from playbill.runtime.definitions.assembly import bind
+from playbill.runtime.definitions.discovery import catalog_of
 from playbill.runtime.dispatchers.loop import LoopDispatcher
-from playbill.runtime.handlers.attempt import Bench, HandlerAttempt, Orphans
-from playbill.runtime.handlers.binding import RunRunner
-from playbill.runtime.handlers.in_thread import ThreadPool
+from playbill.runtime.runners.attempt import Bench, HandlerAttempt, Orphans
+from playbill.runtime.runners.runner import RunRunner
+from playbill.runtime.runners.thread import ThreadPool
 
 pytestmark = pytest.mark.anyio
 COLOUR = contextvars.ContextVar("COLOUR", default="none")

@@ -7,9 +7,9 @@ import pytest
 
 import playbill
 from playbill.runtime.faults.plan import FaultPlan, fault_plan
-from playbill.runtime.simulation.loop import VirtualLoop
+from playbill.runtime.faults.tape import SeededTape
+from playbill.runtime.simulation.virtual.loop import VirtualLoop
 from playbill.runtime.simulation.world import SimWorld
-from playbill.runtime.tape import SeededTape
 from tests.stories import support
 
 SEEDS = (1, 2)

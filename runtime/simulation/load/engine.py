@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 from playbill.runtime.faults.plan import Behaviours, FaultPlan
 from playbill.runtime.faults.world import needs_stand_in
 from playbill.runtime.manager import PipelineRunManager
-from playbill.runtime.simulation.escapes import EscapeWatch
 from playbill.runtime.simulation.load.arrivals import arrivals, check_recorded, trigger_data_of
 from playbill.runtime.simulation.load.loop import LoadLoop
 from playbill.runtime.simulation.load.measures import Measures
 from playbill.runtime.simulation.load.outcome import Outcome
 from playbill.runtime.simulation.load.runner import stand_ins_of
 from playbill.runtime.simulation.load.world import LoadWorld, check_faults
+from playbill.runtime.simulation.virtual.escapes import EscapeWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

@@ -6,7 +6,7 @@ import asyncio
 from heapq import heappush
 from typing import TYPE_CHECKING, Any, TypeVarTuple
 
-from playbill.runtime.simulation.loop import VirtualLoop
+from playbill.runtime.simulation.virtual.loop import VirtualLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable

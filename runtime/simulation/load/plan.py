@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from playbill.model.complaints import problems_of
+from playbill.model.diagnostics import problems_of
 from playbill.model.errors import DefinitionError
+from playbill.runtime.definitions.files import load_mapping
 from playbill.runtime.faults.behaviour import Declared
 from playbill.runtime.faults.plan import Behaviours
-from playbill.runtime.files import load_mapping
 
 if TYPE_CHECKING:
     import os

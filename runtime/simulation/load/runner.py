@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from playbill.model.facts import Inputs
     from playbill.model.plan import NodePlan, RunFacts
     from playbill.runtime.faults.behaviour import Behaviour
-    from playbill.runtime.handlers.attempt import Bench
-    from playbill.runtime.handlers.binding import Bindings
+    from playbill.runtime.runners.attempt import Bench
+    from playbill.runtime.runners.runner import Bindings
     from playbill.runtime.simulation.load.world import LoadWorld
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from playbill.model.complaints import did_you_mean, listed
 from playbill.model.definition import definition_from
+from playbill.model.diagnostics import did_you_mean, listed
 from playbill.model.errors import DefinitionError, Problem
 from playbill.runtime.simulation.load.engine import check_load, simulate_load
 from playbill.runtime.simulation.load.plan import load_plan

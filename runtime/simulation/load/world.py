@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from playbill.actors.node import NodeActor
 from playbill.model.errors import DefinitionError
 from playbill.model.messages import CONTROL, Parked, SlotWanted
-from playbill.runtime.clocks.virtual import VirtualClock
 from playbill.runtime.dispatchers.loop import LoopDispatcher
 from playbill.runtime.faults.world import FaultyWorld
 from playbill.runtime.simulation.load.measures import Phase
 from playbill.runtime.simulation.load.runner import LoadRunner
 from playbill.runtime.simulation.load.streams import LoadJournal, RunStream
-from playbill.runtime.surroundings import RealWorld
+from playbill.runtime.simulation.virtual.clock import VirtualClock
+from playbill.runtime.world import RealWorld
 
 if TYPE_CHECKING:
     import asyncio
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from playbill.runtime.clocks.system import Clock
     from playbill.runtime.faults.behaviour import Behaviour
     from playbill.runtime.faults.plan import FaultPlan
-    from playbill.runtime.handlers.attempt import Bench
-    from playbill.runtime.handlers.binding import Bindings
     from playbill.runtime.journals.memory import MemoryJournal
+    from playbill.runtime.runners.attempt import Bench
+    from playbill.runtime.runners.runner import Bindings
     from playbill.runtime.simulation.load.measures import Measures
 
 UNFIT: Final = frozenset({"crash", "message_delay", "journal_slow", "journal_failing", "journal_full"})

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
-from playbill.model.complaints import did_you_mean, listed, problems_of
 from playbill.model.definition import PipelineDefaults, PipelineDefinition, PipelineNode
+from playbill.model.diagnostics import did_you_mean, listed, problems_of
 from playbill.model.errors import DefinitionError, Problem
 from playbill.model.policies import BreakerPolicy, Count, Policy, PositiveSeconds, RetryPolicy, Seconds
+from playbill.runtime.definitions.files import load_mapping
 from playbill.runtime.faults.plan import Behaviours
-from playbill.runtime.files import load_mapping
 
 if TYPE_CHECKING:
     import os

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from playbill.model.facts import Stopped
 from playbill.model.messages import Began, Heartbeat
-from playbill.runtime.handlers.attempt import HandlerAttempt
+from playbill.runtime.runners.attempt import HandlerAttempt
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

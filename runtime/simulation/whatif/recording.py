@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from playbill.model.errors import DefinitionError
 from playbill.model.events import EventType
-from playbill.runtime.files import read
+from playbill.runtime.definitions.files import read
 from playbill.runtime.journals.codec import event_from_json
 from playbill.runtime.simulation.whatif.timeline import timeline_of
 

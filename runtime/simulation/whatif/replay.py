@@ -11,13 +11,13 @@ from playbill.model.messages import Cancel, Pause, Resume
 from playbill.model.policies import StopPolicy
 from playbill.runtime.faults.plan import FaultPlan
 from playbill.runtime.faults.stand_in import StandIn
-from playbill.runtime.handlers.binding import RunRunner
+from playbill.runtime.faults.tape import SeededTape
 from playbill.runtime.manager import PipelineRunManager
-from playbill.runtime.simulation.loop import VirtualLoop
+from playbill.runtime.runners.runner import RunRunner
+from playbill.runtime.simulation.virtual.loop import VirtualLoop
 from playbill.runtime.simulation.whatif.played import Played
 from playbill.runtime.simulation.whatif.takes import MIDDLE
 from playbill.runtime.simulation.world import SimWorld
-from playbill.runtime.tape import SeededTape
 
 if TYPE_CHECKING:
     from contextvars import Context
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from playbill.model.events import Event
     from playbill.model.facts import Inputs
     from playbill.model.plan import NodePlan, RunFacts
-    from playbill.runtime.client import Run
     from playbill.runtime.faults.plan import Behaviours
-    from playbill.runtime.handlers.attempt import Bench
-    from playbill.runtime.handlers.binding import Bindings
+    from playbill.runtime.run import Run
+    from playbill.runtime.runners.attempt import Bench
+    from playbill.runtime.runners.runner import Bindings
     from playbill.runtime.simulation.whatif.takes import Script
     from playbill.runtime.simulation.whatif.timeline import Timeline
 

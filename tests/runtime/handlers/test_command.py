@@ -15,7 +15,7 @@ import pytest
 from playbill.model.configs import CommandConfig
 from playbill.model.errors import NodeConfigError, NodeExecutionError
 from playbill.runtime.handlers.command import command
-from playbill.runtime.handlers.processes import linux
+from playbill.runtime.processes import linux
 from tests.runtime.handlers.support import NODE, context_of
 
 pytestmark = pytest.mark.anyio

@@ -9,8 +9,8 @@ import pytest
 
 from playbill.model.configs import PythonConfig
 from playbill.model.errors import NodeConfigError
-from playbill.runtime.handlers.calling import is_async
 from playbill.runtime.handlers.python_call import arguments, python_async, python_sync, resolve
+from playbill.runtime.runners.calling import is_async
 from tests.runtime.handlers.support import NODE, context_of
 
 pytestmark = pytest.mark.anyio

@@ -10,15 +10,15 @@ import pytest
 import playbill
 from playbill.model.errors import DefinitionError
 from playbill.model.facts import RunStatus
-from playbill.runtime.clocks.virtual import EPOCH
 from playbill.runtime.faults.behaviour import Behaviour, Duration
 from playbill.runtime.faults.plan import EVERYTHING, Kind, fault_plan
 from playbill.runtime.faults.recorded import recorded_behaviours
-from playbill.runtime.simulation.escapes import Escape
+from playbill.runtime.faults.tape import SeededTape
+from playbill.runtime.simulation.checks.violations import Crashed
 from playbill.runtime.simulation.simulation import Simulation, plan_of
 from playbill.runtime.simulation.tapes import load_faults
-from playbill.runtime.simulation.violations import Crashed
-from playbill.runtime.tape import SeededTape
+from playbill.runtime.simulation.virtual.clock import EPOCH
+from playbill.runtime.simulation.virtual.escapes import Escape
 from tests.runtime.simulation.worlds import ALL, DIAMOND, FAULTS, works
 
 ONE: dict[str, Any] = {"nodes": [{"id": "a", "type": "works", "retry": {"max_attempts": 1}}]}

@@ -11,10 +11,10 @@ import pytest
 import playbill
 from playbill.runtime.faults.chances import NEVER, Chances, Choice
 from playbill.runtime.faults.plan import EVERYTHING, Fault
-from playbill.runtime.simulation.escapes import EscapeWatch
-from playbill.runtime.simulation.loop import VirtualLoop
+from playbill.runtime.faults.tape import DullTape, RecordedTape, SeededTape
 from playbill.runtime.simulation.simulation import Simulation
-from playbill.runtime.tape import DullTape, RecordedTape, SeededTape
+from playbill.runtime.simulation.virtual.escapes import EscapeWatch
+from playbill.runtime.simulation.virtual.loop import VirtualLoop
 from tests.runtime.simulation.worlds import study_of, works
 
 DRAWS = 20_000

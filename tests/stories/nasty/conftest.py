@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.handlers.processes.support import Lifeline
+from tests.runtime.processes.support import Lifeline
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from typing import Any
 
 import playbill
 from playbill.model.results import NodeExecutionResult, RunResult
-from playbill.runtime.handlers.processes import linux
-from tests.runtime.handlers.processes.support import Lifeline, until_readable
+from playbill.runtime.processes import linux
+from tests.runtime.processes.support import Lifeline, until_readable
 from tests.stories.nasty import bodies, handlers
 
 GRACE = 0.2

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.runtime.handlers.processes.support import Lifeline, children_of, until_dead
+from tests.runtime.processes.support import Lifeline, children_of, until_dead
 from tests.stories.nasty.support import ready, until_let_go
 from tests.stories.nasty.table import CHILD, HostEnds, HostStops, InHost
 from tests.stories.nasty.test_table import PROCESSES, parametrized

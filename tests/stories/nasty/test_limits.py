@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import playbill
-from tests.runtime.handlers.processes.support import Lifeline
+from tests.runtime.processes.support import Lifeline
 from tests.stories.nasty import handlers
 from tests.stories.nasty.support import definition, node_of, opened, ready, turns_until_ended
 

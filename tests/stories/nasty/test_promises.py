@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import playbill
-from tests.runtime.handlers.processes.support import Lifeline
+from tests.runtime.processes.support import Lifeline
 from tests.stories.nasty.support import definition, is_let_go, node_of, opened, ready
 from tests.stories.nasty.test_table import fine
 

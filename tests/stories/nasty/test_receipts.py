@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import playbill
-from tests.runtime.handlers.processes.support import Lifeline
+from tests.runtime.processes.support import Lifeline
 from tests.stories.nasty.support import definition, node_of, opened, ready
 
 ROOT = Path(__file__).resolve().parents[3]

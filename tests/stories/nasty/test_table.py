@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import playbill
-from tests.runtime.handlers.processes.support import Lifeline
+from tests.runtime.processes.support import Lifeline
 from tests.stories.nasty import handlers
 from tests.stories.nasty.support import assert_in_bound, definition, node_of, opened, ready, turns_until_ended
 from tests.stories.nasty.table import COLUMNS, TABLE, Ends, Interrupted, Late, Named, Refused, Stopped, cells

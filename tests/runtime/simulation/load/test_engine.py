@@ -12,13 +12,13 @@ from playbill.model.definition import PipelineDefinition, definition_from
 from playbill.model.facts import RunStatus
 from playbill.runtime.faults.plan import fault_plan
 from playbill.runtime.manager import PipelineRunManager
-from playbill.runtime.simulation.escapes import Escape
 from playbill.runtime.simulation.load.engine import simulate_load
 from playbill.runtime.simulation.load.loop import LoadLoop
 from playbill.runtime.simulation.load.measures import Measures
 from playbill.runtime.simulation.load.outcome import span
 from playbill.runtime.simulation.load.sweep import sweep
 from playbill.runtime.simulation.load.world import LoadWorld
+from playbill.runtime.simulation.virtual.escapes import Escape
 from tests.runtime.simulation.load import handlers
 from tests.runtime.simulation.load.support import chain, plan, station, taking
 

@@ -1,0 +1,222 @@
+"""For sync programs: run one pipeline, or keep a manager in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from playbill.runtime.embedded.private_loop import OwnLoop
+from playbill.runtime.manager import PipelineRunManager
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator, Mapping
+    from types import TracebackType
+
+    from playbill.model.definition import PipelineDefinition
+    from playbill.model.events import Event
+    from playbill.model.facts import RunStatus
+    from playbill.model.results import RunResult
+    from playbill.runtime.run import Run
+
+T = TypeVar("T")
+
+
+def run(
+    definition: PipelineDefinition | Mapping[str, Any],
+    trigger_data: Mapping[str, Any] | None = None,
+    *,
+    timeout_seconds: float | None = None,
+    **options: Any,
+) -> RunResult:
+    """Run a pipeline to its end, in a program without an event loop.
+
+    It returns within timeout + grace + kill bound, whatever the handlers do; what could not be stopped is named in
+    `result.orphans`.
+
+    Args:
+        definition: the pipeline, or the mapping it is written as.
+        trigger_data: what it is started with.
+        timeout_seconds: for the whole run; None: the definition's.
+        options: those of PipelineRunManager (resources, types, grace...).
+
+    Raises:
+        DefinitionError: the definition or the data is wrong.
+        RuntimeError: an event loop runs in this thread already.
+    """
+
+    async def work() -> RunResult:
+        async with PipelineRunManager(**options) as manager:
+            started = await manager.start_run(definition, trigger_data, timeout_seconds=timeout_seconds)
+            return await started.result()
+
+    own = OwnLoop()
+    try:
+        return own.run(work())
+    finally:
+        own.close()
+
+
+class BlockingRun:
+    """A run as sync code holds it, from any thread."""
+
+    def __init__(self, manager: BlockingManager, run: Run) -> None:
+        self._manager = manager
+        self._run = run
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self._run.id
+
+    @property
+    def status(self) -> RunStatus:
+        """Where the run stands."""
+        return self._run.status
+
+    def result(self, timeout: float | None = None) -> RunResult:
+        """Wait for the end.
+
+        Raises:
+            TimeoutError: it has not ended after `timeout` seconds; it goes on.
+        """
+        return self._manager.call(self._run.result(), timeout)
+
+    def cancel(self, reason: str = "", grace: float | None = None) -> bool:
+        """Stop the run; True if this cancel decided it."""
+        return self._manager.call(self._run.cancel(reason, grace))
+
+    def pause(self) -> bool:
+        """Begin nothing more until `resume`."""
+        return self._manager.call(self._run.pause())
+
+    def resume(self) -> bool:
+        """Go on after `pause`."""
+        return self._manager.call(self._run.resume())
+
+    def events(self, from_seq: int = 1) -> Iterator[Event]:
+        """Iterate over the run's events from `from_seq` on, until it has ended."""
+        source = self._run.events(from_seq)
+
+        async def following() -> Event | None:
+            return await anext(source, None)
+
+        while (event := self._manager.call(following())) is not None:
+            yield event
+
+    def __repr__(self) -> str:
+        return f"<Blocking{self._run!r}>"
+
+
+class BlockingManager:
+    """A PipelineRunManager on an event loop in a thread of its own, for sync programs and many threads.
+
+    Args:
+        options: those of PipelineRunManager.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self._options = options
+        self._own: OwnLoop | None = None
+        self._thread: threading.Thread
+        self._manager: PipelineRunManager
+        self._stop: asyncio.Event
+
+    def __enter__(self) -> Self:
+        started: Future[None] = Future()
+        self._own = own = OwnLoop()
+        self._thread = threading.Thread(target=self._serve, args=(own, started), name="playbill", daemon=True)
+        self._thread.start()
+        started.result()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.call(self._leave(kind, error, trace))
+        self._thread.join()
+        self._own = None
+
+    def start_run(
+        self,
+        definition: PipelineDefinition | Mapping[str, Any],
+        trigger_data: Mapping[str, Any] | None = None,
+        *,
+        run_id: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> BlockingRun:
+        """Start a run and return it at once; as PipelineRunManager.start_run."""
+        start = self._running.start_run(definition, trigger_data, run_id=run_id, timeout_seconds=timeout_seconds)
+        return BlockingRun(self, self.call(start))
+
+    def get_run(self, run_id: str) -> BlockingRun:
+        """Return an active or a remembered run.
+
+        Raises:
+            UnknownRun: there is none of this id.
+        """
+        return BlockingRun(self, self._running.get_run(run_id))
+
+    def cancel_run(self, run_id: str, reason: str = "", grace: float | None = None) -> bool:
+        """Stop a run; True if this cancel decided it."""
+        return self.call(self._running.cancel_run(run_id, reason, grace))
+
+    def cancel_all(self, reason: str = "", grace: float | None = None) -> int:
+        """Stop all active runs; return how many of them these cancels decided."""
+        return self.call(self._running.cancel_all(reason, grace))
+
+    def is_running(self, run_id: str) -> bool:
+        """Tell whether a run of this id is active."""
+        return self._running.is_running(run_id)
+
+    @property
+    def _running(self) -> PipelineRunManager:
+        if self._own is None:
+            raise RuntimeError("use a BlockingManager inside `with`")
+        return self._manager
+
+    def call(self, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
+        """Run `work` on the manager's loop and wait for it.
+
+        Raises:
+            RuntimeError: outside `with`, or on the manager's own thread, where it would wait for itself.
+            TimeoutError: it took longer than `timeout` seconds.
+        """
+        if self._own is None:
+            work.close()
+            raise RuntimeError("use a BlockingManager inside `with`")
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise RuntimeError("this thread runs the manager's loop and cannot wait for it: use the async manager")
+        future = asyncio.run_coroutine_threadsafe(work, self._own.loop)
+        try:
+            return future.result(timeout)
+        except TimeoutError:
+            future.cancel()
+            raise
+
+    def _serve(self, own: OwnLoop, started: Future[None]) -> None:
+        async def serve() -> None:
+            try:
+                self._stop = asyncio.Event()
+                self._manager = PipelineRunManager(**self._options)
+                await self._manager.__aenter__()
+            except BaseException as error:  # noqa: BLE001 (goes to the thread that waits)
+                started.set_exception(error)
+                return
+            started.set_result(None)
+            await self._stop.wait()
+
+        try:
+            own.run(serve())
+        finally:
+            own.close()
+
+    async def _leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._manager.__aexit__(kind, error, trace)
+        finally:
+            self._stop.set()

@@ -1,0 +1,114 @@
+"""Runs one node once, outside any run: for trying handlers out, and for handlers that use another type's work."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from playbill.model.definition import PipelineDefinition, PipelineEdge, PipelineNode
+from playbill.model.errors import NodeConfigError, NodeExecutionError
+from playbill.model.expressions import CONDITION_ROOTS, compile_condition, merge_inputs
+from playbill.model.facts import Failure, Now
+from playbill.model.messages import Returned
+from playbill.model.plan import BUILT_IN, Kind, RunFacts, build_plan
+from playbill.runtime.clocks.system import SystemClock
+from playbill.runtime.definitions.assembly import bind
+from playbill.runtime.definitions.discovery import catalog_of
+from playbill.runtime.dispatchers.loop import LoopDispatcher
+from playbill.runtime.runners.attempt import Bench, Orphans
+from playbill.runtime.runners.runner import RunRunner
+from playbill.runtime.runners.thread import ThreadPool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from playbill.runtime.definitions.discovery import Source
+    from playbill.runtime.runners.context import NodeContext
+
+
+async def dispatch_node(
+    node: PipelineNode,
+    inputs: Mapping[str, Any],
+    context: NodeContext | None = None,
+    *,
+    types: Iterable[Source] | None = None,
+) -> dict[str, Any]:
+    """Run `node` once, with no breaker, retry or timeout.
+
+    Args:
+        node: the node; its config's `${...}` are rendered.
+        inputs: outputs by node id.
+        context: whose run id, resources and trigger data the handler sees; None: none.
+        types: as PipelineRunManager's.
+
+    Returns:
+        The output: of trigger, parallel and delay the inputs, of a condition `{"result": bool}`.
+
+    Raises:
+        NodeConfigError: the type is unknown, the config is wrong, or the failure is none to retry.
+        NodeExecutionError: the handler failed.
+    """
+    if node.type == Kind.CONDITION:
+        return {"result": _judge(node, inputs)}
+    if node.type in BUILT_IN:
+        return dict(inputs)
+    catalog = catalog_of(types)
+    if catalog.get(node.type) is None:
+        raise NodeConfigError(f"Unknown node type '{node.type}'; types are: {', '.join(catalog.names)}")
+    sources = [PipelineNode(id=source, type="parallel") for source in inputs]
+    edges = [PipelineEdge(from_node=source, to_node=node.id) for source in inputs]
+    definition = PipelineDefinition(nodes=[*sources, node], edges=edges)
+    loop = asyncio.get_running_loop()
+    dispatcher = LoopDispatcher(loop, SystemClock(loop))
+    pool = ThreadPool(dispatcher)
+    resources: Mapping[str, Any] = {} if context is None else context.resources
+    bench = Bench(loop, dispatcher.post, pool, Orphans(), resources, {}, lambda: 0.5)
+    runner = RunRunner(bench, bind(definition, catalog), contextvars.copy_context())
+    trigger: Mapping[str, Any] = {} if context is None else context.trigger_data
+    run_id = "dispatch" if context is None else context.run_id
+    try:
+        return await _attempt(runner, RunFacts(run_id, build_plan(definition), trigger), node.id, inputs)
+    finally:
+        pool.close()
+
+
+class _Caller:
+    """Stands where a node's actor does in a run."""
+
+    def __init__(self) -> None:
+        self.returned: asyncio.Future[Returned] = asyncio.get_running_loop().create_future()
+
+    def receive(self, message: object, now: Now) -> None:
+        """Wait for the end only."""
+        if isinstance(message, Returned) and not self.returned.done():
+            self.returned.set_result(message)
+
+
+async def _attempt(runner: RunRunner, run: RunFacts, node: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    caller = _Caller()
+    attempt = runner.begin(run, run.plan.nodes[node], 1, inputs, caller)
+    try:
+        returned = await caller.returned
+    except asyncio.CancelledError:
+        attempt.interrupt()
+        raise
+    if returned.failure is not None:
+        raise _raised(returned.failure)
+    return dict(returned.output or {})
+
+
+def _judge(node: PipelineNode, inputs: Mapping[str, Any]) -> bool:
+    text = node.config.get("condition")
+    if not isinstance(text, str):
+        raise NodeConfigError(f"node '{node.id}': field 'condition' is missing or no text")
+    condition = compile_condition(text, predecessors=[*inputs], roots=CONDITION_ROOTS)
+    outputs: dict[str, Any] = {name: output for name, output in inputs.items() if isinstance(output, Mapping)}
+    return condition.evaluate({"inputs": dict(inputs), "input": merge_inputs(outputs), "trigger": {}})
+
+
+def _raised(failure: Failure) -> NodeExecutionError | NodeConfigError:
+    if failure.retryable:
+        return NodeExecutionError(str(failure), retry_after=failure.retry_after)
+    return NodeConfigError(str(failure))

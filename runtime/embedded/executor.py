@@ -1,0 +1,82 @@
+"""The executor: one pipeline, run to its end in one call, its result as plain data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from playbill.model.policies import RetryPolicy
+from playbill.runtime.manager import PipelineRunManager
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from playbill.model.definition import PipelineDefinition
+    from playbill.runtime.definitions.discovery import Source
+    from playbill.runtime.run import Run
+
+
+class PipelineExecutor:
+    """Executes one definition, as often as asked.
+
+    Args:
+        definition: the pipeline.
+        resources: what handlers find in `context.resources`.
+        types: modules or functions that define node types and actions; None: all that are decorated by now.
+    """
+
+    def __init__(
+        self,
+        definition: PipelineDefinition,
+        *,
+        resources: Mapping[str, Any] | None = None,
+        types: Iterable[Source] | None = None,
+    ) -> None:
+        self._definition = definition
+        self._resources = resources
+        self._types = types
+        self._cancelled = False
+        self._run: Run | None = None
+
+    async def execute(
+        self,
+        run_id: str | None = None,
+        trigger_data: Mapping[str, Any] | None = None,
+        *,
+        max_retries: int = 3,
+        backoff_base: float = 1.0,
+        backoff_max: float = 60.0,
+    ) -> dict[str, Any]:
+        """Run the pipeline and return how it ended; a failed run is a result, not an exception.
+
+        Args:
+            run_id: names the run.
+            trigger_data: what it is started with.
+            max_retries: attempts in all, for nodes that say nothing of their own.
+            backoff_base: seconds before the second attempt.
+            backoff_max: the longest back-off, in seconds.
+
+        Returns:
+            `{"status", "outputs", "node_results", "error"}`; outputs and node results by node id.
+
+        Raises:
+            DefinitionError: the definition, the data or a number is wrong.
+        """
+        retry = RetryPolicy(max_attempts=max_retries, base=min(backoff_base, backoff_max), cap=backoff_max)
+        defaults = self._definition.defaults
+        if defaults.retry is None:
+            defaults = defaults.model_copy(update={"retry": retry})
+        definition = self._definition.model_copy(update={"defaults": defaults, "outputs": {}})
+        async with PipelineRunManager(resources=self._resources, types=self._types) as manager:
+            self._run = await manager.start_run(definition, trigger_data, run_id=run_id)
+            if self._cancelled:
+                await self._run.cancel("requested")
+            result = (await self._run.result()).as_dict()
+            self._run = None
+        return {key: result[key] for key in ("status", "outputs", "node_results", "error")}
+
+    def request_cancel(self) -> None:
+        """Stop the execution, the one under way or else the next; also from other threads."""
+        self._cancelled = True
+        run = self._run
+        if run is not None and not run.done:
+            run.request_cancel("requested")

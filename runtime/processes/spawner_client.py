@@ -1,0 +1,304 @@
+"""The host's end of the spawner: starts it when it is first needed, orders processes from it, hears of their ends.
+
+The host never forks, has no child but the spawner, and adopts nobody. A leader's id stays its own until the host has
+ordered its sweep, so signals sent before that hit nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+from contextvars import ContextVar
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from playbill.runtime.processes import packets
+from playbill.runtime.processes.environment_mark import VARIABLE, kill_marked
+from playbill.runtime.processes.leader import Ended, Leader, SpawnerDied
+from playbill.runtime.runners.workers.importable import imports_main
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["SPAWNER", "SpawnerClient", "supported"]
+
+logger = logging.getLogger("playbill")
+SPAWNER: ContextVar[SpawnerClient | None] = ContextVar("SPAWNER", default=None)
+"""The spawner that the handlers of a manager use; None: they start their programs themselves."""
+_CLOSE_SECONDS: Final = 2.0
+_MODULE: Final = "playbill.runtime.processes.spawner"
+
+
+def supported() -> bool:
+    """Tell whether this system can hold processes as we do: Linux with pidfds and lists of children."""
+    thread = f"/proc/self/task/{os.getpid()}/children"
+    return sys.platform == "linux" and hasattr(os, "pidfd_open") and os.path.exists(thread)  # noqa: PTH110
+
+
+class SpawnerClient:
+    """One host's spawner; all its methods are called on the loop's thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._lifeline = -1
+        self._name = ""
+        """What all processes of the running spawner carry in their environment."""
+        self._numbers = 0
+        self._orders: dict[int, asyncio.Future[Leader]] = {}
+        self._leaders: dict[int, Leader] = {}
+        self._lost: set[Leader] = set()
+        """Leaders of a spawner that died, until we see that they did, too."""
+        self._unsent: collections.deque[tuple[tuple[Any, ...], list[int]]] = collections.deque()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        process = "no process" if self._process is None else f"process {self._process.pid}"
+        return f"<SpawnerClient {process}, leaders={len(self._leaders)} starting={len(self._orders)}>"
+
+    @property
+    def pid(self) -> int | None:
+        """The spawner's process id; None: it does not run."""
+        return None if self._process is None else self._process.pid
+
+    def worker(self, task: int, stdout: int, stderr: int, mark: int) -> asyncio.Future[Leader]:
+        """Order a worker that has these descriptors; they stay the caller's, who may close them at once.
+
+        Returns:
+            Its leader, once it runs.
+
+        Raises:
+            OSError: the spawner cannot be started.
+        """
+        return self._order("worker", (), [task, stdout, stderr, mark])
+
+    def command(
+        self, argv: Sequence[str], *, cwd: str | None, env: Mapping[str, str] | None, outputs: tuple[int, int],
+        stdin: int | None = None,
+    ) -> asyncio.Future[Leader]:  # fmt: skip
+        """Order a program; `stdin` and `outputs` (stdout, stderr) stay the caller's, who may close them at once.
+
+        Args:
+            argv: The program and its arguments.
+            cwd: Where it runs; None: where we do now.
+            env: Its whole environment; None: ours now.
+            outputs: Its stdout and stderr.
+            stdin: What it reads; None: nothing.
+
+        Returns:
+            Its leader, once the program runs, or the system's OSError.
+
+        Raises:
+            OSError: the spawner cannot be started.
+            ValueError: an argument holds a zero byte.
+        """
+        self._ready()
+        environment = {**(os.environ if env is None else env), VARIABLE: self._name}
+        if any("\0" in text for text in (*argv, cwd or "", *environment, *environment.values())):
+            raise ValueError("embedded null byte")
+        given = ([*argv], str(Path.cwd()) if cwd is None else cwd, environment, int(stdin is not None))
+        return self._order("command", given, [*([] if stdin is None else [stdin]), *outputs])
+
+    # ---- the wire ---------------------------------------------------------------------------------------------
+
+    def _order(self, order: str, arguments: tuple[Any, ...], descriptors: list[int]) -> asyncio.Future[Leader]:
+        self._ready()
+        self._numbers += 1
+        future = self._orders[self._numbers] = self.loop.create_future()
+        try:
+            self._send((order, self._numbers, *arguments), descriptors)
+        except OSError:  # no descriptor or memory is free
+            del self._orders[self._numbers]
+            raise
+        return future
+
+    def _ready(self) -> None:
+        if self._closed:
+            raise SpawnerDied("the spawner's client is closed")
+        self.start()
+
+    def _order_sweep(self, pid: int) -> None:
+        self._send(("sweep", pid), [])
+
+    def _send(self, message: tuple[Any, ...], descriptors: list[int]) -> None:
+        if self._control is None:
+            return
+        if not self._unsent:
+            try:
+                packets.send(self._control, message, descriptors)
+            except BlockingIOError:
+                self.loop.add_writer(self._control.fileno(), self._send_more)
+            except ConnectionError:  # it is dead: we shall read so
+                return
+            else:
+                return
+        self._unsent.append((message, [os.dup(descriptor) for descriptor in descriptors]))
+
+    def _send_more(self) -> None:
+        while self._unsent and self._control is not None:
+            message, descriptors = self._unsent[0]
+            with contextlib.suppress(ConnectionError):
+                try:
+                    packets.send(self._control, message, descriptors)
+                except BlockingIOError:
+                    return
+            self._drop_unsent()
+        if self._control is not None:
+            self.loop.remove_writer(self._control.fileno())
+
+    def _drop_unsent(self) -> None:
+        for descriptor in self._unsent.popleft()[1]:
+            os.close(descriptor)
+
+    def _receive(self) -> None:
+        if self._control is None:
+            return
+        try:
+            parcel = packets.receive(self._control)
+        except BlockingIOError:
+            return
+        if parcel is None:
+            self._lose()
+        else:
+            self._hear(*parcel[0])
+
+    def _hear(self, what: str, number: int, *rest: Any) -> None:
+        if what == "started":
+            (pid,) = rest
+            leader = self._leaders[pid] = Leader(self.loop, pid, self._order_sweep)
+            future = self._orders.pop(number)
+            if future.cancelled():
+                leader.exited.add_done_callback(lambda _: leader.sweep())
+                leader.signal(signal.SIGKILL)
+            else:
+                future.set_result(leader)
+        elif what == "refused":
+            code, text = rest
+            error = OSError(code, os.strerror(code)) if code else OSError(text)
+            if not (future := self._orders.pop(number)).cancelled():
+                future.set_exception(error)
+        elif what == "exited":
+            self._leaders[number].exit(*rest)
+        else:
+            code, orphans = rest
+            self._leaders.pop(number).end(Ended(code, tuple(orphans)))
+
+    # ---- its life ---------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the spawner, unless it runs; an order does so, too.
+
+        Raises:
+            OSError: the system has no room for it.
+            RuntimeError: we are a worker that imports its host's script, which should not run there.
+        """
+        if self._control is not None:
+            return
+        if imports_main():
+            raise RuntimeError("the main script is being imported: guard its end by `if __name__ == '__main__':`")
+        self._name = secrets.token_hex(8)
+        with contextlib.ExitStack() as on_error, contextlib.ExitStack() as at_once:
+            ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            on_error.callback(ours.close)
+            at_once.callback(its.close)
+            reads, self._lifeline = os.pipe()
+            on_error.callback(os.close, self._lifeline)
+            at_once.callback(os.close, reads)
+            self._process = self._execute(its.fileno(), reads)
+            on_error.pop_all()
+        ours.setblocking(False)  # noqa: FBT003 (its only argument)
+        self._control = ours
+        self.loop.add_reader(ours.fileno(), self._receive)
+
+    def _execute(self, control: int, lifeline: int) -> subprocess.Popen[bytes]:
+        path = [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100 (as the interpreter does)
+        call = f"from {_MODULE} import main; main({control}, {lifeline}, {os.getpid()})"
+        flags = cast("list[str]", subprocess._args_from_interpreter_flags())  # type: ignore[attr-defined]  # noqa: SLF001
+        return subprocess.Popen(
+            [sys.executable, *flags, "-c", f"import sys; sys.path[:] = {path!r}; {call}"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            pass_fds=(control, lifeline),
+            env={**os.environ, VARIABLE: self._name},
+            start_new_session=True,
+        )
+
+    def _lose(self) -> None:
+        """The spawner has died: what it held dies with it, and the next order starts another."""
+        self._disconnect()
+        kill_marked(self._name)
+        leaders, self._leaders = self._leaders, {}
+        orders, self._orders = self._orders, {}
+        for leader in leaders.values():
+            self._lost.add(leader)
+            leader.ended.add_done_callback(partial(self._is_over, leader))
+            leader.lose()
+        for future in orders.values():
+            if not future.cancelled():
+                future.set_exception(SpawnerDied("spawner died"))
+        self._reap()
+
+    def _is_over(self, leader: Leader, _: object) -> None:
+        self._lost.discard(leader)
+
+    def _disconnect(self) -> None:
+        if self._control is None:
+            return
+        self.loop.remove_reader(self._control.fileno())
+        self.loop.remove_writer(self._control.fileno())
+        while self._unsent:
+            self._drop_unsent()
+        with contextlib.suppress(OSError):  # it is dead
+            self._control.shutdown(socket.SHUT_RDWR)  # what the host forked may hold this end open
+        self._control.close()
+        self._control = None
+        os.close(self._lifeline)  # the kernel kills the groups of all workers
+
+    def _reap(self) -> None:
+        """Wait for the spawner, which has nothing left to do."""
+        if self._process is not None:
+            process, self._process = self._process, None
+            try:
+                process.wait(_CLOSE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def close(self) -> None:
+        """End everything: the spawner kills what it holds and ends; it is waited for, blocking, some milliseconds."""
+        self._closed = True
+        self._disconnect()
+        for leader in (*self._leaders.values(), *self._lost):
+            leader.forget()
+        self._leaders.clear()
+        for future in self._orders.values():
+            future.cancel()
+        self._orders.clear()
+        self._reap()
+
+    async def aclose(self) -> None:
+        """The same, without blocking the loop."""
+        if (pid := self.pid) is not None:
+            self._disconnect()
+            over = asyncio.Event()
+            descriptor = os.pidfd_open(pid)
+            self.loop.add_reader(descriptor, over.set)
+            try:
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await over.wait()
+            except TimeoutError:
+                logger.error("spawner %s does not end", pid)  # noqa: TRY400 (the timeout says no more)
+            finally:
+                self.loop.remove_reader(descriptor)
+                os.close(descriptor)
+        self.close()

@@ -1,0 +1,95 @@
+"""Runs async handlers: a task for each attempt, cancelled once to interrupt it and again and again to kill it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from playbill.runtime.runners.attempt import HandlerAttempt
+from playbill.runtime.runners.outputs import checked
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextvars import Context
+
+    from playbill.model.definition import PipelineNode
+    from playbill.model.facts import Inputs
+    from playbill.runtime.runners.context import NodeContext
+
+CANCEL_AGAIN_SECONDS: Final = 0.01
+"""Between the cancels of a kill: on turns of the loop, so that a handler's `except` can run."""
+
+
+class LoopAttempt(HandlerAttempt):
+    """An attempt that is a task."""
+
+    _entered = False
+    task: asyncio.Task[None] | None = None
+    _again: asyncio.TimerHandle | None = None
+
+    def start(
+        self,
+        handler: Callable[..., Awaitable[Any]],
+        node: PipelineNode,
+        inputs: Inputs,
+        context: NodeContext,
+        variables: Context,
+    ) -> None:
+        """Begin, in a context of variables of its own."""
+        # Not loop.create_task, whose Python costs as much as the task itself; factories are for the host's tasks.
+        work = self._run(handler, node, inputs, context)
+        self.task = asyncio.Task(work, loop=self.bench.loop, name=node.id, context=variables)
+
+    async def _run(
+        self,
+        handler: Callable[..., Awaitable[Any]],
+        node: PipelineNode,
+        inputs: Inputs,
+        context: NodeContext,
+    ) -> None:
+        self._entered = True
+        output = failure = None
+        try:
+            output = checked(await handler(node, inputs, context), node)
+        except BaseException as error:  # noqa: BLE001 (asyncio would carry SystemExit out of the loop)
+            if self.bench.loop.is_closed():
+                return  # an orphan that outlived its loop is collected: nobody is left to hear of it
+            failure = self._failure(error)
+        if self._again is not None:
+            self._again.cancel()
+        self.task = None
+        self._end(self.bench.loop.time(), output, failure)
+
+    def interrupt(self) -> None:
+        """Cancel the task once; one that has not taken its first step never will."""
+        self.asked = True
+        if self.task is None:
+            return
+        self.task.cancel()
+        if not self._entered:
+            self._end(self.bench.loop.time(), None, None)
+
+    def kill(self) -> None:
+        """Cancel the task until it ends or is abandoned."""
+        if self.ended or self.task is None:
+            return
+        self.interrupt()
+        self._again = self.bench.loop.call_later(CANCEL_AGAIN_SECONDS, self.kill)
+
+    def abandon(self, release: Any, permit: Any) -> None:
+        """Keep it as an orphan, and cancel it no more."""
+        if self._again is not None:
+            self._again.cancel()
+        super().abandon(release, permit)
+
+    def send(self, message: Any) -> None:
+        """Tell the node's actor something."""
+        dispatcher = self.bench.pool.dispatcher
+        if not dispatcher.inside():  # a handler may have gone to a thread
+            dispatcher.submit(self.send, message)
+        elif not self.ended:
+            self.bench.post(self.reply_to, message)
+
+    def sleep(self, seconds: float) -> Awaitable[None]:
+        """Wait on the loop."""
+        return asyncio.sleep(seconds)

@@ -1,0 +1,125 @@
+"""Binds node types to who does their work: renders the config, makes the context, begins the attempt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from playbill.model.configs import EmptyConfig, FreeConfig
+from playbill.model.errors import InternalError, NodeConfigError
+from playbill.model.plan import variables
+from playbill.runtime.runners.calling import is_async
+from playbill.runtime.runners.context import NodeContext
+from playbill.runtime.runners.coroutine import LoopAttempt
+from playbill.runtime.runners.thread import ThreadAttempt
+from playbill.runtime.runners.workers.attempt import ProcessAttempt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextvars import Context
+
+    from playbill.actors.ports import Attempt, Receiver
+    from playbill.model.catalog import NodeType
+    from playbill.model.definition import PipelineNode
+    from playbill.model.facts import Inputs
+    from playbill.model.plan import NodePlan, RunFacts
+    from playbill.model.templates import Template
+    from playbill.runtime.runners.attempt import Bench
+    from playbill.runtime.runners.workers.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Who does the work of a node type, or of one node."""
+
+    handler: Callable[..., Any]
+    on_loop: bool
+    node_type: NodeType
+    parses: bool
+    """Whether its config has a model."""
+
+    @classmethod
+    def of(cls, node_type: NodeType, handler: Callable[..., Any], model: type[BaseModel]) -> Binding:
+        """Bind `handler` to nodes whose config is a `model`."""
+        return cls(handler, is_async(handler), node_type, model not in {FreeConfig, EmptyConfig})
+
+
+@dataclass(frozen=True, slots=True)
+class Bindings:
+    """The handlers and templates of one definition."""
+
+    by_type: Mapping[str, Binding]
+    by_node: Mapping[str, Binding]
+    """Of nodes whose type alone does not say: actions, python calls."""
+    templates: Mapping[str, Template]
+    """Of nodes whose config has something to replace."""
+    isolated: Mapping[str, Limits | None]
+    """The nodes whose handlers run in processes, and what an attempt may use there."""
+
+    def of(self, node: PipelineNode) -> Binding:
+        """Return who does the work of `node`."""
+        return self.by_type.get(node.type) or self.by_node[node.id]
+
+
+class RunRunner:
+    """Begins the attempts of one run; implements the port Runner."""
+
+    __slots__ = ("_bench", "_bindings", "_context")
+
+    def __init__(self, bench: Bench, bindings: Bindings, context: Context) -> None:
+        self._bench = bench
+        self._bindings = bindings
+        self._context = context
+
+    def begin(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver) -> Attempt:
+        """Begin an attempt."""
+        bench, bindings, node = self._bench, self._bindings, plan.node
+        binding = bindings.by_type.get(plan.type) or bindings.by_node[plan.id]
+        held: LoopAttempt | ThreadAttempt | ProcessAttempt
+        if bindings.isolated and plan.id in bindings.isolated:
+            held = self._isolated(plan.id, attempt, reply_to)
+        else:
+            held = (LoopAttempt if binding.on_loop else ThreadAttempt)(attempt, reply_to, bench)
+        config: Any = None
+        if binding.parses or (bindings.templates and plan.id in bindings.templates):
+            try:
+                node, config = self._configured(binding, plan, run, inputs, held)
+            except NodeConfigError as error:
+                held.refuse(error, bench.loop.time())
+                return held
+        context = NodeContext(run, plan, held, config, bench.resources)
+        held.start(binding.handler, node, inputs, context, self._context.copy())
+        return held
+
+    def _isolated(self, node: str, attempt: int, reply_to: Receiver) -> ProcessAttempt:
+        pool = self._bench.processes
+        if pool is None:
+            raise InternalError(f"node '{node}' wants a process, and there is no pool of them")
+        return ProcessAttempt(attempt, reply_to, self._bench, pool, self._bindings.isolated[node])
+
+    def _configured(
+        self,
+        binding: Binding,
+        plan: NodePlan,
+        run: RunFacts,
+        inputs: Inputs,
+        held: LoopAttempt | ThreadAttempt | ProcessAttempt,
+    ) -> tuple[PipelineNode, Any]:
+        """Render and parse the node's config."""
+        node = plan.node
+        template = self._bindings.templates.get(node.id)
+        if template is not None:
+            names = variables(inputs, run.plan.nodes, run.trigger_data)
+            names["run"] = {"id": run.run_id, "pipeline": run.plan.definition.name, "attempt": held.number}
+            names["secrets"] = self._bench.secrets
+            if any("secrets" in expression.names for expression in template.expressions):
+                held.secrets = tuple(value for value in self._bench.secrets.values() if value)
+            try:
+                node = node.model_copy(update={"config": template.render(names)})
+            except NodeConfigError as error:
+                raise NodeConfigError(f"node '{node.id}': {error}") from error
+        if not binding.parses:
+            return node, node.config
+        return node, binding.node_type.parse(node.config, subject=f"node '{node.id}'")

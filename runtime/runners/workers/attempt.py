@@ -1,0 +1,158 @@
+"""Runs handlers in processes: asked by SIGTERM, killed by SIGKILL, ended when the kernel says so."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING, Any
+
+from playbill.model.errors import HandlerKilled, NodeConfigError
+from playbill.model.facts import Failure
+from playbill.model.failures import failure_of
+from playbill.model.messages import Began, Heartbeat
+from playbill.runtime.runners.attempt import Bench, HandlerAttempt
+from playbill.runtime.runners.context import logger
+from playbill.runtime.runners.workers.limits import Limits, reached_by_death
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextvars import Context
+
+    from playbill.actors.ports import Receiver
+    from playbill.model.definition import PipelineNode
+    from playbill.model.facts import Inputs
+    from playbill.runtime.processes.leader import Ended
+    from playbill.runtime.runners.context import NodeContext
+    from playbill.runtime.runners.workers.packing import Order
+    from playbill.runtime.runners.workers.pool import ProcessPool
+    from playbill.runtime.runners.workers.worker_client import RemoteWorker
+
+__all__ = ["ProcessAttempt"]
+
+
+class ProcessAttempt(HandlerAttempt):
+    """An attempt in a worker."""
+
+    order: Order | None = None
+    _worker: RemoteWorker | None = None
+    _killed = _was_lost = False
+    _began = 0.0
+    _context: NodeContext
+
+    def __init__(
+        self, number: int, reply_to: Receiver, bench: Bench, pool: ProcessPool, limits: Limits | None = None
+    ) -> None:
+        super().__init__(number, reply_to, bench)
+        self._pool = pool
+        self._limits = limits
+
+    def start(
+        self,
+        handler: Callable[..., Any],
+        node: PipelineNode,
+        inputs: Inputs,
+        context: NodeContext,
+        variables: Context,
+    ) -> None:
+        """Queue for a worker; what cannot be handed to one is refused. Variables stay in their process."""
+        self._context = context
+        try:
+            self.order = self._pool.jobs.order(handler, node, inputs, context, self._limits)
+        except NodeConfigError as error:
+            self.refuse(error, self._pool.now())
+        else:
+            self._pool.queue(self)
+
+    # ---- told by the node's machine ---------------------------------------------------------------------------
+
+    def interrupt(self) -> None:
+        """Send SIGTERM to the group; one that has no worker yet never gets one."""
+        if self.ended or self.asked:
+            return
+        self.asked = True
+        if self._worker is not None:
+            self._worker.interrupt()
+        else:
+            self._pool.withdraw(self)
+            self._end(self._pool.now(), None, None)
+
+    def kill(self) -> None:
+        """Send SIGKILL to the group."""
+        self.interrupt()
+        if self._worker is not None and not self.ended:
+            self._killed = True
+            self._worker.kill()
+
+    def abandon(self, release: Any, permit: Any) -> None:
+        """Keep it as an orphan; its worker's place goes to another."""
+        if self._worker is not None and not self.ended:
+            self._pool.replace(self._worker)
+        super().abandon(release, permit)
+
+    def send(self, message: Any) -> None:
+        """Tell the node's actor something."""
+        if not self.ended:
+            self.bench.post(self.reply_to, message)
+
+    def sleep(self, seconds: float) -> Awaitable[None]:
+        """Wait on the loop: nobody does, for the handler is elsewhere."""
+        return asyncio.sleep(seconds)
+
+    # ---- told by the worker -----------------------------------------------------------------------------------
+
+    def take(self, worker: RemoteWorker) -> None:
+        """Hear which worker it has."""
+        self._worker = worker
+
+    def begin(self) -> None:
+        """Hear that the handler begins: timeouts count from here."""
+        self._began = self._pool.now()
+        self.send(Began(self.number))
+
+    def beat(self, progress: Any) -> None:
+        """Hear a heartbeat."""
+        self.send(Heartbeat(self.number, progress))
+
+    def log(self, level: int, text: str) -> None:
+        """Log a line that the process wrote or logged, in the name of its node."""
+        if logger.isEnabledFor(level):
+            self._context.log.log(level, "%s", self._hidden(text))
+
+    def finish(self, ended: float, output: Any, failure: tuple[Any, ...] | None) -> None:
+        """Take the result."""
+        self._worker = None
+        known = None if failure is None else self._without_secrets(Failure(*failure))
+        self._end(min(ended, self._pool.now()), output, known)
+
+    def lose(self, ended: Ended | OSError, *, begun: bool) -> None:
+        """Hear that the worker is gone, and nothing of it left, without a result."""
+        self._worker = None
+        now = self._pool.now()
+        if self._killed:
+            self._end(now, None, None)
+        elif isinstance(ended, OSError):
+            self._end(now, None, failure_of(HandlerKilled(f"no process could be started for it: {ended}")))
+        elif self.asked and (not begun or ended.exit_code == -signal.SIGTERM):
+            self._end(now, None, None)
+        elif not begun and not self._was_lost:
+            self._was_lost = True
+            self._pool.queue(self)
+        else:
+            self._end(now, None, failure_of(HandlerKilled(self._why(ended))))
+
+    def _why(self, ended: Ended) -> str:
+        if ended.spawner_died:
+            return "worker lost: spawner died"
+        code = ended.exit_code
+        if text := reached_by_death(self._limits, code, self._pool.now() - self._began):
+            return text
+        if code < 0:
+            return f"its process died of {_signal_name(-code)}"
+        return f"its process ended with exit code {code}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has none
+        return f"signal {number}"

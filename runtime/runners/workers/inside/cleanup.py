@@ -1,0 +1,127 @@
+"""In a worker, after each attempt: puts back what a handler may have changed, and ends what it left running."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import resource
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TextIO
+
+from playbill.runtime.processes import linux
+
+if TYPE_CHECKING:
+    from playbill.runtime.runners.workers.inside.interrupts import Interrupts
+
+__all__ = ["Upkeep"]
+
+SWEEP_SECONDS: Final = 0.5
+_LOOK_SECONDS: Final = 0.001
+_PAGE: Final = resource.getpagesize()
+
+
+class Upkeep:
+    """The state of a worker that every attempt shall find the same."""
+
+    def __init__(self, interrupts: Interrupts) -> None:
+        self._interrupts = interrupts
+        self._attempts = 0
+        self.most_attempts = self.most_resident_bytes = 0
+        """After so many attempts, or with so much memory, the worker has to go; said by its host."""
+        self._outputs = [(descriptor, fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)) for descriptor in (1, 2)]
+        self.home = os.getcwd()  # noqa: PTH109 (one system call, after every attempt)
+        """Where attempts begin."""
+        self._make_streams()
+
+    def settle(self) -> bool:
+        """Finish an attempt before its result is told: nothing runs, all is written; True: the worker has to go."""
+        self._attempts += 1
+        self._flush()
+        left_children = has_children()
+        if left_children:
+            kill_children()
+        worn_out = self._attempts >= self.most_attempts or self._is_large() or _is_crowded()
+        return left_children or worn_out or _has_threads()
+
+    def leave(self, failure: tuple[Any, ...] | None) -> NoReturn:
+        """End a process that a handler forked: it shall not work for the host beside us."""
+        if failure is not None:
+            with contextlib.suppress(Exception):  # the stream may be anything, and closed
+                sys.stderr.write(failure[4])  # its traceback
+        self._flush()
+        os._exit(0 if failure is None else 1)
+
+    def restore(self) -> None:
+        """Put back what a handler may have changed, while the host takes its result."""
+        for descriptor, kept in self._outputs:
+            os.dup2(kept, descriptor)
+        if self._streams_changed:
+            self._make_streams()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        self._interrupts.install()
+        os.chdir(self.home)
+
+    def _is_large(self) -> bool:
+        most = self.most_resident_bytes
+        if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 < most:  # the peak is cheaper to ask for
+            return False
+        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 (after every attempt of a worker that was large)
+            return int(file.read().split()[1]) * _PAGE > most
+
+    def _flush(self) -> None:
+        stdout, stderr = self._stdout, self._stderr
+        changed = sys.stdout is not stdout or sys.stderr is not stderr
+        for stream in (sys.stdout, sys.stderr, stdout, stderr) if changed else (stdout, stderr):
+            try:
+                stream.flush()
+            except Exception:  # noqa: BLE001 (it may be anything, and closed)
+                changed = True
+        self._streams_changed = changed
+
+    def _make_streams(self) -> None:
+        self._streams_changed = False
+        self._stdout: TextIO = _stream(1)
+        self._stderr: TextIO = _stream(2)
+        sys.stdout, sys.stderr = self._stdout, self._stderr
+
+
+def _stream(descriptor: int) -> TextIO:
+    """Return a stream that does not close its descriptor."""
+    return open(descriptor, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+
+
+def has_children() -> bool:
+    """Tell whether we have a child, dead or alive."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def kill_children() -> None:
+    """Kill all descendants, level by level as they fall to us; those that do not die, our spawner will name."""
+    until = time.monotonic() + SWEEP_SECONDS
+    while has_children() and time.monotonic() < until:
+        for pid in linux.children():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+            if not linux.reaped(pid):
+                time.sleep(_LOOK_SECONDS)
+
+
+def _is_crowded() -> bool:
+    """Tell whether handlers left half of all descriptors open: a new one is the lowest that is free."""
+    try:
+        fcntl.fcntl(resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2, fcntl.F_GETFD)
+    except OSError:
+        return False
+    return True
+
+
+def _has_threads() -> bool:
+    """Tell whether a thread is left that executes Python: work that the handler's end did not end."""
+    return len(sys._current_frames()) > 1  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # documented; sees all kinds

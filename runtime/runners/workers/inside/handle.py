@@ -1,0 +1,118 @@
+"""In a worker: what stands behind a handler's context where the host has the attempt, its run and its resources."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import marshal
+import time
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+from playbill.runtime.runners.context import Over, logger
+from playbill.runtime.runners.workers import frames
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterable, Iterator
+
+    from playbill.model.definition import PipelineNode
+    from playbill.model.facts import Output
+    from playbill.model.messages import Heartbeat
+    from playbill.model.plan import NodePlan, RunFacts
+    from playbill.runtime.runners.workers.inside.channel import Channel
+    from playbill.runtime.runners.workers.inside.interrupts import Interrupts
+
+__all__ = ["ForwardedLog", "Held", "Resources", "plan_of", "run_of"]
+
+
+class Held:
+    """An attempt, as far as a context uses it."""
+
+    def __init__(self, channel: Channel, interrupts: Interrupts, serial: int, number: int, *, on_loop: bool) -> None:
+        self._channel = channel
+        self._interrupts = interrupts
+        self._serial = serial
+        self.number = number
+        self._on_loop = on_loop
+
+    @property
+    def asked(self) -> bool:
+        """Whether the attempt was asked to end."""
+        return self._interrupts.asked
+
+    def send(self, message: Heartbeat) -> None:
+        """Tell the host; progress that is no plain data is told as its text."""
+        progress = message.progress
+        try:
+            marshal.dumps(progress)
+        except ValueError:
+            progress = "".join([repr(progress)])
+        self._channel.send(frames.BEAT, self._serial, progress)
+
+    def sleep(self, seconds: float) -> Awaitable[None]:
+        """Wait as the handler's kind does."""
+        if self._on_loop:
+            return asyncio.sleep(seconds)
+        time.sleep(seconds)
+        return Over()
+
+
+class Resources(Mapping[str, Any]):
+    """The host's resources: each is fetched when it is first used, and kept."""
+
+    def __init__(self, channel: Channel, names: Iterable[str]) -> None:
+        self._channel = channel
+        self._names = dict.fromkeys(names)
+        self._fetched: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._fetched:
+            self._fetched[name] = self._channel.resource(name)
+        return self._fetched[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+
+class ForwardedLog(logging.Handler):
+    """Sends what a handler logs to the host, whose handlers know where it shall go."""
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__()
+        self._channel = channel
+        self._serial = 0
+        self._speaker = ""
+        """How lines of the attempt begin; the host says that anew."""
+        logger.propagate = False
+        logger.handlers[:] = [self]
+
+    def begin(self, serial: int, speaker: str, level: int) -> None:
+        """Forward from here on what attempt `serial` says, if the host wants the level."""
+        self._serial = serial
+        self._speaker = speaker
+        if logger.level != level:
+            logger.setLevel(level)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send one record as text."""
+        text = str(self.format(record)).removeprefix(self._speaker)
+        self._channel.send(frames.LOG, self._serial, record.levelno, text)
+
+
+def run_of(run_id: str, trigger_data: Output) -> RunFacts:
+    """Return what a context wants to know of a run."""
+    return cast("RunFacts", SimpleNamespace(run_id=run_id, trigger_data=trigger_data))
+
+
+def plan_of(node: PipelineNode) -> NodePlan:
+    """Return what a context wants to know of a node's plan."""
+    return cast("NodePlan", SimpleNamespace(id=node.id, node=node))

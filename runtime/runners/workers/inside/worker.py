@@ -1,0 +1,201 @@
+"""A worker: executes attempts of one host, one after the other, in a process that can be killed.
+
+1. It is forked by the spawner, leads a session and a group of its own, and ends with its host, in any case.
+2. A handler runs in the main thread, an async one on a loop of its own; SIGTERM raises CancelledError in it once.
+3. A process that the handler forks is no worker: where the handler's code ends in it, it ends.
+4. What a handler leaves behind (children, changed signals, closed outputs) is cleaned up before its result is sent;
+   what cannot be cleaned up (threads, much memory) ends the worker with the result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import multiprocessing.process
+import multiprocessing.spawn
+import os
+import pickle
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from playbill.model.errors import HandlerKilled, NodeConfigError
+from playbill.model.failures import failure_of
+from playbill.runtime.processes.environment_mark import VARIABLE
+from playbill.runtime.runners.calling import is_async
+from playbill.runtime.runners.context import NodeContext
+from playbill.runtime.runners.outputs import checked
+from playbill.runtime.runners.workers import frames
+from playbill.runtime.runners.workers.inside.channel import Channel
+from playbill.runtime.runners.workers.inside.cleanup import Upkeep
+from playbill.runtime.runners.workers.inside.handle import ForwardedLog, Held, Resources, plan_of, run_of
+from playbill.runtime.runners.workers.inside.interrupts import Interrupts
+from playbill.runtime.runners.workers.limits import Limits, limited, reached_by_error
+from playbill.runtime.runners.workers.started_mark import Mark
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playbill.model.definition import PipelineNode
+
+__all__ = ["serve"]
+
+_UNLIMITED: Final = contextlib.nullcontext()
+
+
+class Worker:
+    """Serves one host."""
+
+    def __init__(self, descriptor: int, mark: Mark) -> None:
+        self._mark = mark
+        self._interrupts = Interrupts()
+        self._interrupts.install()
+        self._channel = Channel(descriptor, self._interrupts)
+        self._upkeep = Upkeep(self._interrupts)
+        self._log = ForwardedLog(self._channel)
+        self._jobs: dict[int, tuple[Callable[..., Any], bool, PipelineNode]] = {}
+        self._main: dict[str, Any] | None = None
+        """How to import the main module; None: it is imported."""
+        self._resources = Resources(self._channel, ())
+        self._is_forked = False
+        os.register_at_fork(after_in_child=self._disown)
+
+    def _disown(self) -> None:
+        """Hear, in a process that a handler forked, that it is none of ours."""
+        self._is_forked = True
+        self._interrupts.disown()
+        self._channel.disown()
+
+    def serve(self) -> None:
+        """Execute attempts until the host closes its end, or the worker has to go."""
+        self._begin(*self._channel.next()[1:])
+        leaves = False
+        while not leaves:
+            _, serial, *order = self._channel.next()
+            output, failure, whole = self._outcome(serial, *order)
+            if self._is_forked:
+                self._upkeep.leave(failure)
+            ended = time.monotonic()
+            leaves = self._upkeep.settle() or not whole
+            try:
+                self._channel.send(frames.DONE, serial, ended, output, failure, leaves)
+            except ValueError:  # subclasses of JSON's types, which the host may not be able to load
+                output = json.loads(json.dumps(output))
+                self._channel.send(frames.DONE, serial, ended, output, failure, leaves)
+            self._upkeep.restore()
+
+    def _begin(self, path: list[str], home: str, environment: dict[str, str], *rest: Any) -> None:
+        """Find modules and files as the host does."""
+        resources, self._main, self._upkeep.most_attempts, self._upkeep.most_resident_bytes = rest
+        sys.path[:] = path
+        os.chdir(home)
+        self._upkeep.home = home
+        own = os.environ[VARIABLE]
+        os.environ.clear()
+        os.environ.update({**environment, VARIABLE: own})
+        self._resources = Resources(self._channel, resources)
+
+    def _outcome(self, serial: int, *order: Any) -> tuple[Any, tuple[Any, ...] | None, bool]:
+        """Execute one attempt: its output, its failure, and whether no import was broken off."""
+        output = failure = None
+        whole = False
+        try:
+            self._interrupts.enter()
+            try:
+                if not self._channel.is_cancelled(serial):
+                    work = self._prepared(serial, *order)
+                    whole = True
+                    self._mark.set(serial)
+                    if order[2] is not None:  # of a handler that we had, the host knows that it begins at once
+                        self._channel.send(frames.BEGAN, serial)
+                    output = work()
+                whole = True
+            except BaseException as error:  # noqa: BLE001 (a handler's SystemExit is not the worker's)
+                failure = self._failure(error)
+                whole = whole or isinstance(error, NodeConfigError)
+            self._interrupts.leave()
+        except asyncio.CancelledError:  # it came beside the handler's code
+            self._interrupts.leave()
+        return output, failure, whole
+
+    def _prepared(
+        self,
+        serial: int,
+        needs_main: bool,  # noqa: FBT001 (a frame's field)
+        number: int,
+        job: bytes | None,
+        arguments: bytes,
+    ) -> Callable[[], Any]:
+        """Load handler and arguments; return the handler's call."""
+        try:
+            if needs_main and self._main is not None:
+                self._import_main()
+            if job is not None:
+                handler, node = pickle.loads(job)  # noqa: S301 (from our own host)
+                self._jobs[number] = (handler, is_async(handler), node)
+            handler, on_loop, node = self._jobs[number]
+            attempt, run_id, trigger, inputs, config, limits, level = pickle.loads(arguments)  # noqa: S301 (the same)
+        except Exception as error:
+            raise NodeConfigError(f"its handler cannot be loaded in a process: {error!r}") from error
+        self._log.begin(serial, f"{run_id}/{node.id}#{attempt}: ", level)
+        held = Held(self._channel, self._interrupts, serial, attempt, on_loop=on_loop)
+        context = NodeContext(run_of(run_id, trigger), plan_of(node), cast("Any", held), config, self._resources)
+        bounds = None if limits is None else Limits(*limits)
+        return lambda: self._call(handler, node, inputs, context, bounds, on_loop=on_loop)
+
+    def _call(
+        self,
+        handler: Callable[..., Any],
+        node: PipelineNode,
+        inputs: Any,
+        context: NodeContext,
+        limits: Limits | None,
+        *,
+        on_loop: bool,
+    ) -> dict[str, Any]:
+        try:
+            with _UNLIMITED if limits is None else limited(limits):
+                result = self._on_loop(handler, node, inputs, context) if on_loop else handler(node, inputs, context)
+        except (MemoryError, OSError) as error:
+            if text := reached_by_error(limits, error):
+                raise HandlerKilled(text) from error
+            raise
+        return checked(result, node)
+
+    def _on_loop(self, handler: Callable[..., Any], *arguments: Any) -> Any:
+        async def main() -> Any:
+            with self._interrupts.to_task():
+                return await handler(*arguments)
+
+        with self._interrupts:  # a loop half made or half closed would stay behind
+            return asyncio.run(main())
+
+    def _import_main(self) -> None:
+        """Import the host's main module under another name, as multiprocessing does."""
+        process: Any = multiprocessing.process.current_process()
+        process._inheriting = True  # noqa: SLF001 (the mark that says: a script without a guard is being imported)
+        try:
+            multiprocessing.spawn.prepare(self._main or {})
+        finally:
+            del process._inheriting  # noqa: SLF001
+        self._main = None
+
+    def _failure(self, error: BaseException) -> tuple[Any, ...] | None:
+        """Return what went wrong as plain data; None for the interruption that was asked for."""
+        if self._interrupts.asked and isinstance(error, asyncio.CancelledError):
+            return None
+        failure = failure_of(error, traceback=True)
+        after = None if failure.retry_after is None else float(failure.retry_after)
+        message = "".join([failure.message])  # noqa: FLY002 (an f-string would be the same object)  # of a text's subclass, the plain text
+        return failure.type, message, failure.retryable, failure.kinds, failure.traceback, after
+
+
+def serve(descriptor: int, mark: int) -> None:
+    """Be a worker of the host at the other end of a socket and of a mark; never returns."""
+    logging.raiseExceptions = False  # the host may be gone
+    own = Mark(mark)
+    os.close(mark)
+    Worker(descriptor, own).serve()
+    os._exit(0)  # no exit handlers, no waiting for threads

@@ -1,0 +1,155 @@
+"""The workers of one manager: warm ones are given attempts, new ones are started while there may be more.
+
+1. At most `most` workers are at work; further attempts wait, first come, first served.
+2. At most `keep` idle workers stay warm; the one that worked last is the next to work.
+3. A worker that was killed, lost or worn out is replaced when another is needed, not before.
+4. An attempt whose worker is lost before the handler begins is given to another one, once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import os
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from playbill.runtime.processes.spawner_client import SpawnerClient
+from playbill.runtime.runners.workers.packing import Jobs, introduction
+from playbill.runtime.runners.workers.worker_client import Assigned, RemoteWorker
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ProcessPool"]
+
+CLOSE_SECONDS: Final = 2.0
+"""How long a close waits for workers that were killed."""
+
+
+class ProcessPool:
+    """Workers on demand; all its methods are called on the loop's thread."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        resources: Mapping[str, Any] | None = None,
+        *,
+        client: SpawnerClient | None = None,
+        most: int | None = None,
+        keep: int | None = None,
+        most_attempts: int = 1000,
+        most_resident_bytes: int = 512 * 1024 * 1024,
+    ) -> None:
+        """Make a pool; no process starts before the first attempt.
+
+        Args:
+            loop: The actors' own.
+            resources: What handlers may ask for by name.
+            client: Whose spawner to use, then not closed by the pool; None: its own.
+            most: Workers at work at once; None: twice the processors.
+            keep: Idle workers that stay; None: as many as processors.
+            most_attempts: After so many a worker is replaced; a start costs as much as a hundred attempts.
+            most_resident_bytes: A worker that needs more after an attempt is replaced.
+        """
+        processors = os.cpu_count() or 1
+        self.jobs = Jobs()
+        self.now = time.monotonic
+        self._loop = loop
+        self._resources: Mapping[str, Any] = {} if resources is None else resources
+        self._owns_client = client is None
+        self.client = SpawnerClient(loop) if client is None else client
+        self._most = 2 * processors if most is None else most
+        self._keep = processors if keep is None else keep
+        self._wears_out = most_attempts, most_resident_bytes
+        self._workers: set[RemoteWorker] = set()
+        self._idle: list[RemoteWorker] = []
+        self._places: set[RemoteWorker] = set()
+        """Those that count: not those that are leaving or were given up."""
+        self._empty = asyncio.Event()
+        self._waiting: collections.deque[Assigned] = collections.deque()
+
+    def __repr__(self) -> str:
+        return f"<ProcessPool workers={len(self._workers)} idle={len(self._idle)} waiting={len(self._waiting)}>"
+
+    def queue(self, attempt: Assigned) -> None:
+        """Give an attempt to a worker (`attempt.take(worker)`), at once or when one is free."""
+        self._waiting.append(attempt)
+        self._assign()
+
+    def withdraw(self, attempt: Assigned) -> None:
+        """Let an attempt wait no more."""
+        self._waiting.remove(attempt)
+
+    def replace(self, worker: RemoteWorker) -> None:
+        """Give the place of a worker that cannot be killed to another."""
+        self._places.discard(worker)
+        self._assign()
+
+    async def aclose(self) -> None:
+        """Kill all workers, wait until nothing of them is left, and end the pool's own spawner."""
+        self._most = 0
+        for worker in tuple(self._workers):
+            worker.kill()
+        if self._workers:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._empty.wait()
+        if self._owns_client:
+            await self.client.aclose()
+        self.close()
+
+    def close(self) -> None:
+        """The same at once: the loop is blocked until the spawner has killed all, some milliseconds."""
+        self._waiting.clear()
+        if self._owns_client:
+            self.client.close()
+        for worker in self._workers:
+            worker.kill()
+            worker.close()
+        self._workers.clear()
+        self._places.clear()
+        self._idle.clear()
+
+    def _assign(self) -> None:
+        """Give workers to those who wait, as far as there are some."""
+        while self._waiting and (self._idle or len(self._places) < self._most):
+            attempt = self._waiting.popleft()
+            try:
+                worker = self._idle.pop() if self._idle else self._new()
+            except OSError as error:
+                attempt.lose(error, begun=False)
+            else:
+                attempt.take(worker)
+                worker.run(attempt)
+
+    def _new(self) -> RemoteWorker:
+        first = introduction(self._resources, *self._wears_out)
+        worker = RemoteWorker(self.client, self._resources, first, self._freed, self._left)
+        self._workers.add(worker)
+        self._empty.clear()
+        self._places.add(worker)
+        return worker
+
+    def _freed(self, worker: RemoteWorker) -> None:
+        """Hear that a worker has done its attempt: it is given the next, kept, or let go."""
+        if worker.leaves:
+            self._places.discard(worker)
+        else:
+            self._idle.append(worker)
+        self._assign()
+        if len(self._idle) > self._keep:
+            oldest = self._idle.pop(0)
+            self._places.discard(oldest)
+            oldest.dismiss()
+
+    def _left(self, worker: RemoteWorker) -> None:
+        """Hear that nothing of a worker is left."""
+        self._workers.discard(worker)
+        if not self._workers:
+            self._empty.set()
+        self._places.discard(worker)
+        if worker in self._idle:
+            self._idle.remove(worker)
+        self._assign()

@@ -1,0 +1,1 @@
+"""The pytest plugin: the `sim` fixture and marker, seeds, tapes and options."""

@@ -1,0 +1,54 @@
+"""A leader as the host holds it, in the moments that a real spawner hurries through."""
+
+import asyncio
+import signal
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from playbill.runtime.processes.leader import Ended, Leader
+from tests.runtime.processes.support import until_dead
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def process() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that has made no group of its own."""
+    with subprocess.Popen(["sleep", "600"]) as started:
+        yield started
+        started.kill()
+
+
+async def test_a_signal_before_it_made_its_group_reaches_it_all_the_same(process: subprocess.Popen[bytes]) -> None:
+    leader = Leader(asyncio.get_running_loop(), process.pid, lambda pid: None)
+    leader.signal(signal.SIGKILL)
+    await until_dead(process.pid)
+    leader.end(Ended(-9))
+    assert leader.ended.result() == Ended(-9)
+
+
+async def test_after_its_sweep_it_is_signalled_no_more(process: subprocess.Popen[bytes]) -> None:
+    ordered: list[int] = []
+    leader = Leader(asyncio.get_running_loop(), process.pid, ordered.append)
+    leader.sweep()
+    leader.sweep()
+    assert ordered == [process.pid]
+    await until_dead(process.pid)
+    process.wait()
+    leader.signal(signal.SIGKILL)
+    leader.end(Ended(-9))
+
+
+async def test_it_has_not_ended_as_long_as_the_kernel_says_so(
+    process: subprocess.Popen[bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    leader = Leader(asyncio.get_running_loop(), process.pid, lambda pid: None)
+    leader.exit(0)
+    leader.end(Ended(-9, (process.pid,)))
+    assert not leader.exited.done()
+    assert not leader.ended.done()
+    assert caplog.messages == [f"processes that SIGKILL does not end: {process.pid}"]
+    process.kill()
+    assert (await leader.ended).exit_code == -9

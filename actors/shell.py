@@ -16,7 +16,7 @@ from pykka._envelope import Envelope
 from pykka.messages import ProxyCall, ProxyGetAttr, ProxySetAttr, _ActorStop  # pyright: ignore[reportPrivateUsage] (pykka has no other name for a stop)
 
 from playbill.actors.futures import Answer, dead
-from playbill.model.effects import COARSE, Refusing
+from playbill.model.effects import COARSE, NullOutbox
 from playbill.model.errors import InternalError
 from playbill.model.machines.machine import Machine
 from playbill.model.messages import CONTROL
@@ -117,7 +117,7 @@ class Refusal(Exception):
         self.error = error
 
 
-class Shell(Refusing, pykka.Actor, Generic[M]):
+class Shell(NullOutbox, pykka.Actor, Generic[M]):
     """An actor: a machine, its mailbox, its timers, its end."""
 
     machine: M

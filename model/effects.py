@@ -70,7 +70,7 @@ class Outbox(Protocol):
         """End this actor; a supervisor gives its run's result."""
 
 
-class Refusing:
+class NullOutbox:
     """An outbox that performs nothing: shells override what their machine may ask for."""
 
     def record(self, event: Event) -> None:

@@ -35,8 +35,8 @@ EDGE_ROOTS = ("output", *CONDITION_ROOTS)
 OUTPUT_ROOTS = ("inputs", "trigger")
 """The names that the outputs of a pipeline may use."""
 
-MOST_CHARACTERS = 1000
-MOST_MACROS = 2
+MAX_CHARACTERS = 1000
+MAX_MACROS = 2
 
 _TYPES = frozenset({"int", "uint", "double", "string", "bytes", "bool", "list", "map", "null_type", "type"})
 _FUNCTIONS = frozenset({
@@ -159,10 +159,10 @@ def merge_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
 @functools.lru_cache(maxsize=4096)
 def _compiled(text: str) -> tuple[Expression, frozenset[str]]:
     """Give the expression and the functions it calls; operators are no functions."""
-    if len(text) > MOST_CHARACTERS:
-        raise ExpressionError("expression-too-long", text, f"is over {MOST_CHARACTERS} characters long")
-    if (calls := macro_calls(text)) > MOST_MACROS:
-        reason = f"has {calls} macro calls (all, exists, exists_one, map, filter), over {MOST_MACROS}"
+    if len(text) > MAX_CHARACTERS:
+        raise ExpressionError("expression-too-long", text, f"is over {MAX_CHARACTERS} characters long")
+    if (calls := macro_calls(text)) > MAX_MACROS:
+        reason = f"has {calls} macro calls (all, exists, exists_one, map, filter), over {MAX_MACROS}"
         raise ExpressionError("too-many-macros", text, reason)
     import cel  # noqa: PLC0415 - takes 200 ms, and many pipelines have no expression
 

@@ -11,9 +11,9 @@ from playbill.model.errors import DefinitionError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["MOST_BYTES", "decode", "parse_mapping", "parse_text"]
+__all__ = ["MAX_BYTES", "decode", "parse_mapping", "parse_text"]
 
-MOST_BYTES = 8 * 1024 * 1024
+MAX_BYTES = 8 * 1024 * 1024
 """A larger file is refused before it is parsed."""
 
 
@@ -101,8 +101,8 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _check_size(size: int, source: str) -> None:
-    if size > MOST_BYTES:
-        _refuse("too-large", source, f"is larger than {MOST_BYTES // 1024 // 1024} MiB")
+    if size > MAX_BYTES:
+        _refuse("too-large", source, f"is larger than {MAX_BYTES // 1024 // 1024} MiB")
 
 
 def _check_keys(data: object, source: str) -> None:

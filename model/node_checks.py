@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from playbill.model.catalog import Catalog, NodeType
     from playbill.model.definition import PipelineDefinition, PipelineNode
 
-__all__ = ["TRANSPARENT", "Visibility", "node_problems"]
+__all__ = ["TRANSPARENT", "InputScope", "node_problems"]
 
 TRANSPARENT = frozenset({"trigger", "parallel", "delay", "condition"})
 """Types that pass on what they received."""
 
 
-class Visibility:
+class InputScope:
     """Whose outputs a node finds in `inputs`: its predecessors', and what transparent ones pass on."""
 
     def __init__(self, definition: PipelineDefinition) -> None:
@@ -63,7 +63,7 @@ class Visibility:
                 yield Problem("unreachable-input", where, text)
 
 
-def node_problems(index: int, node: PipelineNode, catalog: Catalog, visibility: Visibility) -> Iterator[Problem]:
+def node_problems(index: int, node: PipelineNode, catalog: Catalog, visibility: InputScope) -> Iterator[Problem]:
     """Tell all that is wrong with one node in itself."""
     where = f"nodes[{index}]"
     subject = f"node '{node.id}'"
@@ -96,7 +96,7 @@ def _isolation_problems(node: PipelineNode, node_type: NodeType, where: str) -> 
 
 
 def _template_problems(
-    node: PipelineNode, node_type: NodeType, visibility: Visibility, where: str
+    node: PipelineNode, node_type: NodeType, visibility: InputScope, where: str
 ) -> Iterable[Problem]:
     subject = f"node '{node.id}'"
     literal = node_type.literals(node.config)
@@ -111,7 +111,7 @@ def _template_problems(
             yield from visibility.problems(expression.text, node.id, place, subject)
 
 
-def _condition_problems(node: PipelineNode, visibility: Visibility, where: str) -> Iterable[Problem]:
+def _condition_problems(node: PipelineNode, visibility: InputScope, where: str) -> Iterable[Problem]:
     subject, place = f"node '{node.id}'", f"{where}.config.condition"
     text = str(node.config["condition"])
     predecessors = visibility.predecessors.get(node.id, ())

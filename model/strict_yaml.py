@@ -10,7 +10,7 @@ from yaml.constructor import ConstructorError
 
 __all__ = ["load"]
 
-MOST_ALIASED = 100_000
+MAX_ALIASED = 100_000
 """Values that aliases may stand for in one file: a few lines of aliases can stand for billions."""
 
 
@@ -35,8 +35,8 @@ class _Loader(yaml.SafeLoader):
         if id(node) not in self._sizes:
             raise ComposerError(None, None, "an alias stands inside its own anchor", mark)
         self._aliased += self._sizes[id(node)]
-        if self._aliased > MOST_ALIASED:
-            raise ComposerError(None, None, f"aliases stand for over {MOST_ALIASED} values", mark)
+        if self._aliased > MAX_ALIASED:
+            raise ComposerError(None, None, f"aliases stand for over {MAX_ALIASED} values", mark)
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002

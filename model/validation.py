@@ -16,7 +16,7 @@ from playbill.model.expressions import (
     compile_expression,
 )
 from playbill.model.graph import CycleError, topological_order
-from playbill.model.node_checks import Visibility, node_problems
+from playbill.model.node_checks import InputScope, node_problems
 from playbill.model.run_inputs import schema_problems
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def validate(definition: PipelineDefinition, catalog: Catalog = BUILTIN) -> list
         definition: What to check.
         catalog: The node types and actions it may use.
     """
-    visibility = Visibility(definition)
+    visibility = InputScope(definition)
     return [
         *_id_problems(definition),
         *(p for i, node in enumerate(definition.nodes) for p in node_problems(i, node, catalog, visibility)),
@@ -61,7 +61,7 @@ def get_execution_order(definition: PipelineDefinition) -> list[str]:
         DefinitionError: An edge names an unknown node.
         CycleError: A ValueError that names the cycle.
     """
-    types = Visibility(definition).types
+    types = InputScope(definition).types
     for index, edge in enumerate(definition.edges):
         if unknown := list(_unknown_ends(index, edge, types)):
             raise DefinitionError(definition.name, unknown)
@@ -79,7 +79,7 @@ def _id_problems(definition: PipelineDefinition) -> Iterator[Problem]:
             yield Problem("duplicate-id", f"nodes[{index}].id", text)
 
 
-def _edge_problems(definition: PipelineDefinition, visibility: Visibility) -> Iterator[Problem]:
+def _edge_problems(definition: PipelineDefinition, visibility: InputScope) -> Iterator[Problem]:
     seen: set[tuple[str, str, str | None, str]] = set()
     for index, edge in enumerate(definition.edges):
         where = f"edges[{index}]"
@@ -105,7 +105,7 @@ def _unknown_ends(index: int, edge: PipelineEdge, types: dict[str, str]) -> Iter
             yield Problem(f"unknown-{end}", f"edges[{index}]", text)
 
 
-def _condition_problems(where: str, edge: PipelineEdge, text: str, visibility: Visibility) -> Iterator[Problem]:
+def _condition_problems(where: str, edge: PipelineEdge, text: str, visibility: InputScope) -> Iterator[Problem]:
     source = edge.from_node
     subject = f"edge '{edge.id}'"
     if text.strip().lower() == "false" and visibility.types.get(source) != "condition":
@@ -120,7 +120,7 @@ def _condition_problems(where: str, edge: PipelineEdge, text: str, visibility: V
         yield from visibility.problems(text, source, where, subject, source)
 
 
-def _cycle_problems(definition: PipelineDefinition, visibility: Visibility) -> Iterator[Problem]:
+def _cycle_problems(definition: PipelineDefinition, visibility: InputScope) -> Iterator[Problem]:
     known = visibility.types
     ends = ((edge.from_node, edge.to_node) for edge in definition.edges)
     try:
@@ -129,7 +129,7 @@ def _cycle_problems(definition: PipelineDefinition, visibility: Visibility) -> I
         yield Problem("cycle", "edges", f"{error}; a pipeline has none: remove one of these edges")
 
 
-def _output_problems(definition: PipelineDefinition, visibility: Visibility) -> Iterator[Problem]:
+def _output_problems(definition: PipelineDefinition, visibility: InputScope) -> Iterator[Problem]:
     for name, expression in definition.outputs.items():
         where = f"outputs.{name}"
         try:

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from playbill.actors.ports import Ports, Receiver, Runner
 from playbill.model.errors import DefinitionError
 from playbill.model.machines.breaker_table import FORCED
-from playbill.runtime.breakers import Circuits
+from playbill.runtime.breakers import Breakers
 from playbill.runtime.faults.tape import SeededTape
 from playbill.runtime.processes.spawner_client import SPAWNER, SpawnerClient, supported
-from playbill.runtime.runners.attempt import Bench, Orphans
-from playbill.runtime.runners.thread import MOST_ORPHANS, ThreadPool
+from playbill.runtime.runners.attempt import AttemptServices, Orphans
+from playbill.runtime.runners.thread import MAX_ORPHANS, ThreadPool
 from playbill.runtime.runners.workers.importable import imports_main
 from playbill.runtime.runners.workers.pool import ProcessPool
 from playbill.runtime.watchdog import STREAM, Watchdog
-from playbill.runtime.world import surroundings_of
+from playbill.runtime.world import world_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from playbill.model.policies import BreakerPolicy
     from playbill.runtime.clocks.system import Clock
     from playbill.runtime.faults.plan import FaultPlan
-    from playbill.runtime.world import Surroundings
+    from playbill.runtime.world import World
 
 logger = logging.getLogger("playbill")
 
@@ -53,7 +53,7 @@ class CountedDeadLetters:
 class Bounds:
     """What a manager may use, and how long it is patient."""
 
-    max_orphans: int = MOST_ORPHANS
+    max_orphans: int = MAX_ORPHANS
     """Abandoned attempts in threads until no new one may begin."""
     watchdog_seconds: float | None = 1.0
     """For how long the loop may be blocked before somebody says so; None: nobody looks."""
@@ -63,7 +63,7 @@ class Bounds:
     """Handlers in processes at once; None: twice the processors."""
 
 
-class Wiring:
+class ActorSystem:
     """Everything between one manager's actors and the world; made when a loop is there."""
 
     def __init__(
@@ -104,21 +104,21 @@ class Wiring:
                 "put what starts them under `if __name__ == '__main__':`"
             )
         self._loop = loop
-        self.world = world = self._faulty(surroundings_of(loop))
+        self.world = world = self._faulty(world_of(loop))
         clock = world.clock(loop)
         self._dispatcher = world.dispatcher(loop, clock)
         self._timers = world.timers(loop, self._dispatcher.post)
         self.journal = world.journal(loop)
-        self._pool = ThreadPool(self._dispatcher, most_orphans=self._bounds.max_orphans)
+        self._pool = ThreadPool(self._dispatcher, max_orphans=self._bounds.max_orphans)
         post, resources, secrets = self._dispatcher.post, self._resources, self._secrets
         if supported() and not world.simulated:
             self._spawner = SpawnerClient(loop)
             self._processes = ProcessPool(loop, resources, client=self._spawner, most=self._bounds.max_processes)
         pool, processes = self._pool, self._processes
-        self.bench = Bench(loop, post, pool, self.orphans, resources, secrets, world.draw, processes)
-        self.circuits = Circuits(self.ports(NoRunner()), self._policies)
+        self.services = AttemptServices(loop, post, pool, self.orphans, resources, secrets, world.draw, processes)
+        self.breakers = Breakers(self.ports(NullRunner()), self._policies)
         self.wired = True
-        world.wired(self.circuits, runs, lambda: self.dead_letters.count)
+        world.wired(self.breakers, runs, lambda: self.dead_letters.count)
         if not world.simulated:
             self.watchdog = self._watch(clock)
 
@@ -126,10 +126,10 @@ class Wiring:
         limit, interrupts = self._bounds.watchdog_seconds, self._bounds.watchdog_interrupts
         if limit is None:
             return None
-        writer = self.journal.open(STREAM, Deaf())
+        writer = self.journal.open(STREAM, NullKeeper())
         return Watchdog(self._loop, clock, writer, self._pool.running, limit, interrupts=interrupts)
 
-    def _faulty(self, world: Surroundings) -> Surroundings:
+    def _faulty(self, world: World) -> World:
         """Return the surroundings, with the manager's own faults around them if it has any."""
         if self._faults is None:
             return world
@@ -152,7 +152,7 @@ class Wiring:
         Raises:
             DefinitionError: nobody has used this key, or there is no such state to force.
         """
-        actor = self.circuits.get(key)
+        actor = self.breakers.get(key)
         if actor is None:
             raise DefinitionError.single("unknown-breaker", key, f"no pipeline has used breaker '{key}' yet")
         if message.state not in FORCED:
@@ -174,7 +174,7 @@ class Wiring:
         if self._processes is not None and self._spawner is not None:
             await self._processes.aclose()
             await self._spawner.aclose()
-        self.circuits.close()
+        self.breakers.close()
         self._timers.close()
         self._pool.close()
         if self.watchdog is not None:
@@ -182,7 +182,7 @@ class Wiring:
         self.journal.close()
 
 
-class Deaf:
+class NullKeeper:
     """Keeps a stream for which nobody waits."""
 
     def kept(self, seq: int) -> None:
@@ -192,7 +192,7 @@ class Deaf:
         """Nobody waits."""
 
 
-class NoRunner:
+class NullRunner:
     """Stands where actors without handlers, breakers, are wired."""
 
     def begin(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver) -> NoReturn:

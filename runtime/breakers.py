@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DEFAULT: Final = BreakerPolicy()
 
 
-class Circuits:
+class Breakers:
     """Breakers by key, made when a pipeline first uses them."""
 
     def __init__(self, ports: Ports, policies: Mapping[str, BreakerPolicy]) -> None:

@@ -14,8 +14,8 @@ from playbill.model.messages import Cancel, Force, Start
 from playbill.model.plan import RunFacts
 from playbill.model.policies import StopPolicy
 from playbill.model.run_inputs import check_trigger_data
-from playbill.runtime.actor_system import Bounds, Wiring
-from playbill.runtime.definitions.assembly import Assemblies
+from playbill.runtime.actor_system import ActorSystem, Bounds
+from playbill.runtime.definitions.compiler import PipelineCompiler
 from playbill.runtime.definitions.discovery import catalog_of
 from playbill.runtime.run import Run
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from playbill.model.machines.breaker_table import CircuitState
     from playbill.model.policies import BreakerPolicy
     from playbill.model.results import RunResult
-    from playbill.runtime.definitions.assembly import Assembly
+    from playbill.runtime.definitions.compiler import CompiledPipeline
     from playbill.runtime.definitions.discovery import Source
     from playbill.runtime.faults.plan import FaultPlan
 
@@ -79,12 +79,14 @@ class PipelineRunManager:
             raise DefinitionError.single("on-exit", "on_exit", f"on_exit is 'cancel' or 'wait', not {on_exit!r}")
         self.stop_policy = StopPolicy(grace=grace, kill_bound=kill_bound)
         bounds = Bounds(max_orphans, watchdog_seconds, watchdog_interrupts, max_processes)
-        self._wiring = Wiring({} if resources is None else resources, secrets or {}, breakers or {}, faults, bounds)
+        self._system = ActorSystem(
+            {} if resources is None else resources, secrets or {}, breakers or {}, faults, bounds
+        )
         self._on_exit = on_exit
         self._keep_runs = keep_runs
         self._active: dict[str, Run] = {}
         self._ended: OrderedDict[str, Run] = OrderedDict()
-        self.assemblies = Assemblies(catalog_of(types), self.stop_policy)
+        self.compiler = PipelineCompiler(catalog_of(types), self.stop_policy)
         self._idle: asyncio.Event | None = None
         self._closed = False
 
@@ -116,9 +118,7 @@ class PipelineRunManager:
         data = check_trigger_data(definition, trigger_data or {})
         if run_id is not None and (known := self._known(run_id)) is not None:
             return _same(known, definition, data)
-        return self._begin(
-            self.assemblies.of(definition), data, run_id or self._wiring.world.new_id(), timeout_seconds
-        )
+        return self._begin(self.compiler.of(definition), data, run_id or self._system.world.new_id(), timeout_seconds)
 
     def prepare(self, definition: PipelineDefinition) -> None:
         """Validate and plan a definition now rather than with its first run.
@@ -126,20 +126,22 @@ class PipelineRunManager:
         Raises:
             DefinitionError: it has problems; carries them all.
         """
-        self.assemblies.of(definition)
+        self.compiler.of(definition)
 
-    def _begin(self, assembly: Assembly, data: dict[str, Any], run_id: str, timeout_seconds: float | None) -> Run:
-        definition, wiring = assembly.definition, self._wiring
+    def _begin(
+        self, compiled: CompiledPipeline, data: dict[str, Any], run_id: str, timeout_seconds: float | None
+    ) -> Run:
+        definition, system = compiled.definition, self._system
         timeout = definition.timeout if timeout_seconds is None else timeout_seconds
         if not 0 < timeout < float("inf"):
             raise DefinitionError.single(
                 "timeout", "timeout_seconds", f"timeout_seconds is over 0 and finite, not {timeout}"
             )
-        breakers = wiring.circuits.of(definition, assembly.breaker_keys)
-        ports = wiring.ports(wiring.world.runner(wiring.bench, assembly.bindings, wiring.context()))
-        facts = RunFacts(run_id, assembly.plan, data)
+        breakers = system.breakers.of(definition, compiled.breaker_keys)
+        ports = system.ports(system.world.runner(system.services, compiled.bindings, system.context()))
+        facts = RunFacts(run_id, compiled.plan, data)
         actor = SupervisorActor(ports, facts, timeout, breakers, self._conclude)
-        run = self._active[run_id] = Run(definition, data, actor, wiring.journal.streams[run_id])
+        run = self._active[run_id] = Run(definition, data, actor, system.journal.streams[run_id])
         actor.post(Start(data))
         return run
 
@@ -149,7 +151,7 @@ class PipelineRunManager:
         self._ended[run.id] = run
         if len(self._ended) > self._keep_runs:
             oldest, _ = self._ended.popitem(last=False)
-            self._wiring.journal.drop(oldest)
+            self._system.journal.drop(oldest)
         if not self._active and self._idle is not None:
             self._idle.set()
         run.conclude(result)
@@ -200,12 +202,12 @@ class PipelineRunManager:
     def events(self) -> AsyncIterator[Event]:
         """Iterate over the events of all runs and breakers from now on; one 10,000 behind misses the oldest."""
         self._use_loop()
-        return self._wiring.journal.tail()
+        return self._system.journal.tail()
 
     @property
     def circuits(self) -> dict[str, CircuitState]:
         """Where each circuit breaker stands, by key."""
-        return self._wiring.circuits.states() if self._wiring.wired else {}
+        return self._system.breakers.states() if self._system.wired else {}
 
     async def force_circuit(self, key: str, state: CircuitState | str) -> None:
         """Set a breaker by hand: forced_open, disabled, metrics_only, or closed to let it run again.
@@ -214,22 +216,22 @@ class PipelineRunManager:
             DefinitionError: no pipeline has used this key, or there is no such state to force.
         """
         self._use_loop()
-        await self._wiring.force(key, Force(str(state)))
+        await self._system.force(key, Force(str(state)))
 
     @property
     def dead_letters(self) -> int:
         """How many messages came too late for anybody."""
-        return self._wiring.dead_letters.count
+        return self._system.dead_letters.count
 
     @property
     def orphans(self) -> int:
         """How many attempts could not be stopped and have not ended yet."""
-        return len(self._wiring.orphans)
+        return len(self._system.orphans)
 
     @property
     def is_over(self) -> bool:
         """Whether it was closed, or its loop was."""
-        return self._closed or self._wiring.is_over
+        return self._closed or self._system.is_over
 
     # ---- its own life -----------------------------------------------------------------------------------------
 
@@ -246,7 +248,7 @@ class PipelineRunManager:
 
     async def close(self, grace: float | None = None) -> None:
         """Cancel live runs, wait for their ends (a bounded time), and let everything go."""
-        if self._closed or not self._wiring.wired:
+        if self._closed or not self._system.wired:
             self._closed = True
             return
         self._use_loop()
@@ -254,7 +256,7 @@ class PipelineRunManager:
         for run in self.active_runs:
             run.actor.post(Cancel("shutdown", "the manager is closed", grace))
         await self._all_ended()
-        await self._wiring.close()
+        await self._system.close()
 
     async def _all_ended(self) -> None:
         while self._active:
@@ -265,7 +267,7 @@ class PipelineRunManager:
     def _use_loop(self) -> None:
         if self._closed:
             raise RuntimeError("this manager is closed: make a new one")
-        self._wiring.wire(self._supervisors)
+        self._system.wire(self._supervisors)
 
     def _supervisors(self) -> Iterator[SupervisorActor]:
         return (run.actor for run in self._active.values())

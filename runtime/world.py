@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from playbill.actors.ports import Dispatcher, Runner
     from playbill.actors.shell import Shell
-    from playbill.runtime.breakers import Circuits
+    from playbill.runtime.breakers import Breakers
     from playbill.runtime.clocks.system import Clock
-    from playbill.runtime.runners.attempt import Bench
+    from playbill.runtime.runners.attempt import AttemptServices
     from playbill.runtime.runners.runner import Bindings
 
 
@@ -36,7 +36,7 @@ class OwnTimers(Timers, Protocol):
         """Forget all timers."""
 
 
-class Surroundings(Protocol):
+class World(Protocol):
     """The parts of one manager that differ between the real world, a world with faults, and a simulated one."""
 
     @property
@@ -60,7 +60,7 @@ class Surroundings(Protocol):
         """Make what keeps events."""
         ...
 
-    def runner(self, bench: Bench, bindings: Bindings, context: Context) -> Runner:
+    def runner(self, services: AttemptServices, bindings: Bindings, context: Context) -> Runner:
         """Make what executes the handlers of one run."""
         ...
 
@@ -73,7 +73,7 @@ class Surroundings(Protocol):
         ...
 
     def wired(
-        self, circuits: Circuits, runs: Callable[[], Iterable[Shell[Any]]], dead_letters: Callable[[], int]
+        self, circuits: Breakers, runs: Callable[[], Iterable[Shell[Any]]], dead_letters: Callable[[], int]
     ) -> None:
         """Hear that all of it stands.
 
@@ -105,9 +105,9 @@ class RealWorld:
         """Keep events in memory."""
         return MemoryJournal()
 
-    def runner(self, bench: Bench, bindings: Bindings, context: Context) -> Runner:
+    def runner(self, services: AttemptServices, bindings: Bindings, context: Context) -> Runner:
         """Run the handlers."""
-        return RunRunner(bench, bindings, context)
+        return RunRunner(services, bindings, context)
 
     def draw(self) -> float:
         """Draw a number from [0, 1)."""
@@ -118,11 +118,11 @@ class RealWorld:
         return uuid.uuid4().hex
 
     def wired(
-        self, circuits: Circuits, runs: Callable[[], Iterable[Shell[Any]]], dead_letters: Callable[[], int]
+        self, circuits: Breakers, runs: Callable[[], Iterable[Shell[Any]]], dead_letters: Callable[[], int]
     ) -> None:
         """Nothing to do."""
 
 
-def surroundings_of(loop: asyncio.AbstractEventLoop) -> Surroundings:
+def world_of(loop: asyncio.AbstractEventLoop) -> World:
     """Return the surroundings that managers on `loop` are wired to."""
-    return getattr(loop, "surroundings", None) or RealWorld()
+    return getattr(loop, "world", None) or RealWorld()

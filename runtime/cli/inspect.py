@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from playbill.model.definition import json_schema
 from playbill.runtime.cli.modules import find_modules, open_catalog, open_definition
-from playbill.runtime.definitions.assembly import problems_of
+from playbill.runtime.definitions.compiler import problems_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

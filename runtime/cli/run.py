@@ -18,7 +18,7 @@ from playbill.model.facts import NodeStatus, RunStatus
 from playbill.runtime.cli.inspect import Imports
 from playbill.runtime.cli.modules import open_definition
 from playbill.runtime.cli.progress import progress_of
-from playbill.runtime.embedded.private_loop import OwnLoop
+from playbill.runtime.embedded.private_loop import PrivateLoop
 from playbill.runtime.journals.codec import EventFile
 from playbill.runtime.manager import PipelineRunManager
 
@@ -64,7 +64,7 @@ def run(  # noqa: PLR0913 (a user names those they want)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     definition = open_definition(file, imports)
     data = trigger_data_of(input_json, inputs or [])
-    own = OwnLoop()
+    own = PrivateLoop()
     try:
         with _written(events) as write:
             result = own.run(_run(definition, data, timeout, grace, write))

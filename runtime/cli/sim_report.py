@@ -82,12 +82,12 @@ def _assumed(study: Study) -> list[str]:
     """Return the nodes for which nothing was declared and whose handler is no coroutine that may run."""
     from playbill.runtime.faults.world import needs_stand_in  # noqa: PLC0415 (only here)
 
-    assemblies = study.assembled()
+    compiled = study.compiled()
     told = study.faults.behaviours
     return [
         f"{node.id} ({node.type})"
         for node in study.definition.nodes
-        if told.of(node.id, node.type) is None and told.default is None and needs_stand_in(node, assemblies.bindings)
+        if told.of(node.id, node.type) is None and told.default is None and needs_stand_in(node, compiled.bindings)
     ]
 
 

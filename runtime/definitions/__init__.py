@@ -1,1 +1,1 @@
-"""From a file or a mapping to what can run: read, discovered, assembled, bound."""
+"""From a file or a mapping to what can run: read, discovered, bound, compiled."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from playbill.model.errors import DefinitionError
-from playbill.model.loading import MOST_BYTES, decode, parse_mapping, parse_text
+from playbill.model.loading import MAX_BYTES, decode, parse_mapping, parse_text
 
 if TYPE_CHECKING:
     import os
@@ -43,7 +43,7 @@ def read(source: str | os.PathLike[str]) -> str:
     path = Path(source)
     try:
         with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)  # one byte more shows that it is too large, without reading it all
+            data = file.read(MAX_BYTES + 1)  # one byte more shows that it is too large, without reading it all
     except OSError as error:
         text = f"{path}: cannot be read: {error.strerror or error}"
         raise DefinitionError.single("unreadable", str(path), text) from error

@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from playbill.runtime.embedded.private_loop import OwnLoop
+from playbill.runtime.embedded.private_loop import PrivateLoop
 from playbill.runtime.manager import PipelineRunManager
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def run(
             started = await manager.start_run(definition, trigger_data, timeout_seconds=timeout_seconds)
             return await started.result()
 
-    own = OwnLoop()
+    own = PrivateLoop()
     try:
         return own.run(work())
     finally:
@@ -118,14 +118,14 @@ class BlockingManager:
 
     def __init__(self, **options: Any) -> None:
         self._options = options
-        self._own: OwnLoop | None = None
+        self._own: PrivateLoop | None = None
         self._thread: threading.Thread
         self._manager: PipelineRunManager
         self._stop: asyncio.Event
 
     def __enter__(self) -> Self:
         started: Future[None] = Future()
-        self._own = own = OwnLoop()
+        self._own = own = PrivateLoop()
         self._thread = threading.Thread(target=self._serve, args=(own, started), name="playbill", daemon=True)
         self._thread.start()
         started.result()
@@ -196,7 +196,7 @@ class BlockingManager:
             future.cancel()
             raise
 
-    def _serve(self, own: OwnLoop, started: Future[None]) -> None:
+    def _serve(self, own: PrivateLoop, started: Future[None]) -> None:
         async def serve() -> None:
             try:
                 self._stop = asyncio.Event()

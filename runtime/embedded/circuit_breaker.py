@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
-from playbill.model.effects import Refusing
+from playbill.model.effects import NullOutbox
 from playbill.model.errors import CircuitOpen
 from playbill.model.facts import Now, Permit, Verdict
 from playbill.model.machines.breaker import BreakerMachine
@@ -125,7 +125,7 @@ class CircuitBreaker:
         return f"<CircuitBreaker {self._machine!r}>"
 
 
-class _Outbox(Refusing):
+class _Outbox(NullOutbox):
     """What the breaker machine asks for, without actors: the last answer, and timers that are looked at."""
 
     def __init__(self, on_event: Callable[[Event], None] | None) -> None:

@@ -14,10 +14,10 @@ from playbill.model.facts import Failure, Now
 from playbill.model.messages import Returned
 from playbill.model.plan import BUILT_IN, Kind, RunFacts, build_plan
 from playbill.runtime.clocks.system import SystemClock
-from playbill.runtime.definitions.assembly import bind
+from playbill.runtime.definitions.compiler import bind
 from playbill.runtime.definitions.discovery import catalog_of
 from playbill.runtime.dispatchers.loop import LoopDispatcher
-from playbill.runtime.runners.attempt import Bench, Orphans
+from playbill.runtime.runners.attempt import AttemptServices, Orphans
 from playbill.runtime.runners.runner import RunRunner
 from playbill.runtime.runners.thread import ThreadPool
 
@@ -64,8 +64,8 @@ async def dispatch_node(
     dispatcher = LoopDispatcher(loop, SystemClock(loop))
     pool = ThreadPool(dispatcher)
     resources: Mapping[str, Any] = {} if context is None else context.resources
-    bench = Bench(loop, dispatcher.post, pool, Orphans(), resources, {}, lambda: 0.5)
-    runner = RunRunner(bench, bind(definition, catalog), contextvars.copy_context())
+    services = AttemptServices(loop, dispatcher.post, pool, Orphans(), resources, {}, lambda: 0.5)
+    runner = RunRunner(services, bind(definition, catalog), contextvars.copy_context())
     trigger: Mapping[str, Any] = {} if context is None else context.trigger_data
     run_id = "dispatch" if context is None else context.run_id
     try:

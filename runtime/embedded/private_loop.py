@@ -18,7 +18,7 @@ LEFT_BEHIND: Final[list[asyncio.Task[Any]]] = []
 """Tasks that outlived their loop: kept, because collecting one would throw into its coroutine."""
 
 
-class OwnLoop:
+class PrivateLoop:
     """A loop that one thread runs pieces of work on; `asyncio.run` would wait for every task to end."""
 
     def __init__(self) -> None:

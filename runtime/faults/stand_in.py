@@ -38,10 +38,10 @@ class StandIn(HandlerAttempt):
             self.send(Began(self.number))
         ending, seconds = behaviour.ending(tape), behaviour.duration.draw(tape)
         if not ending.hangs:
-            self._timer = self.bench.loop.call_later(seconds, self._finish, ending)
+            self._timer = self.services.loop.call_later(seconds, self._finish, ending)
 
     def _finish(self, ending: Ending) -> None:
-        at = self.bench.loop.time()
+        at = self.services.loop.time()
         if ending.error is not None:
             kinds = (ending.error, "Exception")
             self._end(at, None, Failure(ending.error, ending.message, ending.retryable, kinds))
@@ -56,7 +56,7 @@ class StandIn(HandlerAttempt):
     def lose(self, reason: str) -> None:
         """Die, as a worker does."""
         self._drop()
-        self._end(self.bench.loop.time(), None, failure_of(HandlerKilled(reason)))
+        self._end(self.services.loop.time(), None, failure_of(HandlerKilled(reason)))
 
     def interrupt(self) -> None:
         """End after the cleanup, unless it ignores this."""
@@ -67,7 +67,7 @@ class StandIn(HandlerAttempt):
             self._drop()
             polite = self._polite
             end = self._stop if polite is None else lambda: self._finish(polite)
-            self._timer = self.bench.loop.call_later(self._cleanup, end)
+            self._timer = self.services.loop.call_later(self._cleanup, end)
 
     def kill(self) -> None:
         """End at once, unless it ignores even this."""
@@ -77,7 +77,7 @@ class StandIn(HandlerAttempt):
             self._stop()
 
     def _stop(self) -> None:
-        self._end(self.bench.loop.time(), None, None)
+        self._end(self.services.loop.time(), None, None)
 
     def _drop(self) -> None:
         if self._timer is not None:
@@ -86,7 +86,7 @@ class StandIn(HandlerAttempt):
     def send(self, message: Any) -> None:
         """Tell the node's actor something."""
         if not self.ended:
-            self.bench.post(self.reply_to, message)
+            self.services.post(self.reply_to, message)
 
     def sleep(self, seconds: float) -> Awaitable[None]:
         """Wait on the loop."""
@@ -125,7 +125,7 @@ class Delayed(HandlerAttempt):
     def start(self, begin: Callable[[], Attempt], seconds: float) -> None:
         """Begin in so many seconds."""
         self._begin = begin
-        self._timer = self.bench.loop.call_later(seconds, self._go)
+        self._timer = self.services.loop.call_later(seconds, self._go)
 
     def _go(self) -> None:
         self._inner = self._begin()
@@ -137,7 +137,7 @@ class Delayed(HandlerAttempt):
             self._inner.interrupt()
         else:
             self._timer.cancel()
-            self._end(self.bench.loop.time(), None, None)
+            self._end(self.services.loop.time(), None, None)
 
     def kill(self) -> None:
         """End it by force."""

@@ -1,4 +1,4 @@
-"""Surroundings with faults: around any others, those of an ordinary loop or of the simulation."""
+"""World with faults: around any others, those of an ordinary loop or of the simulation."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from playbill.model.events import Event
     from playbill.model.facts import Inputs
     from playbill.model.plan import NodePlan, RunFacts
-    from playbill.runtime.breakers import Circuits
+    from playbill.runtime.breakers import Breakers
     from playbill.runtime.clocks.system import Clock
     from playbill.runtime.faults.plan import Fault, FaultPlan
     from playbill.runtime.faults.tape import Tape
     from playbill.runtime.journals.memory import MemoryJournal
-    from playbill.runtime.runners.attempt import Bench
+    from playbill.runtime.runners.attempt import AttemptServices
     from playbill.runtime.runners.runner import Bindings
-    from playbill.runtime.world import OwnTimers, Surroundings
+    from playbill.runtime.world import OwnTimers, World
 
 HANGS: Final = Behaviour(outcomes=(Ending(hangs=True),))
 GARBAGE: Final = Behaviour(output={"garbage": object()})
@@ -42,14 +42,14 @@ ONLY_SIMULATED: Final = ("crash", "message_delay")
 
 
 class FaultyWorld:
-    """Surroundings whose parts may fail as a plan says."""
+    """World whose parts may fail as a plan says."""
 
     simulated = False
     injector: Injector
-    circuits: Circuits
+    circuits: Breakers
     skewed: SkewedClock
 
-    def __init__(self, world: Surroundings, plan: FaultPlan, tape: Tape) -> None:
+    def __init__(self, world: World, plan: FaultPlan, tape: Tape) -> None:
         self.inner = world
         self.simulated = type(self).simulated or world.simulated
         self.plan = plan
@@ -96,9 +96,9 @@ class FaultyWorld:
         self.ledger = FaultyJournal(loop, self.injector, self.taken, self.kept)
         return self.ledger
 
-    def runner(self, bench: Bench, bindings: Bindings, context: Context) -> Runner:
+    def runner(self, services: AttemptServices, bindings: Bindings, context: Context) -> Runner:
         """Run handlers, or what stands in for them."""
-        return FaultyRunner(bench, bindings, context, self)
+        return FaultyRunner(services, bindings, context, self)
 
     def taken(self, event: Event) -> None:
         """See an event that is recorded."""
@@ -111,7 +111,7 @@ class FaultyWorld:
         """See an attempt begin."""
 
     def wired(
-        self, circuits: Circuits, runs: Callable[[], Iterable[Shell[Any]]], dead_letters: Callable[[], int]
+        self, circuits: Breakers, runs: Callable[[], Iterable[Shell[Any]]], dead_letters: Callable[[], int]
     ) -> None:
         """Set off what has a time of its own."""
         self.circuits = circuits
@@ -151,8 +151,8 @@ class FaultyRunner(RunRunner):
 
     __slots__ = ("_world",)
 
-    def __init__(self, bench: Bench, bindings: Bindings, context: Context, world: FaultyWorld) -> None:
-        super().__init__(bench, bindings, context)
+    def __init__(self, services: AttemptServices, bindings: Bindings, context: Context, world: FaultyWorld) -> None:
+        super().__init__(services, bindings, context)
         self._world = world
 
     def begin(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Any) -> Attempt:
@@ -172,7 +172,7 @@ class FaultyRunner(RunRunner):
     ) -> Attempt:
         if behaviour is None:
             return super().begin(run, plan, attempt, inputs, reply_to)
-        held = StandIn(attempt, reply_to, self._bench)
+        held = StandIn(attempt, reply_to, self._services)
         held.start(behaviour, plan.node, self._world.tape, threaded=plan.threaded)
         return held
 
@@ -197,12 +197,12 @@ class FaultyRunner(RunRunner):
             case "hang" | "garbage":
                 return begin(HANGS if fault.fault == "hang" else GARBAGE)
             case "lost":
-                lost = StandIn(attempt, reply_to, self._bench)
+                lost = StandIn(attempt, reply_to, self._services)
                 lost.start(HANGS, plan.node, self._world.tape, threaded=plan.threaded)
                 loop.call_later(fault.seconds, lost.lose, "injected: its worker is lost")
                 return lost
             case "slow":
-                delayed = Delayed(attempt, reply_to, self._bench)
+                delayed = Delayed(attempt, reply_to, self._services)
                 delayed.start(begin, fault.seconds)
                 return delayed
             case "late":

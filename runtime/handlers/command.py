@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.model.errors import NodeConfigError, NodeExecutionError
 from playbill.runtime.processes.leader import SpawnerDied
-from playbill.runtime.processes.program import Child
+from playbill.runtime.processes.program import Program
 from playbill.runtime.processes.spawner_client import SPAWNER
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ async def command(
     return output | {"truncated": True} if child.stdout.truncated or child.stderr.truncated else output
 
 
-async def _outlasted(child: Child) -> None:
+async def _outlasted(child: Program) -> None:
     """Wait for the child's end through all cancels, each a signal to it; then raise the first of them."""
     cancelled: asyncio.CancelledError | None = None
     try:
@@ -82,11 +82,11 @@ async def _outlasted(child: Child) -> None:
         child.kill()  # for whatever else ends a coroutine; nothing once it has ended
 
 
-def _started(config: CommandConfig, context: NodeContext) -> Child:
+def _started(config: CommandConfig, context: NodeContext) -> Program:
     if config.cwd is not None and not Path(config.cwd).is_dir():
         text = f"command '{config.argv[0]}' cannot start: its cwd '{config.cwd}' is not a directory"
         raise NodeConfigError(text)
-    return Child(
+    return Program(
         config.argv,
         cwd=config.cwd,
         env={**os.environ, **config.env},

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["receive", "send"]
 
 _INLINE_BYTES: Final = 32 * 1024
-_MOST_DESCRIPTORS: Final = 8
+_MAX_DESCRIPTORS: Final = 8
 _WHOLE: Final = b"w"
 _IN_FILE: Final = b"f"
 
@@ -51,7 +51,7 @@ def receive(source: socket.socket) -> tuple[tuple[Any, ...], list[int]] | None:
     """
     flags = socket.MSG_CMSG_CLOEXEC
     try:
-        data, descriptors, _, _ = socket.recv_fds(source, _INLINE_BYTES + 1, _MOST_DESCRIPTORS, flags)
+        data, descriptors, _, _ = socket.recv_fds(source, _INLINE_BYTES + 1, _MAX_DESCRIPTORS, flags)
     except ConnectionError:
         return None
     if not data:

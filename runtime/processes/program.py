@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from playbill.runtime.processes.leader import Ended, Leader
     from playbill.runtime.processes.spawner_client import SpawnerClient
 
-__all__ = ["Child"]
+__all__ = ["Program"]
 
 DRAIN_SECONDS: Final = 0.25
 """How long a pipe is still read after the sweep: a process that nobody could kill may hold it still."""
@@ -37,7 +37,7 @@ class Held(Protocol):
         """Kill what is left of it; then it is ended."""
 
 
-class Child:
+class Program:
     """A program, its process group and its pipes.
 
     When the leader has exited, what is left of it is killed at once; after `terminate` that may finish its own
@@ -106,7 +106,7 @@ class Child:
 
     def __repr__(self) -> str:
         state = "ended" if self.ended.done() else "exited" if self._exited else "running"
-        return f"<Child {self._held} {state}>"
+        return f"<Program {self._held} {state}>"
 
     @property
     def _exited(self) -> bool:

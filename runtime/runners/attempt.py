@@ -50,7 +50,7 @@ class Orphans:
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class AttemptServices:
     """What the attempts of one manager share."""
 
     loop: asyncio.AbstractEventLoop
@@ -78,10 +78,10 @@ class HandlerAttempt:
     _orphaned = False
     _release: Callable[[], None] | None = None
 
-    def __init__(self, number: int, reply_to: Receiver, bench: Bench) -> None:
+    def __init__(self, number: int, reply_to: Receiver, services: AttemptServices) -> None:
         self.number = number
         self.reply_to = reply_to
-        self.bench = bench
+        self.services = services
 
     @property
     def identity(self) -> Identity:
@@ -105,7 +105,7 @@ class HandlerAttempt:
             self._release = lambda: release(permit)
         if not self.ended:
             self._orphaned = True
-            self.bench.orphans.add(self)
+            self.services.orphans.add(self)
         elif self._release is not None:
             self._release()
 
@@ -119,11 +119,11 @@ class HandlerAttempt:
             return
         self.ended = True
         if failure is None:
-            self.bench.post(self.reply_to, Returned(self.number, at, output))
+            self.services.post(self.reply_to, Returned(self.number, at, output))
         else:
-            self.bench.post(self.reply_to, Returned(self.number, at, None, failure, self.bench.draw()))
+            self.services.post(self.reply_to, Returned(self.number, at, None, failure, self.services.draw()))
         if self._orphaned:
-            self.bench.orphans.discard(self)
+            self.services.orphans.discard(self)
             if self._release is not None:
                 self._release()
 

@@ -38,7 +38,7 @@ class LoopAttempt(HandlerAttempt):
         """Begin, in a context of variables of its own."""
         # Not loop.create_task, whose Python costs as much as the task itself; factories are for the host's tasks.
         work = self._run(handler, node, inputs, context)
-        self.task = asyncio.Task(work, loop=self.bench.loop, name=node.id, context=variables)
+        self.task = asyncio.Task(work, loop=self.services.loop, name=node.id, context=variables)
 
     async def _run(
         self,
@@ -52,13 +52,13 @@ class LoopAttempt(HandlerAttempt):
         try:
             output = checked(await handler(node, inputs, context), node)
         except BaseException as error:  # noqa: BLE001 (asyncio would carry SystemExit out of the loop)
-            if self.bench.loop.is_closed():
+            if self.services.loop.is_closed():
                 return  # an orphan that outlived its loop is collected: nobody is left to hear of it
             failure = self._failure(error)
         if self._again is not None:
             self._again.cancel()
         self.task = None
-        self._end(self.bench.loop.time(), output, failure)
+        self._end(self.services.loop.time(), output, failure)
 
     def interrupt(self) -> None:
         """Cancel the task once; one that has not taken its first step never will."""
@@ -67,14 +67,14 @@ class LoopAttempt(HandlerAttempt):
             return
         self.task.cancel()
         if not self._entered:
-            self._end(self.bench.loop.time(), None, None)
+            self._end(self.services.loop.time(), None, None)
 
     def kill(self) -> None:
         """Cancel the task until it ends or is abandoned."""
         if self.ended or self.task is None:
             return
         self.interrupt()
-        self._again = self.bench.loop.call_later(CANCEL_AGAIN_SECONDS, self.kill)
+        self._again = self.services.loop.call_later(CANCEL_AGAIN_SECONDS, self.kill)
 
     def abandon(self, release: Any, permit: Any) -> None:
         """Keep it as an orphan, and cancel it no more."""
@@ -84,11 +84,11 @@ class LoopAttempt(HandlerAttempt):
 
     def send(self, message: Any) -> None:
         """Tell the node's actor something."""
-        dispatcher = self.bench.pool.dispatcher
+        dispatcher = self.services.pool.dispatcher
         if not dispatcher.inside():  # a handler may have gone to a thread
             dispatcher.submit(self.send, message)
         elif not self.ended:
-            self.bench.post(self.reply_to, message)
+            self.services.post(self.reply_to, message)
 
     def sleep(self, seconds: float) -> Awaitable[None]:
         """Wait on the loop."""

@@ -12,17 +12,17 @@ from playbill.model.jsonable import why_not_json
 if TYPE_CHECKING:
     from playbill.model.definition import PipelineNode
 
-MOST_BYTES: Final = 1024 * 1024
+MAX_BYTES: Final = 1024 * 1024
 FLAT: Final = frozenset({str, int, bool, type(None)})
 WIDEST_CHARACTER: Final = 4
 """Bytes a character takes in UTF-8 at most."""
 
 
-def checked(output: Any, node: PipelineNode, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
+def checked(output: Any, node: PipelineNode, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     """Return `output` if it may be kept and handed on.
 
     Raises:
-        NodeConfigError: it is no mapping with string keys and JSON-able values, or larger than `most_bytes` as
+        NodeConfigError: it is no mapping with string keys and JSON-able values, or larger than `max_bytes` as
             JSON in UTF-8; names the node, its type and the place.
     """
     if type(output) is not dict:
@@ -38,15 +38,15 @@ def checked(output: Any, node: PipelineNode, most_bytes: int = MOST_BYTES) -> di
             break
         length += len(key) + (len(item) if kind is str else WIDEST_CHARACTER)
     else:
-        if length * WIDEST_CHARACTER <= most_bytes:
+        if length * WIDEST_CHARACTER <= max_bytes:
             return kept
     if why := why_not_json(kept, "output"):
         raise _wrong(node, f"its {why}")
     size = len(json.dumps(kept, ensure_ascii=False).encode(errors="surrogatepass"))
-    if size > most_bytes:
+    if size > max_bytes:
         raise _wrong(
             node,
-            f"its output is {size:,} bytes as JSON, over the limit of {most_bytes:,}: return a reference",
+            f"its output is {size:,} bytes as JSON, over the limit of {max_bytes:,}: return a reference",
         )
     return kept
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from playbill.model.facts import Inputs
     from playbill.model.plan import NodePlan, RunFacts
     from playbill.model.templates import Template
-    from playbill.runtime.runners.attempt import Bench
+    from playbill.runtime.runners.attempt import AttemptServices
     from playbill.runtime.runners.workers.limits import Limits
 
 
@@ -66,38 +66,38 @@ class Bindings:
 class RunRunner:
     """Begins the attempts of one run; implements the port Runner."""
 
-    __slots__ = ("_bench", "_bindings", "_context")
+    __slots__ = ("_bindings", "_context", "_services")
 
-    def __init__(self, bench: Bench, bindings: Bindings, context: Context) -> None:
-        self._bench = bench
+    def __init__(self, services: AttemptServices, bindings: Bindings, context: Context) -> None:
+        self._services = services
         self._bindings = bindings
         self._context = context
 
     def begin(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver) -> Attempt:
         """Begin an attempt."""
-        bench, bindings, node = self._bench, self._bindings, plan.node
+        services, bindings, node = self._services, self._bindings, plan.node
         binding = bindings.by_type.get(plan.type) or bindings.by_node[plan.id]
         held: LoopAttempt | ThreadAttempt | ProcessAttempt
         if bindings.isolated and plan.id in bindings.isolated:
             held = self._isolated(plan.id, attempt, reply_to)
         else:
-            held = (LoopAttempt if binding.on_loop else ThreadAttempt)(attempt, reply_to, bench)
+            held = (LoopAttempt if binding.on_loop else ThreadAttempt)(attempt, reply_to, services)
         config: Any = None
         if binding.parses or (bindings.templates and plan.id in bindings.templates):
             try:
                 node, config = self._configured(binding, plan, run, inputs, held)
             except NodeConfigError as error:
-                held.refuse(error, bench.loop.time())
+                held.refuse(error, services.loop.time())
                 return held
-        context = NodeContext(run, plan, held, config, bench.resources)
+        context = NodeContext(run, plan, held, config, services.resources)
         held.start(binding.handler, node, inputs, context, self._context.copy())
         return held
 
     def _isolated(self, node: str, attempt: int, reply_to: Receiver) -> ProcessAttempt:
-        pool = self._bench.processes
+        pool = self._services.processes
         if pool is None:
             raise InternalError(f"node '{node}' wants a process, and there is no pool of them")
-        return ProcessAttempt(attempt, reply_to, self._bench, pool, self._bindings.isolated[node])
+        return ProcessAttempt(attempt, reply_to, self._services, pool, self._bindings.isolated[node])
 
     def _configured(
         self,
@@ -113,9 +113,9 @@ class RunRunner:
         if template is not None:
             names = variables(inputs, run.plan.nodes, run.trigger_data)
             names["run"] = {"id": run.run_id, "pipeline": run.plan.definition.name, "attempt": held.number}
-            names["secrets"] = self._bench.secrets
+            names["secrets"] = self._services.secrets
             if any("secrets" in expression.names for expression in template.expressions):
-                held.secrets = tuple(value for value in self._bench.secrets.values() if value)
+                held.secrets = tuple(value for value in self._services.secrets.values() if value)
             try:
                 node = node.model_copy(update={"config": template.render(names)})
             except NodeConfigError as error:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from playbill.model.errors import NodeExecutionError
 from playbill.model.messages import Began
-from playbill.runtime.runners.attempt import Bench, HandlerAttempt, Identity
+from playbill.runtime.runners.attempt import AttemptServices, HandlerAttempt, Identity
 from playbill.runtime.runners.context import Over
 from playbill.runtime.runners.outputs import checked
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from playbill.model.facts import Failure, Inputs, Output
     from playbill.runtime.runners.context import NodeContext
 
-MOST_THREADS: Final = 64
+MAX_THREADS: Final = 64
 """Threads at work at once; abandoned ones are not counted, their places are given to new ones."""
 REMEMBERED: Final = 64
 """Attempts that have left their threads and are remembered for the watchdog."""
-MOST_ORPHANS: Final = 64
+MAX_ORPHANS: Final = 64
 """Abandoned attempts in threads until no new one may begin."""
 
 EVAL_CHECKS: Final = 100
@@ -57,9 +57,9 @@ class ThreadAttempt(HandlerAttempt):
     exception never hits the pool's own code.
     """
 
-    def __init__(self, number: int, reply_to: Receiver, bench: Bench) -> None:
-        super().__init__(number, reply_to, bench)
-        self._pool = bench.pool
+    def __init__(self, number: int, reply_to: Receiver, services: AttemptServices) -> None:
+        super().__init__(number, reply_to, services)
+        self._pool = services.pool
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._started = self._inside = self._killed = False
@@ -145,7 +145,7 @@ class ThreadAttempt(HandlerAttempt):
     # ---- on the actors' thread --------------------------------------------------------------------------------
 
     def _post(self, message: Any) -> None:
-        self.bench.post(self.reply_to, message)
+        self.services.post(self.reply_to, message)
 
     def _bring(self, result: tuple[float, Output | None, Failure | None]) -> None:
         self._end(*result)
@@ -177,11 +177,11 @@ class ThreadAttempt(HandlerAttempt):
 class ThreadPool:
     """Daemon threads that are made on demand and wait for work."""
 
-    def __init__(self, dispatcher: Dispatcher, most: int = MOST_THREADS, most_orphans: int = MOST_ORPHANS) -> None:
+    def __init__(self, dispatcher: Dispatcher, most: int = MAX_THREADS, max_orphans: int = MAX_ORPHANS) -> None:
         self.dispatcher = dispatcher
         self.orphans = 0
         """Abandoned attempts whose threads have not ended."""
-        self._most_orphans = most_orphans
+        self._max_orphans = max_orphans
         self.now = time.monotonic
         self._most = most
         self._threads = 0
@@ -203,10 +203,10 @@ class ThreadPool:
 
     def refusal(self) -> NodeExecutionError | None:
         """Return why no attempt may begin: too many threads are lost to handlers that cannot be stopped."""
-        if self.orphans < self._most_orphans:
+        if self.orphans < self._max_orphans:
             return None
         return NodeExecutionError(
-            f"{self.orphans} abandoned handlers still hold their threads, and max_orphans is {self._most_orphans}: "
+            f"{self.orphans} abandoned handlers still hold their threads, and max_orphans is {self._max_orphans}: "
             "no handler may begin in a thread until one of them ends; run such handlers with isolation: process"
         )
 

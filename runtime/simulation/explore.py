@@ -106,7 +106,7 @@ def explore(
     seeds: int,
     *,
     first: int = 0,
-    most_findings: int = 1,
+    max_findings: int = 1,
     report: Callable[[Exploration], None] = lambda _: None,
 ) -> Exploration:
     """Run seeds `first`, `first + 1`... in this process.
@@ -115,7 +115,7 @@ def explore(
         study: what is run.
         seeds: how many; of an exhaustive study, how many schedules at most.
         first: the first seed.
-        most_findings: stop after so many.
+        max_findings: stop after so many.
         report: called now and then.
     """
     seen, began = Exploration(), perf_counter()
@@ -127,7 +127,7 @@ def explore(
             if index % SEEDS_A_CHUNK == 0:
                 seen.wall_seconds = perf_counter() - began
                 report(seen)
-            if len(seen.findings) >= most_findings:
+            if len(seen.findings) >= max_findings:
                 break
     seen.wall_seconds = perf_counter() - began
     report(seen)
@@ -172,7 +172,7 @@ def explore_in(
     seeds: int,
     *,
     first: int = 0,
-    most_findings: int = 1,
+    max_findings: int = 1,
     report: Callable[[Exploration], None] = lambda _: None,
 ) -> Exploration:
     """The same in several processes: each makes its own study by `make(*arguments)`."""
@@ -190,7 +190,7 @@ def explore_in(
             for future in done:
                 seen.merge(future.result())
                 start = next(starts, None)
-                if start is not None and len(seen.findings) < most_findings:
+                if start is not None and len(seen.findings) < max_findings:
                     running.add(pool.submit(_chunk, start, min(chunk, first + seeds - start)))
             seen.wall_seconds = perf_counter() - began
             report(seen)

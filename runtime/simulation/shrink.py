@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from playbill.runtime.simulation.study import Finding, Study
 
-MOST_RUNS: Final = 1_000
+MAX_RUNS: Final = 1_000
 NO_LANES: Final[dict[str, list[int]]] = {}
 
 
@@ -25,14 +25,14 @@ class Shrinker:
     Args:
         study: what was run.
         finding: what went wrong.
-        most_runs: how many tries it has.
+        max_runs: how many tries it has.
     """
 
-    def __init__(self, study: Study, finding: Finding, most_runs: int = MOST_RUNS) -> None:
+    def __init__(self, study: Study, finding: Finding, max_runs: int = MAX_RUNS) -> None:
         self.study = study
         self.finding: Finding = finding
         self.runs = 0
-        self._most = most_runs
+        self._most = max_runs
 
     def shrink(self) -> tuple[Study, Finding]:
         """Return the smallest study and finding it came to; at least as small as what it was given."""

@@ -82,7 +82,7 @@ class Simulation:
         rules = [rule.fresh() for rule in properties]
         self.world = SimWorld(self.tape, plan, policy, rules, traced=traced)
         self.world.loop = self.loop
-        self.loop.surroundings = self.world
+        self.loop.world = self.world
         self.manager = PipelineRunManager(**options) if manager is None else manager
         self.crashed = False
         self._runs: list[Run] = []

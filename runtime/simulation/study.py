@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.definition import PipelineDefinition, definition_from
 from playbill.model.errors import DefinitionError
-from playbill.runtime.definitions.assembly import Assemblies
+from playbill.runtime.definitions.compiler import PipelineCompiler
 from playbill.runtime.faults.plan import FaultPlan, fault_plan
 from playbill.runtime.faults.tape import DullTape, RecordedTape, SeededTape
 from playbill.runtime.manager import PipelineRunManager
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Collection, Mapping, Sequence
 
-    from playbill.runtime.definitions.assembly import Assembly
+    from playbill.runtime.definitions.compiler import CompiledPipeline
     from playbill.runtime.faults.tape import Tape
     from playbill.runtime.simulation.checks.properties import Property
     from playbill.runtime.simulation.world import Delivery, Pair, Sight
@@ -86,11 +86,11 @@ class Study:
     guard: Guard = field(default_factory=Guard)
     """Whoever runs many seeds enters it once."""
     _watch: EscapeWatch | None = None
-    _assemblies: Assemblies | None = None
+    _compiler: PipelineCompiler | None = None
 
     def variant(self, **changes: Any) -> Study:
         """Return this study with something else in it."""
-        return replace(self, **changes, _assemblies=None)
+        return replace(self, **changes, _compiler=None)
 
     def check(self) -> None:
         """Find what is wrong with it, before the first seed.
@@ -104,18 +104,18 @@ class Study:
             EscapeWatch(self.allow or ())
         except ValueError as error:
             raise DefinitionError.single("unknown-call", "allow", str(error)) from error
-        self.assembled()
+        self.compiled()
 
-    def assembled(self) -> Assembly:
+    def compiled(self) -> CompiledPipeline:
         """Return the pipeline as every seed runs it."""
         return self._shared(PipelineRunManager(**self.options)).of(self.definition)
 
-    def _shared(self, manager: PipelineRunManager) -> Assemblies:
+    def _shared(self, manager: PipelineRunManager) -> PipelineCompiler:
         """Let all managers of the study share what is assembled once."""
-        if self._assemblies is None:
-            self._assemblies = manager.assemblies
-        manager.assemblies = self._assemblies
-        return self._assemblies
+        if self._compiler is None:
+            self._compiler = manager.compiler
+        manager.compiler = self._compiler
+        return self._compiler
 
     def seed(self, seed: int, *, traced: bool = False, watched: bool = True) -> Verdict:
         """Run one seed; unwatched, calls that leave the simulation are not looked for."""

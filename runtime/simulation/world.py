@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from playbill.model.facts import Inputs, Now
     from playbill.model.plan import NodePlan, RunFacts
     from playbill.model.results import RunResult
-    from playbill.runtime.breakers import Circuits
+    from playbill.runtime.breakers import Breakers
     from playbill.runtime.clocks.system import Clock
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.faults.tape import Tape
-    from playbill.runtime.runners.attempt import Bench
+    from playbill.runtime.runners.attempt import AttemptServices
     from playbill.runtime.runners.runner import Bindings
     from playbill.runtime.simulation.checks.properties import Property
     from playbill.runtime.simulation.virtual.loop import VirtualLoop
@@ -130,7 +130,7 @@ class SimWorld(FaultyWorld):
         return f"run-{self._ids}"
 
     def wired(
-        self, circuits: Circuits, runs: Callable[[], Iterable[Shell[Any]]], dead_letters: Callable[[], int]
+        self, circuits: Breakers, runs: Callable[[], Iterable[Shell[Any]]], dead_letters: Callable[[], int]
     ) -> None:
         """Watch the permits when nothing is under way."""
         super().wired(circuits, runs, dead_letters)
@@ -247,10 +247,10 @@ class SimWorld(FaultyWorld):
             watch = self._watches[run.run_id]
             watch.begun(plan, attempt, inputs, reply_to, reply_to in self._stopped)
 
-    def runner(self, bench: Bench, bindings: Bindings, context: Context) -> Runner:
+    def runner(self, services: AttemptServices, bindings: Bindings, context: Context) -> Runner:
         """Run coroutines; stand in for the rest."""
-        self.orphans = bench.orphans
-        return super().runner(bench, bindings, context)
+        self.orphans = services.orphans
+        return super().runner(services, bindings, context)
 
     def over(self, result: RunResult) -> None:
         """Look at a run that has ended."""

@@ -18,7 +18,7 @@ from playbill.actors.shell import Shell
 from playbill.model.machines.breaker import BreakerMachine
 from playbill.model.machines.supervisor import SupervisorMachine
 from playbill.model.messages import Ask, Cancel, Force, Pause, Resume, Start
-from playbill.runtime.breakers import Circuits
+from playbill.runtime.breakers import Breakers
 
 pytestmark = pytest.mark.anyio
 
@@ -71,7 +71,7 @@ async def elsewhere(call: Callable[..., Any], *arguments: Any, **named: Any) -> 
 
 
 def breaker_of(manager: playbill.PipelineRunManager) -> Shell[Any]:
-    circuits: Circuits = manager._wiring.circuits
+    circuits: Breakers = manager._system.breakers
     found = circuits.get("waits")
     assert found is not None
     return found

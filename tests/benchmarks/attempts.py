@@ -118,12 +118,12 @@ async def process_seconds(rounds: int = ROUNDS) -> list[float]:
             times.append(ours.recv()["at"])
         return times
 
-    pool = ProcessPool(asyncio.get_running_loop(), most_attempts=1_000_000)
+    pool = ProcessPool(asyncio.get_running_loop(), max_attempts=1_000_000)
     pooled = PooledChain(pool)
     async with playbill.PipelineRunManager(types=[work], keep_runs=1) as manager:
         run = _chain_of(manager, "process")
         await run()
-        assert "workers=1" in repr(manager._wiring._processes)
+        assert "workers=1" in repr(manager._system._processes)
         found = await _least_seconds(trips, pooled.run, run, rounds=rounds)
     await pool.aclose()
     ours.send(None)

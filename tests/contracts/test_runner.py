@@ -16,10 +16,10 @@ from playbill.model.facts import Now, Permit
 from playbill.model.messages import Began, Heartbeat, Returned
 from playbill.model.plan import RunFacts, build_plan
 from playbill.runtime.clocks.system import SystemClock
-from playbill.runtime.definitions.assembly import bind
+from playbill.runtime.definitions.compiler import bind
 from playbill.runtime.definitions.discovery import catalog_of
 from playbill.runtime.dispatchers.loop import LoopDispatcher
-from playbill.runtime.runners.attempt import Bench, HandlerAttempt, Orphans
+from playbill.runtime.runners.attempt import AttemptServices, HandlerAttempt, Orphans
 from playbill.runtime.runners.runner import RunRunner
 from playbill.runtime.runners.thread import ThreadPool
 
@@ -49,17 +49,19 @@ class Node:
 class Bank:
     """A runner with its pool, and one node."""
 
-    def __init__(self, most_threads: int = 4) -> None:
+    def __init__(self, max_threads: int = 4) -> None:
         loop = asyncio.get_running_loop()
         dispatcher = LoopDispatcher(loop, SystemClock(loop))
-        self.pool = ThreadPool(dispatcher, most_threads)
+        self.pool = ThreadPool(dispatcher, max_threads)
         self.orphans = Orphans()
-        self.bench = Bench(loop, dispatcher.post, self.pool, self.orphans, {"db": "there"}, {}, lambda: 0.5)
+        self.services = AttemptServices(
+            loop, dispatcher.post, self.pool, self.orphans, {"db": "there"}, {}, lambda: 0.5
+        )
         self.node = Node()
 
     def begin(self, handler: Any, number: int = 1) -> HandlerAttempt:
         bindings = bind(DEFINITION, catalog_of([playbill.node_type("work")(handler)]))
-        runner = RunRunner(self.bench, bindings, contextvars.copy_context())
+        runner = RunRunner(self.services, bindings, contextvars.copy_context())
         run = RunFacts("r", build_plan(DEFINITION), {"city": "Lyon"})
         attempt = runner.begin(run, run.plan.nodes["n"], number, {"a": {}}, self.node)
         assert isinstance(attempt, HandlerAttempt)
@@ -276,7 +278,7 @@ async def test_under_a_tracer_nothing_is_raised_in_a_thread(bank: Bank) -> None:
 
 
 async def test_kills_at_any_moment_leave_the_pool_whole() -> None:
-    bank = Bank(most_threads=1)
+    bank = Bank(max_threads=1)
     for number in range(200):
         bank.node = Node()
         attempt: Any = bank.begin(in_thread(lambda *_: {"n": sum(range(200))}))
@@ -299,7 +301,7 @@ def hurried() -> Iterator[None]:
 
 @pytest.mark.usefixtures("hurried")
 async def test_a_kill_at_the_very_moment_of_the_return_costs_the_pool_no_thread() -> None:
-    bank, returning, threads, killed = Bank(most_threads=1), list[int](), set[int](), 0
+    bank, returning, threads, killed = Bank(max_threads=1), list[int](), set[int](), 0
 
     def returns(node: Any, inputs: Any, context: Any) -> dict[str, Any]:
         threads.add(threading.get_ident())
@@ -326,7 +328,7 @@ async def test_a_kill_at_the_very_moment_of_the_return_costs_the_pool_no_thread(
 
 
 async def test_an_abandoned_thread_is_an_orphan_until_it_ends_and_its_place_is_given_away() -> None:
-    bank = Bank(most_threads=1)
+    bank = Bank(max_threads=1)
     began, wake, released = threading.Event(), threading.Event(), asyncio.Event()
 
     def asleep(node: Any, inputs: Any, context: Any) -> dict[str, Any]:
@@ -358,7 +360,7 @@ async def test_an_attempt_that_has_just_ended_releases_at_once(bank: Bank) -> No
 
 
 async def test_attempts_wait_for_a_thread_and_can_be_taken_back() -> None:
-    bank = Bank(most_threads=1)
+    bank = Bank(max_threads=1)
     began, wake = threading.Event(), threading.Event()
 
     def first(node: Any, inputs: Any, context: Any) -> dict[str, Any]:

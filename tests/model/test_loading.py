@@ -3,7 +3,7 @@
 import pytest
 
 from playbill.model.errors import DefinitionError
-from playbill.model.loading import MOST_BYTES, decode, parse_text
+from playbill.model.loading import MAX_BYTES, decode, parse_text
 
 PIPELINE = """
 name: demo
@@ -53,7 +53,7 @@ def test_the_form_with_two_lists_is_a_definition() -> None:
         ("timeout: 1e3\nnodes: []", "p.yaml", "1e3 is 1.0e+3"),
         ("[" * 20000, "p.yaml", "nested too deeply"),
         ("[" * 99999 + "]" * 99999, "p.json", "nested too deeply"),
-        ("x" * (MOST_BYTES + 1), "p.yaml", "larger than 8 MiB"),
+        ("x" * (MAX_BYTES + 1), "p.yaml", "larger than 8 MiB"),
         ("a: &a {x: *a}", "p.yaml", "an alias stands inside its own anchor at line 1, column 11"),
     ],
     ids=range(17),
@@ -82,5 +82,5 @@ def test_bytes_that_are_not_utf8_are_named_by_their_offset() -> None:
     with pytest.raises(DefinitionError, match=r"p\.yaml is not UTF-8: byte 0xff at offset 3"):
         decode(b"abc\xff", "p.yaml")
     with pytest.raises(DefinitionError, match="larger than 8 MiB"):
-        decode(b"x" * (MOST_BYTES + 1), "p.yaml")
+        decode(b"x" * (MAX_BYTES + 1), "p.yaml")
     assert decode(b"\xef\xbb\xbfname: \xc3\xa9", "p.yaml") == "name: é"

@@ -36,14 +36,14 @@ class StoryLoop(VirtualLoop):
         super().__init__(self.tape)
 
     @property
-    def surroundings(self) -> SimWorld:
+    def world(self) -> SimWorld:
         """The world of one more manager."""
         world = SimWorld(self.tape, STAND_INS, "random")
         self.worlds.append(world)
         return world
 
-    @surroundings.setter
-    def surroundings(self, _: Any) -> None:
+    @world.setter
+    def world(self, _: Any) -> None:
         """Leave it: there is none for all."""
 
 

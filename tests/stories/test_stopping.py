@@ -41,7 +41,7 @@ async def turns_until(true: Callable[[], bool]) -> None:
 
 async def test_orphans_are_counted_until_they_end_and_their_results_change_nothing(manager: Manager) -> None:
     run = await manager.start_run(pipeline(node("a", "swallows")))
-    began, let_go = (run.actor.ports.runner._bench.resources[name] for name in ("began", "let_go"))  # type: ignore[attr-defined]
+    began, let_go = (run.actor.ports.runner._services.resources[name] for name in ("began", "let_go"))  # type: ignore[attr-defined]
     await began.wait()
     await run.cancel(grace=0.0)
     result = await run.result()

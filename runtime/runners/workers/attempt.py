@@ -10,7 +10,7 @@ from playbill.model.errors import HandlerKilled, NodeConfigError
 from playbill.model.facts import Failure
 from playbill.model.failures import failure_of
 from playbill.model.messages import Began, Heartbeat
-from playbill.runtime.runners.attempt import Bench, HandlerAttempt
+from playbill.runtime.runners.attempt import AttemptServices, HandlerAttempt
 from playbill.runtime.runners.context import logger
 from playbill.runtime.runners.workers.limits import Limits, reached_by_death
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from playbill.runtime.runners.context import NodeContext
     from playbill.runtime.runners.workers.packing import Order
     from playbill.runtime.runners.workers.pool import ProcessPool
-    from playbill.runtime.runners.workers.worker_client import RemoteWorker
+    from playbill.runtime.runners.workers.worker_client import WorkerClient
 
 __all__ = ["ProcessAttempt"]
 
@@ -34,15 +34,20 @@ class ProcessAttempt(HandlerAttempt):
     """An attempt in a worker."""
 
     order: Order | None = None
-    _worker: RemoteWorker | None = None
+    _worker: WorkerClient | None = None
     _killed = _was_lost = False
     _began = 0.0
     _context: NodeContext
 
     def __init__(
-        self, number: int, reply_to: Receiver, bench: Bench, pool: ProcessPool, limits: Limits | None = None
+        self,
+        number: int,
+        reply_to: Receiver,
+        services: AttemptServices,
+        pool: ProcessPool,
+        limits: Limits | None = None,
     ) -> None:
-        super().__init__(number, reply_to, bench)
+        super().__init__(number, reply_to, services)
         self._pool = pool
         self._limits = limits
 
@@ -92,7 +97,7 @@ class ProcessAttempt(HandlerAttempt):
     def send(self, message: Any) -> None:
         """Tell the node's actor something."""
         if not self.ended:
-            self.bench.post(self.reply_to, message)
+            self.services.post(self.reply_to, message)
 
     def sleep(self, seconds: float) -> Awaitable[None]:
         """Wait on the loop: nobody does, for the handler is elsewhere."""
@@ -100,7 +105,7 @@ class ProcessAttempt(HandlerAttempt):
 
     # ---- told by the worker -----------------------------------------------------------------------------------
 
-    def take(self, worker: RemoteWorker) -> None:
+    def take(self, worker: WorkerClient) -> None:
         """Hear which worker it has."""
         self._worker = worker
 

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-__all__ = ["LineLog"]
+__all__ = ["OutputLog"]
 
 LONGEST_LINE: Final = 16 * 1024
 """Bytes of a line that are logged; the rest of it counts as left out."""
-MOST_BYTES: Final = 1024 * 1024
+MAX_BYTES: Final = 1024 * 1024
 """Bytes that one attempt may log; the pipe is read on, so that the handler is not stopped by it."""
-MOST_LINES: Final = 10_000
+MAX_LINES: Final = 10_000
 _SMALL_CHUNK: Final = 4 * 1024
 """What a turn of the loop may have to log."""
 _LARGE_CHUNK: Final = 64 * 1024
@@ -29,7 +29,7 @@ def _log_nowhere(level: int, text: str) -> None:
     _NOBODY.log(level, "between attempts: %s", text)
 
 
-class LineLog:
+class OutputLog:
     """Reads one output of one worker for as long as it lives."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, descriptor: int, level: int, written: select.poll) -> None:
@@ -90,7 +90,7 @@ class LineLog:
 
     @property
     def _is_full(self) -> bool:
-        return self._bytes >= MOST_BYTES or self._lines >= MOST_LINES
+        return self._bytes >= MAX_BYTES or self._lines >= MAX_LINES
 
     def _feed(self, data: bytes) -> None:
         if self._is_full:

@@ -101,7 +101,7 @@ class Jobs:
         return job
 
 
-def introduction(resources: Mapping[str, Any], most_attempts: int, most_resident_bytes: int) -> bytes:
+def introduction(resources: Mapping[str, Any], max_attempts: int, max_resident_bytes: int) -> bytes:
     """Return the first frame of a worker: where the host's modules and files are."""
     home = str(Path.cwd())
     return _frame(
@@ -111,8 +111,8 @@ def introduction(resources: Mapping[str, Any], most_attempts: int, most_resident
         dict(os.environ),
         [*resources],
         main_module(),
-        most_attempts,
-        most_resident_bytes,
+        max_attempts,
+        max_resident_bytes,
     )
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from playbill.runtime.processes.spawner_client import SpawnerClient
 from playbill.runtime.runners.workers.packing import Jobs, introduction
-from playbill.runtime.runners.workers.worker_client import Assigned, RemoteWorker
+from playbill.runtime.runners.workers.worker_client import Assigned, WorkerClient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,8 +39,8 @@ class ProcessPool:
         client: SpawnerClient | None = None,
         most: int | None = None,
         keep: int | None = None,
-        most_attempts: int = 1000,
-        most_resident_bytes: int = 512 * 1024 * 1024,
+        max_attempts: int = 1000,
+        max_resident_bytes: int = 512 * 1024 * 1024,
     ) -> None:
         """Make a pool; no process starts before the first attempt.
 
@@ -50,8 +50,8 @@ class ProcessPool:
             client: Whose spawner to use, then not closed by the pool; None: its own.
             most: Workers at work at once; None: twice the processors.
             keep: Idle workers that stay; None: as many as processors.
-            most_attempts: After so many a worker is replaced; a start costs as much as a hundred attempts.
-            most_resident_bytes: A worker that needs more after an attempt is replaced.
+            max_attempts: After so many a worker is replaced; a start costs as much as a hundred attempts.
+            max_resident_bytes: A worker that needs more after an attempt is replaced.
         """
         processors = os.cpu_count() or 1
         self.jobs = Jobs()
@@ -62,10 +62,10 @@ class ProcessPool:
         self.client = SpawnerClient(loop) if client is None else client
         self._most = 2 * processors if most is None else most
         self._keep = processors if keep is None else keep
-        self._wears_out = most_attempts, most_resident_bytes
-        self._workers: set[RemoteWorker] = set()
-        self._idle: list[RemoteWorker] = []
-        self._places: set[RemoteWorker] = set()
+        self._wears_out = max_attempts, max_resident_bytes
+        self._workers: set[WorkerClient] = set()
+        self._idle: list[WorkerClient] = []
+        self._places: set[WorkerClient] = set()
         """Those that count: not those that are leaving or were given up."""
         self._empty = asyncio.Event()
         self._waiting: collections.deque[Assigned] = collections.deque()
@@ -82,7 +82,7 @@ class ProcessPool:
         """Let an attempt wait no more."""
         self._waiting.remove(attempt)
 
-    def replace(self, worker: RemoteWorker) -> None:
+    def replace(self, worker: WorkerClient) -> None:
         """Give the place of a worker that cannot be killed to another."""
         self._places.discard(worker)
         self._assign()
@@ -124,15 +124,15 @@ class ProcessPool:
                 attempt.take(worker)
                 worker.run(attempt)
 
-    def _new(self) -> RemoteWorker:
+    def _new(self) -> WorkerClient:
         first = introduction(self._resources, *self._wears_out)
-        worker = RemoteWorker(self.client, self._resources, first, self._freed, self._left)
+        worker = WorkerClient(self.client, self._resources, first, self._freed, self._left)
         self._workers.add(worker)
         self._empty.clear()
         self._places.add(worker)
         return worker
 
-    def _freed(self, worker: RemoteWorker) -> None:
+    def _freed(self, worker: WorkerClient) -> None:
         """Hear that a worker has done its attempt: it is given the next, kept, or let go."""
         if worker.leaves:
             self._places.discard(worker)
@@ -144,7 +144,7 @@ class ProcessPool:
             self._places.discard(oldest)
             oldest.dismiss()
 
-    def _left(self, worker: RemoteWorker) -> None:
+    def _left(self, worker: WorkerClient) -> None:
         """Hear that nothing of a worker is left."""
         self._workers.discard(worker)
         if not self._workers:

@@ -10,12 +10,12 @@ import os
 import struct
 from typing import Final
 
-__all__ = ["Mark", "shared"]
+__all__ = ["StartedMark", "shared"]
 
 _NUMBER: Final = struct.Struct("<Q")
 
 
-class Mark:
+class StartedMark:
     """One worker's mark, at either end."""
 
     def __init__(self, descriptor: int) -> None:

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from playbill.runtime.processes.leader import Ended, SpawnerDied
 from playbill.runtime.runners.workers import frames, packing
-from playbill.runtime.runners.workers.output_log import LineLog
-from playbill.runtime.runners.workers.started_mark import Mark, shared
+from playbill.runtime.runners.workers.output_log import OutputLog
+from playbill.runtime.runners.workers.started_mark import StartedMark, shared
 
 if TYPE_CHECKING:
     import asyncio
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from playbill.runtime.processes.spawner_client import SpawnerClient
     from playbill.runtime.runners.workers.packing import Order
 
-__all__ = ["Assigned", "RemoteWorker"]
+__all__ = ["Assigned", "WorkerClient"]
 
 _CHUNK: Final = 64 * 1024
 AGAIN_SECONDS: Final = 0.1
@@ -44,7 +44,7 @@ class Assigned(Protocol):
 
     order: Order | None
 
-    def take(self, worker: RemoteWorker) -> None:
+    def take(self, worker: WorkerClient) -> None:
         """Hear which worker it has."""
 
     def begin(self) -> None:
@@ -63,7 +63,7 @@ class Assigned(Protocol):
         """Hear that the worker is gone without a result, and whether the handler's code was entered."""
 
 
-class RemoteWorker:
+class WorkerClient:
     """One worker's sockets, pipes and process."""
 
     def __init__(
@@ -71,8 +71,8 @@ class RemoteWorker:
         client: SpawnerClient,
         resources: Mapping[str, Any],
         introduction: bytes,
-        free: Callable[[RemoteWorker], None],
-        over: Callable[[RemoteWorker], None],
+        free: Callable[[WorkerClient], None],
+        over: Callable[[WorkerClient], None],
     ) -> None:
         """Order the process.
 
@@ -103,7 +103,7 @@ class RemoteWorker:
         self._reader = frames.Reader()
         self._unsent = bytearray()
         self._result: tuple[float, Any, tuple[Any, ...] | None] | None = None
-        self._outputs: tuple[LineLog, ...] = ()
+        self._outputs: tuple[OutputLog, ...] = ()
         self._written = select.poll()
         """Tells whether a read of an output would give something now."""
         self._start(client)
@@ -111,7 +111,7 @@ class RemoteWorker:
 
     def __repr__(self) -> str:
         place = "starting" if self._leader is None else repr(self._leader)
-        return f"<RemoteWorker {place} {'idle' if self.attempt is None else 'busy'}>"
+        return f"<WorkerClient {place} {'idle' if self.attempt is None else 'busy'}>"
 
     @property
     def leader(self) -> Leader | None:
@@ -184,7 +184,7 @@ class RemoteWorker:
                 pipes.append(pipe)
             memory = shared()
             at_once.callback(os.close, memory)
-            self._mark = Mark(memory)
+            self._mark = StartedMark(memory)
             on_error.callback(self._mark.close)
             ordered = client.worker(its.fileno(), pipes[0][1], pipes[1][1], memory)
             on_error.pop_all()
@@ -193,7 +193,7 @@ class RemoteWorker:
         self._loop.add_reader(ours.fileno(), self._receive)
         levels = (logging.INFO, logging.WARNING)
         self._outputs = tuple(
-            LineLog(self._loop, pipe[0], level, self._written) for pipe, level in zip(pipes, levels, strict=True)
+            OutputLog(self._loop, pipe[0], level, self._written) for pipe, level in zip(pipes, levels, strict=True)
         )
         ordered.add_done_callback(self._started)
 

@@ -99,9 +99,9 @@ class _Load:
         check_recorded(plan)
         settings: dict[str, Any] = {**options, "keep_runs": 0}
         self.manager = PipelineRunManager(**settings)
-        self.assembly = self.manager.assemblies.of(definition)
+        self.compiled = self.manager.compiler.of(definition)
         self.measures = Measures(plan.warm_up)
-        self.measures.watch(self.assembly.plan)
+        self.measures.watch(self.compiled.plan)
         self.stopped_at: float | None = None
         """When there were too many runs."""
         self.at_warm_up: Sample | None = None
@@ -114,10 +114,10 @@ class _Load:
         told = self.faults.behaviours
         runs = [
             node
-            for node in self.assembly.plan.nodes.values()
+            for node in self.compiled.plan.nodes.values()
             if self.measures.nodes[node.id].is_handler
             and told.of(node.id, node.type) is None
-            and not needs_stand_in(node.node, self.assembly.bindings)
+            and not needs_stand_in(node.node, self.compiled.bindings)
         ]
         if runs and allow is not None:
             self._watch = EscapeWatch(allow)
@@ -128,9 +128,9 @@ class _Load:
         began, threshold = time.perf_counter(), gc.get_threshold()
         gc.set_threshold(*COLLECTED)
         self.loop = LoadLoop(None, self._watch)
-        self.loop.surroundings = world = LoadWorld(self.faults, self.plan.seed, self.measures, self.assembly.plan)
-        nodes = [self.assembly.plan.nodes[node.id] for node in self.measures.nodes.values() if node.is_handler]
-        world.stand_ins = stand_ins_of(world, nodes, self.assembly.bindings)
+        self.loop.world = world = LoadWorld(self.faults, self.plan.seed, self.measures, self.compiled.plan)
+        nodes = [self.compiled.plan.nodes[node.id] for node in self.measures.nodes.values() if node.is_handler]
+        world.stand_ins = stand_ins_of(world, nodes, self.compiled.bindings)
         try:
             self.loop.run_until_complete(self._all(trigger_data_of(self.plan, trigger_data)))
             self._look()

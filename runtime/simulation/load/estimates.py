@@ -15,7 +15,7 @@ GAMMA: Final = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 PER_LOG: Final = 1 / math.log(GAMMA)
 SMALLEST: Final = 1e-6
 """Seconds that count as none."""
-MOST_BATCHES: Final = 40
+MAX_BATCHES: Final = 40
 
 
 class Quantiles:
@@ -83,7 +83,7 @@ class Estimate:
 class BatchMeans:
     """The mean of correlated values and how sure it is, from the means of batches.
 
-    Batches begin with one value; when there are `MOST_BATCHES`, neighbours are merged and hold twice as many. So
+    Batches begin with one value; when there are `MAX_BATCHES`, neighbours are merged and hold twice as many. So
     there are 20 to 39 of them at the end, without knowing the end before; merged once more, 10 to 19 means are long
     enough to be nearly independent.
 
@@ -115,7 +115,7 @@ class BatchMeans:
         batches = self.batches
         batches.append(self._sum)
         self._sum, self._in_batch = 0.0, 0
-        if len(batches) == MOST_BATCHES:
+        if len(batches) == MAX_BATCHES:
             self.batches = _pairs(batches)
             self._size *= 2
 
@@ -124,7 +124,7 @@ class BatchMeans:
         if not self.count:
             return Estimate(0.0, None, 0)
         mean = self.total / self.count
-        if self.count < 2 * MOST_BATCHES:
+        if self.count < 2 * MAX_BATCHES:
             return Estimate(mean, None, self.count)
         means = [batch / (2 * self._size) for batch in _pairs(self.batches)]
         number = len(means)

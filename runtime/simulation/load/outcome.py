@@ -43,7 +43,7 @@ class Limit:
     """Permits out, starts a second, or slots taken: the mean."""
     waiting: float
     """How many waited: the mean."""
-    most_waiting: int | None
+    max_waiting: int | None
     """None: not counted."""
     openings: int = 0
     open_share: float = 0.0

@@ -38,8 +38,8 @@ VARIABLES: Final = {FG: "--fg", DIM: "--dim", GRID: "--line", BG: "--bg"} | {
 BY_PHASE: Final = {Phase.WORKING: 0, Phase.SLOT: 2, Phase.BREAKER: 1, Phase.BACKING_OFF: 3}
 METADATA: Final = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
 WIDTH: Final = 8.2
-MOST_BARS: Final = 24
-MOST_LINES: Final = len(COLOURS)
+MAX_BARS: Final = 24
+MAX_LINES: Final = len(COLOURS)
 
 
 def plots(outcome: Outcome) -> list[Plot]:
@@ -154,7 +154,7 @@ def _utilisation(outcome: Outcome) -> Plot:
     figure, (axes,) = _figure(3.0)
     rated = [limit for limit in outcome.limits() if limit.utilisation is not None and limit.shared]
     rated.sort(key=lambda limit: -(limit.utilisation or 0))
-    shown = {(limit.name, limit.what): list[float]() for limit in rated[:MOST_LINES]}
+    shown = {(limit.name, limit.what): list[float]() for limit in rated[:MAX_LINES]}
     at: list[float] = []
     for one, two in pairwise(outcome.measures.samples):
         if two.at > one.at:
@@ -176,7 +176,7 @@ def _utilisation(outcome: Outcome) -> Plot:
 
 
 def _time_spent(outcome: Outcome) -> Plot:
-    shares = sorted(outcome.nodes(), key=lambda share: -sum(share.seconds))[:MOST_BARS]
+    shares = sorted(outcome.nodes(), key=lambda share: -sum(share.seconds))[:MAX_BARS]
     shares.sort(key=lambda share: list(outcome.measures.nodes).index(share.meter.id), reverse=True)
     size, unit = _scale(max((sum(share.seconds) for share in shares), default=1.0))
     figure, (axes,) = _figure(1.1 + 0.3 * len(shares))

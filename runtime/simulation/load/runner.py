@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from playbill.model.facts import Inputs
     from playbill.model.plan import NodePlan, RunFacts
     from playbill.runtime.faults.behaviour import Behaviour
-    from playbill.runtime.runners.attempt import Bench
+    from playbill.runtime.runners.attempt import AttemptServices
     from playbill.runtime.runners.runner import Bindings
     from playbill.runtime.simulation.load.world import LoadWorld
 
@@ -24,8 +24,8 @@ class LoadRunner(FaultyRunner):
 
     __slots__ = ("_stand_ins", "_tape")
 
-    def __init__(self, bench: Bench, bindings: Bindings, context: Context, world: LoadWorld) -> None:
-        super().__init__(bench, bindings, context, world)
+    def __init__(self, services: AttemptServices, bindings: Bindings, context: Context, world: LoadWorld) -> None:
+        super().__init__(services, bindings, context, world)
         self._stand_ins = world.stand_ins
         self._tape = world.tape
 
@@ -34,7 +34,7 @@ class LoadRunner(FaultyRunner):
         behaviour = self._stand_ins.get(plan.id)
         if behaviour is None:
             return super().begin(run, plan, attempt, inputs, reply_to)
-        held = StandIn(attempt, reply_to, self._bench)
+        held = StandIn(attempt, reply_to, self._services)
         held.start(behaviour, plan.node, self._tape, threaded=plan.threaded)
         return held
 

@@ -109,7 +109,7 @@ def _limit(limit: Limit) -> tuple[str, ...]:
         f"{limit.used:.3g}",
         NONE if limit.utilisation is None else f"{limit.utilisation:.1%}",
         f"{limit.waiting:.3g}",
-        NONE if limit.most_waiting is None else f"{limit.most_waiting:,}",
+        NONE if limit.max_waiting is None else f"{limit.max_waiting:,}",
         f"{limit.openings:,}",
         f"{limit.open_share:.1%}" if limit.openings else NONE,
     )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from playbill.runtime.faults.behaviour import Behaviour
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.journals.memory import MemoryJournal
-    from playbill.runtime.runners.attempt import Bench
+    from playbill.runtime.runners.attempt import AttemptServices
     from playbill.runtime.runners.runner import Bindings
     from playbill.runtime.simulation.load.measures import Measures
 
@@ -125,9 +125,9 @@ class LoadWorld(FaultyWorld):
         """Measure events instead of keeping them."""
         return LoadJournal(self.measures, self.runs_plan, loop.time)
 
-    def runner(self, bench: Bench, bindings: Bindings, context: Context) -> Runner:
+    def runner(self, services: AttemptServices, bindings: Bindings, context: Context) -> Runner:
         """Run coroutines; stand in for the rest."""
-        return LoadRunner(bench, bindings, context, self)
+        return LoadRunner(services, bindings, context, self)
 
     def draw(self) -> float:
         """Draw a number from [0, 1): the jitter of a back-off."""

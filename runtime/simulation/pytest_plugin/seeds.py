@@ -20,7 +20,7 @@ from playbill.runtime.simulation.virtual.schedules import picker
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from playbill.runtime.definitions.assembly import Assemblies
+    from playbill.runtime.definitions.compiler import PipelineCompiler
 
 
 class SimulatedTest:
@@ -51,7 +51,7 @@ class SimulatedTest:
         self._faults = plan_from(said.pop("faults", None), item.path.parent)
         picker(said.get("policy", "random"), DullTape())
         self._options = said
-        self._assemblies: Assemblies | None = None
+        self._compiler: PipelineCompiler | None = None
         self.current = self._world(self.seeds[0])
 
     def _world(self, seed: int) -> Simulation:
@@ -60,9 +60,9 @@ class SimulatedTest:
             self._watch.escapes.clear()
         lanes = None if self._tape is None else self._tape.lanes
         sim = Simulation(seed, tape=lanes, faults=self._faults, allow=self._watch, **self._options)
-        if self._assemblies is None:
-            self._assemblies = sim.manager.assemblies
-        sim.manager.assemblies = self._assemblies
+        if self._compiler is None:
+            self._compiler = sim.manager.compiler
+        sim.manager.compiler = self._compiler
         return sim
 
     def run(self, item: pytest.Function) -> None:

@@ -61,8 +61,8 @@ NODE_SETTINGS: Final[tuple[tuple[str, Any], ...]] = (
 """What a node may say of itself, one field each."""
 OF_ALL: Final = frozenset({"join", "on_error", "total_timeout"})
 """The fields that nodes without a handler have a use for."""
-MOST_SETTINGS: Final = 5
-MOST_LINKS: Final = 3
+MAX_SETTINGS: Final = 5
+MAX_LINKS: Final = 3
 WHEN: Final[tuple[When, ...]] = ("success", "always", "failure")
 CONDITIONS: Final = ("true", "false", "input.ok", "size(inputs) > 1")
 """Of condition nodes; besides, the outputs of those before."""
@@ -141,9 +141,9 @@ def _name(index: int) -> str:
 def _steps(types: tuple[str, ...]) -> SearchStrategy[Step]:
     """Draw a node before it knows those before it: a step that is dropped leaves the others as they were."""
     settings: SearchStrategy[Sequence[tuple[str, Any]]] = st.lists(
-        st.sampled_from(NODE_SETTINGS), max_size=MOST_SETTINGS
+        st.sampled_from(NODE_SETTINGS), max_size=MAX_SETTINGS
     )
-    return st.tuples(st.sampled_from(types), settings, st.lists(st.sampled_from(LINKS), max_size=MOST_LINKS))
+    return st.tuples(st.sampled_from(types), settings, st.lists(st.sampled_from(LINKS), max_size=MAX_LINKS))
 
 
 def _settings(kind: str, said: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -68,8 +68,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def __init__(
         self, tape: Tape | None = None, watch: EscapeWatch | None = None, *, steps_bound: int = STEPS_AT_ONE_INSTANT
     ) -> None:
-        self.surroundings: Any = None
-        """What managers on this loop are wired to; None: as on any loop (see runtime/surroundings.py)."""
+        self.world: Any = None
+        """What managers on this loop are wired to; None: as on any loop (see runtime/world.py)."""
         self.jumped: Callable[[], None] | None = None
         """Called when nothing is ready, before time goes on."""
         self.describe: Callable[[], list[str]] | None = None
@@ -224,7 +224,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def part(self) -> None:
         """Let go of the world around it."""
-        self.surroundings = self.jumped = self.describe = self.current = None
+        self.world = self.jumped = self.describe = self.current = None
 
     # ---- time and callbacks -----------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ NOTES: Final = 380
 TICKS: Final = (
     0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 10_800,
 )  # fmt: skip
-MOST_TICKS: Final = 8
+MAX_TICKS: Final = 8
 LONGEST_NAME: Final = 28
 LONGEST_NOTE: Final = 64
 LINE: Final = 14
@@ -95,7 +95,7 @@ def _notes(lines: Sequence[str], x: float, middle: float) -> Iterator[str]:
 
 
 def _axis(left: float, scale: float, span: float, bottom: float) -> Iterator[str]:
-    step = next((tick for tick in TICKS if span / tick <= MOST_TICKS), span / MOST_TICKS) or 1
+    step = next((tick for tick in TICKS if span / tick <= MAX_TICKS), span / MAX_TICKS) or 1
     for number in range(int(span / step) + 1):
         x = left + number * step * scale
         yield f'<line x1="{x:.1f}" y1="{HEAD - 8}" x2="{x:.1f}" y2="{bottom}"/>'

@@ -29,7 +29,7 @@ class Played(HandlerAttempt):
         if plan.threaded:
             self.send(Began(self.number))
         if take.seconds is not None:
-            self._timer = self.bench.loop.call_later(take.seconds, self._over)
+            self._timer = self.services.loop.call_later(take.seconds, self._over)
         if plan.idle_timeout is not None:
             self._beat(plan.idle_timeout / 2, 0.0)
 
@@ -40,7 +40,7 @@ class Played(HandlerAttempt):
         self.asked = True
         self._drop()
         if self._take.stopped not in {Stopped.KILLED, Stopped.ABANDONED}:
-            self._timer = self.bench.loop.call_later(self._take.cleanup, self._stopped)
+            self._timer = self.services.loop.call_later(self._take.cleanup, self._stopped)
 
     def kill(self) -> None:
         """End at once, if it did so when it was killed."""
@@ -52,7 +52,7 @@ class Played(HandlerAttempt):
     def send(self, message: Any) -> None:
         """Tell the node's actor something."""
         if not self.ended:
-            self.bench.post(self.reply_to, message)
+            self.services.post(self.reply_to, message)
 
     def sleep(self, seconds: float) -> Awaitable[None]:
         """Wait on the loop."""
@@ -68,7 +68,7 @@ class Played(HandlerAttempt):
 
     def _finish(self, output: dict[str, Any] | None, failure: Failure | None) -> None:
         self._drop()
-        self._end(self.bench.loop.time(), output, failure)
+        self._end(self.services.loop.time(), output, failure)
 
     def _drop(self) -> None:
         for timer in (self._timer, self._heart):
@@ -82,4 +82,4 @@ class Played(HandlerAttempt):
             return
         self.send(Heartbeat(self.number))
         until = at + every if silent is None or at >= silent else min(at + every, silent)
-        self._heart = self.bench.loop.call_later(until - at, self._beat, every, until)
+        self._heart = self.services.loop.call_later(until - at, self._beat, every, until)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from playbill.model.plan import NodePlan, RunFacts
     from playbill.runtime.faults.plan import Behaviours
     from playbill.runtime.run import Run
-    from playbill.runtime.runners.attempt import Bench
+    from playbill.runtime.runners.attempt import AttemptServices
     from playbill.runtime.runners.runner import Bindings
     from playbill.runtime.simulation.whatif.takes import Script
     from playbill.runtime.simulation.whatif.timeline import Timeline
@@ -58,7 +58,7 @@ class Replay:
         self._recording = recording
         self._timeout = timeout
         self._loop = VirtualLoop()
-        self._loop.surroundings = world = ReplayWorld(script, behaviours)
+        self._loop.world = world = ReplayWorld(script, behaviours)
         world.loop = self._loop
 
     def events(self) -> list[Event]:
@@ -107,9 +107,9 @@ class ReplayWorld(SimWorld):
         super().__init__(SeededTape(0), FaultPlan(behaviours=behaviours), "fifo")
         self.script = script
 
-    def runner(self, bench: Bench, bindings: Bindings, context: Context) -> Runner:
+    def runner(self, services: AttemptServices, bindings: Bindings, context: Context) -> Runner:
         """Play takes."""
-        return ReplayRunner(bench, bindings, context, self)
+        return ReplayRunner(services, bindings, context, self)
 
 
 class ReplayRunner(RunRunner):
@@ -117,8 +117,8 @@ class ReplayRunner(RunRunner):
 
     __slots__ = ("_world",)
 
-    def __init__(self, bench: Bench, bindings: Bindings, context: Context, world: ReplayWorld) -> None:
-        super().__init__(bench, bindings, context)
+    def __init__(self, services: AttemptServices, bindings: Bindings, context: Context, world: ReplayWorld) -> None:
+        super().__init__(services, bindings, context)
         self._world = world
 
     def begin(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Any) -> Attempt:
@@ -128,10 +128,10 @@ class ReplayRunner(RunRunner):
         behaviours = world.plan.behaviours
         behaviour = behaviours.of(plan.id, plan.type) or behaviours.default
         if behaviour is not None and world.script.recorded(plan.id, attempt) is None:
-            held = StandIn(attempt, reply_to, replace(self._bench, draw=lambda: MIDDLE))
+            held = StandIn(attempt, reply_to, replace(self._services, draw=lambda: MIDDLE))
             held.start(behaviour, plan.node, world.tape, threaded=plan.threaded)
             return held
         take = world.script.take(plan.id, attempt)
-        played = Played(attempt, reply_to, replace(self._bench, draw=lambda: take.jitter))
+        played = Played(attempt, reply_to, replace(self._services, draw=lambda: take.jitter))
         played.play(take, plan)
         return played

@@ -131,19 +131,20 @@ async def test_ok_codes_say_what_is_no_failure() -> None:
     assert (await shell("exit 3", ok_codes=[0, 3]))["exit_code"] == 3
 
 
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        (
-            {"argv": ["no-such-program"]},
-            "command 'no-such-program' cannot start: No such file or directory; name",
-        ),
-        ({"argv": ["/etc/passwd"]}, "command '/etc/passwd' cannot start: Permission denied"),
-        ({"argv": ["true"], "cwd": "/no/such"}, "'true' cannot start: its cwd '/no/such' is not a directory"),
-        ({"argv": ["true", "a\0b"]}, "command 'true' cannot start: embedded null byte"),
-        ({"argv": ["true", "x" * 3_000_000]}, "command 'true' cannot start: Argument list too long"),
-    ],
-)
+NEVER_STARTS: list[tuple[dict[str, Any], str]] = [
+    (
+        {"argv": ["no-such-program"]},
+        "command 'no-such-program' cannot start: No such file or directory; name",
+    ),
+    ({"argv": ["/etc/passwd"]}, "command '/etc/passwd' cannot start: Permission denied"),
+    ({"argv": ["true"], "cwd": "/no/such"}, "'true' cannot start: its cwd '/no/such' is not a directory"),
+    ({"argv": ["true", "a\0b"]}, "command 'true' cannot start: embedded null byte"),
+    ({"argv": ["true", "x" * 3_000_000]}, "command 'true' cannot start: Argument list too long"),
+]
+"""Configs of commands that can never start, and what is said of them."""
+
+
+@pytest.mark.parametrize(("config", "message"), NEVER_STARTS)
 async def test_a_command_that_can_never_start_is_a_config_error(config: dict[str, Any], message: str) -> None:
     with nothing_left(), pytest.raises(NodeConfigError) as caught:
         await command(NODE, {}, context_of(CommandConfig(**config)))

@@ -16,7 +16,7 @@ from playbill.model.plan import Plan, RunFacts, build_plan
 from playbill.runtime.clocks.system import SystemClock
 from playbill.runtime.dispatchers.loop import LoopDispatcher
 from playbill.runtime.processes.spawner_client import SpawnerClient
-from playbill.runtime.runners.attempt import Bench, Orphans
+from playbill.runtime.runners.attempt import AttemptServices, Orphans
 from playbill.runtime.runners.context import NodeContext
 from playbill.runtime.runners.thread import ThreadPool
 from playbill.runtime.runners.workers.attempt import ProcessAttempt
@@ -68,7 +68,7 @@ class Bank:
         self.orphans = Orphans()
         self.plan = build_plan(definition_from(CALL))
         threads = ThreadPool(dispatcher, 1)
-        self.bench = Bench(loop, dispatcher.post, threads, self.orphans, self.resources, {}, lambda: 0.5)
+        self.services = AttemptServices(loop, dispatcher.post, threads, self.orphans, self.resources, {}, lambda: 0.5)
 
     def begin(
         self,
@@ -91,7 +91,7 @@ class Bank:
         secrets: tuple[str, ...] = (),
     ) -> tuple[ProcessAttempt, Node]:
         reply_to = Node()
-        attempt = ProcessAttempt(number, reply_to, self.bench, self.pool, limits)
+        attempt = ProcessAttempt(number, reply_to, self.services, self.pool, limits)
         attempt.secrets = secrets
         run, node = RunFacts("r", plan, {"city": "Lyon"}), plan.nodes["n"]
         context = NodeContext(run, node, attempt, None, self.resources)

@@ -203,13 +203,13 @@ async def test_a_worker_with_a_thread_left_is_replaced(bank: Bank) -> None:
 
 
 async def test_a_worker_is_replaced_after_so_many_attempts() -> None:
-    async with opened(most_attempts=3) as bank:
+    async with opened(max_attempts=3) as bank:
         pids = [(await bank.output(bodies.pid))["pid"] for _ in range(7)]
     assert [len(set(pids[start : start + 3])) for start in (0, 3, 6)] == [1, 1, 1]
     assert len(set(pids)) == 3
 
 
 async def test_a_worker_that_grew_large_is_replaced() -> None:
-    async with opened(most_resident_bytes=150_000_000) as bank:
+    async with opened(max_resident_bytes=150_000_000) as bank:
         pids = [(await bank.output(body))["pid"] for body in (bodies.pid, bodies.pid, bodies.grows, bodies.pid)]
     assert pids[0] == pids[1] == pids[2] != pids[3]

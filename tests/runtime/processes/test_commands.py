@@ -61,10 +61,7 @@ async def test_the_rules_of_commands_hold(
         os.close(line.descriptor)
 
 
-(CASES,) = theirs.test_a_command_that_can_never_start_is_a_config_error.pytestmark
-
-
-@pytest.mark.parametrize(*CASES.args)
+@pytest.mark.parametrize(("config", "message"), theirs.NEVER_STARTS)
 async def test_a_command_that_can_never_start_is_a_config_error(
     config: dict[str, Any], message: str, spawner: SpawnerClient
 ) -> None:
@@ -164,12 +161,12 @@ async def test_a_program_dies_with_the_spawner_and_may_be_tried_again(lifeline: 
 
 HOST = """
 import asyncio, sys
-from playbill.runtime.processes.program import Child
+from playbill.runtime.processes.program import Program
 from playbill.runtime.processes.spawner_client import SpawnerClient
 async def main():
     client = SpawnerClient(asyncio.get_running_loop())
     ready = asyncio.Event()
-    child = Child([sys.executable, "-c", sys.argv[1], sys.argv[2], "waits"], on_output=ready.set, spawner=client)
+    child = Program([sys.executable, "-c", sys.argv[1], sys.argv[2], "waits"], on_output=ready.set, spawner=client)
     await ready.wait()
     print(client.pid, flush=True)
     await child.ended

@@ -16,20 +16,20 @@ from playbill.runtime.processes import linux
 if TYPE_CHECKING:
     from playbill.runtime.runners.workers.inside.interrupts import Interrupts
 
-__all__ = ["Upkeep"]
+__all__ = ["Cleanup"]
 
 SWEEP_SECONDS: Final = 0.5
 _LOOK_SECONDS: Final = 0.001
 _PAGE: Final = resource.getpagesize()
 
 
-class Upkeep:
+class Cleanup:
     """The state of a worker that every attempt shall find the same."""
 
     def __init__(self, interrupts: Interrupts) -> None:
         self._interrupts = interrupts
         self._attempts = 0
-        self.most_attempts = self.most_resident_bytes = 0
+        self.max_attempts = self.max_resident_bytes = 0
         """After so many attempts, or with so much memory, the worker has to go; said by its host."""
         self._outputs = [(descriptor, fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)) for descriptor in (1, 2)]
         self.home = os.getcwd()  # noqa: PTH109 (one system call, after every attempt)
@@ -43,7 +43,7 @@ class Upkeep:
         left_children = has_children()
         if left_children:
             kill_children()
-        worn_out = self._attempts >= self.most_attempts or self._is_large() or _is_crowded()
+        worn_out = self._attempts >= self.max_attempts or self._is_large() or _is_crowded()
         return left_children or worn_out or _has_threads()
 
     def leave(self, failure: tuple[Any, ...] | None) -> NoReturn:
@@ -65,7 +65,7 @@ class Upkeep:
         os.chdir(self.home)
 
     def _is_large(self) -> bool:
-        most = self.most_resident_bytes
+        most = self.max_resident_bytes
         if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 < most:  # the peak is cheaper to ask for
             return False
         with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 (after every attempt of a worker that was large)

@@ -29,11 +29,11 @@ from playbill.runtime.runners.context import NodeContext
 from playbill.runtime.runners.outputs import checked
 from playbill.runtime.runners.workers import frames
 from playbill.runtime.runners.workers.inside.channel import Channel
-from playbill.runtime.runners.workers.inside.cleanup import Upkeep
+from playbill.runtime.runners.workers.inside.cleanup import Cleanup
 from playbill.runtime.runners.workers.inside.handle import ForwardedLog, Held, Resources, plan_of, run_of
 from playbill.runtime.runners.workers.inside.interrupts import Interrupts
 from playbill.runtime.runners.workers.limits import Limits, limited, reached_by_error
-from playbill.runtime.runners.workers.started_mark import Mark
+from playbill.runtime.runners.workers.started_mark import StartedMark
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,12 +48,12 @@ _UNLIMITED: Final = contextlib.nullcontext()
 class Worker:
     """Serves one host."""
 
-    def __init__(self, descriptor: int, mark: Mark) -> None:
+    def __init__(self, descriptor: int, mark: StartedMark) -> None:
         self._mark = mark
         self._interrupts = Interrupts()
         self._interrupts.install()
         self._channel = Channel(descriptor, self._interrupts)
-        self._upkeep = Upkeep(self._interrupts)
+        self._upkeep = Cleanup(self._interrupts)
         self._log = ForwardedLog(self._channel)
         self._jobs: dict[int, tuple[Callable[..., Any], bool, PipelineNode]] = {}
         self._main: dict[str, Any] | None = None
@@ -88,7 +88,7 @@ class Worker:
 
     def _begin(self, path: list[str], home: str, environment: dict[str, str], *rest: Any) -> None:
         """Find modules and files as the host does."""
-        resources, self._main, self._upkeep.most_attempts, self._upkeep.most_resident_bytes = rest
+        resources, self._main, self._upkeep.max_attempts, self._upkeep.max_resident_bytes = rest
         sys.path[:] = path
         os.chdir(home)
         self._upkeep.home = home
@@ -195,7 +195,7 @@ class Worker:
 def serve(descriptor: int, mark: int) -> None:
     """Be a worker of the host at the other end of a socket and of a mark; never returns."""
     logging.raiseExceptions = False  # the host may be gone
-    own = Mark(mark)
+    own = StartedMark(mark)
     os.close(mark)
     Worker(descriptor, own).serve()
     os._exit(0)  # no exit handlers, no waiting for threads

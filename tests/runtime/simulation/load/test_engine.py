@@ -232,11 +232,11 @@ def test_looks_at_a_load_are_bounded_and_even_however_early_it_ends() -> None:
 
 
 def test_runs_of_another_pipeline_are_not_measured() -> None:
-    measured, other = (PipelineRunManager().assemblies.of(each) for each in (chain(1), station()))
+    measured, other = (PipelineRunManager().compiler.of(each) for each in (chain(1), station()))
     measures = Measures(0.0)
     measures.watch(measured.plan)
     loop = LoadLoop()
-    loop.surroundings = LoadWorld(fault_plan({}), 0, measures, measured.plan)
+    loop.world = LoadWorld(fault_plan({}), 0, measures, measured.plan)
 
     async def main() -> RunStatus:
         async with PipelineRunManager() as manager:

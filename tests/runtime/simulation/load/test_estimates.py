@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playbill.runtime.simulation.load.estimates import (
-    MOST_BATCHES,
+    MAX_BATCHES,
     RELATIVE_ERROR,
     BatchMeans,
     Quantiles,
@@ -48,15 +48,15 @@ def test_batches_stay_between_half_and_all_of_the_most() -> None:
     for value in range(10_000):
         means.add(value)
         numbers.append(len(means.batches))
-    assert max(numbers) < MOST_BATCHES
-    assert all(later >= MOST_BATCHES // 2 for sooner, later in pairwise(numbers) if later < sooner)
+    assert max(numbers) < MAX_BATCHES
+    assert all(later >= MAX_BATCHES // 2 for sooner, later in pairwise(numbers) if later < sooner)
     assert means.estimate().mean == pytest.approx(4999.5)
 
 
 def test_too_few_values_give_a_mean_and_no_interval() -> None:
     means = BatchMeans()
     assert (means.estimate().count, means.estimate().half) == (0, None)
-    for _ in range(2 * MOST_BATCHES - 1):
+    for _ in range(2 * MAX_BATCHES - 1):
         means.add(2.0)
     assert (means.estimate().mean, means.estimate().half, means.estimate().holds(2.0)) == (2.0, None, False)
 

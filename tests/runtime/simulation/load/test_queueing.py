@@ -68,7 +68,7 @@ def test_a_queue_without_chance_waits_exactly_as_long_as_it_must() -> None:
     assert node.spent == pytest.approx([0.0, 60.0, 40.0, 0.0])
     (limit,) = outcome.limits()
     assert limit.utilisation == pytest.approx(0.4)
-    assert limit.most_waiting == 3
+    assert limit.max_waiting == 3
 
 
 def test_a_rate_spaces_the_starts() -> None:

@@ -1,4 +1,4 @@
-"""Assembles a definition into what runs of it share: its catalog, its plan, its handlers."""
+"""Compiles a definition into what runs of it share: its catalog, its plan, its handlers."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from playbill.model.templates import Template
     from playbill.runtime.runners.workers.limits import Limits
 
-ASSEMBLIES_KEPT: Final = 128
+COMPILED_KEPT: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Assembly:
+class CompiledPipeline:
     """A definition, ready to run."""
 
     definition: PipelineDefinition
@@ -35,7 +35,9 @@ class Assembly:
     breaker_keys: frozenset[str]
 
 
-def assemble(definition: PipelineDefinition, catalog: Catalog, stop: StopPolicy | None = None) -> Assembly:
+def compile_pipeline(
+    definition: PipelineDefinition, catalog: Catalog, stop: StopPolicy | None = None
+) -> CompiledPipeline:
     """Validate a definition, plan it and bind its handlers.
 
     Raises:
@@ -52,32 +54,32 @@ def assemble(definition: PipelineDefinition, catalog: Catalog, stop: StopPolicy 
     )
     plan = build_plan(definition, threaded=threaded, stop=stop)
     keys = frozenset(node.breaker for node in plan.nodes.values() if node.breaker is not None)
-    return Assembly(definition, plan, bindings, keys)
+    return CompiledPipeline(definition, plan, bindings, keys)
 
 
-class Assemblies:
-    """Assembles each definition once: by the object itself, the last used ones."""
+class PipelineCompiler:
+    """Compiles each definition once: by the object itself, the last used ones."""
 
     def __init__(self, catalog: Catalog, stop: StopPolicy) -> None:
         self._catalog = catalog
         self._stop = stop
-        self._kept: OrderedDict[int, Assembly] = OrderedDict()
+        self._kept: OrderedDict[int, CompiledPipeline] = OrderedDict()
 
-    def of(self, definition: PipelineDefinition) -> Assembly:
-        """Return the assembly of this very object.
+    def of(self, definition: PipelineDefinition) -> CompiledPipeline:
+        """Return the compiled of this very object.
 
         Raises:
             DefinitionError: it has problems; carries them all.
         """
-        assembly = self._kept.get(id(definition))
-        if assembly is None:
-            assembly = assemble(definition, self._catalog, self._stop)
-            self._kept[id(definition)] = assembly
-            if len(self._kept) > ASSEMBLIES_KEPT:
+        compiled = self._kept.get(id(definition))
+        if compiled is None:
+            compiled = compile_pipeline(definition, self._catalog, self._stop)
+            self._kept[id(definition)] = compiled
+            if len(self._kept) > COMPILED_KEPT:
                 self._kept.popitem(last=False)
         else:
             self._kept.move_to_end(id(definition))
-        return assembly
+        return compiled
 
 
 def problems_of(definition: PipelineDefinition, catalog: Catalog) -> list[Problem]:

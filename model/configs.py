@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from playbill.model.policies import Count, PositiveSeconds, Seconds
+from playbill.model.fields import Count, PositiveSeconds, Seconds, Settings, Text
 
 __all__ = [
     "AgentConfig",
@@ -21,7 +21,6 @@ __all__ = [
     "SendNotificationConfig",
 ]
 
-Text = Annotated[str, Field(min_length=1)]
 _NAME = r"[A-Za-z_]\w*"
 
 
@@ -35,34 +34,30 @@ class FreeConfig(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
 
-class _Config(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
-
-
-class EmptyConfig(_Config):
+class EmptyConfig(Settings):
     """Has nothing to say: trigger and parallel."""
 
 
-class AgentConfig(_Config):
+class AgentConfig(Settings):
     """Gives a task to a registered agent."""
 
     agent_id: Text
     task: Text
 
 
-class ConditionConfig(_Config):
+class ConditionConfig(Settings):
     """Decides which way a run goes."""
 
     condition: Annotated[Text, BeforeValidator(_condition_text)]
 
 
-class DelayConfig(_Config):
+class DelayConfig(Settings):
     """Waits."""
 
     seconds: Seconds
 
 
-class CommandConfig(_Config):
+class CommandConfig(Settings):
     """Runs a program, without a shell."""
 
     argv: list[str] = Field(min_length=1)
@@ -76,7 +71,7 @@ class CommandConfig(_Config):
     """Kept of stdout and of stderr each: the head and the tail; what is between is left out."""
 
 
-class PythonConfig(_Config):
+class PythonConfig(Settings):
     """Calls a function."""
 
     call: Annotated[str, StringConstraints(pattern=rf"^{_NAME}(\.{_NAME})*:{_NAME}(\.{_NAME})*$")]
@@ -84,7 +79,7 @@ class PythonConfig(_Config):
     args: dict[str, Any] = Field(default_factory=dict)
 
 
-class CallApiConfig(_Config):
+class CallApiConfig(Settings):
     """Sends an HTTP request."""
 
     url: Text
@@ -106,7 +101,7 @@ class CallApiConfig(_Config):
         return self
 
 
-class SendNotificationConfig(_Config):
+class SendNotificationConfig(Settings):
     """Tells somebody."""
 
     message: Text
@@ -123,7 +118,7 @@ class SendNotificationConfig(_Config):
         return self
 
 
-class ExecutePipelineConfig(_Config):
+class ExecutePipelineConfig(Settings):
     """Runs another pipeline as a child."""
 
     pipeline: Text | dict[str, Any]

@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    ValidationError,
     model_validator,
 )
 
-from playbill.model.diagnostics import Location, problems_of
+from playbill.model.diagnostics import Location, validated
 from playbill.model.errors import DefinitionError, Problem
-from playbill.model.policies import BreakerPolicy, Count, LimitsPolicy, PositiveSeconds, RetryPolicy, Seconds
+from playbill.model.fields import Count, PositiveSeconds, Seconds, Settings, Text
+from playbill.model.policies import BreakerPolicy, LimitsPolicy, RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,8 +27,6 @@ __all__ = [
     "json_schema",
     "parse_pipeline_definition",
 ]
-
-Name = Annotated[str, Field(min_length=1)]
 
 
 def _condition_text(value: object) -> object:
@@ -49,17 +45,13 @@ def _targets(value: object) -> list[Any]:
     return list(cast("Sequence[Any]", value)) if isinstance(value, list) else [value]
 
 
-class _Written(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
-
-
-class PipelineEdge(_Written):
+class PipelineEdge(Settings):
     """Hands the outcome of one node to another."""
 
     # Not `alias`: type checkers would then know only the name `from`, which no call can write.
-    from_node: Name = Field(validation_alias="from", serialization_alias="from")
+    from_node: Text = Field(validation_alias="from", serialization_alias="from")
     """Id of the source."""
-    to_node: Name = Field(validation_alias="to", serialization_alias="to")
+    to_node: Text = Field(validation_alias="to", serialization_alias="to")
     """Id of the target."""
     condition: Annotated[str | None, BeforeValidator(_condition_text)] = None
     """The edge is live when this holds; none: when the source succeeded."""
@@ -72,12 +64,12 @@ class PipelineEdge(_Written):
         return f"{self.from_node}->{self.to_node}"
 
 
-class PipelineNode(_Written):
+class PipelineNode(Settings):
     """One step of a pipeline."""
 
-    id: Name
+    id: Text
     """Unique in its pipeline."""
-    type: Name
+    type: Text
     """The name of a type in the catalog."""
     config: dict[str, Any] = Field(default_factory=dict)
     """What the type asks for; strings may hold `${CEL}`."""
@@ -107,7 +99,7 @@ class PipelineNode(_Written):
     """Seconds for waits, attempts and back-offs together."""
     grace: Seconds | None = None
     """Seconds its handler has to clean up when it is stopped."""
-    breaker: Name | None = None
+    breaker: Text | None = None
     """The breaker's key; none: the type."""
     next: Annotated[str | dict[str, Any] | list[str | dict[str, Any]] | None, BeforeValidator(_next)] = Field(
         default=None, exclude=True
@@ -115,7 +107,7 @@ class PipelineNode(_Written):
     """Short for edges that leave it; the definition turns them into edges."""
 
 
-class PipelineDefaults(_Written):
+class PipelineDefaults(Settings):
     """What nodes have that do not say otherwise."""
 
     retry: RetryPolicy | None = None
@@ -124,10 +116,10 @@ class PipelineDefaults(_Written):
     total_timeout: PositiveSeconds | None = None
 
 
-class PipelineDefinition(_Written):
+class PipelineDefinition(Settings):
     """A pipeline as its author wrote it."""
 
-    name: Name = "pipeline"
+    name: Text = "pipeline"
     version: Annotated[str, Field(coerce_numbers_to_str=True)] = "1"
     description: str | None = None
     tags: list[str] = Field(default_factory=list)
@@ -136,7 +128,7 @@ class PipelineDefinition(_Written):
     inputs: dict[str, Any] | None = None
     """JSON Schema of the trigger data, with defaults."""
     outputs: dict[str, str] = Field(default_factory=dict)
-    """Name -> CEL over `inputs` and `trigger`; empty: the output of each completed node."""
+    """Text -> CEL over `inputs` and `trigger`; empty: the output of each completed node."""
     breakers: dict[str, BreakerPolicy] = Field(default_factory=dict)
     """Breaker key -> policy."""
     defaults: PipelineDefaults = PipelineDefaults()
@@ -162,12 +154,9 @@ def definition_from(mapping: Mapping[str, Any]) -> PipelineDefinition:
         DefinitionError: The shape is wrong; carries every problem.
     """
     data = _expanded(dict(mapping))
-    try:
-        return PipelineDefinition.model_validate(data)
-    except ValidationError as error:
-        problems = problems_of(error, PipelineDefinition, owner=lambda location: _owner(data, location))
-        name = data.get("name")
-        raise DefinitionError(name if isinstance(name, str) else "", problems) from None
+    name = data.get("name")
+    name = name if isinstance(name, str) else ""
+    return validated(PipelineDefinition, data, owner=lambda location: _owner(data, location), name=name)
 
 
 def parse_pipeline_definition(
@@ -226,7 +215,7 @@ def _without_next(node: Any) -> Any:
 
 
 def _owner(data: Mapping[str, Any], location: Location) -> tuple[str, int]:
-    """Name the thing a location is in, and how many of its parts that takes."""
+    """Text the thing a location is in, and how many of its parts that takes."""
     match location:
         case ("nodes", int(index), *_):
             return _node_name(data["nodes"][index]) or f"nodes[{index}]", 2

@@ -3,25 +3,78 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from playbill.model.errors import Problem
+from playbill.model.errors import DefinitionError, Problem
+from playbill.model.wording import clip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
-__all__ = ["did_you_mean", "listed", "path_of", "problems_of"]
+__all__ = ["Named", "did_you_mean", "listed", "nobody", "path_of", "problems_of", "unknown_names", "validated"]
 
 Location: TypeAlias = "tuple[int | str, ...]"
 Owner: TypeAlias = "Callable[[Location], tuple[str, int]]"
+M = TypeVar("M", bound=BaseModel)
+LONGEST_VALUE: Final = 60
+"""Characters of a value in a message: with what stands around it, one line of a terminal."""
 
 
-def problems_of(error: ValidationError, model: type[BaseModel], *, prefix: str = "", owner: Owner) -> list[Problem]:
+class Named(NamedTuple):
+    """A name that something written uses, and the names there are."""
+
+    kind: str
+    """Node, type or breaker."""
+    known: Collection[str]
+    name: str
+    where: str
+    """Where it is used, such as `faults[0].node`."""
+
+
+def nobody(_location: Location) -> tuple[str, int]:
+    """Name no owner: the location itself says enough."""
+    return "", 0
+
+
+def validated(model: type[M], data: Any, what: str = "pipeline", *, owner: Owner = nobody, name: str = "") -> M:
+    """Return the `model` that plain data says.
+
+    Args:
+        model: What it shall be.
+        data: What it is said by.
+        what: What to call it in the error, such as `fault plan`.
+        owner: As for `problems_of`.
+        name: The name of the whole, if it has one.
+
+    Raises:
+        DefinitionError: The shape is wrong; carries every problem.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise DefinitionError(name, problems_of(error, model, owner=owner), what) from None
+
+
+def unknown_names(used: Iterable[Named]) -> list[Problem]:
+    """Give a problem for each name that nobody knows."""
+    return [
+        Problem(
+            f"unknown-{kind}",
+            where,
+            f"{where}: unknown {kind} '{name}'{did_you_mean(name, known)}; there are: {listed(sorted(known), 30)}",
+        )
+        for kind, known, name, where in used
+        if name not in known
+    ]
+
+
+def problems_of(
+    error: ValidationError, model: type[BaseModel], *, prefix: str = "", owner: Owner = nobody
+) -> list[Problem]:
     """Give one problem for each complaint.
 
     Args:
@@ -57,9 +110,8 @@ def _told(detail: ErrorDetails, model: type[BaseModel], field: str) -> tuple[str
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
     hint = " (text; a number has no quotes, and 1e3 is 1.0e+3)" if _is_number_as_text(value) else ""
-    return (text if len(text) <= 60 else f"{text[:57]}...") + hint  # noqa: PLR2004 - one line of a terminal
+    return clip(repr(value), LONGEST_VALUE) + hint
 
 
 def _is_number_as_text(value: object) -> bool:
@@ -86,11 +138,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f", did you mean '{close[0]}'?" if close else ""
 
 
-def listed(names: Iterable[str], most: int = 10) -> str:
-    """Write names in their order, the first `most` of them."""
+def listed(names: Iterable[str], max_names: int = 10) -> str:
+    """Write names in their order, the first `max_names` of them."""
     every = list(names)
-    rest = f" and {len(every) - most} more" if len(every) > most else ""
-    return ", ".join(f"'{name}'" for name in every[:most]) + rest if every else "none"
+    rest = f" and {len(every) - max_names} more" if len(every) > max_names else ""
+    return ", ".join(f"'{name}'" for name in every[:max_names]) + rest if every else "none"
 
 
 def _fields_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:

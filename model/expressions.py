@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from playbill.model.cel_tokens import bound_names, macro_calls
 from playbill.model.diagnostics import did_you_mean, listed
 from playbill.model.errors import NodeConfigError
+from playbill.model.wording import clip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -37,6 +38,8 @@ OUTPUT_ROOTS = ("inputs", "trigger")
 
 MAX_CHARACTERS = 1000
 MAX_MACROS = 2
+LONGEST_SHOWN = 100
+"""Characters of an expression in a message: with what stands around it, one line of a terminal."""
 
 _TYPES = frozenset({"int", "uint", "double", "string", "bytes", "bool", "list", "map", "null_type", "type"})
 _FUNCTIONS = frozenset({
@@ -64,7 +67,7 @@ class ExpressionError(NodeConfigError, ValueError):
     def __str__(self) -> str:
         line = f"line {self.line}, " if self.line > 1 else ""
         place = f" at {line}column {self.column}" if self.column else ""
-        return f"expression '{_short(self.text)}': {self.reason}{place}"
+        return f"expression '{clip(self.text, LONGEST_SHOWN)}': {self.reason}{place}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ class Expression:
         try:
             return _guarded(self.program.execute, used)
         except Exception as error:
-            raise NodeConfigError(f"expression '{_short(self.text)}' failed: {_cause(error)}") from error
+            raise NodeConfigError(f"expression '{clip(self.text, LONGEST_SHOWN)}' failed: {_cause(error)}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +223,4 @@ def _as_bool(text: str, result: object) -> bool:
     if isinstance(result, bool):
         return result
     kind = "null" if result is None else type(result).__name__
-    raise NodeConfigError(f"condition '{_short(text)}' must give a bool, not {kind}: {result!r:.60}")
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 100 else f"{text[:97]}..."  # noqa: PLR2004 - one line of a terminal
+    raise NodeConfigError(f"condition '{clip(text, LONGEST_SHOWN)}' must give a bool, not {kind}: {result!r:.60}")

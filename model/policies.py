@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from playbill.model.errors import (
     CircuitOpen,
@@ -14,20 +14,12 @@ from playbill.model.errors import (
     RunCancelled,
     RunTimedOut,
 )
+from playbill.model.fields import Count, Factor, Number, PositiveSeconds, PositiveShare, Seconds, Settings, Share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["NOT_RETRYABLE", "BreakerPolicy", "LimitsPolicy", "RetryPolicy", "StopPolicy", "kinds_of", "retryable"]
-
-# Strict: a YAML `1e3` (text) or `yes` (true) where a number belongs is an error, not a silent 1.0.
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Count = Annotated[int, Field(strict=True, ge=1)]
-Seconds = Annotated[Number, Field(ge=0)]
-PositiveSeconds = Annotated[Number, Field(gt=0)]
-Share = Annotated[Number, Field(ge=0, le=1)]
-PositiveShare = Annotated[Number, Field(gt=0, le=1)]
-Factor = Annotated[Number, Field(ge=1)]
 
 NOT_RETRYABLE: tuple[type[Exception], ...] = (
     NodeConfigError, CircuitOpen, RunCancelled, RunTimedOut, InternalError,
@@ -37,13 +29,7 @@ NOT_RETRYABLE: tuple[type[Exception], ...] = (
 """Failures that another attempt cannot mend: programming errors, wrong configs, and verdicts of others."""
 
 
-class Policy(BaseModel):
-    """Frozen settings that refuse unknown fields."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class RetryPolicy(Policy):
+class RetryPolicy(Settings):
     """How often and after which waits a failed node begins again."""
 
     max_attempts: Count = 3
@@ -82,7 +68,7 @@ class RetryPolicy(Policy):
         return retryable or any(kind in self.on for kind in kinds)
 
 
-class BreakerPolicy(Policy):
+class BreakerPolicy(Settings):
     """When a breaker opens, for how long, and how many attempts it lets through."""
 
     failures: Count | None = 5
@@ -153,7 +139,7 @@ class BreakerPolicy(Policy):
         return grown * _spread(self.jitter, jitter_draw)
 
 
-class LimitsPolicy(Policy):
+class LimitsPolicy(Settings):
     """What one attempt in a process of its own may use; None: as much as there is."""
 
     cpu_seconds: PositiveSeconds | None = None
@@ -172,7 +158,7 @@ class LimitsPolicy(Policy):
         return self
 
 
-class StopPolicy(Policy):
+class StopPolicy(Settings):
     """How long stopping is asked for before it is forced."""
 
     grace: Seconds = 5.0

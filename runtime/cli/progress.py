@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 from playbill.model.facts import RunStatus
-from playbill.runtime.reports.board import Board, duration
+from playbill.model.wording import describe_seconds
+from playbill.runtime.reports.board import Board
 
 if TYPE_CHECKING:
     from playbill.model.definition import PipelineDefinition
@@ -80,7 +81,7 @@ def summary(board: Board, result: RunResult) -> str:
     """Return the last line: status, time, counts; and why, if the run did not complete."""
     took = ""
     if result.started_at is not None and result.ended_at is not None:
-        took = f" in {duration((result.ended_at - result.started_at).total_seconds())}"
+        took = f" in {describe_seconds((result.ended_at - result.started_at).total_seconds())}"
     lines = [f"{result.status}{took}: {board.summary()}"]
     if result.cause is not None and result.error is not None:
         place = f"node '{result.cause.source}': " if result.cause.source else ""

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table as Drawn
 from rich.text import Text
 
-from playbill.runtime.reports.board import duration
+from playbill.model.wording import describe_seconds
 from playbill.runtime.simulation.load.engine import simulate_load
 from playbill.runtime.simulation.load.plan import load_load_plan
 from playbill.runtime.simulation.load.sweep import sweep
@@ -143,7 +143,7 @@ class Bar:
     def show(self, seconds: float, measures: Measures) -> None:
         """Show how far a load is."""
         if self._bar is not None:
-            told = f"{duration(seconds)} simulated, {measures.arrived:,} runs, {measures.live.n:,} live"
+            told = f"{describe_seconds(seconds)} simulated, {measures.arrived:,} runs, {measures.live.n:,} live"
             self._bar.update(self._task, completed=seconds, description=told)
 
     def done(self, points: int) -> None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from playbill.runtime.reports.board import duration
+from playbill.model.wording import describe_seconds
 from playbill.runtime.simulation.explore import pairs, unreached
 from playbill.runtime.simulation.sequence import html as page
 from playbill.runtime.simulation.sequence import text
@@ -56,7 +56,7 @@ def summary(study: Study, seen: Exploration) -> None:
     speed = seen.seeds / seen.wall_seconds if seen.wall_seconds else 0.0
     every = pairs()
     lines = [
-        f"{study.definition.name}: {_count(study, seen)}, {speed:,.0f}/s, {duration(seen.seconds)} simulated",
+        f"{study.definition.name}: {_count(study, seen)}, {speed:,.0f}/s, {describe_seconds(seen.seconds)} simulated",
         f"ends       {_counted(seen.statuses)}",
         f"faults     {_counted(seen.fired) or 'none'}",
         f"coverage   {len(seen.coverage & every)} of {len(every)} (machine, state, message) pairs",

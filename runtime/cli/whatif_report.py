@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from playbill.runtime.reports.board import LOOKS, duration
+from playbill.model.wording import describe_seconds
+from playbill.runtime.reports.board import LOOKS
 from playbill.runtime.simulation.whatif.comparison import is_same, pairs_of, totals
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ def show(found: WhatIf) -> None:
     width = max(NARROWEST, (console.width - min(names, 24) - 40) // 2)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("node", max_width=24, no_wrap=True)
-    table.add_column(f"recorded, {duration(found.before.seconds)}", width=width, no_wrap=True)
-    table.add_column(f"what if, {duration(found.after.seconds)}", width=width, no_wrap=True)
+    table.add_column(f"recorded, {describe_seconds(found.before.seconds)}", width=width, no_wrap=True)
+    table.add_column(f"what if, {describe_seconds(found.after.seconds)}", width=width, no_wrap=True)
     table.add_column("what differs")
     for pair in pairs:
         symbol, colour = LOOKS.get(str(pair.after.status), ("-", ""))
@@ -83,7 +84,7 @@ def _look(attempt: Attempt) -> tuple[str, str]:
 
 
 def _legend(width: int, span: float) -> Text:
-    text = Text("one cell is " + duration(span / width) + ":", "bright_black")
+    text = Text("one cell is " + describe_seconds(span / width) + ":", "bright_black")
     for name, (sign, colour) in LEGEND:
         text.append(f"  {sign * 2} ", colour).append(name, "bright_black")
     return text

@@ -7,34 +7,27 @@ from functools import cached_property
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from playbill.model.fields import Number, Seconds, Settings
 
 if TYPE_CHECKING:
     from playbill.runtime.faults.tape import Tape
 
-__all__ = ["Behaviour", "Declared", "Duration", "Ending"]
+__all__ = ["Behaviour", "Duration", "Ending"]
 
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Seconds = Annotated[Number, Field(ge=0)]
-Share = Annotated[Number, Field(ge=0, le=1)]
 LANE: Final = "behaviour"
 NORMAL: Final = NormalDist()
 
 
-class Declared(BaseModel):
-    """Frozen settings that refuse unknown fields."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Lognormal(Declared):
+class Lognormal(Settings):
     """A lognormal duration: `median` seconds, `sigma` of its logarithm."""
 
     median: Seconds
     sigma: Annotated[Number, Field(gt=0, le=5)]
 
 
-class Duration(Declared):
+class Duration(Settings):
     """How many seconds: one of the fields; a plain number stands for `constant`."""
 
     constant: Seconds | None = None
@@ -82,7 +75,7 @@ class Duration(Declared):
         return lognormal.median * math.exp(lognormal.sigma * NORMAL.inv_cdf(max(part, 1e-12)))
 
 
-class Ending(Declared):
+class Ending(Settings):
     """One way an attempt may end."""
 
     weight: Annotated[Number, Field(gt=0)] = 1.0
@@ -101,7 +94,7 @@ class Ending(Declared):
         return self
 
 
-class Behaviour(Declared):
+class Behaviour(Settings):
     """What stands in for a handler."""
 
     duration: Duration = Duration(constant=0.0)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from playbill.model.diagnostics import did_you_mean, listed, problems_of
-from playbill.model.errors import DefinitionError, Problem
-from playbill.runtime.faults.behaviour import Behaviour, Declared, Duration, Ending, Seconds, Share
+from playbill.model.diagnostics import Named, unknown_names, validated
+from playbill.model.errors import DefinitionError
+from playbill.model.fields import Count, Number, Seconds, Settings, Share
+from playbill.runtime.faults.behaviour import Behaviour, Duration, Ending
 from playbill.runtime.faults.chances import Chances, Choice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from playbill.model.definition import PipelineDefinition
 
@@ -35,7 +36,7 @@ Kind = Literal[
 ]  # fmt: skip
 
 
-class Fault(Declared):
+class Fault(Settings):
     """One fault.
 
     raise: the handler fails with `error`. hang: it never ends. slow: it begins `seconds` later. ignore_cancel: it
@@ -52,15 +53,15 @@ class Fault(Declared):
     """How likely each occasion is."""
     node: str | None = None
     type: str | None = None
-    attempts: tuple[Annotated[int, Field(strict=True, ge=1)], ...] = ()
+    attempts: tuple[Count, ...] = ()
     """Which attempts of a node; empty: all."""
     after: Seconds = 0.0
     """Not before so many seconds."""
     until: Seconds | None = None
     at: Seconds | None = None
-    times: Annotated[int, Field(strict=True, ge=1)] | None = None
+    times: Count | None = None
     """At most so often."""
-    seconds: Annotated[float, Field(strict=True, allow_inf_nan=False)] = 1.0
+    seconds: Number = 1.0
     error: str = "ConnectionError"
     message: str | None = None
     retryable: bool = True
@@ -121,7 +122,7 @@ SITES: Final = {
 """The buggify sites, by the kind of occasion: a site that is on fires at one in ten."""
 
 
-class Behaviours(Declared):
+class Behaviours(Settings):
     """Which node behaves how: its own word first, then its type's, then the default."""
 
     nodes: dict[str, Behaviour] = Field(default_factory=dict)
@@ -133,8 +134,13 @@ class Behaviours(Declared):
         """Return what was declared for a node."""
         return self.nodes.get(node) or self.types.get(kind)
 
+    def names(self, nodes: Collection[str], types: Collection[str]) -> Iterator[Named]:
+        """Tell which of the nodes and types of a pipeline they speak of."""
+        yield from (Named("node", nodes, name, f"behaviours.nodes.{name}") for name in self.nodes)
+        yield from (Named("type", types, name, f"behaviours.types.{name}") for name in self.types)
 
-class FaultPlan(Declared):
+
+class FaultPlan(Settings):
     """Faults, behaviours, and how often our own code's buggify sites are on."""
 
     faults: tuple[Fault, ...] = ()
@@ -188,28 +194,21 @@ class FaultPlan(Declared):
         Raises:
             DefinitionError: a fault or a behaviour speaks of an unknown node, type or breaker; carries them all.
         """
-        if problems := list(self._strangers(definition)):
+        if problems := unknown_names(self._names(definition)):
             raise DefinitionError("", problems, "fault plan")
 
-    def _strangers(self, definition: PipelineDefinition) -> Iterator[Problem]:
+    def _names(self, definition: PipelineDefinition) -> Iterator[Named]:
         nodes = {node.id for node in definition.nodes}
         types = {node.type for node in definition.nodes}
         keys = types | {node.breaker for node in definition.nodes if node.breaker}
-        told = [("node", nodes, name, f"behaviours.nodes.{name}") for name in self.behaviours.nodes]
-        told += [("type", types, name, f"behaviours.types.{name}") for name in self.behaviours.types]
+        yield from self.behaviours.names(nodes, types)
         for index, fault in enumerate(self.faults):
             where = f"faults[{index}]"
-            told += [
-                (word, known, name, f"{where}.{word}")
-                for word, known, name in (
-                    ("node", nodes, fault.node), ("type", types, fault.type), ("breaker", keys, fault.breaker),
-                )
-                if name is not None
-            ]  # fmt: skip
-        for word, known, name, where in told:
-            if name not in known:
-                text = f"unknown {word} '{name}'{did_you_mean(name, known)}; there are: {listed(sorted(known), 30)}"
-                yield Problem(f"unknown-{word}", where, text)
+            for kind, known, name in (
+                ("node", nodes, fault.node), ("type", types, fault.type), ("breaker", keys, fault.breaker),
+            ):  # fmt: skip
+                if name is not None:
+                    yield Named(kind, known, name, f"{where}.{kind}")
 
 
 def fault_plan(data: Mapping[str, Any]) -> FaultPlan:
@@ -218,10 +217,7 @@ def fault_plan(data: Mapping[str, Any]) -> FaultPlan:
     Raises:
         DefinitionError: it has an unknown fault or field, or a wrong value; carries all problems.
     """
-    try:
-        return FaultPlan.model_validate(data)
-    except ValidationError as error:
-        raise DefinitionError("", problems_of(error, FaultPlan, owner=_owner), "fault plan") from error
+    return validated(FaultPlan, data, "fault plan", owner=_owner)
 
 
 def _owner(location: tuple[int | str, ...]) -> tuple[str, int]:

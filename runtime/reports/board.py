@@ -11,6 +11,7 @@ from rich.text import Text
 
 from playbill.model.events import Event, EventType
 from playbill.model.facts import Receipt
+from playbill.model.wording import clip, describe_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,7 +71,7 @@ class NodeLine:
         return (
             Text(symbol, colour),
             Text(self.node, "bold" if self.state == "running" else ""),
-            Text("" if seconds is None else duration(seconds), "bright_black"),
+            Text("" if seconds is None else describe_seconds(seconds), "bright_black"),
             Text(retries, "yellow"),
             Text(self.note, colour if self.state in {"failed", "cancelled"} else "bright_black"),
         )
@@ -133,11 +134,4 @@ def note_of(event: Event) -> str:
     if isinstance(receipt, Receipt):
         parts.append(f"{receipt.how} after {receipt.ms:.0f} ms")
     text = "; ".join(parts)
-    return text if len(text) <= LONGEST_NOTE else f"{text[: LONGEST_NOTE - 3]}..."
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as people read them."""
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"  # noqa: PLR2004
+    return clip(text, LONGEST_NOTE)

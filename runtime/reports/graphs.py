@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from playbill.model.wording import clip
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -63,7 +65,7 @@ def mermaid(definition: PipelineDefinition) -> str:
     for edge in definition.edges:
         arrow = "-.->" if edge.when == "failure" else "-->"
         label = _label(edge)
-        text = f'|"{_escaped(_short(label))}"| ' if label else ""
+        text = f'|"{_escaped(clip(label, LONGEST_LABEL))}"| ' if label else ""
         lines.append(f"    {names[edge.from_node]} {arrow}{text or ' '}{names[edge.to_node]}")
     return "\n".join(lines)
 
@@ -80,11 +82,7 @@ def _label(edge: PipelineEdge) -> str:
 
 def _arrow(edge: PipelineEdge) -> str:
     label = _label(edge)
-    return f"[{_short(label)}] " if label else ""
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 3]}..."
+    return f"[{clip(label, LONGEST_LABEL)}] " if label else ""
 
 
 def _escaped(text: str) -> str:

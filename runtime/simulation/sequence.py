@@ -5,6 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Final
 
+from playbill.model.wording import clip
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -73,7 +75,7 @@ def _svg(trace: Sequence[Delivery]) -> Iterator[str]:
 
 def _arrow(delivery: Delivery, place: dict[str, int], y: int) -> Iterator[str]:
     start, end = place[delivery.sender], place[delivery.to]
-    label = delivery.message if len(delivery.message) <= LONGEST else f"{delivery.message[:LONGEST]}…"
+    label = clip(delivery.message, LONGEST)
     if start == end:
         start -= 30
     yield f'<text class="dim" x="4" y="{y + 4}">{delivery.at:.3f} s</text>'

@@ -6,11 +6,12 @@ import hashlib
 import json
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from playbill.model.errors import DefinitionError
+from playbill.model.fields import Whole
 from playbill.runtime.definitions.files import load_mapping
 from playbill.runtime.faults.plan import Behaviours, FaultPlan, fault_plan
 from playbill.runtime.faults.recorded import recorded_behaviours
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from playbill.model.definition import PipelineDefinition
     from playbill.runtime.simulation.study import Finding, Study
 
-LANES: Final = TypeAdapter(dict[str, list[Annotated[int, Field(strict=True, ge=0)]]])
+LANES: Final = TypeAdapter(dict[str, list[Whole]])
 FORMAT: Final = 1
 
 

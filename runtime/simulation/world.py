@@ -15,6 +15,7 @@ from playbill.model.machines.node import NodeMachine
 from playbill.model.machines.salvage import SalvageMachine
 from playbill.model.machines.supervisor import SupervisorMachine
 from playbill.model.messages import Cancel, Stop
+from playbill.model.wording import clip
 from playbill.runtime.faults.world import FaultyWorld
 from playbill.runtime.runners.attempt import Orphans
 from playbill.runtime.simulation.checks import invariants as rules
@@ -307,4 +308,4 @@ def shown(message: object) -> str:
     if type(message).__repr__ is object.__repr__:
         return f"<{type(message).__name__}>"
     text = message if isinstance(message, str) else repr(message)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return clip(text, LONGEST)

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from playbill.runtime.reports.board import duration
+from playbill.model.wording import describe_seconds
 from playbill.runtime.simulation.explore import explore_in
 from playbill.runtime.simulation.shrink import Shrinker
 from playbill.runtime.simulation.tapes import save_tape
@@ -18,7 +18,7 @@ for name in STUDIES:
     found += len(seen.findings)
     speed = seen.seeds / seen.wall_seconds
     print(
-        f"{name:<16} {seen.seeds:>9,} seeds  {speed:>6,.0f}/s  {duration(seen.seconds):>16} simulated  "
+        f"{name:<16} {seen.seeds:>9,} seeds  {speed:>6,.0f}/s  {describe_seconds(seen.seconds):>16} simulated  "
         f"{len(seen.coverage):>3} pairs  {sum(seen.fired.values()):>10,} faults  {len(seen.findings)} found",
         flush=True,
     )

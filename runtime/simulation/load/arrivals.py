@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.errors import DefinitionError
+from playbill.model.wording import clip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -144,8 +145,9 @@ def _time(text: str, file: str, number: int) -> float | datetime:
 
 
 def _bad(file: str, number: int, text: str, rule: str) -> DefinitionError:
-    shown = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
-    return DefinitionError.single("bad-arrival", f"{file}:{number}", f"{file}:{number}: '{shown}' {rule}")
+    return DefinitionError.single(
+        "bad-arrival", f"{file}:{number}", f"{file}:{number}: '{clip(text, LONGEST_SHOWN)}' {rule}"
+    )
 
 
 def trigger_data_of(plan: LoadPlan, default: Mapping[str, Any]) -> list[Mapping[str, Any]]:

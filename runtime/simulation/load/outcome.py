@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from playbill.model.policies import BreakerPolicy
+from playbill.model.wording import describe_seconds
 from playbill.runtime.simulation.load.measures import PHASES, Phase
 
 if TYPE_CHECKING:
@@ -213,7 +214,7 @@ class Outcome:
         longest = max(waits, default=(0.0, "", 0))
         if longest[0] > 0:
             seconds, node, phase = longest
-            said.append(f"the longest wait is at '{node}': {span(seconds)} a visit {PHASES[phase]}")
+            said.append(f"the longest wait is at '{node}': {describe_seconds(seconds)} a visit {PHASES[phase]}")
         said += [
             f"breaker '{key}' opened {_times(queue.openings)}"
             for key, queue in self.measures.queues.items()
@@ -224,13 +225,16 @@ class Outcome:
             share = bad / sum(self.measures.statuses.values())
             said.append(f"{bad:,} runs ({share:.2%}) did not complete")
         if self.unfinished and self.stopped_at is None:
-            said.append(f"{self.unfinished:,} runs had not ended {span(self.plan.drain)} after the last arrival")
+            said.append(
+                f"{self.unfinished:,} runs had not ended {describe_seconds(self.plan.drain)} after the last arrival"
+            )
         return said
 
     def _capacity(self) -> str:
         backlog = f"the backlog grew to {self.measures.live.most:,} runs"
         if self.stopped_at is not None:
-            backlog += f", all that max_live_runs allows, after {span(self.stopped_at)}: the simulation ended there"
+            backlog += f", all that max_live_runs allows, after {describe_seconds(self.stopped_at)}"
+            backlog += ": the simulation ended there"
         over = self.overload
         rates = f"{self.arrival_rate:.3g} runs/s arrive, {self.throughput:.3g}/s end"
         if over is not None:
@@ -240,7 +244,8 @@ class Outcome:
             return f"more runs are live than allowed, though no limit is exhausted: {rates}; {backlog}"
         if (strain := self.strain) is not None:
             limit, since, seconds = strain
-            while_it = f"{limit.name} ({limit.what}) is exhausted for {span(seconds)} from {span(since)} on"
+            since_when = f"for {describe_seconds(seconds)} from {describe_seconds(since)} on"
+            while_it = f"{limit.name} ({limit.what}) is exhausted {since_when}"
             return f"arrivals exceed capacity for a while: {while_it}; {backlog}; on the whole {rates}"
         tightest = self.bottleneck()
         if tightest is None or tightest.utilisation is None:
@@ -250,19 +255,6 @@ class Outcome:
 
 def _seconds(begin: Sample, end: Sample) -> float:
     return end.at - begin.at or math.inf  # at an instant nothing has a rate
-
-
-def span(seconds: float) -> str:
-    """Write a length of time in three digits and its unit: 12.3 ms, 4.56 s, 12.5 min, 3 h."""
-    for size, unit, most in (
-        (0.001, "ms", 1.0),
-        (1.0, "s", 100.0),
-        (60.0, "min", 6000.0),
-        (3600.0, "h", 2 * 86400.0),
-    ):
-        if seconds < most:
-            return f"{seconds / size:.3g} {unit}" if seconds else "0 s"
-    return f"{seconds / 86400:,.4g} days"
 
 
 def _use(limit: Limit) -> float:

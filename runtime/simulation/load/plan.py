@@ -7,12 +7,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from playbill.model.diagnostics import problems_of
-from playbill.model.errors import DefinitionError
+from playbill.model.diagnostics import validated
+from playbill.model.fields import Count, Number, Settings, Whole
 from playbill.runtime.definitions.files import load_mapping
-from playbill.runtime.faults.behaviour import Declared
 from playbill.runtime.faults.plan import Behaviours
 
 if TYPE_CHECKING:
@@ -46,14 +45,12 @@ def _a_second(value: Any) -> Any:
     return float(found[1]) / UNITS[found[2]]
 
 
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Span = Annotated[Number, Field(ge=0), BeforeValidator(_seconds)]
 Length = Annotated[Number, Field(gt=0), BeforeValidator(_seconds)]
 Rate = Annotated[Number, Field(ge=0), BeforeValidator(_a_second)]
-Count = Annotated[int, Field(strict=True, ge=1)]
 
 
-class Poisson(Declared):
+class Poisson(Settings):
     """Arrivals that know nothing of each other: at a constant `rate`, or one that a `profile` steps through."""
 
     rate: Annotated[Rate, Field(gt=0)] | None = None
@@ -73,7 +70,7 @@ class Poisson(Declared):
         return self
 
 
-class Bursts(Declared):
+class Bursts(Settings):
     """`size` runs at once, every `every` seconds, the first after `first`."""
 
     every: Length
@@ -81,20 +78,20 @@ class Bursts(Declared):
     first: Span = 0.0
 
 
-class Constant(Declared):
+class Constant(Settings):
     """One run every `every` seconds, the first after `first`."""
 
     every: Length
     first: Span = 0.0
 
 
-class Recorded(Declared):
+class Recorded(Settings):
     """One run for each line of a file: seconds since the beginning, or ISO times (counted from the first line)."""
 
     file: str
 
 
-class Arrivals(Declared):
+class Arrivals(Settings):
     """One source of runs: exactly one kind, and what its runs are started with."""
 
     name: str | None = None
@@ -118,7 +115,7 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, dict) else value
 
 
-class LoadPlan(Declared):
+class LoadPlan(Settings):
     """What comes, for how long, and what is varied."""
 
     span: Length
@@ -128,7 +125,7 @@ class LoadPlan(Declared):
     """Runs that arrive before are simulated, but not measured."""
     drain: Span = 3600.0
     """How long runs may go on after the last has arrived."""
-    seed: Annotated[int, Field(strict=True, ge=0)] = 0
+    seed: Whole = 0
     max_live_runs: Count = 10_000
     """With more runs at once the simulation ends: they would fill the memory."""
     behaviours: Behaviours = Behaviours()
@@ -156,10 +153,7 @@ def load_plan(data: Mapping[str, Any]) -> LoadPlan:
     Raises:
         DefinitionError: it has an unknown field or a wrong value; carries all problems.
     """
-    try:
-        return LoadPlan.model_validate(data)
-    except ValidationError as error:
-        raise DefinitionError("", problems_of(error, LoadPlan, owner=_owner), "load plan") from error
+    return validated(LoadPlan, data, "load plan", owner=_owner)
 
 
 def load_load_plan(source: str | os.PathLike[str]) -> LoadPlan:

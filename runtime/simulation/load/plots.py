@@ -12,9 +12,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.errors import DefinitionError
+from playbill.model.wording import describe_seconds
 from playbill.runtime.simulation.load.estimates import GAMMA
 from playbill.runtime.simulation.load.measures import PHASES, Phase
-from playbill.runtime.simulation.load.outcome import span
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -199,7 +199,8 @@ def _where(shares: Sequence[NodeShare]) -> str:
     longest, at = max(waits, key=lambda wait: wait[0], default=(0.0, None))
     if at is None or longest <= 0:
         return "No node waits: all the time is work"
-    return f"'{at.meter.id}' waits longest: {span(longest)} of its {span(sum(at.seconds))} a visit"
+    visit = describe_seconds(sum(at.seconds))
+    return f"'{at.meter.id}' waits longest: {describe_seconds(longest)} of its {visit} a visit"
 
 
 def _scale(seconds: float) -> tuple[float, str]:
@@ -224,7 +225,7 @@ def _distribution(outcome: Outcome) -> Plot:
         place = response.quantile(part)
         if place > 0:
             axes.plot([place / size], [100 * (1 - part)], "o", color=COLOURS[1], markersize=5)
-            text = f" {name} {span(place)}"
+            text = f" {name} {describe_seconds(place)}"
             axes.annotate(
                 text, (place / size, 100 * (1 - part)), va="bottom", xytext=(3, 2), textcoords="offset points"
             )
@@ -235,7 +236,7 @@ def _distribution(outcome: Outcome) -> Plot:
     axes.set_ylabel("slower than this (% of runs)")
     if not response.count:
         return "No run completed", _svg(figure, "response")
-    return f"19 of 20 runs end within {span(response.quantile(0.95))}", _svg(figure, "response")
+    return f"19 of 20 runs end within {describe_seconds(response.quantile(0.95))}", _svg(figure, "response")
 
 
 # ---- a sweep ---------------------------------------------------------------------------------------------------

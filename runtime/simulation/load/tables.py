@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from playbill.runtime.simulation.load.outcome import span
+from playbill.model.wording import describe_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,10 +33,9 @@ def headline(outcome: Outcome) -> str:
     """Return what was simulated, in one line."""
     plan, end = outcome.plan, outcome.end
     speed = outcome.wall_seconds / max(1, outcome.measures.arrived) * 1e6
-    return (
-        f"{outcome.definition.name}: {outcome.measures.arrived:,} runs in {span(end.at)} of virtual time, seed"
-        f" {plan.seed}; took {span(outcome.wall_seconds)}, {speed:,.0f} us a run"
-    )
+    runs = f"{outcome.measures.arrived:,} runs in {describe_seconds(end.at)} of virtual time"
+    took = f"took {describe_seconds(outcome.wall_seconds)}, {speed:,.0f} us a run"
+    return f"{outcome.definition.name}: {runs}, seed {plan.seed}; {took}"
 
 
 def facts(outcome: Outcome) -> list[tuple[str, str]]:
@@ -86,18 +85,18 @@ def _response(share: NodeShare) -> tuple[str, ...]:
         f"{meter.retries:,}",
         estimated(meter.mean_response.estimate()),
         *_percentiles(meter.response),
-        span(meter.response.highest) if meter.response.count else NONE,
+        describe_seconds(meter.response.highest) if meter.response.count else NONE,
     )
 
 
 def _time(share: NodeShare) -> tuple[str, ...]:
     meter = share.meter
-    slot, breaker, working, backing_off = (span(seconds) for seconds in share.seconds)
+    slot, breaker, working, backing_off = (describe_seconds(seconds) for seconds in share.seconds)
     waits = meter.wait
     return (
         meter.id, working, slot, breaker, backing_off,
         estimated(meter.mean_wait.estimate()),
-        span(waits.quantile(0.95)) if waits.count else NONE,
+        describe_seconds(waits.quantile(0.95)) if waits.count else NONE,
         f"{share.number[0] + share.number[1]:.3g}",
     )  # fmt: skip
 
@@ -143,7 +142,7 @@ def verdict(outcome: Outcome) -> str:
         return f"exceeded: backlog {outcome.measures.live.most:,}"
     if outcome.stopped_at is not None:
         return "too many runs"
-    return "suffices" if (strain := outcome.strain) is None else f"exceeded for {span(strain[2])}"
+    return "suffices" if (strain := outcome.strain) is None else f"exceeded for {describe_seconds(strain[2])}"
 
 
 def estimated(estimate: Estimate) -> str:
@@ -152,11 +151,11 @@ def estimated(estimate: Estimate) -> str:
     if not estimate.count:
         return NONE
     if half is None or mean == 0:
-        return span(mean) if mean == 0 else f"{span(mean)} (n {estimate.count})"
-    number, unit = span(mean).split()
+        return describe_seconds(mean) if mean == 0 else f"{describe_seconds(mean)} (n {estimate.count})"
+    number, unit = describe_seconds(mean).split()
     half *= float(number) / mean
     return f"{number} ± {float(f'{half:.2g}') if half > 1e-6 * mean else 0:g} {unit}"
 
 
 def _percentiles(values: Quantiles) -> tuple[str, ...]:
-    return tuple(span(values.quantile(share)) if values.count else NONE for share in SHARES)
+    return tuple(describe_seconds(values.quantile(share)) if values.count else NONE for share in SHARES)

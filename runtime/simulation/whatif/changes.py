@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
 from playbill.model.definition import PipelineDefaults, PipelineDefinition, PipelineNode
-from playbill.model.diagnostics import did_you_mean, listed, problems_of
+from playbill.model.diagnostics import Named, problems_of, unknown_names, validated
 from playbill.model.errors import DefinitionError, Problem
-from playbill.model.policies import BreakerPolicy, Count, Policy, PositiveSeconds, RetryPolicy, Seconds
+from playbill.model.fields import Count, PositiveSeconds, Seconds, Settings, Text
+from playbill.model.policies import BreakerPolicy, RetryPolicy
 from playbill.runtime.definitions.files import load_mapping
 from playbill.runtime.faults.plan import Behaviours
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-P = TypeVar("P", bound=Policy)
+P = TypeVar("P", bound=Settings)
 Fields = dict[str, Any]
 
 
-class NodeDefaults(Policy):
+class NodeDefaults(Settings):
     """What nodes have that do not say otherwise; null: none."""
 
     retry: Fields | None = None
@@ -36,10 +37,10 @@ class NodeChange(NodeDefaults):
     grace: Seconds | None = None
     on_open: Literal["fail", "wait"] = "fail"
     on_error: Literal["fail", "continue"] = "fail"
-    breaker: Annotated[str, Field(min_length=1)] | None = None
+    breaker: Text | None = None
 
 
-class Change(Policy):
+class Change(Settings):
     """Other policies, and what is assumed where the recording does not reach."""
 
     defaults: NodeDefaults = NodeDefaults()
@@ -61,7 +62,7 @@ class Change(Policy):
         Raises:
             DefinitionError: the change speaks of what is not there, or makes a policy wrong; carries all problems.
         """
-        problems = _strangers(self, definition)
+        problems = unknown_names(_names(self, definition))
         defaults = definition.defaults.model_copy(update=_fields(self.defaults))
         old_retry = definition.defaults.retry or RetryPolicy()
         retry = _merged(RetryPolicy, old_retry, self.defaults.retry, "defaults.retry", problems)
@@ -110,20 +111,14 @@ def _merged(model: type[P], old: P, fields: Fields | None, where: str, problems:
         return old
 
 
-def _strangers(change: Change, definition: PipelineDefinition) -> list[Problem]:
+def _names(change: Change, definition: PipelineDefinition) -> Iterator[Named]:
+    """Tell which names of the pipeline a change uses."""
     nodes, types = {node.id for node in definition.nodes}, {node.type for node in definition.nodes}
     own = {node.breaker for node in definition.nodes} | {node.breaker for node in change.nodes.values()}
     keys = types | {key for key in own if key is not None}
-    told = [("node", nodes, name, f"nodes.{name}") for name in change.nodes]
-    told += [("breaker", keys, name, f"breakers.{name}") for name in change.breakers]
-    told += [("node", nodes, name, f"behaviours.nodes.{name}") for name in change.behaviours.nodes]
-    told += [("type", types, name, f"behaviours.types.{name}") for name in change.behaviours.types]
-    return [
-        Problem(f"unknown-{word}", where, f"{where}: unknown {word} '{name}'{did_you_mean(name, known)};"
-                f" there are: {listed(sorted(known), 30)}")
-        for word, known, name, where in told
-        if name not in known
-    ]  # fmt: skip
+    yield from (Named("node", nodes, name, f"nodes.{name}") for name in change.nodes)
+    yield from (Named("breaker", keys, name, f"breakers.{name}") for name in change.breakers)
+    yield from change.behaviours.names(nodes, types)
 
 
 def change_from(data: Mapping[str, Any]) -> Change:
@@ -132,10 +127,7 @@ def change_from(data: Mapping[str, Any]) -> Change:
     Raises:
         DefinitionError: it has an unknown field or a wrong value; carries all problems.
     """
-    try:
-        return Change.model_validate(data)
-    except ValidationError as error:
-        raise DefinitionError("", problems_of(error, Change, owner=_owner), "change") from error
+    return validated(Change, data, "change", owner=_owner)
 
 
 def load_change(source: str | os.PathLike[str]) -> Change:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from playbill.model.facts import NodeStatus
-from playbill.runtime.reports.board import duration
+from playbill.model.wording import describe_seconds
 from playbill.runtime.simulation.whatif.takes import LATE_SECONDS
 from playbill.runtime.simulation.whatif.timeline import Track
 
@@ -56,7 +56,7 @@ def _differences(before: Track, after: Track) -> Iterator[str]:
         yield "other output"
     old, new = before.seconds, after.seconds
     if old is not None and new is not None and longer(old, new):
-        yield f"{duration(old)} -> {duration(new)} ({signed(new - old)})"
+        yield f"{describe_seconds(old)} -> {describe_seconds(new)} ({signed(new - old)})"
 
 
 def _failures(old: Failure | None, new: Failure | None) -> str:
@@ -72,14 +72,15 @@ def longer(old: float, new: float) -> bool:
 
 def signed(seconds: float) -> str:
     """Write a difference of seconds."""
-    return f"{'-' if seconds < 0 else '+'}{duration(abs(seconds))}"
+    return f"{'-' if seconds < 0 else '+'}{describe_seconds(abs(seconds))}"
 
 
 def totals(pairs: list[Pair], before: Timeline, after: Timeline) -> list[str]:
     """Return a line for the run, and one for its failures."""
     old, new = before.seconds, after.seconds
-    total = f"run         {before.status if before.complete else 'cut short'} in {duration(old)} -> {after.status} in"
-    lines = [f"{total} {duration(new)}{f' ({signed(new - old)})' if longer(old, new) else ''}"]
+    was = f"{before.status if before.complete else 'cut short'} in {describe_seconds(old)}"
+    became = f"{after.status} in {describe_seconds(new)}{f' ({signed(new - old)})' if longer(old, new) else ''}"
+    lines = [f"run         {was} -> {became}"]
     counts = [sum(len(track.attempts) for track in timeline.nodes.values()) for timeline in (before, after)]
     if counts[0] != counts[1]:
         lines.append(f"attempts    {counts[0]} -> {counts[1]} ({counts[1] - counts[0]:+})")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from playbill.runtime.reports.board import duration
+from playbill.model.wording import clip, describe_seconds
 from playbill.runtime.simulation.whatif.comparison import Pair, is_same, pairs_of, totals
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _axis(left: float, scale: float, span: float, bottom: float) -> Iterator[str
     for number in range(int(span / step) + 1):
         x = left + number * step * scale
         yield f'<line x1="{x:.1f}" y1="{HEAD - 8}" x2="{x:.1f}" y2="{bottom}"/>'
-        label = "0" if not number else duration(number * step).replace(".0 s", " s")
+        label = "0" if not number else describe_seconds(number * step)
         yield f'<text class="dim" x="{x:.1f}" y="{HEAD - 14}" text-anchor="middle">{label}</text>'
 
 
@@ -125,7 +125,7 @@ def _kind(attempt: Attempt) -> str:
 def _told(track: Track, attempt: Attempt) -> str:
     how = "" if attempt.receipt is None else f", {attempt.receipt.how.replace('_', ' ')}"
     ended = attempt.failure or ("stopped" if attempt.is_cut else "completed")
-    return f"{track.node}, attempt {attempt.number}: {ended}{how}; {duration(attempt.seconds)}"
+    return f"{track.node}, attempt {attempt.number}: {ended}{how}; {describe_seconds(attempt.seconds)}"
 
 
 def _legend(left: float, top: float) -> Iterator[str]:
@@ -139,4 +139,4 @@ def _legend(left: float, top: float) -> Iterator[str]:
 
 
 def _short(text: str, most: int) -> str:
-    return escape(text if len(text) <= most else f"{text[: most - 1]}…")
+    return escape(clip(text, most))

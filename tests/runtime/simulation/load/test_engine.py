@@ -10,12 +10,12 @@ import pytest
 
 from playbill.model.definition import PipelineDefinition, definition_from
 from playbill.model.facts import RunStatus
+from playbill.model.wording import describe_seconds
 from playbill.runtime.faults.plan import fault_plan
 from playbill.runtime.manager import PipelineRunManager
 from playbill.runtime.simulation.load.engine import simulate_load
 from playbill.runtime.simulation.load.loop import LoadLoop
 from playbill.runtime.simulation.load.measures import Measures
-from playbill.runtime.simulation.load.outcome import span
 from playbill.runtime.simulation.load.sweep import sweep
 from playbill.runtime.simulation.load.world import LoadWorld
 from playbill.runtime.simulation.virtual.escapes import Escape
@@ -136,7 +136,8 @@ def test_too_many_live_runs_end_the_simulation_and_say_when() -> None:
     assert outcome.stopped_at == pytest.approx(99, abs=2)
     assert outcome.measures.live.most == 50
     told = outcome.findings()[0]
-    assert f"all that max_live_runs allows, after {span(outcome.stopped_at or 0)}: the simulation ended there" in told
+    after = describe_seconds(outcome.stopped_at or 0)
+    assert f"all that max_live_runs allows, after {after}: the simulation ended there" in told
     assert told.startswith("arrivals exceed capacity: 1 runs/s arrive, 0.495/s end")
     assert pykka.ActorRegistry.get_all() == []
 

@@ -10,7 +10,6 @@ import pytest
 from playbill.runtime.cli import main
 from playbill.runtime.simulation.load.engine import simulate_load
 from playbill.runtime.simulation.load.estimates import Estimate
-from playbill.runtime.simulation.load.outcome import span
 from playbill.runtime.simulation.load.page import page, sweep_page
 from playbill.runtime.simulation.load.sweep import sweep
 from playbill.runtime.simulation.load.tables import estimated
@@ -144,15 +143,6 @@ def test_the_page_of_a_sweep_names_the_values_that_keep_up() -> None:
     assert "breakers.desk.max_concurrent keeps up with what arrives at 3" in text
     assert len(svgs(text)) == 1
     assert text.count("<details>") == 2
-
-
-@pytest.mark.parametrize(
-    ("seconds", "told"),
-    [(0, "0 s"), (0.01234, "12.3 ms"), (4.5, "4.5 s"), (99.9, "99.9 s"), (150, "2.5 min"), (7200, "2 h"),
-     (864000, "10 days")],
-)  # fmt: skip
-def test_lengths_of_time_are_written_in_three_digits(seconds: float, told: str) -> None:
-    assert span(seconds) == told
 
 
 @pytest.mark.parametrize(

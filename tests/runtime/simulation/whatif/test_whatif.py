@@ -402,7 +402,7 @@ def test_what_differs_is_told_node_by_node() -> None:
     }
     found = what_if(definition, recording, change_from(change))
     assert {pair.node: pair.differences for pair in pairs_of(definition, recording, found.after)} == {
-        "a": ["failed -> completed", "1 -> 2 attempts", "1.0 s -> 5.0 s (+4.0 s)"],
+        "a": ["failed -> completed", "1 -> 2 attempts", "1 s -> 5 s (+4 s)"],
         "b": ["other output"],
         "c": [],
     }

@@ -39,9 +39,12 @@ class BreakerActor(Shell[BreakerMachine]):
     def too_late(self, message: Any) -> None:
         """Refuse who asks a breaker that has ended."""
         if type(message) is Ask:
-            self.tell(message.reply_to, Refused(message.ask_id, self.machine.key, 0.0))
+            self._turn_away(message)
         else:
             super().too_late(message)
+
+    def _turn_away(self, ask: Ask) -> None:
+        self.tell(ask.reply_to, Refused(ask.ask_id, self.machine.key, 0.0))
 
     def close(self) -> None:
         """End at once; whoever waits is refused."""
@@ -49,7 +52,7 @@ class BreakerActor(Shell[BreakerMachine]):
             return
         super().close()
         for ask in self.machine.waiting.values():
-            self.post(ask)
+            self._turn_away(ask)
 
     def fault(self, error: BaseException, message: Any) -> None:
         """Start afresh, closed, in a new epoch; those who waited ask again."""
@@ -64,4 +67,4 @@ class BreakerActor(Shell[BreakerMachine]):
         for ask in old.waiting.values():
             self.tell(ask.reply_to, AskAgain(ask.ask_id))
         if type(message) is Ask and message.ask_id not in old.waiting and message.ask_id not in old.out:
-            self.tell(message.reply_to, Refused(message.ask_id, old.key, 0.0))
+            self._turn_away(message)

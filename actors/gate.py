@@ -1,19 +1,29 @@
 """The gate: what begins work or announces an outcome waits until the journal has the records before it.
 
-Stopping never passes here: only the messages in `GATED`, and the result of a run.
+Stopping never passes here: only the messages in `GATED`; the result of a run waits for the gate to open.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+class HeldMail(NamedTuple):
+    """A message that waits for the records before it."""
+
+    seq: int
+    """Of the last of those records."""
+    to: str
+    """The node it is for."""
+    message: Any
+
+
 class Gate:
-    """Effects of one supervisor that wait for its journal, in order."""
+    """Mail of one supervisor that waits for its journal, in order."""
 
     __slots__ = ("_held", "closed", "recorded")
 
@@ -22,19 +32,24 @@ class Gate:
         """The seq of the last event handed to the journal."""
         self.closed = False
         """Whether the journal has yet to keep one of them."""
-        self._held: deque[tuple[int, Any, Any]] = deque()
+        self._held: deque[HeldMail] = deque()
 
-    def hold(self, to: Any, message: Any) -> None:
+    def record(self, seq: int, *, kept: bool) -> None:
+        """Note that event `seq` is handed to the journal, and whether it is kept already."""
+        self.recorded = seq
+        if not kept:
+            self.closed = True
+
+    def hold(self, to: str, message: Any) -> None:
         """Hold a message until all that is recorded now is kept."""
-        self._held.append((self.recorded, to, message))
+        self._held.append(HeldMail(self.recorded, to, message))
 
-    def keep(self, seq: int) -> Iterator[tuple[Any, Any]]:
+    def keep(self, seq: int) -> Iterator[HeldMail]:
         """Note that all events up to `seq` are kept; give what waited for them, in order."""
         if seq >= self.recorded:
             self.closed = False
-        while self._held and self._held[0][0] <= seq:
-            _, to, message = self._held.popleft()
-            yield to, message
+        while self._held and self._held[0].seq <= seq:
+            yield self._held.popleft()
 
     def __len__(self) -> int:
         return len(self._held)

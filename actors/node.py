@@ -29,7 +29,7 @@ class NodeActor(Shell[NodeMachine]):
     def __init__(
         self, ports: Ports, run: RunFacts, plan: NodePlan, supervisor: Shell[Any], breaker: Shell[Any] | None
     ) -> None:
-        # Not super().__init__: one is made for every node.
+        # Not super().__init__: one is made for every node, and its urn only when somebody asks for it.
         self.ended = False
         self.timers = None
         self.ports = ports
@@ -68,10 +68,7 @@ class NodeActor(Shell[NodeMachine]):
     def finish(self, result: RunResult | None) -> None:
         """End; the supervisor hears of it by the machine's Ended."""
         self.attempt = None
-        machine = self.machine
-        machine.supervisor.nodes.pop(machine.plan.id, None)
         self.close()
-        machine.me = None  # the actor holds its machine: without the circle it is freed at once
 
     def on_actor_stop(self) -> None:
         """Fail: somebody stopped this node's actor alone."""
@@ -85,7 +82,6 @@ class NodeActor(Shell[NodeMachine]):
         wrapped.__cause__ = error
         failure = failure_of(wrapped, traceback=True)
         self.give_up()
-        machine.supervisor.nodes.pop(machine.plan.id, None)
         outcome = Outcome(NodeStatus.FAILED, machine.attempts, failure=failure)
         machine.supervisor.post(Ended(machine.plan.id, outcome))
 

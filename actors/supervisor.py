@@ -38,8 +38,8 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
         on_end: Callable[[RunResult], None],
     ) -> None:
         super().__init__(ports, facts.run_id)
-        self._post = ports.post
         self.tell = self._tell
+        self._post = ports.post
         self.facts = facts
         self.machine = SupervisorMachine(facts, timeout)
         self.breakers = breakers
@@ -47,14 +47,14 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
         self.gate = Gate()
         self.on_end = on_end
         self.journal_failed = False
-        self.concluded = False
-        """Whether the result is given, or held only for the journal: final."""
+        self.result: RunResult | None = None
+        """What its machine has finished with: final, and announced as soon as the journal has it."""
         self.writer = ports.journal.open(facts.run_id, self)
         self.register()
 
     # ---- effects ----------------------------------------------------------------------------------------------
 
-    def _tell(self, to: str, message: Any) -> None:
+    def _tell(self, to: str, message: Any, /) -> None:
         """Send `message` to a node, through the gate if it begins work."""
         if self.gate.closed and type(message) in GATED:
             self.gate.hold(to, message)
@@ -67,10 +67,7 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
 
     def record(self, event: Event) -> None:
         """Hand an event to the journal."""
-        gate = self.gate
-        gate.recorded = event.seq
-        if not self.writer.append(event):
-            gate.closed = True
+        self.gate.record(event.seq, kept=self.writer.append(event))
 
     def spawn(self, node: str) -> None:
         """Make the actor of a node."""
@@ -78,35 +75,42 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
         breaker = None if plan.breaker is None else self.breakers[plan.breaker]
         self.nodes[node] = NodeActor(self.ports, self.facts, plan, self, breaker)
 
+    def forget(self, node: str) -> None:
+        """Let go of the actor of a node."""
+        self.nodes.pop(node, None)
+
     def finish(self, result: RunResult | None) -> None:
         """Give the result, once the journal has it, and end; nodes that are left are given up at once."""
-        for node in list(self.nodes.values()):
+        for node in self.nodes.values():
             node.give_up()
         self.nodes.clear()
-        self.concluded = True
-        if self.gate.closed:
-            self.gate.hold(None, result)
-        else:
-            self._announce(result)
+        self.result = result
+        if not self.gate.closed:
+            self._announce()
 
-    def _announce(self, result: RunResult | None) -> None:
+    def close(self) -> None:
+        """End, as all shells do; its own `tell` is a circle, too."""
+        super().close()
+        self.tell = self._post
+
+    def _announce(self) -> None:
         try:
             self.close()
         finally:  # whoever waits must hear of it, whatever goes wrong in letting go
-            if result is not None:
-                self.on_end(result)
+            if self.result is not None:
+                self.on_end(self.result)
 
     # ---- the journal ------------------------------------------------------------------------------------------
 
     def kept(self, seq: int) -> None:
         """Release what waited for the records up to `seq`."""
-        for to, message in self.gate.keep(seq):
-            if isinstance(message, RunResult):
-                self._announce(message)
-            elif to in self.nodes:
+        for _, to, message in self.gate.keep(seq):
+            if to in self.nodes:
                 self._post(self.nodes[to], message)
             else:
                 self.dead_letter(message)
+        if self.result is not None and not self.gate.closed and not self.ended:
+            self._announce()
         if self.journal_failed and not self.gate.closed:
             self.journal_failed = False
             self.post(JournalBack())
@@ -126,7 +130,7 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
     def fault(self, error: BaseException, message: Any) -> None:
         """End the run failed, without its machine: live nodes go down the ladder."""
         logger.error("%r failed: %s", self, error, exc_info=error)
-        if self.concluded:
+        if self.result is not None:
             return
         wrapped = InternalError(f"the supervisor of run '{self.facts.run_id}' failed: {error!r}")
         wrapped.__cause__ = error
@@ -134,7 +138,8 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
         if isinstance(self.machine, SalvageMachine):
             self._sink(Cause(RunStatus.FAILED, failure))
             return
-        self.machine = SalvageMachine(self.facts, self.machine.run, self.nodes, failure)
+        live = [node for node, actor in self.nodes.items() if not actor.ended]
+        self.machine = SalvageMachine(self.facts, self.machine.run, live, failure)
         try:
             self.machine.begin(self.now, self)
         except BaseException as again:  # noqa: BLE001 (the run must end)

@@ -45,6 +45,9 @@ class Outbox(Protocol):
     def spawn(self, node: str) -> None:
         """Make the actor of `node` (supervisors)."""
 
+    def forget(self, node: str) -> None:
+        """Let go of the actor of `node`, which has ended (supervisors)."""
+
     def begin(self, attempt: int, inputs: Inputs) -> None:
         """Run the node's handler (nodes)."""
 
@@ -80,6 +83,10 @@ class NullOutbox:
     def spawn(self, node: str) -> None:
         """Refuse."""
         self._refuse("spawn", node)
+
+    def forget(self, node: str) -> None:
+        """Refuse."""
+        self._refuse("forget", node)
 
     def begin(self, attempt: int, inputs: Inputs) -> None:
         """Refuse."""

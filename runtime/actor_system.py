@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from playbill.actors.ports import Ports, Receiver, Runner
 from playbill.model.errors import DefinitionError
-from playbill.model.machines.breaker_table import FORCED
+from playbill.model.machines.breaker_state import FORCED
 from playbill.runtime.breakers import Breakers
 from playbill.runtime.faults.tape import SeededTape
 from playbill.runtime.processes.spawner_client import SPAWNER, SpawnerClient, supported

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from playbill.actors.breaker import BreakerActor
 from playbill.model.errors import DefinitionError
-from playbill.model.machines.breaker_table import CircuitState
+from playbill.model.machines.breaker_state import CircuitState
 from playbill.model.policies import BreakerPolicy
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from playbill.model.events import Event
-    from playbill.model.machines.breaker_table import CircuitState
+    from playbill.model.machines.breaker_state import CircuitState
     from playbill.model.policies import BreakerPolicy
     from playbill.model.results import RunResult
     from playbill.runtime.definitions.compiler import CompiledPipeline

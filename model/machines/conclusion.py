@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from playbill.model.plan import RunFacts
     from playbill.model.runstate import RunState
 
-END_EVENTS: dict[RunStatus, EventType] = {
+RUN_END_EVENTS: dict[RunStatus, EventType] = {
     RunStatus.COMPLETED: EventType.PIPELINE_RUN_COMPLETED,
     RunStatus.FAILED: EventType.PIPELINE_RUN_FAILED,
     RunStatus.CANCELLED: EventType.PIPELINE_RUN_CANCELLED,
@@ -36,7 +36,7 @@ class Conclusion:
     @property
     def event(self) -> EventType:
         """The terminal event's type."""
-        return END_EVENTS[self.status]
+        return RUN_END_EVENTS[self.status]
 
     def result(self, facts: RunFacts, run: RunState) -> RunResult:
         """Return the run's result, once the terminal event was applied to `run`."""

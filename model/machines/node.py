@@ -1,272 +1,220 @@
 """The node machine: one node of one run, from its first input to its one outcome.
 
 Told by: its supervisor, its breaker, the runner of its attempts, its timers. Tells: supervisor and breaker.
-The rules, the states and the table are in node_table.py; the names in its rows are the methods here and in the bases.
+
+Rules:
+
+1. It waits until every incoming edge is resolved (join all), or for the first live one (join any); all dead: skipped.
+2. Trigger, parallel, condition and delay are done here; all others run a handler, after a run slot (if the run has
+   them) and a breaker's permit. One permit, settled exactly once, for one attempt.
+3. A failure that may be retried goes to the back-off and queues again; slot and permit are given back meanwhile.
+4. A timeout sends the attempt down the ladder before the retry begins; so does a stop, without a retry.
+5. While paused nothing new begins: every way to a permit passes `_enqueue`, which holds.
+6. It tells its supervisor Ended exactly once, and is done.
+
+Here is what an attempt's end means, and the table; the states are in node_state.py, the other actions in the bases.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from playbill.model.effects import Timer
-from playbill.model.errors import CircuitOpen
-from playbill.model.facts import NodeStatus, Outcome
-from playbill.model.failures import failure_of
+from playbill.model.facts import NodeStatus, Outcome, Verdict
+from playbill.model.machines.machine import late, row, table
+from playbill.model.machines.node_base import COMPLETED
+from playbill.model.machines.node_beginning import NodeBeginning
+from playbill.model.machines.node_joining import NodeJoining
+from playbill.model.machines.node_pausing import NodePausing
+from playbill.model.machines.node_state import NodeState
 from playbill.model.machines.node_stopping import NodeStopping
-from playbill.model.machines.node_table import TRANSITIONS, NodeState
 from playbill.model.messages import (
-    Ask,
+    AskAgain,
     AttemptOverdue,
-    AttemptReady,
+    Began,
     Due,
+    GraceOver,
+    Granted,
+    Heartbeat,
     IdleOverdue,
-    SlotWanted,
+    Input,
+    KillOverdue,
+    Parked,
+    Pause,
+    Proceed,
+    Refused,
+    Resume,
+    Returned,
+    Skip,
+    SlotGranted,
+    Stop,
     TotalOverdue,
-    Withdraw,
 )
-from playbill.model.plan import Kind, variables
 
 if TYPE_CHECKING:
     from playbill.model.effects import Outbox
-    from playbill.model.expressions import Condition
-    from playbill.model.facts import Inputs, Now
-    from playbill.model.messages import (
-        AskAgain,
-        Began,
-        Granted,
-        Heartbeat,
-        Input,
-        Parked,
-        Pause,
-        Proceed,
-        Refused,
-        Resume,
-        Skip,
-        SlotGranted,
-    )
+    from playbill.model.facts import Now
 
 S: Final = NodeState
-ASKING: Final = S.ASKING
-RUNNING: Final = S.RUNNING
-HANDLER: Final = Kind.HANDLER
-ATTEMPT: Final = Timer.ATTEMPT
-FIRST_OVERDUE: Final = AttemptOverdue(1)
+SUCCESS: Final = Verdict.SUCCESS
+BEGUN: Final = (S.HELD, S.QUEUED, S.ASKING, S.COMMITTING, S.RUNNING)
+"""Where `_enqueue` leads: the furthest step that needs nobody's answer."""
+RETRIED: Final = (S.BACKING_OFF, S.DONE)
+STALE: Final = late(
+    Returned,
+    Heartbeat,
+    Began,
+    AttemptOverdue,
+    IdleOverdue,
+    GraceOver,
+    KillOverdue,
+    Granted,
+    Parked,
+    Refused,
+    AskAgain,
+)
+"""Mail about an attempt or an ask that the node has left behind."""
+PAUSING: Final = (row(Pause, NodePausing.pause), row(Resume, NodePausing.resume))
+STOP_IDLE: Final = row(Stop, NodeStopping.stop_idle, S.DONE)
 
 
-class NodeMachine(NodeStopping):
-    """The actions of joining, asking, beginning and pausing."""
+class NodeMachine(NodeJoining, NodePausing, NodeStopping):
+    """One node of one run."""
 
-    TRANSITIONS = TRANSITIONS
-
-    # ---- joining ----------------------------------------------------------------------------------------------
-
-    def join(self, message: Input, now: Now, out: Outbox) -> None:
-        """Take a live edge; begin when no other is missing, or when any will do."""
-        if self.inputs is None:
-            self.inputs = message.values
-        elif self.inputs_are_mine:
-            self.inputs.update(message.values)  # type: ignore[attr-defined]
-        else:
-            self.inputs = {**self.inputs, **message.values}
-            self.inputs_are_mine = True
-        self.missing -= 1
-        if self.missing == 0 or self.plan.joins_any:
-            self._start(now, out)
-
-    def skip(self, message: Skip, now: Now, out: Outbox) -> None:
-        """Take a dead edge; when it was the last one, begin with what was live, or be skipped."""
-        self.missing -= 1
-        if self.missing:
-            return
-        if self.inputs is None:
-            self._end(out, Outcome(NodeStatus.SKIPPED))
-        else:
-            self._start(now, out)
-
-    def _start(self, now: Now, out: Outbox) -> None:
-        plan = self.plan
-        if plan.total_timeout is not None:
-            self.total_at = now.monotonic + plan.total_timeout
-            if self.paused:
-                self.total_left = plan.total_timeout
-            else:
-                out.set_timer(Timer.TOTAL, plan.total_timeout, TotalOverdue())
-        if plan.kind is HANDLER:
-            self._enqueue(now, out)
-        else:
-            self.attempts = 1
-            self._built_in(now, out)
-
-    def _built_in(self, now: Now, out: Outbox) -> None:
-        """Do the work of a transparent node."""
-        plan, inputs = self.plan, self.inputs or {}
-        if plan.kind is Kind.DELAY:
-            seconds = float(plan.node.config["seconds"])
-            out.tell(self.supervisor, AttemptReady(plan.id, 1, now.utc + timedelta(seconds=seconds)))
-            out.set_timer(Timer.DUE, seconds, Due(1))
-            self.become(S.DELAYING)
-            return
-        out.tell(self.supervisor, AttemptReady(plan.id, 1))
-        if plan.kind is Kind.TRIGGER:
-            self._complete(out, self.run.trigger_data)
-        elif plan.condition is not None:
-            self._judge(plan.condition, inputs, out)
-        else:
-            self._complete(out, inputs, inputs)
-
-    def _judge(self, condition: Condition, inputs: Inputs, out: Outbox) -> None:
-        """Evaluate a condition node."""
-        try:
-            result = condition.evaluate(variables(inputs, self.run.plan.nodes, self.run.trigger_data))
-        except Exception as error:  # noqa: BLE001 (whatever CEL raises is this node's failure)
-            self._end(out, Outcome(NodeStatus.FAILED, 1, failure=failure_of(error)))
-            return
-        output = {"result": result}
-        self._complete(out, output, {**inputs, self.plan.id: output})
-
-    def delay_over(self, message: Due, now: Now, out: Outbox) -> None:
-        """Pass on what was received, unless paused."""
-        if self.paused:
-            self.become(S.HELD)
-        else:
-            inputs = self.inputs or {}
-            self._complete(out, inputs, inputs)
-
-    # ---- slot and permit --------------------------------------------------------------------------------------
-
-    def _enqueue(self, now: Now, out: Outbox) -> None:
-        """Take the next step to an attempt; the one place a pause holds."""
-        if self.paused:
-            self.become(S.HELD)
-        elif self.plan.takes_slot and not self.has_slot:
-            out.tell(self.supervisor, SlotWanted(self.plan.id))
-            self.become(S.QUEUED)
-        elif self.breaker is None:
-            self._ready(now, out)
-        else:
-            self._ask(out)
-
-    def _ask(self, out: Outbox) -> None:
-        self.asks += 1
-        self.ask_id = f"{self.run.run_id}/{self.plan.id}#{self.asks}"
-        out.tell(self.breaker, Ask(self.ask_id, self.me, self.plan.waits_open))
-        self.become(ASKING)
-
-    def slot_granted(self, message: SlotGranted, now: Now, out: Outbox) -> None:
-        """Go on to the breaker."""
-        self.has_slot = True
-        self._enqueue(now, out)
-
-    def granted(self, message: Granted, now: Now, out: Outbox) -> None:
-        """Begin the attempt the permit is for."""
-        if message.permit.id != self.ask_id:
+    def returned(self, message: Returned, now: Now, out: Outbox) -> None:
+        """Take the result of the running attempt: complete, retry or fail."""
+        if message.attempt != self.attempts:
             out.dead_letter(message)
             return
-        self.permit = message.permit
-        self._ready(now, out)
-
-    def parked(self, message: Parked, now: Now, out: Outbox) -> None:
-        """Wait for the breaker."""
-        if message.ask_id == self.ask_id:
-            self.become(S.PARKED)
+        if message.failure is None:
+            self._settle(out, SUCCESS, message)
+            self._end(out, Outcome(COMPLETED, self.attempts, message.output or {}))
         else:
-            out.dead_letter(message)
+            self._settle(out, verdict_on(message), message)
+            self._failed(message.failure, now, out, jitter=message.jitter)
 
-    def refused(self, message: Refused, now: Now, out: Outbox) -> None:
-        """Fail: the circuit is open, and a retry against it would be burnt."""
-        if message.ask_id != self.ask_id:
+    def interrupted(self, message: Returned, now: Now, out: Outbox) -> None:
+        """Take the end of an attempt that timed out: what had ended before its deadline still counts."""
+        ladder = self.ladder
+        if message.attempt != self.attempts or ladder is None or ladder.failure is None:
             out.dead_letter(message)
             return
-        failure = failure_of(CircuitOpen(message.key, message.retry_after))
-        self._end(out, Outcome(NodeStatus.FAILED, self.attempts, failure=failure))
+        self.ladder = None
+        if ladder.in_time(message) and not (message.failure and ladder.final):
+            self.returned(message, now, out)
+            return
+        self._settle(out, Verdict.FAILURE, message)
+        receipt = ladder.receipt(message)
+        self._failed(ladder.failure, now, out, jitter=message.jitter, receipt=receipt, final=ladder.final)
 
-    def ask_again(self, message: AskAgain, now: Now, out: Outbox) -> None:
-        """Ask a breaker that forgot us."""
-        if message.ask_id == self.ask_id:
-            self._ask(out)
-        else:
+    def stopped(self, message: Returned, now: Now, out: Outbox) -> None:
+        """Take the end of a stopped attempt: what had ended before the stop still counts."""
+        ladder = self.ladder
+        if message.attempt != self.attempts or ladder is None:
             out.dead_letter(message)
-
-    def _ready(self, now: Now, out: Outbox) -> None:
-        self.attempts += 1
-        out.tell(self.supervisor, AttemptReady(self.plan.id, self.attempts))
-        if self.plan.commits:
-            self.become(S.COMMITTING)
+            return
+        if not ladder.in_time(message):
+            self._settle(out, Verdict.CANCELLED if ladder.failure is None else Verdict.FAILURE, message)
+            self._end_stopped(out, ladder.receipt(message), message.failure)
+        elif message.failure is None:
+            self._settle(out, SUCCESS, message)
+            self._complete(out, message.output or {})
         else:
-            self._begin(now, out)
+            self._settle(out, verdict_on(message), message)
+            self._end(out, Outcome(NodeStatus.FAILED, self.attempts, failure=message.failure))
 
-    def proceed(self, message: Proceed, now: Now, out: Outbox) -> None:
-        """Begin: the start is on disk."""
-        self._begin(now, out)
+    TRANSITIONS = table(
+        {
+            S.WAITING: [
+                row(Input, NodeJoining.join, S.WAITING, S.DELAYING, *BEGUN, S.DONE),
+                row(Skip, NodeJoining.skip, S.WAITING, S.DELAYING, *BEGUN, S.DONE),
+                STOP_IDLE,
+                *PAUSING,
+            ],
+            S.DELAYING: [
+                row(Due, NodeJoining.delay_over, S.HELD, S.DONE),
+                row(TotalOverdue, NodeStopping.total_overdue_idle, S.DONE, S.DELAYING),
+                STOP_IDLE,
+                *PAUSING,
+            ],
+            S.QUEUED: [
+                *STALE,
+                row(SlotGranted, NodeBeginning.slot_granted, S.HELD, S.ASKING, S.COMMITTING, S.RUNNING),
+                row(TotalOverdue, NodeStopping.total_overdue_idle, S.DONE, S.QUEUED),
+                STOP_IDLE,
+                *PAUSING,
+            ],
+            S.ASKING: [
+                *STALE,
+                row(Granted, NodeBeginning.granted, S.COMMITTING, S.RUNNING, S.ASKING),
+                row(Parked, NodeBeginning.parked, S.PARKED, S.ASKING),
+                row(Refused, NodeBeginning.refused, S.DONE, S.ASKING),
+                row(AskAgain, NodeBeginning.ask_again, S.ASKING),
+                row(TotalOverdue, NodeStopping.total_overdue_idle, S.DONE),
+                STOP_IDLE,
+                row(Pause, NodePausing.hold, S.HELD),
+            ],
+            S.PARKED: [
+                *STALE,
+                row(Granted, NodeBeginning.granted, S.COMMITTING, S.RUNNING, S.PARKED),
+                row(Refused, NodeBeginning.refused, S.DONE, S.PARKED),
+                row(AskAgain, NodeBeginning.ask_again, S.ASKING, S.PARKED),
+                row(TotalOverdue, NodeStopping.total_overdue_idle, S.DONE),
+                STOP_IDLE,
+                row(Pause, NodePausing.hold, S.HELD),
+            ],
+            S.COMMITTING: [
+                *STALE,
+                row(Proceed, NodeBeginning.proceed, S.RUNNING),
+                row(TotalOverdue, NodeStopping.total_overdue_idle, S.DONE, S.COMMITTING),
+                STOP_IDLE,
+                *PAUSING,
+            ],
+            S.RUNNING: [
+                *STALE,
+                row(Began, NodeBeginning.began),
+                row(Heartbeat, NodeBeginning.heartbeat),
+                row(Returned, returned, *RETRIED, S.RUNNING),
+                row(AttemptOverdue, NodeStopping.attempt_overdue, S.INTERRUPTING, S.RUNNING),
+                row(IdleOverdue, NodeStopping.idle_overdue, S.INTERRUPTING, S.RUNNING),
+                row(TotalOverdue, NodeStopping.total_overdue, S.INTERRUPTING, S.RUNNING),
+                row(Stop, NodeStopping.stop_running, S.STOPPING),
+                *PAUSING,
+            ],
+            S.INTERRUPTING: [
+                *STALE,
+                row(Returned, interrupted, *RETRIED, S.INTERRUPTING),
+                row(GraceOver, NodeStopping.grace_over, S.INTERRUPTING),
+                row(KillOverdue, NodeStopping.give_up, *RETRIED, S.INTERRUPTING),
+                row(TotalOverdue, NodeStopping.total_overdue_interrupting, S.INTERRUPTING),
+                row(Stop, NodeStopping.stop_sooner, S.STOPPING),
+                *PAUSING,
+            ],
+            S.BACKING_OFF: [
+                *STALE,
+                row(Due, NodeBeginning.back_off_over, *BEGUN),
+                row(TotalOverdue, NodeStopping.total_overdue_idle, S.DONE, S.BACKING_OFF),
+                STOP_IDLE,
+                *PAUSING,
+            ],
+            S.HELD: [
+                *STALE,
+                *late(TotalOverdue),
+                STOP_IDLE,
+                row(Resume, NodePausing.resume_held, S.DONE, S.QUEUED, S.ASKING, S.COMMITTING, S.RUNNING),
+            ],
+            S.STOPPING: [
+                *STALE,
+                *late(TotalOverdue),
+                row(Returned, stopped, S.DONE, S.STOPPING),
+                row(GraceOver, NodeStopping.grace_over, S.STOPPING),
+                row(KillOverdue, NodeStopping.give_up_stopping, S.DONE, S.STOPPING),
+                row(Stop, NodeStopping.stop_sooner, S.STOPPING),
+            ],
+            S.DONE: [],
+        }
+    )
 
-    # ---- an attempt -------------------------------------------------------------------------------------------
 
-    def _begin(self, now: Now, out: Outbox) -> None:
-        self.become(RUNNING)
-        self.began_at = now.monotonic
-        out.begin(self.attempts, self.inputs or {})
-        if not self.plan.threaded:
-            self._watch(now, out)
-
-    def began(self, message: Began, now: Now, out: Outbox) -> None:
-        """Count the timeouts from here: the thread has really begun."""
-        if message.attempt == self.attempts:
-            self.began_at = now.monotonic
-            self._watch(now, out)
-        else:
-            out.dead_letter(message)
-
-    def _watch(self, now: Now, out: Outbox) -> None:
-        """Set the attempt's timers."""
-        plan = self.plan
-        if plan.timeout is not None:
-            overdue = FIRST_OVERDUE if self.attempts == 1 else AttemptOverdue(self.attempts)
-            out.set_timer(ATTEMPT, plan.timeout, overdue)
-        if plan.idle_timeout is not None:
-            self.heard_at = now.monotonic
-            out.set_timer(Timer.IDLE, plan.idle_timeout, IdleOverdue(self.attempts))
-
-    def heartbeat(self, message: Heartbeat, now: Now, out: Outbox) -> None:
-        """Remember when the handler was last heard."""
-        if message.attempt == self.attempts:
-            self.heard_at = now.monotonic
-        else:
-            out.dead_letter(message)
-
-    def back_off_over(self, message: Due, now: Now, out: Outbox) -> None:
-        """Queue for the next attempt."""
-        self._enqueue(now, out)
-
-    # ---- pausing ----------------------------------------------------------------------------------------------
-
-    def pause(self, message: Pause, now: Now, out: Outbox) -> None:
-        """Begin nothing more; the total timeout stands still."""
-        self.paused = True
-        if self.total_at is not None:
-            self.total_left = self.total_at - now.monotonic
-            out.drop_timer(Timer.TOTAL)
-
-    def hold(self, message: Pause, now: Now, out: Outbox) -> None:
-        """Take the ask back and wait; the run slot stays ours."""
-        self.pause(message, now, out)
-        out.tell(self.breaker, Withdraw(self.ask_id))
-        self.ask_id = ""
-        self.become(S.HELD)
-
-    def resume(self, message: Resume, now: Now, out: Outbox) -> None:
-        """Go on; the total timeout runs again."""
-        self.paused = False
-        if self.total_left is not None:
-            self.total_at = now.monotonic + self.total_left
-            out.set_timer(Timer.TOTAL, max(0.0, self.total_left), TotalOverdue())
-            self.total_left = None
-
-    def resume_held(self, message: Resume, now: Now, out: Outbox) -> None:
-        """Take up what the pause held: a delay's end, or the way to an attempt."""
-        self.resume(message, now, out)
-        if self.plan.kind is Kind.DELAY:
-            inputs = self.inputs or {}
-            self._complete(out, inputs, inputs)
-        else:
-            self._enqueue(now, out)
+def verdict_on(message: Returned) -> Verdict:
+    """Return what a failed attempt says about its dependency: nothing, when no retry could mend it."""
+    return Verdict.FAILURE if message.failure is not None and message.failure.retryable else Verdict.IGNORED

@@ -1,19 +1,17 @@
-"""What every step of a node's life leans on: its state, the result of an attempt, giving back, ending."""
+"""What a node holds, and how it gives it back: the retry, the end, the permit."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from playbill.model.effects import Timer
 from playbill.model.facts import NodeStatus, Outcome, Verdict
 from playbill.model.machines.machine import Machine
-from playbill.model.machines.node_table import NodeState
+from playbill.model.machines.node_state import NodeState
 from playbill.model.messages import Due, Ended, Retrying, Settle, Withdraw
 
 if TYPE_CHECKING:
-    from enum import StrEnum
-
     from playbill.model.effects import Outbox
     from playbill.model.facts import Failure, Inputs, Now, Output, Permit, Receipt
     from playbill.model.machines.ladder import Ladder
@@ -22,25 +20,20 @@ if TYPE_CHECKING:
 
 S: Final = NodeState
 DONE: Final = S.DONE
-COMMITTING: Final = cast("StrEnum", S.COMMITTING)
 COMPLETED: Final = NodeStatus.COMPLETED
-SUCCESS: Final = Verdict.SUCCESS
 
 
-class NodeBase(Machine):
-    """One node of one run: what it holds, and how it ends."""
+class NodeBase(Machine[NodeState]):
+    """What a node holds, and how it ends."""
 
     INITIAL = S.WAITING
 
     # No slots: most of these keep their defaults in most nodes, and a node is made for every step of every run.
-    inputs: Inputs | None = None
     inputs_are_mine = False
-    paused = False
     has_slot = False
-    asks = 0
+    asks: int = 0
     ask_id = ""
     permit: Permit | None = None
-    attempts = 0
     failure: Failure | None = None
     ladder: Ladder | None = None
     began_at = 0.0
@@ -55,21 +48,12 @@ class NodeBase(Machine):
         self.supervisor = supervisor
         self.breaker = breaker
         self.missing = plan.incoming
+        # What each node's way reads most: an instance's own values are found faster (2 k instructions a node, 1 %).
+        self.inputs: Inputs | None = None
+        self.paused = False
+        self.attempts: int = 0
 
-    # ---- the result of an attempt -----------------------------------------------------------------------------
-
-    def returned(self, message: Returned, now: Now, out: Outbox) -> None:
-        """Take the result of the running attempt."""
-        if message.attempt != self.attempts:
-            out.dead_letter(message)
-            return
-        if message.failure is None:
-            self._settle(out, SUCCESS, message)
-            self._end(out, Outcome(COMPLETED, self.attempts, message.output or {}))
-        else:
-            verdict = Verdict.FAILURE if message.failure.retryable else Verdict.IGNORED
-            self._settle(out, verdict, message)
-            self._failed(message.failure, now, out, jitter=message.jitter)
+    # ---- the retry -----------------------------------------------------------------------------------------------
 
     def _failed(
         self,
@@ -119,7 +103,7 @@ class NodeBase(Machine):
         if self.state in {S.ASKING, S.PARKED}:
             out.tell(self.breaker, Withdraw(self.ask_id))
             self.ask_id = ""
-        elif self.state is COMMITTING:
+        elif self.state is S.COMMITTING:
             self._settle(out, Verdict.CANCELLED)
             began -= 1
         return began

@@ -10,13 +10,13 @@ from playbill.model.facts import NodeStatus, Outcome, Receipt, Stopped, Verdict
 from playbill.model.failures import failure_of
 from playbill.model.machines.ladder import Ladder
 from playbill.model.machines.node_base import NodeBase
-from playbill.model.machines.node_table import NodeState
+from playbill.model.machines.node_state import NodeState
 from playbill.model.messages import GraceOver, IdleOverdue, KillOverdue, Settle
 
 if TYPE_CHECKING:
     from playbill.model.effects import Outbox
     from playbill.model.facts import Failure, Now
-    from playbill.model.messages import AttemptOverdue, Returned, Stop, TotalOverdue
+    from playbill.model.messages import AttemptOverdue, Stop, TotalOverdue
 
 S: Final = NodeState
 
@@ -103,20 +103,6 @@ class NodeStopping(NodeBase):
         else:
             self._kill(self.ladder, out)
 
-    def interrupted(self, message: Returned, now: Now, out: Outbox) -> None:
-        """Take the end of an attempt that timed out."""
-        ladder = self.ladder
-        if message.attempt != self.attempts or ladder is None or ladder.failure is None:
-            out.dead_letter(message)
-            return
-        self.ladder = None
-        if ladder.in_time(message) and not (message.failure and ladder.final):
-            self.returned(message, now, out)
-            return
-        self._settle(out, Verdict.FAILURE, message)
-        receipt = ladder.receipt(message)
-        self._failed(ladder.failure, now, out, jitter=message.jitter, receipt=receipt, final=ladder.final)
-
     def give_up(self, message: KillOverdue, now: Now, out: Outbox) -> None:
         """Abandon a timed-out attempt that cannot be ended; a retry may follow, fenced by its number."""
         ladder = self.ladder
@@ -150,22 +136,6 @@ class NodeStopping(NodeBase):
         if ladder is not None and not ladder.killed and now.monotonic + message.grace < ladder.grace_ends:
             ladder.grace_ends = now.monotonic + message.grace
             self._next_step(ladder, now, out)
-
-    def stopped(self, message: Returned, now: Now, out: Outbox) -> None:
-        """Take the end of a stopped attempt: what had ended before the stop still counts."""
-        ladder = self.ladder
-        if message.attempt != self.attempts or ladder is None:
-            out.dead_letter(message)
-            return
-        if not ladder.in_time(message):
-            self._settle(out, Verdict.CANCELLED if ladder.failure is None else Verdict.FAILURE, message)
-            self._end_stopped(out, ladder.receipt(message), message.failure)
-        elif message.failure is None:
-            self._settle(out, Verdict.SUCCESS, message)
-            self._complete(out, message.output or {})
-        else:
-            self._settle(out, Verdict.FAILURE if message.failure.retryable else Verdict.IGNORED, message)
-            self._end(out, Outcome(NodeStatus.FAILED, self.attempts, failure=message.failure))
 
     def give_up_stopping(self, message: KillOverdue, now: Now, out: Outbox) -> None:
         """Abandon a stopped attempt that cannot be ended."""

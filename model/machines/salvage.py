@@ -17,10 +17,9 @@ from playbill.model.effects import Timer
 from playbill.model.events import Event, EventType
 from playbill.model.facts import Cause, RunStatus
 from playbill.model.machines.conclusion import Conclusion
-from playbill.model.machines.machine import LATE, Machine, Table, row
+from playbill.model.machines.machine import Machine, row, table
+from playbill.model.machines.supervisor import AFTER_THE_END
 from playbill.model.machines.supervisor_base import BACKSTOP_SECONDS
-from playbill.model.machines.supervisor_table import TRANSITIONS as SUPERVISOR
-from playbill.model.machines.supervisor_table import SupervisorState
 from playbill.model.messages import Ended, Stop, StopOverdue
 
 if TYPE_CHECKING:
@@ -40,18 +39,11 @@ class SalvageState(StrEnum):
 
 
 S: Final = SalvageState
-IGNORED: Final = dict.fromkeys(SUPERVISOR[SupervisorState.ENDED], LATE)
-
-TRANSITIONS: Final[Table] = {
-    S.STOPPING: {**IGNORED, Ended: row("ended", S.STOPPING, S.ENDED), StopOverdue: row("overdue", S.ENDED)},
-    S.ENDED: IGNORED,
-}
 
 
-class SalvageMachine(Machine):
+class SalvageMachine(Machine[SalvageState]):
     """What is left of a run."""
 
-    TRANSITIONS = TRANSITIONS
     INITIAL = S.STOPPING
 
     def __init__(self, facts: RunFacts, run: RunState, live: Iterable[str], failure: Failure) -> None:
@@ -73,6 +65,7 @@ class SalvageMachine(Machine):
     def ended(self, message: Ended, now: Now, out: Outbox) -> None:
         """Let a node go; the last one ends the run."""
         self.live.pop(message.node, None)
+        out.forget(message.node)
         if not self.live:
             self._finish(now, out)
 
@@ -91,3 +84,10 @@ class SalvageMachine(Machine):
         run.cause = Cause(RunStatus.FAILED, self.failure)
         out.record(event)
         out.finish(Conclusion(RunStatus.FAILED, run.cause, {}).result(self.facts, run))
+
+    TRANSITIONS = table(
+        {
+            S.STOPPING: [*AFTER_THE_END, row(Ended, ended, S.STOPPING, S.ENDED), row(StopOverdue, overdue, S.ENDED)],
+            S.ENDED: AFTER_THE_END,
+        }
+    )

@@ -1,4 +1,4 @@
-"""What every step of a run's life leans on: its state, recording, stopping what lives, ending."""
+"""What a run holds, and how it records, stops what lives, and ends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from playbill.model.effects import Timer
 from playbill.model.events import NO_DATA, Event, EventType
 from playbill.model.machines.conclusion import conclude
 from playbill.model.machines.machine import Machine
-from playbill.model.machines.supervisor_table import SupervisorState
+from playbill.model.machines.supervisor_state import SupervisorState
 from playbill.model.messages import Stop, StopOverdue
 from playbill.model.runstate import RunState
 
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 S: Final = SupervisorState
 BACKSTOP_SECONDS: Final = 0.1
 """What a node may take to end beyond grace and kill bound."""
+USER: Final = "user"
+"""Who pauses a run so that its deadline stands still."""
 
 
-class SupervisorBase(Machine):
-    """One run: what it holds, and how it ends."""
+class SupervisorBase(Machine[SupervisorState]):
+    """What a run holds, and how it ends."""
 
     INITIAL = S.NEW
 
@@ -36,8 +38,10 @@ class SupervisorBase(Machine):
         """The nodes that have an actor, in the order of their spawning."""
         self.begun: set[str] = set()
         """The join-any nodes that were told their first Input."""
-        self.holds: set[str] = set()
+        self.paused_by: set[str] = set()
+        """Why it is paused: the user, the journal."""
         self.unrouted: list[tuple[NodePlan, tuple[int, ...], Inputs]] = []
+        """The ends that were recorded while it was paused: their edges are yet to be followed."""
         self.slot_holders: set[str] = set()
         self.slot_queue: dict[str, None] = {}
         self.deadline_at = 0.0

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from playbill.model.events import EventType
 from playbill.model.facts import Cause, NodeStatus, Receipt, RunStatus, Stopped
-from playbill.model.machines.supervisor_base import SupervisorBase
+from playbill.model.machines.supervisor_base import USER, SupervisorBase
 
 if TYPE_CHECKING:
     from playbill.model.effects import Outbox
     from playbill.model.facts import Now
     from playbill.model.messages import Cancel, DeadlineReached, StopOverdue
-
-USER: Final = "user"
-"""Who holds a paused run: its deadline stands still."""
 
 
 class SupervisorStopping(SupervisorBase):
@@ -44,7 +41,7 @@ class SupervisorStopping(SupervisorBase):
 
     def deadline_reached(self, message: DeadlineReached, now: Now, out: Outbox) -> None:
         """Stop the run: its time is over."""
-        if USER in self.holds:
+        if USER in self.paused_by:
             out.dead_letter(message)
             return
         cause = Cause(RunStatus.TIMEOUT, source="timeout", seconds=self.timeout)

@@ -13,7 +13,7 @@ from playbill.model.effects import NullOutbox
 from playbill.model.errors import CircuitOpen
 from playbill.model.facts import Now, Permit, Verdict
 from playbill.model.machines.breaker import BreakerMachine
-from playbill.model.machines.breaker_table import CircuitState, Report
+from playbill.model.machines.breaker_state import CircuitState, Report
 from playbill.model.messages import Ask, Force, Granted, Refused, Settle, Withdraw
 from playbill.model.policies import BreakerPolicy
 

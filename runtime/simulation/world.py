@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.actors.breaker import BreakerActor
 from playbill.actors.node import NodeActor
-from playbill.actors.shell import Inbox, Shell
+from playbill.actors.reference import Inbox
+from playbill.actors.shell import Shell
 from playbill.actors.supervisor import SupervisorActor
 from playbill.model.machines.breaker import BreakerMachine
 from playbill.model.machines.node import NodeMachine
@@ -171,7 +172,7 @@ class SimWorld(FaultyWorld):
         shell: Any = to
         content = message
         if type(to) is Inbox:
-            shell, content = to.shell, message.message
+            shell, content = to.actor, message.message
         if type(shell) not in ACTORS:
             to.receive(message, now)
             return
@@ -288,7 +289,7 @@ def state_of(shell: Shell[Any]) -> str:
 def name_of(actor: object) -> str:
     """Return what traces call an actor."""
     if isinstance(actor, Inbox):
-        actor = actor.shell
+        actor = actor.actor
     return actor.actor_urn if isinstance(actor, Shell) else "(outside)"
 
 

@@ -9,7 +9,7 @@ from playbill.model.errors import InternalError
 from playbill.model.events import EventType
 from playbill.model.facts import RunStatus, Verdict
 from playbill.model.machines.breaker import BreakerMachine
-from playbill.model.machines.breaker_table import CircuitState
+from playbill.model.machines.breaker_state import CircuitState
 from playbill.model.machines.node import NodeMachine
 from playbill.model.machines.salvage import SalvageMachine
 from playbill.model.machines.supervisor import SupervisorMachine

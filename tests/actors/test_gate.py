@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from playbill.actors.gate import Gate
+from playbill.actors.gate import Gate, HeldMail
 from playbill.model.facts import NodeStatus, RunStatus, Stopped
-from playbill.model.machines.node_table import NodeState
-from playbill.model.machines.supervisor_table import SupervisorState
+from playbill.model.machines.node_state import NodeState
+from playbill.model.machines.supervisor_state import SupervisorState
 from playbill.model.messages import Cancel, Input, Pause, Skip, Stop
 from playbill.model.policies import StopPolicy
 from tests.actors.support import World, chain, pipeline, work
@@ -89,15 +89,14 @@ def test_an_open_gate_holds_nothing(world: MakeWorld) -> None:
 
 def test_a_record_kept_out_of_step_opens_nothing_too_early() -> None:
     gate = Gate()
-    gate.recorded = 1
-    gate.closed = True
+    gate.record(1, kept=False)
     gate.hold("a", "first")
-    gate.recorded = 2
+    gate.record(2, kept=False)
     gate.hold("b", "second")
     assert list(gate.keep(0)) == []
-    assert list(gate.keep(1)) == [("a", "first")]
+    assert list(gate.keep(1)) == [HeldMail(1, "a", "first")]
     assert gate.closed
-    assert list(gate.keep(7)) == [("b", "second")]
+    assert list(gate.keep(7)) == [HeldMail(2, "b", "second")]
     assert not gate.closed
 
 

@@ -3,8 +3,11 @@
 from enum import StrEnum
 from pathlib import Path
 
-from playbill.model.machines import breaker_table, node_table, salvage, supervisor_table
-from playbill.model.machines.machine import LATE, Table
+from playbill.model.machines.breaker import BreakerMachine
+from playbill.model.machines.machine import Table
+from playbill.model.machines.node import NodeMachine
+from playbill.model.machines.salvage import SalvageMachine
+from playbill.model.machines.supervisor import SupervisorMachine
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "machines.md"
 
@@ -34,7 +37,7 @@ def staying(table: Table) -> str:
     """Return, state by state, the messages that are handled without leaving it."""
     lines = []
     for state, rows in table.items():
-        names = [message.__name__ for message, row in rows.items() if row is not LATE and set(row.to) <= {state}]
+        names = [message.__name__ for message, row in rows.items() if not row.late and set(row.to) <= {state}]
         if names:
             lines.append(f"- {state}: {', '.join(names)}")
     return "\n".join(lines)
@@ -42,17 +45,13 @@ def staying(table: Table) -> str:
 
 def page() -> str:
     """Return the whole page."""
-    machines = (
-        ("Supervisor", supervisor_table.TRANSITIONS, supervisor_table.SupervisorState.NEW),
-        ("Node", node_table.TRANSITIONS, node_table.NodeState.WAITING),
-        ("Breaker", breaker_table.TRANSITIONS, breaker_table.CircuitState.CLOSED),
-        ("Salvage", salvage.TRANSITIONS, salvage.SalvageState.STOPPING),
-    )
+    machines = (SupervisorMachine, NodeMachine, BreakerMachine, SalvageMachine)
     parts = [HEAD]
-    for name, table, initial in machines:
-        stays = staying(table)
+    for machine in machines:
+        drawing = mermaid(machine.TRANSITIONS, machine.INITIAL)
+        stays = staying(machine.TRANSITIONS)
         stays = f"\nHandled without a change of state:\n\n{stays}\n" if stays else ""
-        parts.append(f"## {name}\n\n```mermaid\n{mermaid(table, initial)}\n```\n{stays}")
+        parts.append(f"## {machine.__name__.removesuffix('Machine')}\n\n```mermaid\n{drawing}\n```\n{stays}")
     return "\n".join(parts)
 
 

@@ -15,17 +15,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from playbill.model.events import TERMINAL, EventType
-from playbill.model.machines.breaker_table import CircuitState
+from playbill.model.machines.breaker_state import CircuitState
 from playbill.model.machines.supervisor import SupervisorMachine
 from playbill.model.messages import Ask
 from playbill.runtime.simulation.checks.reference import disagreements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from enum import StrEnum
 
     from playbill.actors.breaker import BreakerActor
     from playbill.actors.node import NodeActor
@@ -55,7 +54,7 @@ INVARIANTS: Final = (
 )  # fmt: skip
 
 NOBODY: Final = frozenset[str]()
-HALF_OPEN: Final = cast("StrEnum", CircuitState.HALF_OPEN)
+HALF_OPEN: Final = CircuitState.HALF_OPEN
 SLACK_SECONDS: Final = 0.1 + 0.5
 """The backstop's own margin, and the coarse timers' bucket (of the deadline and of an attempt)."""
 BETWEEN: Final = frozenset({"CircuitOpen", "AttemptTimedOut", "InternalError"})

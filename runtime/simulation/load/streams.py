@@ -28,11 +28,10 @@ BACKING_OFF: Final = int(Phase.BACKING_OFF)
 class RunStream(MemoryStream):
     """The events of one run."""
 
-    __slots__ = ("_arrived_at", "_counts", "_measures", "_time", "run", "visits")
+    __slots__ = ("_arrived_at", "_counts", "_measures", "_time", "visits")
 
-    def __init__(self, journal: LoadJournal, run: SupervisorActor) -> None:
+    def __init__(self, journal: LoadJournal) -> None:
         super().__init__(journal)
-        self.run: SupervisorActor | None = run
         self._measures = journal.measures
         self._time = journal.time
         self.visits: dict[str, Visit] = {}
@@ -142,19 +141,6 @@ class LoadJournal(MemoryJournal):
 
     def _opened(self, stream: str, keeper: Keeper) -> MemoryStream:
         if isinstance(keeper, SupervisorActor):
-            return RunStream(self, keeper) if keeper.facts.plan is self.plan else QuietStream(self)
+            return RunStream(self) if keeper.facts.plan is self.plan else QuietStream(self)
         queue = self.measures.queues.get(stream.removeprefix("breaker:"))
         return QuietStream(self) if queue is None else BreakerStream(self, queue)
-
-    def drop(self, stream: str) -> None:
-        """Forget a run that has ended, and take its circles apart.
-
-        An actor holds its own reference and its own `tell`; for a million runs the collector that finds such circles
-        costs a fifth of the whole.
-        """
-        dropped = self.streams.pop(stream, None)
-        if isinstance(dropped, RunStream) and dropped.run is not None:
-            run, dropped.run = dropped.run, None
-            run.tell = run.ports.post
-            run._ref = None  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] (nobody asks an ended run for anything)
-            run.actor_inbox = None  # type: ignore[assignment]

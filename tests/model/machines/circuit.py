@@ -5,7 +5,7 @@ from typing import Any
 from playbill.model.effects import Timer
 from playbill.model.facts import Now, Permit, Verdict
 from playbill.model.machines.breaker import BreakerMachine
-from playbill.model.machines.breaker_table import Report
+from playbill.model.machines.breaker_state import Report
 from playbill.model.messages import Ask, Force, Granted, Parked, Refused, Released, Settle, Withdraw
 from playbill.model.policies import BreakerPolicy
 from tests.model.machines.recorder import at

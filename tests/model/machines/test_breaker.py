@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from playbill.model.errors import InternalError
 from playbill.model.facts import Verdict
-from playbill.model.machines.breaker_table import Report
+from playbill.model.machines.breaker_state import Report
 from tests.model.machines.circuit import BAD, OK, Circuit
 
 

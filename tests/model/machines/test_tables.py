@@ -11,12 +11,13 @@ import pytest
 from playbill.model import messages as m
 from playbill.model.facts import NodeStatus, Outcome, Permit, Verdict
 from playbill.model.failures import failure_of
-from playbill.model.machines import breaker_table, node_table, salvage, supervisor_table
 from playbill.model.machines.breaker import BreakerMachine
-from playbill.model.machines.machine import LATE, Machine, Table
+from playbill.model.machines.breaker_state import FORCED
+from playbill.model.machines.machine import Machine, Table
 from playbill.model.machines.node import NodeMachine
 from playbill.model.machines.salvage import SalvageMachine
 from playbill.model.machines.supervisor import SupervisorMachine
+from playbill.model.machines.supervisor_state import SupervisorState
 from playbill.model.policies import BreakerPolicy
 from playbill.model.runstate import RunState
 from tests.model.machines.recorder import EPOCH, FATAL, FLAKY, Recorder, at, facts_of, plan_of
@@ -34,7 +35,7 @@ def node(unguarded: tuple[str, ...] = (), more: dict[str, Any] | None = None, **
     return NodeMachine(facts_of(plan), job, "job", "supervisor", None if job.breaker is None else "breaker")
 
 
-def node_messages(machine: Machine, rng: random.Random, now: float) -> Iterator[Any]:
+def node_messages(machine: Machine[Any], rng: random.Random, now: float) -> Iterator[Any]:
     assert isinstance(machine, NodeMachine)
     attempt = machine.attempts if rng.random() < 0.8 else machine.attempts + 1
     ask = machine.ask_id if rng.random() < 0.8 else "another"
@@ -91,10 +92,10 @@ def supervisor(**more: Any) -> SupervisorMachine:
     return SupervisorMachine(facts_of(plan), 60.0)
 
 
-def supervisor_messages(machine: Machine, rng: random.Random, now: float) -> Iterator[Any]:
+def supervisor_messages(machine: Machine[Any], rng: random.Random, now: float) -> Iterator[Any]:
     assert isinstance(machine, SupervisorMachine)
     live = rng.choice([*machine.live] or ["a"])
-    ended = machine.state is supervisor_table.SupervisorState.ENDED
+    ended = machine.state is SupervisorState.ENDED
     yield m.Start({})
     yield m.Cancel("user", grace=rng.choice((None, 0.0)))
     yield m.Pause()
@@ -117,7 +118,7 @@ def walked_supervisors() -> Walked:
     return walk(kinds, supervisor_messages, walks=2500, steps=14)
 
 
-def breaker_messages(machine: Machine, rng: random.Random, now: float) -> Iterator[Any]:
+def breaker_messages(machine: Machine[Any], rng: random.Random, now: float) -> Iterator[Any]:
     assert isinstance(machine, BreakerMachine)
     unknown = Permit("key", 0, "unknown")
     permit = rng.choice([*machine.out.values()] or [unknown])
@@ -127,7 +128,7 @@ def breaker_messages(machine: Machine, rng: random.Random, now: float) -> Iterat
     for verdict in Verdict:
         yield m.Settle(permit, verdict, 1.0, 0.5, rng.random() < 0.2)
     yield m.Released(rng.choice([*machine.orphaned.values()] or [unknown]))
-    yield m.Force(rng.choice(breaker_table.FORCED))
+    yield m.Force(rng.choice(FORCED))
     yield m.OpenOver(epoch)
     yield m.HalfOpenOver(epoch)
     yield m.RateDue()
@@ -152,7 +153,7 @@ def salvage_of() -> SalvageMachine:
 
 @cache
 def walked_salvages() -> Walked:
-    def some(machine: Machine, rng: random.Random, now: float) -> Iterator[Any]:
+    def some(machine: Machine[Any], rng: random.Random, now: float) -> Iterator[Any]:
         yield from supervisor_messages(SupervisorMachine(facts_of(plan_of(JOB)), 60.0), rng, now)
         yield m.Ended(rng.choice("ab"), Outcome(NodeStatus.CANCELLED))
 
@@ -162,10 +163,10 @@ def walked_salvages() -> Walked:
 CASES = [
     (table, walked, state, message)
     for table, walked in (
-        (node_table.TRANSITIONS, walked_nodes),
-        (supervisor_table.TRANSITIONS, walked_supervisors),
-        (breaker_table.TRANSITIONS, walked_breakers),
-        (salvage.TRANSITIONS, walked_salvages),
+        (NodeMachine.TRANSITIONS, walked_nodes),
+        (SupervisorMachine.TRANSITIONS, walked_supervisors),
+        (BreakerMachine.TRANSITIONS, walked_breakers),
+        (SalvageMachine.TRANSITIONS, walked_salvages),
     )
     for state, message in pairs(table, {message: None for rows in table.values() for message in rows})
 ]
@@ -186,12 +187,16 @@ def test_a_pair_does_what_its_row_says(table: Table, walked: Any, state: StrEnum
     else:
         assert seen.reached[state, message] == wanted
         assert (state, message) not in seen.refused
-        if table[state][message] is LATE:
+        if table[state][message].late:
             assert (state, message) in seen.late
 
 
 @pytest.mark.parametrize("walked", [walked_nodes, walked_supervisors, walked_breakers, walked_salvages])
 def test_the_walks_come_to_every_state(walked: Any) -> None:
-    tables = {walked_nodes: node_table, walked_supervisors: supervisor_table, walked_breakers: breaker_table}
-    table = tables.get(walked, salvage).TRANSITIONS
+    machines: dict[Any, type[Machine[Any]]] = {
+        walked_nodes: NodeMachine,
+        walked_supervisors: SupervisorMachine,
+        walked_breakers: BreakerMachine,
+    }
+    table = machines.get(walked, SalvageMachine).TRANSITIONS
     assert {state for state, _ in walked().reached} | {state for state, _ in walked().refused} == set(table)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from playbill.model.errors import InternalError
-from playbill.model.machines.machine import LATE, Machine, Table
+from playbill.model.machines.machine import Machine, Table
 from playbill.model.messages import Cancel, DeadlineReached, Skip, Stop, StopOverdue, TotalOverdue
 from playbill.model.plan import RunFacts
 from tests.model.machines.recorder import Recorder, at
@@ -32,8 +32,8 @@ class Walked:
 
 
 def walk(
-    makers: Iterable[Callable[[], Machine]],
-    messages: Callable[[Machine, random.Random, float], Iterator[Any]],
+    makers: Iterable[Callable[[], Machine[Any]]],
+    messages: Callable[[Machine[Any], random.Random, float], Iterator[Any]],
     *,
     walks: int = 400,
     steps: int = 25,
@@ -49,15 +49,15 @@ def walk(
     return seen
 
 
-def _choose(machine: Machine, messages: list[Any], rng: random.Random) -> Any:
+def _choose(machine: Machine[Any], messages: list[Any], rng: random.Random) -> Any:
     """Draw a message; mostly one that does something and ends nothing, so that walks come far."""
     rows = machine.TRANSITIONS[machine.state]
-    doing = [message for message in messages if rows.get(type(message), LATE) is not LATE]
+    doing = [message for message in messages if type(message) in rows and not rows[type(message)].late]
     going_on = [message for message in doing if type(message) not in ENDING]
     return rng.choice(rng.choices((going_on or doing or messages, doing or messages, messages), (6, 1, 3))[0])
 
 
-def _receive(machine: Machine, message: Any, now: float, seen: Walked) -> None:
+def _receive(machine: Machine[Any], message: Any, now: float, seen: Walked) -> None:
     state = machine.state
     out: Any = Recorder()
     pair = (state, type(message))
@@ -74,7 +74,7 @@ def _receive(machine: Machine, message: Any, now: float, seen: Walked) -> None:
             seen.late.add(pair)
 
 
-def snapshot(machine: Machine) -> dict[str, str]:
+def snapshot(machine: Machine[Any]) -> dict[str, str]:
     """Write down all that a machine holds, but for the plan: no machine changes it, and it takes long to write."""
     names = {slot for cls in type(machine).__mro__ for slot in getattr(cls, "__slots__", ())}
     names |= vars(machine).keys() if hasattr(machine, "__dict__") else set()

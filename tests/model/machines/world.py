@@ -64,6 +64,8 @@ class World:
         self.supervisor = SupervisorMachine(self.facts, self.definition.timeout)
         self.breaker = BreakerMachine("agent", BreakerPolicy(failures=3, open_seconds=5.0, max_concurrent=3))
         self.nodes: dict[str, NodeMachine] = {}
+        self.ended: set[str] = set()
+        """The nodes that have ended and are not forgotten: their mail is dropped."""
         self.mail: dict[tuple[str, str, bool], deque[Any]] = {}
         self.timers: dict[tuple[str, Timer], tuple[float, Any]] = {}
         self.attempts: dict[tuple[str, int], Inputs] = {}
@@ -114,7 +116,7 @@ class World:
 
     def receive(self, to: str, message: Any) -> None:
         machines: dict[str, Any] = {SUPERVISOR: self.supervisor, BREAKER: self.breaker, **self.nodes}
-        if to in machines:
+        if to in machines and to not in self.ended:
             machines[to].receive(message, at(self.now), Out(self, to))
         if to == SUPERVISOR:
             assert self.fold == self.supervisor.run
@@ -180,6 +182,10 @@ class Out:
         breaker = None if plan.breaker is None else BREAKER
         self.world.nodes[node] = NodeMachine(self.world.facts, plan, node, SUPERVISOR, breaker)
 
+    def forget(self, node: str) -> None:
+        self.world.ended.remove(node)
+        del self.world.nodes[node]
+
     def begin(self, attempt: int, inputs: Inputs) -> None:
         self.world.attempts[self.owner, attempt] = inputs
 
@@ -215,4 +221,4 @@ class Out:
                 world.drop_timers(node)
             world.nodes.clear()
         else:
-            del world.nodes[self.owner]
+            world.ended.add(self.owner)

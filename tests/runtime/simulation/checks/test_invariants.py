@@ -14,10 +14,10 @@ from playbill.model.facts import Now, Outcome
 from playbill.model.machines.breaker import BreakerMachine
 from playbill.model.machines.node import NodeMachine
 from playbill.model.machines.node_base import NodeBase
-from playbill.model.machines.node_table import NodeState
+from playbill.model.machines.node_state import NodeState
 from playbill.model.machines.supervisor import SupervisorMachine
 from playbill.model.machines.supervisor_base import SupervisorBase
-from playbill.model.machines.supervisor_table import SupervisorState
+from playbill.model.machines.supervisor_state import SupervisorState
 from playbill.model.messages import DeadlineReached, Ended, Input, Pause, Stop
 from playbill.runtime.simulation.checks import invariants as rules
 from playbill.runtime.simulation.study import Study

@@ -1,0 +1,143 @@
+"""How a node comes to an attempt: a run slot, a permit of its breaker, the begin, and the timers over it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from playbill.model.effects import Timer
+from playbill.model.errors import CircuitOpen
+from playbill.model.facts import NodeStatus, Outcome
+from playbill.model.failures import failure_of
+from playbill.model.machines.node_base import NodeBase
+from playbill.model.machines.node_state import NodeState
+from playbill.model.messages import Ask, AttemptOverdue, AttemptReady, IdleOverdue, SlotWanted
+
+if TYPE_CHECKING:
+    from playbill.model.effects import Outbox
+    from playbill.model.facts import Now
+    from playbill.model.messages import (
+        AskAgain,
+        Began,
+        Due,
+        Granted,
+        Heartbeat,
+        Parked,
+        Proceed,
+        Refused,
+        SlotGranted,
+    )
+
+S: Final = NodeState
+ASKING: Final = S.ASKING
+RUNNING: Final = S.RUNNING
+ATTEMPT: Final = Timer.ATTEMPT
+FIRST_OVERDUE: Final = AttemptOverdue(1)
+
+
+class NodeBeginning(NodeBase):
+    """The actions of slots, permits and begins."""
+
+    # ---- slot and permit --------------------------------------------------------------------------------------
+
+    def _enqueue(self, now: Now, out: Outbox) -> None:
+        """Take the next step to an attempt; the one place a pause holds."""
+        if self.paused:
+            self.become(S.HELD)
+        elif self.plan.takes_slot and not self.has_slot:
+            out.tell(self.supervisor, SlotWanted(self.plan.id))
+            self.become(S.QUEUED)
+        elif self.breaker is None:
+            self._ready(now, out)
+        else:
+            self._ask(out)
+
+    def _ask(self, out: Outbox) -> None:
+        self.asks += 1
+        self.ask_id = f"{self.run.run_id}/{self.plan.id}#{self.asks}"
+        out.tell(self.breaker, Ask(self.ask_id, self.me, self.plan.waits_open))
+        self.become(ASKING)
+
+    def slot_granted(self, message: SlotGranted, now: Now, out: Outbox) -> None:
+        """Go on to the breaker."""
+        self.has_slot = True
+        self._enqueue(now, out)
+
+    def granted(self, message: Granted, now: Now, out: Outbox) -> None:
+        """Begin the attempt the permit is for."""
+        if message.permit.id != self.ask_id:
+            out.dead_letter(message)
+            return
+        self.permit = message.permit
+        self._ready(now, out)
+
+    def parked(self, message: Parked, now: Now, out: Outbox) -> None:
+        """Wait for the breaker."""
+        if message.ask_id == self.ask_id:
+            self.become(S.PARKED)
+        else:
+            out.dead_letter(message)
+
+    def refused(self, message: Refused, now: Now, out: Outbox) -> None:
+        """Fail: the circuit is open, and a retry against it would be burnt."""
+        if message.ask_id != self.ask_id:
+            out.dead_letter(message)
+            return
+        failure = failure_of(CircuitOpen(message.key, message.retry_after))
+        self._end(out, Outcome(NodeStatus.FAILED, self.attempts, failure=failure))
+
+    def ask_again(self, message: AskAgain, now: Now, out: Outbox) -> None:
+        """Ask a breaker that forgot us."""
+        if message.ask_id == self.ask_id:
+            self._ask(out)
+        else:
+            out.dead_letter(message)
+
+    def _ready(self, now: Now, out: Outbox) -> None:
+        self.attempts += 1
+        out.tell(self.supervisor, AttemptReady(self.plan.id, self.attempts))
+        if self.plan.commits:
+            self.become(S.COMMITTING)
+        else:
+            self._begin(now, out)
+
+    def proceed(self, message: Proceed, now: Now, out: Outbox) -> None:
+        """Begin: the start is on disk."""
+        self._begin(now, out)
+
+    # ---- an attempt -------------------------------------------------------------------------------------------
+
+    def _begin(self, now: Now, out: Outbox) -> None:
+        self.become(RUNNING)
+        self.began_at = now.monotonic
+        out.begin(self.attempts, self.inputs or {})
+        if not self.plan.threaded:
+            self._watch(now, out)
+
+    def began(self, message: Began, now: Now, out: Outbox) -> None:
+        """Count the timeouts from here: the thread has really begun."""
+        if message.attempt == self.attempts:
+            self.began_at = now.monotonic
+            self._watch(now, out)
+        else:
+            out.dead_letter(message)
+
+    def _watch(self, now: Now, out: Outbox) -> None:
+        """Set the attempt's timers."""
+        plan = self.plan
+        if plan.timeout is not None:
+            overdue = FIRST_OVERDUE if self.attempts == 1 else AttemptOverdue(self.attempts)
+            out.set_timer(ATTEMPT, plan.timeout, overdue)
+        if plan.idle_timeout is not None:
+            self.heard_at = now.monotonic
+            out.set_timer(Timer.IDLE, plan.idle_timeout, IdleOverdue(self.attempts))
+
+    def heartbeat(self, message: Heartbeat, now: Now, out: Outbox) -> None:
+        """Remember when the handler was last heard."""
+        if message.attempt == self.attempts:
+            self.heard_at = now.monotonic
+        else:
+            out.dead_letter(message)
+
+    def back_off_over(self, message: Due, now: Now, out: Outbox) -> None:
+        """Queue for the next attempt."""
+        self._enqueue(now, out)

@@ -1,0 +1,101 @@
+"""How a node comes to its inputs: joins, and the work of the transparent types, which is to pass them on."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from playbill.model.effects import Timer
+from playbill.model.facts import NodeStatus, Outcome
+from playbill.model.failures import failure_of
+from playbill.model.machines.node_beginning import NodeBeginning
+from playbill.model.machines.node_state import NodeState
+from playbill.model.messages import AttemptReady, Due, TotalOverdue
+from playbill.model.plan import Kind, variables
+
+if TYPE_CHECKING:
+    from playbill.model.effects import Outbox
+    from playbill.model.expressions import Condition
+    from playbill.model.facts import Inputs, Now
+    from playbill.model.messages import Input, Skip
+
+S: Final = NodeState
+HANDLER: Final = Kind.HANDLER
+
+
+class NodeJoining(NodeBeginning):
+    """The actions of live and dead edges, and of nodes without a handler."""
+
+    # ---- joining ----------------------------------------------------------------------------------------------
+
+    def join(self, message: Input, now: Now, out: Outbox) -> None:
+        """Take a live edge; begin when no other is missing, or when any will do."""
+        if self.inputs is None:
+            self.inputs = message.values
+        elif self.inputs_are_mine:
+            self.inputs.update(message.values)  # type: ignore[attr-defined]
+        else:
+            self.inputs = {**self.inputs, **message.values}
+            self.inputs_are_mine = True
+        self.missing -= 1
+        if self.missing == 0 or self.plan.joins_any:
+            self._start(now, out)
+
+    def skip(self, message: Skip, now: Now, out: Outbox) -> None:
+        """Take a dead edge; when it was the last one, begin with what was live, or be skipped."""
+        self.missing -= 1
+        if self.missing:
+            return
+        if self.inputs is None:
+            self._end(out, Outcome(NodeStatus.SKIPPED))
+        else:
+            self._start(now, out)
+
+    def _start(self, now: Now, out: Outbox) -> None:
+        plan = self.plan
+        if plan.total_timeout is not None:
+            self.total_at = now.monotonic + plan.total_timeout
+            if self.paused:
+                self.total_left = plan.total_timeout
+            else:
+                out.set_timer(Timer.TOTAL, plan.total_timeout, TotalOverdue())
+        if plan.kind is HANDLER:
+            self._enqueue(now, out)
+        else:
+            self.attempts = 1
+            self._built_in(now, out)
+
+    def _built_in(self, now: Now, out: Outbox) -> None:
+        """Do the work of a transparent node."""
+        plan, inputs = self.plan, self.inputs or {}
+        if plan.kind is Kind.DELAY:
+            seconds = float(plan.node.config["seconds"])
+            out.tell(self.supervisor, AttemptReady(plan.id, 1, now.utc + timedelta(seconds=seconds)))
+            out.set_timer(Timer.DUE, seconds, Due(1))
+            self.become(S.DELAYING)
+            return
+        out.tell(self.supervisor, AttemptReady(plan.id, 1))
+        if plan.kind is Kind.TRIGGER:
+            self._complete(out, self.run.trigger_data)
+        elif plan.condition is not None:
+            self._judge(plan.condition, inputs, out)
+        else:
+            self._complete(out, inputs, inputs)
+
+    def _judge(self, condition: Condition, inputs: Inputs, out: Outbox) -> None:
+        """Evaluate a condition node."""
+        try:
+            result = condition.evaluate(variables(inputs, self.run.plan.nodes, self.run.trigger_data))
+        except Exception as error:  # noqa: BLE001 (whatever CEL raises is this node's failure)
+            self._end(out, Outcome(NodeStatus.FAILED, 1, failure=failure_of(error)))
+            return
+        output = {"result": result}
+        self._complete(out, output, {**inputs, self.plan.id: output})
+
+    def delay_over(self, message: Due, now: Now, out: Outbox) -> None:
+        """Pass on what was received, unless paused."""
+        if self.paused:
+            self.become(S.HELD)
+        else:
+            inputs = self.inputs or {}
+            self._complete(out, inputs, inputs)

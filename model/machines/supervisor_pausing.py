@@ -1,0 +1,83 @@
+"""How a run is paused: by a user, whose pause stops its deadline, or while the journal keeps nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from playbill.model.effects import Timer
+from playbill.model.events import EventType
+from playbill.model.machines.supervisor_base import USER
+from playbill.model.machines.supervisor_routing import SupervisorRouting
+from playbill.model.machines.supervisor_state import SupervisorState
+from playbill.model.messages import DeadlineReached, Pause, Resume
+
+if TYPE_CHECKING:
+    from playbill.model.effects import Outbox
+    from playbill.model.facts import Now
+    from playbill.model.messages import JournalBack, JournalFailed
+
+S: Final = SupervisorState
+JOURNAL: Final = "journal"
+"""Who pauses a run while nothing can be kept: its deadline goes on."""
+
+
+class SupervisorPausing(SupervisorRouting):
+    """The actions of Pause and Resume, and of a journal that fails and is back."""
+
+    def pause(self, message: Pause, now: Now, out: Outbox) -> bool:
+        """Hold the run for a user; its deadline stands still."""
+        if USER in self.paused_by:
+            out.dead_letter(message)
+            return False
+        self._record(EventType.PIPELINE_RUN_PAUSED, now, out)
+        self.deadline_left = self.deadline_at - now.monotonic
+        out.drop_timer(Timer.DEADLINE)
+        self._pause_for(USER, out)
+        return True
+
+    def resume(self, message: Resume, now: Now, out: Outbox) -> bool:
+        """Go on for a user."""
+        if USER not in self.paused_by:
+            out.dead_letter(message)
+            return False
+        self._record(EventType.PIPELINE_RUN_RESUMED, now, out)
+        left = max(0.0, self.deadline_left or 0.0)
+        self.deadline_at, self.deadline_left = now.monotonic + left, None
+        out.set_timer(Timer.DEADLINE, left, DeadlineReached())
+        self._resume_for(USER, now, out)
+        return True
+
+    def journal_failed(self, message: JournalFailed, now: Now, out: Outbox) -> None:
+        """Hold the run while nothing can be kept; the deadline goes on."""
+        if JOURNAL in self.paused_by:
+            out.dead_letter(message)
+        else:
+            self._pause_for(JOURNAL, out)
+
+    def journal_back(self, message: JournalBack, now: Now, out: Outbox) -> None:
+        """Go on: the journal keeps again."""
+        if JOURNAL in self.paused_by:
+            self._resume_for(JOURNAL, now, out)
+        else:
+            out.dead_letter(message)
+
+    def _pause_for(self, reason: str, out: Outbox) -> None:
+        if not self.paused_by:
+            self.become(S.PAUSED)
+            for node in self.live:
+                out.tell(node, Pause())
+        self.paused_by.add(reason)
+
+    def _resume_for(self, reason: str, now: Now, out: Outbox) -> None:
+        self.paused_by.discard(reason)
+        if self.paused_by:
+            return
+        self.become(S.RUNNING)
+        for node in self.live:
+            out.tell(node, Resume())
+        self._grant_slots(out)
+        unrouted, self.unrouted = self.unrouted, []
+        for node_plan, live, carried in unrouted:
+            self._follow(node_plan, live, carried, out)
+        if not self.live:
+            self._finish(now, out)

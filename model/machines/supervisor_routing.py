@@ -1,0 +1,98 @@
+"""How a node's end is recorded, and its outputs are routed along its edges."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from playbill.model.errors import NodeConfigError
+from playbill.model.events import EventType
+from playbill.model.facts import NodeStatus
+from playbill.model.failures import failure_of
+from playbill.model.machines.live_edges import carried_by, live_edges
+from playbill.model.machines.supervisor_slots import SupervisorSlots
+from playbill.model.messages import Input, Skip
+
+if TYPE_CHECKING:
+    from playbill.model.effects import Outbox
+    from playbill.model.facts import Failure, Inputs, Now, Outcome
+    from playbill.model.messages import Ended
+    from playbill.model.plan import NodePlan
+
+MANY: Final = 8
+"""From how many live edges on they are looked up in a set."""
+COMPLETED: Final = EventType.PIPELINE_NODE_COMPLETED
+SUCCEEDED: Final = NodeStatus.COMPLETED
+NODE_END_EVENTS: Final = {
+    NodeStatus.COMPLETED: EventType.PIPELINE_NODE_COMPLETED,
+    NodeStatus.FAILED: EventType.PIPELINE_NODE_FAILED,
+    NodeStatus.SKIPPED: EventType.PIPELINE_NODE_SKIPPED,
+    NodeStatus.CANCELLED: EventType.PIPELINE_NODE_CANCELLED,
+    NodeStatus.NOT_STARTED: EventType.PIPELINE_NODE_CANCELLED,
+}
+
+
+class SupervisorRouting(SupervisorSlots):
+    """What becomes of a node that has ended, and of its edges."""
+
+    def _note_end(self, message: Ended, now: Now, out: Outbox) -> tuple[NodePlan, tuple[int, ...], Inputs]:
+        """Record how a node ended, with its live edges; return the way on."""
+        node, outcome = self.facts.plan.nodes[message.node], message.outcome
+        self.live.pop(node.id, None)
+        out.forget(node.id)
+        if self.slot_holders or self.slot_queue:
+            self._take_slot(node.id, out)
+        if outcome.status is SUCCEEDED and node.all_live is not None and outcome.carried is None:
+            # What most nodes come to, without the ceremony below.
+            output = outcome.output or {}
+            completed = {"output": output, "live": node.all_live}
+            self._record(COMPLETED, now, out, node.id, outcome.attempts, completed)
+            return node, node.all_live, {node.id: output}
+        carried = carried_by(node, outcome)
+        live, broken = self._judge(node, outcome, carried)
+        data = _end_data(node, outcome, live, broken)
+        self._record(NODE_END_EVENTS[outcome.status], now, out, node.id, outcome.attempts, data)
+        return node, live, carried
+
+    def _judge(self, node: NodePlan, outcome: Outcome, carried: Inputs) -> tuple[tuple[int, ...], Failure | None]:
+        try:
+            return live_edges(node, outcome, carried, self.facts), None
+        except NodeConfigError as error:
+            return (), failure_of(error)
+
+    def _follow(self, node: NodePlan, live: tuple[int, ...], carried: Inputs, out: Outbox) -> None:
+        """Tell each target what became of its edge."""
+        spawned = self.live
+        all_live = live is node.all_live
+        chosen = live if len(live) < MANY else frozenset(live)
+        on_live = Input(node.id, carried)
+        for edge in node.edges:
+            target = edge.target
+            alive = all_live or edge.index in chosen
+            if edge.to_any:
+                if target in self.begun:
+                    continue
+                if alive:
+                    self.begun.add(target)
+            if target not in spawned:
+                if target in self.run.live:
+                    continue  # it ended early, by a fault: nothing may begin it again
+                self._spawn(target, out)
+            out.tell(target, on_live if alive else Skip(node.id))
+
+
+def _end_data(node: NodePlan, outcome: Outcome, live: tuple[int, ...], broken: Failure | None) -> dict[str, Any]:
+    """Return what the event of a node's end says."""
+    if outcome.status is NodeStatus.COMPLETED:
+        data: dict[str, Any] = {"output": outcome.output, "live": live}
+        if outcome.carried is not None:
+            data["carried"] = outcome.carried
+        if broken is not None:
+            data["failure"] = broken
+        return data
+    if outcome.status is NodeStatus.SKIPPED:
+        return {}
+    data = {"failure": outcome.failure, "receipt": outcome.receipt}
+    if outcome.status is NodeStatus.FAILED:
+        handled = node.continues or any(edge.index in live for edge in node.edges if edge.when != "success")
+        return {**data, "live": live, "handled": handled and broken is None}
+    return {**data, "status": outcome.status}

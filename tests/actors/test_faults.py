@@ -152,6 +152,14 @@ def test_a_broken_supervisor_without_nodes_ends_at_once(world: MakeWorld, breaks
     assert made.stream.types() == ["pipeline_run.failed"]
 
 
+def test_a_supervisor_that_breaks_at_its_last_nodes_end_waits_for_nobody(world: MakeWorld, breaks: Break) -> None:
+    breaks(SupervisorMachine, Ended)
+    made = world(chain("a"), stop=StopPolicy(grace=2, kill_bound=1)).start().returns("a")
+    assert made.result.status is RunStatus.FAILED
+    assert made.result.orphans == ()
+    assert made.time.names() == []
+
+
 def test_nodes_that_outlive_a_broken_supervisors_ladder_are_orphans(world: MakeWorld, breaks: Break) -> None:
     breaks(SupervisorMachine, Pause)
     made = world(chain("a"), stop=StopPolicy(grace=2, kill_bound=1)).start().tell(Pause())

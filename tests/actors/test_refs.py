@@ -1,8 +1,10 @@
 """Actors as pykka's users see them: references used from other threads, from the loop, and after the end."""
 
 import asyncio
+import gc
 import logging
 import threading
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -212,6 +214,27 @@ async def test_actors_are_in_the_registry_while_they_live_and_nodes_never(run: p
     assert {ref.actor_urn for ref in ActorRegistry.get_all()} == {"r", "breaker:waits"}
     found = ActorRegistry.get_by_urn("r")
     assert found is run.actor.actor_ref
+
+
+async def test_an_actor_that_has_ended_is_freed_without_the_collector(
+    manager: playbill.PipelineRunManager, doors: Doors
+) -> None:
+    run = await manager.start_run({"nodes": [{"id": "a", "type": "waits"}]}, run_id="freed")
+    await doors.entered.wait()
+    node = run.actor.nodes["a"]
+    made = [weakref.ref(actor) for actor in (run.actor, node)]
+    assert [ref.is_alive() for ref in (run.actor.actor_ref, node.actor_ref)] == [True, True]
+    gc.collect()
+    gc.disable()
+    try:
+        doors.open.set()
+        assert (await run.result()).status is playbill.RunStatus.COMPLETED
+        manager._ended.clear()
+        del run, node
+        await asyncio.sleep(0)
+        assert [ref() for ref in made] == [None, None]
+    finally:
+        gc.enable()
 
 
 # ---- on the actors' own loop ---------------------------------------------------------------------------------------

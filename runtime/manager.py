@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict
 
 from playbill.actors.supervisor import SupervisorActor
 from playbill.model.definition import PipelineDefinition, definition_from
@@ -32,6 +31,25 @@ if TYPE_CHECKING:
     from playbill.runtime.faults.plan import FaultPlan
 
 OnExit = Literal["cancel", "wait"]
+
+
+class ManagerOptions(TypedDict, total=False):
+    """The arguments of PipelineRunManager, for those who hand them on."""
+
+    journal: Literal["memory"]
+    resources: Mapping[str, Any] | None
+    types: Iterable[Source] | None
+    breakers: Mapping[str, BreakerPolicy] | None
+    secrets: Mapping[str, str] | None
+    grace: float
+    kill_bound: float
+    on_exit: OnExit
+    keep_runs: int
+    faults: FaultPlan | None
+    max_orphans: int
+    watchdog_seconds: float | None
+    watchdog_interrupts: bool
+    max_processes: int | None
 
 
 class PipelineRunManager:
@@ -87,7 +105,6 @@ class PipelineRunManager:
         self._active: dict[str, Run] = {}
         self._ended: OrderedDict[str, Run] = OrderedDict()
         self.compiler = PipelineCompiler(catalog_of(types), self.stop_policy)
-        self._idle: asyncio.Event | None = None
         self._closed = False
 
     # ---- runs -------------------------------------------------------------------------------------------------
@@ -152,8 +169,6 @@ class PipelineRunManager:
         if len(self._ended) > self._keep_runs:
             oldest, _ = self._ended.popitem(last=False)
             self._system.journal.drop(oldest)
-        if not self._active and self._idle is not None:
-            self._idle.set()
         run.conclude(result)
 
     async def cancel_run(self, run_id: str, reason: str = "", grace: float | None = None) -> bool:
@@ -259,10 +274,8 @@ class PipelineRunManager:
         await self._system.close()
 
     async def _all_ended(self) -> None:
-        while self._active:
-            if self._idle is None or self._idle.is_set():
-                self._idle = asyncio.Event()
-            await self._idle.wait()
+        while self._active:  # a run may be started while one waits
+            await next(iter(self._active.values())).result()
 
     def _use_loop(self) -> None:
         if self._closed:

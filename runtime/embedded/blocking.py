@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from playbill.runtime.embedded.private_loop import PrivateLoop
 from playbill.runtime.manager import PipelineRunManager
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from playbill.model.events import Event
     from playbill.model.facts import RunStatus
     from playbill.model.results import RunResult
+    from playbill.runtime.manager import ManagerOptions
     from playbill.runtime.run import Run
 
 T = TypeVar("T")
@@ -28,7 +29,7 @@ def run(
     trigger_data: Mapping[str, Any] | None = None,
     *,
     timeout_seconds: float | None = None,
-    **options: Any,
+    **options: Unpack[ManagerOptions],
 ) -> RunResult:
     """Run a pipeline to its end, in a program without an event loop.
 
@@ -116,7 +117,7 @@ class BlockingManager:
         options: those of PipelineRunManager.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **options: Unpack[ManagerOptions]) -> None:
         self._options = options
         self._own: PrivateLoop | None = None
         self._thread: threading.Thread

@@ -1,6 +1,7 @@
 """The public names as programs use them: managers, runs, executors, threads, single nodes, a breaker alone."""
 
 import asyncio
+import inspect
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 import playbill
+from playbill.runtime.manager import ManagerOptions
 from tests.stories import support
 from tests.stories.support import finished, node, pipeline
 
@@ -321,3 +323,16 @@ async def test_results_as_plain_data(manager: Manager) -> None:
     assert data["node_results"]["w"]["receipt"] == {"how": "not_started", "ms": 0.0}
     assert data["node_results"]["a"]["duration_ms"] >= 0
     assert data["node_results"]["a"]["ended_at"].endswith("+00:00")
+
+
+def test_the_options_that_are_handed_on_are_those_of_the_manager() -> None:
+    assert [*inspect.signature(playbill.PipelineRunManager).parameters] == [*ManagerOptions.__annotations__]
+
+
+@pytest.mark.real("two tasks leave the same manager")
+async def test_a_close_while_another_waits_for_the_runs_lets_both_go() -> None:
+    async with playbill.PipelineRunManager(on_exit="wait") as manager:
+        run = await manager.start_run(pipeline(node("a", "delay", seconds=60)))
+        closing = asyncio.create_task(manager.close(grace=0))
+    await closing
+    assert (await run.result()).status is playbill.RunStatus.CANCELLED

@@ -41,6 +41,8 @@ async def embedded(definition: playbill.PipelineDefinition) -> None:
 
 def sync(definition: playbill.PipelineDefinition) -> None:
     assert_type(playbill.run(definition, {"n": 1}, types=[typed, acts]), playbill.RunResult)
+    playbill.run(definition, gracee=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue] (a slip is an error)
+    playbill.BlockingManager(gracee=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     with playbill.BlockingManager() as manager:
         assert_type(manager.start_run(definition).result(timeout=1.0), playbill.RunResult)
     assert_type(playbill.load("pipeline.yaml"), playbill.PipelineDefinition)

@@ -19,7 +19,7 @@ from playbill.runtime.cli.inspect import Imports
 from playbill.runtime.cli.modules import open_definition
 from playbill.runtime.cli.progress import progress_of
 from playbill.runtime.embedded.private_loop import PrivateLoop
-from playbill.runtime.journals.codec import EventFile
+from playbill.runtime.journals.event_file import EventFile
 from playbill.runtime.manager import PipelineRunManager
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from math import isfinite
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from playbill.model.errors import DefinitionError, JournalError
 from playbill.model.events import Event, EventType
@@ -22,11 +21,10 @@ from playbill.model.facts import Cause, Failure, NodeStatus, Receipt, RunStatus,
 from playbill.model.jsonable import why_not_json
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable
     from enum import StrEnum
 
-__all__ = ["EventFile", "event_from_json", "event_to_json", "read_events"]
+__all__ = ["event_from_json", "event_to_json"]
 
 # ---- how one value is written ---------------------------------------------------------------------------------
 
@@ -229,12 +227,12 @@ def event_from_json(text: str, where: str = "event") -> Event:
         where: its place, for errors, such as `run.jsonl:3`.
 
     Raises:
-        DefinitionError: it is no such line; names the place and the field.
+        DefinitionError: it is not such a line; names the place and the field.
     """
     try:
         return _event(OBJECT.read(json.loads(text)))
     except (LookupError, RecursionError, TypeError, ValueError) as error:
-        said = f"{where}: this is no event: {error}; an event is a JSON object of {', '.join(KEYS)}"
+        said = f"{where}: this is not an event: {error}; an event is a JSON object of {', '.join(KEYS)}"
         raise DefinitionError.single("bad-event", where, said) from error
 
 
@@ -270,72 +268,3 @@ def _make_tuples(data: dict[str, Any], paths: list[list[str | int]]) -> None:
         for step in way:
             holder = holder[step]
         holder[last] = tuple(_only(list).read(holder[last]))
-
-
-# ---- files ----------------------------------------------------------------------------------------------------
-
-
-def read_events(path: str | os.PathLike[str]) -> list[Event]:
-    """Read a file of events, one a line.
-
-    Raises:
-        DefinitionError: it cannot be read, or a line is no event; names the file and the line.
-    """
-    file = Path(path)
-    try:
-        with file.open(encoding="utf-8") as opened:
-            lines = list(opened)
-    except (OSError, UnicodeDecodeError) as error:
-        text = f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}"
-        raise DefinitionError.single("unreadable", str(file), text) from error
-    return [event_from_json(line, f"{file}:{number}") for number, line in enumerate(lines, 1)]
-
-
-class EventFile:
-    """Writes events to a file, one a line, each at once; what the file held before is gone.
-
-    Raises:
-        JournalError: the file cannot be written.
-    """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        try:
-            self._file = self.path.open("w", encoding="utf-8")
-        except OSError as error:
-            raise self._broken(error) from error
-
-    def write(self, event: Event) -> None:
-        """Write an event, and let the operating system have it.
-
-        Raises:
-            JournalError: it cannot be written.
-        """
-        try:
-            self._file.write(f"{event_to_json(event)}\n")
-            self._file.flush()
-        except OSError as error:
-            raise self._broken(error) from error
-
-    def close(self) -> None:
-        """Write no more.
-
-        Raises:
-            JournalError: what is left cannot be written.
-        """
-        try:
-            self._file.close()
-        except OSError as error:
-            raise self._broken(error) from error
-
-    def _broken(self, error: OSError) -> JournalError:
-        return JournalError(f"{self.path}: cannot be written: {error.strerror or error}")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<EventFile {self.path}>"

@@ -15,7 +15,7 @@ from playbill.model.fields import Whole
 from playbill.runtime.definitions.files import load_mapping
 from playbill.runtime.faults.plan import Behaviours, FaultPlan, fault_plan
 from playbill.runtime.faults.recorded import recorded_behaviours
-from playbill.runtime.journals.codec import read_events
+from playbill.runtime.journals.event_file import read_events
 
 if TYPE_CHECKING:
     import os

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from playbill.model.errors import DefinitionError
 from playbill.model.events import EventType
-from playbill.runtime.definitions.files import read
-from playbill.runtime.journals.codec import event_from_json
+from playbill.runtime.journals.event_file import read_events
 from playbill.runtime.simulation.whatif.timeline import timeline_of
 
 if TYPE_CHECKING:
@@ -21,14 +20,13 @@ if TYPE_CHECKING:
 
 
 def load_recording(path: str | os.PathLike[str]) -> Timeline:
-    """Read the events of a run, as `playbill run --events` writes them; a last line that is torn is left out.
+    """Read the events of a run, as `playbill run --events` writes them.
 
     Raises:
-        DefinitionError: it cannot be read, a line is no event, or they are not those of one run from its beginning.
+        DefinitionError: it cannot be read, a line is not an event, or they are not those of one run from
+            its beginning.
     """
-    *lines, _torn = read(path).split("\n")
-    events = [event_from_json(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
-    return timeline_of(_of_one_run(events, str(path)))
+    return timeline_of(_of_one_run(read_events(path), str(path)))
 
 
 def _of_one_run(events: Iterable[Event], where: str) -> list[Event]:

@@ -12,7 +12,8 @@ import pytest
 from playbill.model.events import Event
 from playbill.model.facts import RunStatus
 from playbill.model.runstate import RunState
-from playbill.runtime.journals.codec import event_from_json, read_events
+from playbill.runtime.journals.codec import event_from_json
+from playbill.runtime.journals.event_file import read_events
 
 ROOT = Path(__file__).resolve().parents[3]
 FINE = "name: fine\nnodes: [{id: a, type: trigger, next: b}, {id: b, type: delay, config: {seconds: 0.001}}]\n"
@@ -47,7 +48,7 @@ def test_the_file_has_all_events_of_the_run(folder: Path) -> None:
         cwd=ROOT,
     )
     assert ran.returncode == 0, ran.stderr
-    events = read_events(path)
+    events = list(read_events(path))
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     result, state = json.loads(ran.stdout), fold(events)
     assert {event.stream for event in events} == {result["run_id"]}

@@ -121,7 +121,7 @@ def test_html_draws_two_lanes_for_each_node_and_escapes_what_users_wrote(folder:
     ("arguments", "said"),
     [
         (("orders.yaml", "none.jsonl"), "none.jsonl: cannot be read"),
-        (("orders.yaml", "orders.yaml"), "orders.yaml:1: this is no event"),
+        (("orders.yaml", "orders.yaml"), "orders.yaml:1: this is not an event"),
         (("other.yaml", "events.jsonl"), "it was recorded with pipeline 'orders', not with 'other'"),
         (("orders.yaml", "events.jsonl", "--change", "bad.yaml"), "unknown node 'fetsh', did you mean 'fetch'?"),
     ],
@@ -143,6 +143,7 @@ def test_a_run_that_was_killed_is_replayed_as_far_as_it_was_recorded(folder: Pat
     assert not load_recording(folder / "short.jsonl").complete
     done = playbill(folder, "whatif", "orders.yaml", "short.jsonl")
     assert done.returncode == 0
+    assert done.stderr == f"short.jsonl:{len(lines) - 1}: this last line is torn and was left out\n"
     assert "assumed     the recording is cut short after" in done.stdout
     assert "cut short in" in done.stdout
 

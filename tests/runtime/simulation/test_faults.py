@@ -214,7 +214,7 @@ def test_a_recorded_run_gives_behaviours() -> None:
 
 
 def test_a_plan_names_a_recording_and_its_own_words_win(tmp_path: Path) -> None:
-    from playbill.runtime.journals.codec import EventFile
+    from playbill.runtime.journals.event_file import EventFile
 
     with EventFile(tmp_path / "run.jsonl") as file:
         for event in asyncio.run(record()):

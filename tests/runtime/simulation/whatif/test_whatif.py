@@ -16,7 +16,7 @@ from playbill.model.facts import NodeStatus, RunStatus, Stopped
 from playbill.model.policies import RetryPolicy
 from playbill.runtime.faults.behaviour import Behaviour, Duration
 from playbill.runtime.faults.plan import Behaviours, FaultPlan
-from playbill.runtime.journals.codec import EventFile
+from playbill.runtime.journals.event_file import EventFile
 from playbill.runtime.simulation.simulation import Simulation, Violation
 from playbill.runtime.simulation.strategies import behaviours, definitions
 from playbill.runtime.simulation.whatif.changes import change_from

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Final
 
+from playbill.runtime.reports.page import page as framed
 from playbill.runtime.simulation.load.plots import plots, sweep_plot
 from playbill.runtime.simulation.load.tables import facts, headline, sweep_table, tables
 
@@ -19,53 +20,40 @@ if TYPE_CHECKING:
 __all__ = ["page", "sweep_page"]
 
 STYLE: Final = """
-:root { color-scheme: light dark; --fg: #1c1f24; --bg: #fdfdfc; --dim: #6f757e; --line: #e3e5e9; --bad: #b3261e;
-  --good: #1d6f42; --c1: #2f6fde; --c2: #d9662b; --c3: #8a5cc2; --c4: #b59a1c; --c5: #1f8a70; --c6: #c2407e }
-@media (prefers-color-scheme: dark) { :root { --fg: #e4e6ea; --bg: #16181c; --dim: #9aa0a9; --line: #2c3037;
-  --bad: #ff8a80; --good: #6fd19a; --c1: #7aa7ff; --c2: #ff9a5c; --c3: #c09af0; --c4: #e3c94a; --c5: #4fc9a8;
-  --c6: #ff85b8 } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--fg); background: var(--bg); margin: 2rem auto;
-  max-width: 66rem; padding: 0 1rem }
-h1 { font-size: 1.4rem; margin-bottom: .2rem }
-h2 { font-size: 1.1rem; margin: 2rem 0 .4rem } .dim { color: var(--dim) }
-.lead { font-size: 1.1rem; font-weight: 600; color: var(--good) } .lead.bad { color: var(--bad) }
-table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums }
+:root { --c1: #2f6fde; --c2: #d9662b; --c3: #8a5cc2; --c4: #b59a1c; --c5: #1f8a70; --c6: #c2407e }
+@media (prefers-color-scheme: dark) { :root { --c1: #7aa7ff; --c2: #ff9a5c; --c3: #c09af0; --c4: #e3c94a;
+  --c5: #4fc9a8; --c6: #ff85b8 } }
+body { max-width: 66rem } .lead { font-size: 1.1rem; font-weight: 600; color: var(--good) }
+.lead.bad { color: var(--bad) } table { font-size: .85rem; font-variant-numeric: tabular-nums }
 th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap }
 th:first-child, td:first-child { text-align: left } th { font-weight: 600; color: var(--dim) }
-.wide { overflow-x: auto } svg { width: 100%; height: auto } figure { margin: 0 }
-dl { display: grid;
-  grid-template-columns: max-content 1fr; gap: .1rem 1rem } dt { color: var(--dim) } dd { margin: 0 }
+figure { margin: 0 } figure svg { width: 100%; height: auto }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem } dt { color: var(--dim) }
+dd { margin: 0 }
 """
 
 
 def page(outcome: Outcome) -> str:
     """Return the page of one load."""
-    return _page(outcome.definition.name, "".join(_parts(outcome)))
+    return framed(outcome.definition.name, "".join(_parts(outcome)), STYLE)
 
 
 def sweep_page(path: str, points: Sequence[Point]) -> str:
     """Return the page of a sweep: all values together, then each by itself."""
     name = points[0].outcome.definition.name
     title, svg = sweep_plot(path, points)
-    parts = [f"<h1>{escape(name)}: sweep of {escape(path)}</h1>", f'<p class="lead">{escape(title)}</p>']
-    parts += ["<figure>", svg, "</figure>", _table(sweep_table(path, points))]
+    parts = [f'<p class="lead">{escape(title)}</p><figure>{svg}</figure>', _table(sweep_table(path, points))]
     for point in points:
         inner = "".join(_tables(point.outcome))
         words = escape(point.outcome.findings()[0])
         parts.append(
             f"<details><summary>{escape(path)} = {escape(str(point.value))}: {words}</summary>{inner}</details>"
         )
-    return _page(f"{name}: sweep of {path}", "".join(parts))
-
-
-def _page(title: str, body: str) -> str:
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
-    return f'<!doctype html><html lang="en">{head}<style>{STYLE}</style><body>{body}</body></html>\n'
+    return framed(f"{name}: sweep of {path}", "".join(parts), STYLE)
 
 
 def _parts(outcome: Outcome) -> Iterable[str]:
     lead, *more = outcome.findings()
-    yield f"<h1>{escape(outcome.definition.name)}</h1>"
     yield f'<p class="lead{"" if outcome.suffices else " bad"}">{escape(lead[0].upper() + lead[1:])}</p>'
     if more:
         yield f"<ul>{''.join(f'<li>{escape(each)}</li>' for each in more)}</ul>"

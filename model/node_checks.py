@@ -81,7 +81,7 @@ def node_problems(index: int, node: PipelineNode, catalog: Catalog, visibility: 
     if node.type == "condition" and not wrong:
         yield from _condition_problems(node, visibility, where)
     if node.type == "action" and node.config.get("action") == "execute_pipeline":
-        text = f"{subject}: action 'execute_pipeline' is not yet supported"
+        text = f"{subject}: action 'execute_pipeline' is not supported yet"
         yield Problem("not-yet", f"{where}.config.action", text)
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from playbill.model import validation
 from playbill.model.definition import json_schema
 from playbill.runtime.cli.modules import find_modules, open_catalog, open_definition
-from playbill.runtime.definitions.compiler import problems_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +32,7 @@ def validate(file: Path, /, *, imports: Imports = None) -> int:
         imports: modules that define node types.
     """
     definition = open_definition(file, imports)
-    problems = problems_of(definition, open_catalog(definition.imports))
+    problems = validation.validate(definition, open_catalog(definition.imports))
     for problem in problems:
         sys.stderr.write(f"{problem.where}: {problem.message} [{problem.code}]\n")
     if problems:

@@ -1,11 +1,11 @@
-"""A run's progress: a live board on a terminal, plain lines elsewhere; on standard error, outputs have the other."""
+"""Progress, on standard error, since outputs have the other: a run's board or plain lines, and a bar for counts."""
 
 from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from playbill.model.facts import RunStatus
 from playbill.model.wording import describe_seconds
@@ -75,6 +75,34 @@ class LiveProgress(PlainProgress):
         self._console.print(self.board.table(self.board.lines.values()))
         colour = "green" if result.status is RunStatus.COMPLETED else "red"
         self._console.print(summary(self.board, result), style=colour, highlight=False, markup=False)
+
+
+class ProgressBar:
+    """A bar of how much of a total is done, on a terminal; nothing elsewhere."""
+
+    def __init__(self, total: float) -> None:
+        self._total = total
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            from rich.console import Console  # noqa: PLC0415 (slow, and only terminals need it)
+            from rich.progress import Progress  # noqa: PLC0415
+
+            self._bar = Progress(console=Console(stderr=True), transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task("", total=self._total)
+        return self
+
+    def show(self, done: float, text: str) -> None:
+        """Show how much is done, and what there is to say of it."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, description=text)
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
 
 
 def summary(board: Board, result: RunResult) -> str:

@@ -12,8 +12,9 @@ from cyclopts import Parameter
 from playbill.model.errors import DefinitionError
 from playbill.runtime.cli.inspect import Imports
 from playbill.runtime.cli.modules import open_definition
+from playbill.runtime.cli.progress import ProgressBar
 from playbill.runtime.cli.run import trigger_data_of
-from playbill.runtime.cli.sim_report import Progress, findings, summary
+from playbill.runtime.cli.sim_report import describe_progress, findings, summary
 from playbill.runtime.simulation.checks.determinism import NotDeterministic, check_determinism
 from playbill.runtime.simulation.explore import explore, explore_in
 from playbill.runtime.simulation.simulation import plan_of
@@ -78,11 +79,15 @@ def sim(  # noqa: PLR0913 (options of a command)
         return _one(study, seed, command, html)
     if check:
         return _check(study, arguments)
-    with Progress(seeds) as progress:
+    with ProgressBar(seeds) as bar:
+
+        def show_progress(seen: Exploration) -> None:
+            bar.show(seen.seeds, describe_progress(seen))
+
         if jobs > 1 and policy != "exhaustive":
-            seen = explore_in(jobs, make_study, arguments, seeds, report=progress.show)
+            seen = explore_in(jobs, make_study, arguments, seeds, report=show_progress)
         else:
-            seen = explore(study, seeds, report=progress.show)
+            seen = explore(study, seeds, report=show_progress)
     summary(study, seen)
     return _found(study, seen, command, html)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
-from rich.table import Table as Drawn
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from playbill.model.wording import describe_seconds
+from playbill.runtime.cli.progress import ProgressBar
 from playbill.runtime.simulation.load.engine import simulate_load
 from playbill.runtime.simulation.load.plan import load_load_plan
 from playbill.runtime.simulation.load.sweep import sweep
@@ -39,14 +40,19 @@ def study_load(study: Study, load: Path, html: Path | None, jobs: int) -> int:
         check_matplotlib()
     if plan.sweep:
         return _sweep(study, plan, html, jobs)
-    with Bar(plan.span) as bar:
+    with ProgressBar(plan.span) as bar:
+
+        def show_progress(seconds: float, measures: Measures) -> None:
+            simulated = f"{describe_seconds(seconds)} simulated"
+            bar.show(seconds, f"{simulated}, {measures.arrived:,} runs, {measures.live.n:,} live")
+
         outcome = simulate_load(
             study.definition,
             plan,
             trigger_data=study.trigger_data,
             faults=study.faults,
             allow=study.allow,
-            report=bar.show,
+            report=show_progress,
             **study.options,
         )
     if html is not None:
@@ -54,13 +60,13 @@ def study_load(study: Study, load: Path, html: Path | None, jobs: int) -> int:
 
         html.write_text(page(outcome), encoding="utf-8")
     show(outcome, _console())
-    _told(html)
+    _say_drawn(html)
     return int(_fails(outcome))
 
 
 def _sweep(study: Study, plan: LoadPlan, html: Path | None, jobs: int) -> int:
     (path, values), *_ = plan.sweep.items()
-    with Bar(len(values)) as bar:
+    with ProgressBar(len(values)) as bar:
         points = sweep(
             study.definition,
             plan,
@@ -68,14 +74,14 @@ def _sweep(study: Study, plan: LoadPlan, html: Path | None, jobs: int) -> int:
             trigger_data=study.trigger_data,
             faults=study.faults,
             allow=study.allow,
-            report=bar.done,
+            report=lambda points: bar.show(points, "values"),
         )
     if html is not None:
         from playbill.runtime.simulation.load.page import sweep_page  # noqa: PLC0415 (imports matplotlib)
 
         html.write_text(sweep_page(path, points), encoding="utf-8")
     show_sweep(path, points, _console())
-    _told(html)
+    _say_drawn(html)
     return int(all(_fails(point.outcome) for point in points))
 
 
@@ -87,7 +93,7 @@ def _console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=WIDTH)
 
 
-def _told(html: Path | None) -> None:
+def _say_drawn(html: Path | None) -> None:
     if html is not None:
         sys.stdout.write(f"drawn      {html}\n")
 
@@ -103,54 +109,21 @@ def show(outcome: Outcome, console: Console) -> None:
     for name, text in facts(outcome):
         console.print(Text(f"{name:10} {text}"))
     for table in tables(outcome):
-        console.print(_drawn(table))
+        console.print(_draw(table))
 
 
 def show_sweep(path: str, points: Sequence[Point], console: Console) -> None:
     """Print the report of a sweep."""
     console.print(Text(headline(points[0].outcome)) if len(points) == 1 else Text(points[0].outcome.definition.name))
-    console.print(_drawn(sweep_table(path, points)))
+    console.print(_draw(sweep_table(path, points)))
     for point in points:
         console.print(Text(f"{path} = {point.value}: {'; '.join(point.outcome.findings())}"))
 
 
-def _drawn(table: Table) -> Drawn:
-    drawn = Drawn(title=f"\n{table.title}", title_justify="left", title_style="bold", box=None, pad_edge=False)
+def _draw(table: Table) -> RichTable:
+    drawn = RichTable(title=f"\n{table.title}", title_justify="left", title_style="bold", box=None, pad_edge=False)
     for index, column in enumerate(table.columns):
         drawn.add_column(column, justify="right" if index else "left", style="" if index else "cyan", no_wrap=True)
     for row in table.rows:
         drawn.add_row(*(Text(cell) for cell in row))
     return drawn
-
-
-class Bar:
-    """A bar on a terminal; nothing elsewhere."""
-
-    def __init__(self, total: float) -> None:
-        self._total = total
-        self._bar: Any = None
-        self._task: Any = None
-
-    def __enter__(self) -> Self:
-        if sys.stderr.isatty():
-            from rich.progress import Progress  # noqa: PLC0415 (slow, and only terminals need it)
-
-            self._bar = Progress(console=Console(stderr=True), transient=True)
-            self._bar.start()
-            self._task = self._bar.add_task("", total=self._total)
-        return self
-
-    def show(self, seconds: float, measures: Measures) -> None:
-        """Show how far a load is."""
-        if self._bar is not None:
-            told = f"{describe_seconds(seconds)} simulated, {measures.arrived:,} runs, {measures.live.n:,} live"
-            self._bar.update(self._task, completed=seconds, description=told)
-
-    def done(self, points: int) -> None:
-        """Show how many values of a sweep are done."""
-        if self._bar is not None:
-            self._bar.update(self._task, completed=points, description="values")
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()

@@ -1,11 +1,11 @@
-"""What `playbill sim` shows: a progress bar, what was seen, what was found and how to play it again."""
+"""What `playbill sim` shows: where it is, what was seen, what was found and how to play it again."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from playbill.model.wording import describe_seconds
 from playbill.runtime.simulation.explore import pairs, unreached
@@ -19,75 +19,57 @@ if TYPE_CHECKING:
     from playbill.runtime.simulation.study import Finding, Study, Verdict
 
 
-class Progress:
-    """A bar on a terminal; nothing elsewhere."""
-
-    def __init__(self, seeds: int) -> None:
-        self._seeds = seeds
-        self._bar: Any = None
-        self._task: Any = None
-
-    def __enter__(self) -> Self:
-        if sys.stderr.isatty():
-            from rich.console import Console  # noqa: PLC0415 (slow, and only terminals need it)
-            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-            from rich.progress import Progress as Bar  # noqa: PLC0415
-
-            columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
-            self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
-            self._bar.start()
-            self._task = self._bar.add_task("", total=self._seeds)
-        return self
-
-    def show(self, seen: Exploration) -> None:
-        """Show where an exploration is."""
-        if self._bar is not None:
-            speed = seen.seeds / seen.wall_seconds if seen.wall_seconds else 0.0
-            told = f"{speed:,.0f} seeds/s  {len(seen.findings)} found  {len(seen.coverage)} pairs"
-            self._bar.update(self._task, completed=seen.seeds, description=told)
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+def describe_progress(seen: Exploration) -> str:
+    """Return in a few words where an exploration is."""
+    return f"{seen.seeds:,} seeds, {_speed(seen):,.0f}/s  {len(seen.findings)} found  {len(seen.coverage)} pairs"
 
 
 def summary(study: Study, seen: Exploration) -> None:
     """Print what an exploration has seen."""
-    speed = seen.seeds / seen.wall_seconds if seen.wall_seconds else 0.0
     every = pairs()
+    simulated = f"{_speed(seen):,.0f}/s, {describe_seconds(seen.seconds)} simulated"
     lines = [
-        f"{study.definition.name}: {_count(study, seen)}, {speed:,.0f}/s, {describe_seconds(seen.seconds)} simulated",
-        f"ends       {_counted(seen.statuses)}",
-        f"faults     {_counted(seen.fired) or 'none'}",
+        f"{study.definition.name}: {_describe_count(study, seen)}, {simulated}",
+        f"ends       {_describe_counts(seen.statuses)}",
+        f"faults     {_describe_counts(seen.fired) or 'none'}",
         f"coverage   {len(seen.coverage & every)} of {len(every)} (machine, state, message) pairs",
     ]
     for machine, states in unreached(seen.coverage).items():
         if states:
             lines.append(f"  {machine} was never {', '.join(states)}")
     lines += [f"never held '{name}'" for name in seen.never(study)]
-    lines += [f"assumed    {node}: cannot run simulated, so a default behaviour stood in" for node in _assumed(study)]
+    lines += [
+        f"assumed    {node}: cannot run simulated, so a default behaviour stood in" for node in _stand_ins(study)
+    ]
     sys.stdout.write("\n".join(lines) + "\n")
 
 
-def _count(study: Study, seen: Exploration) -> str:
+def _speed(seen: Exploration) -> float:
+    """Return the seeds played in a second of the clock on the wall."""
+    return seen.seeds / seen.wall_seconds if seen.wall_seconds else 0.0
+
+
+def _describe_count(study: Study, seen: Exploration) -> str:
     unit = "schedules" if study.policy == "exhaustive" else "seeds"
     return f"{seen.seeds:,} {unit}{' (all there are)' if seen.complete else ''}"
 
 
-def _counted(counts: Any) -> str:
+def _describe_counts(counts: Any) -> str:
     return "  ".join(f"{name} {count:,}" for name, count in counts.most_common())
 
 
-def _assumed(study: Study) -> list[str]:
-    """Return the nodes for which nothing was declared and whose handler is no coroutine that may run."""
+def _stand_ins(study: Study) -> list[str]:
+    """Return the nodes for which nothing was declared and whose handler is not a coroutine that may run."""
     from playbill.runtime.faults.world import needs_stand_in  # noqa: PLC0415 (only here)
 
     compiled = study.compiled()
-    told = study.faults.behaviours
+    behaviours = study.faults.behaviours
     return [
         f"{node.id} ({node.type})"
         for node in study.definition.nodes
-        if told.of(node.id, node.type) is None and told.default is None and needs_stand_in(node, compiled.bindings)
+        if behaviours.of(node.id, node.type) is None
+        and behaviours.default is None
+        and needs_stand_in(node, compiled.bindings)
     ]
 
 

@@ -14,8 +14,6 @@ from playbill.runtime.handlers.python_call import python_async, python_sync, res
 from playbill.runtime.runners.runner import Binding, Bindings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from playbill.model.catalog import Catalog
     from playbill.model.definition import PipelineDefinition, PipelineNode
     from playbill.model.policies import LimitsPolicy, StopPolicy
@@ -44,7 +42,7 @@ def compile_pipeline(
         DefinitionError: it has problems; carries them all.
     """
     catalog = import_types(catalog, definition.imports)
-    if problems := problems_of(definition, catalog):
+    if problems := validate(definition, catalog):
         raise DefinitionError(definition.name, problems)
     bindings = bind(definition, catalog)
     threaded = frozenset(
@@ -80,19 +78,6 @@ class PipelineCompiler:
         else:
             self._kept.move_to_end(id(definition))
         return compiled
-
-
-def problems_of(definition: PipelineDefinition, catalog: Catalog) -> list[Problem]:
-    """Return all that keeps a definition from running."""
-    return [*validate(definition, catalog), *_not_yet(definition)]
-
-
-def _not_yet(definition: PipelineDefinition) -> Iterator[Problem]:
-    """Tell what the definition asks for that playbill will have, and has not."""
-    for index, node in enumerate(definition.nodes):
-        if node.type == "action" and node.config.get("action") == "execute_pipeline":
-            text = f"node '{node.id}': action 'execute_pipeline' is not supported yet"
-            yield Problem("not-yet", f"nodes[{index}].config.action", text)
 
 
 def bind(definition: PipelineDefinition, catalog: Catalog) -> Bindings:

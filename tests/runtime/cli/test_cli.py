@@ -144,6 +144,15 @@ def test_validate_says_ok(folder: Path) -> None:
     assert play("validate", folder / "fine.yaml") == (0, "ok: fine, 2 nodes, 1 edges\n", "")
 
 
+def test_what_is_not_supported_yet_is_said_once(folder: Path) -> None:
+    file = folder / "calls.yaml"
+    file.write_text(
+        "nodes: [{id: a, type: action, config: {action: execute_pipeline, pipeline: x}}]", encoding="utf-8"
+    )
+    said = "nodes[0].config.action: node 'a': action 'execute_pipeline' is not supported yet [not-yet]\n"
+    assert play("validate", file) == (2, "", said)
+
+
 def test_graph_draws_a_tree_and_mermaid(folder: Path) -> None:
     (folder / "graph.yaml").write_text(
         "nodes:\n"

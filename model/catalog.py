@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 from pydantic import BaseModel, ValidationError
 
 from playbill.model import configs
-from playbill.model.diagnostics import Location, did_you_mean, listed, problems_of
+from playbill.model.diagnostics import Location, did_you_mean, list_names, problems_of
 from playbill.model.errors import DefinitionError, NodeConfigError, Problem
 from playbill.model.templates import Template, compile_template, is_template
 
@@ -148,10 +148,10 @@ class NodeType:
     def _unknown_action(self, config: Mapping[str, Any], subject: str, where: str) -> Problem:
         start = f"{subject}: " if subject else ""
         if "action" not in config:
-            text = f"{start}field 'action' is missing; actions are: {listed(self.actions)}"
+            text = f"{start}field 'action' is missing; actions are: {list_names(self.actions)}"
             return Problem("missing-field", where, text)
         name = str(config["action"])
-        hint = f"{did_you_mean(name, self.actions)}; actions are: {listed(self.actions)}"
+        hint = f"{did_you_mean(name, self.actions)}; actions are: {list_names(self.actions)}"
         return Problem("unknown-action", where, f"{start}unknown action '{name}'{hint}")
 
     def _may_become_right(self, config: Mapping[str, Any], location: Location, value: object) -> bool:
@@ -174,7 +174,7 @@ class Catalog:
         return iter(self._types.values())
 
     def __repr__(self) -> str:
-        return f"<Catalog of {listed(self._types, 30)}>"
+        return f"<Catalog of {list_names(self._types, 30)}>"
 
     @property
     def names(self) -> tuple[str, ...]:

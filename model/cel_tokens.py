@@ -1,4 +1,4 @@
-"""Reads the surface of CEL: where its strings, names and braces are; the library knows what they mean."""
+"""Splits CEL text into tokens: strings, comments, names and signs; what they mean is the library's business."""
 
 from __future__ import annotations
 

@@ -46,13 +46,13 @@ class AgentConfig(Settings):
 
 
 class ConditionConfig(Settings):
-    """Decides which way a run goes."""
+    """Evaluates a condition; its result decides which of the edges after it are live."""
 
     condition: Annotated[Text, BeforeValidator(_condition_text)]
 
 
 class DelayConfig(Settings):
-    """Waits."""
+    """Waits so many seconds, and passes on what it received."""
 
     seconds: Seconds
 
@@ -66,7 +66,7 @@ class CommandConfig(Settings):
     """Added to the environment."""
     stdin: str | None = None
     ok_codes: list[int] = Field(default=[0])
-    """Exit codes that are no failure."""
+    """Exit codes that do not count as failures."""
     max_output_bytes: Count = 256 * 1024
     """Kept of stdout and of stderr each: the head and the tail; what is between is left out."""
 
@@ -92,7 +92,7 @@ class CallApiConfig(Settings):
     timeout_seconds: PositiveSeconds | None = None
     """For the whole exchange; None: only a minute of silence ends it."""
     ok_statuses: list[int] | None = None
-    """Statuses that are no failure; None: all below 400. Redirects are followed, unless one is named here."""
+    """Statuses that do not count as failures; None: all below 400. Redirects are followed, but these are not."""
 
     @model_validator(mode="after")
     def _one_body(self) -> Self:
@@ -102,7 +102,7 @@ class CallApiConfig(Settings):
 
 
 class SendNotificationConfig(Settings):
-    """Tells somebody."""
+    """Sends a message to the people or services that its URLs name."""
 
     message: Text
     title: str | None = None

@@ -10,7 +10,7 @@ from pydantic import (
     model_validator,
 )
 
-from playbill.model.diagnostics import Location, validated
+from playbill.model.diagnostics import Location, validate_as
 from playbill.model.errors import DefinitionError, Problem
 from playbill.model.fields import Count, PositiveSeconds, Seconds, Settings, Text
 from playbill.model.policies import BreakerPolicy, LimitsPolicy, RetryPolicy
@@ -144,7 +144,7 @@ class PipelineDefinition(Settings):
     @model_validator(mode="before")
     @classmethod
     def _edges_of_next(cls, data: Any) -> Any:
-        return _expanded(cast("dict[str, Any]", data)) if isinstance(data, dict) else data
+        return _expand_next(cast("dict[str, Any]", data)) if isinstance(data, dict) else data
 
 
 def definition_from(mapping: Mapping[str, Any]) -> PipelineDefinition:
@@ -153,10 +153,10 @@ def definition_from(mapping: Mapping[str, Any]) -> PipelineDefinition:
     Raises:
         DefinitionError: The shape is wrong; carries every problem.
     """
-    data = _expanded(dict(mapping))
+    data = _expand_next(dict(mapping))
     name = data.get("name")
     name = name if isinstance(name, str) else ""
-    return validated(PipelineDefinition, data, owner=lambda location: _owner(data, location), name=name)
+    return validate_as(PipelineDefinition, data, owner=lambda location: _owner(data, location), name=name)
 
 
 def parse_pipeline_definition(
@@ -170,7 +170,7 @@ def parse_pipeline_definition(
     try:
         return definition_from({"name": name, "nodes": nodes, "edges": edges})
     except DefinitionError as error:
-        problems = (Problem(p.code, p.where, f"{_blamed(p.where)}: {p.message}") for p in error.problems)
+        problems = (Problem(p.code, p.where, f"{_heading(p.where)}: {p.message}") for p in error.problems)
         raise DefinitionError("", problems) from None
 
 
@@ -179,7 +179,7 @@ def json_schema() -> dict[str, Any]:
     return PipelineDefinition.model_json_schema()
 
 
-def _expanded(data: dict[str, Any]) -> dict[str, Any]:
+def _expand_next(data: dict[str, Any]) -> dict[str, Any]:
     """Turn each node's `next` into edges; a wrong shape stays, for pydantic to complain about."""
     nodes, edges = data.get("nodes"), data.get("edges") or ()
     if not isinstance(nodes, list | tuple) or not isinstance(edges, list | tuple):
@@ -240,5 +240,5 @@ def _edge_name(edge: object) -> str:
     return f"edge '{source}->{target}'"
 
 
-def _blamed(where: str) -> str:
+def _heading(where: str) -> str:
     return "Invalid edge data" if where.startswith("edges") else "Invalid node data"

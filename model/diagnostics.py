@@ -1,4 +1,4 @@
-"""Turns pydantic's complaints into problems that name the thing, the value, the rule and the way out."""
+"""Diagnostics: wrong shapes and unknown names as problems that name the thing, the value, the rule, the way out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-__all__ = ["Named", "did_you_mean", "listed", "nobody", "path_of", "problems_of", "unknown_names", "validated"]
+__all__ = ["Named", "did_you_mean", "list_names", "nobody", "path_of", "problems_of", "unknown_names", "validate_as"]
 
 Location: TypeAlias = "tuple[int | str, ...]"
 Owner: TypeAlias = "Callable[[Location], tuple[str, int]]"
@@ -40,7 +40,7 @@ def nobody(_location: Location) -> tuple[str, int]:
     return "", 0
 
 
-def validated(model: type[M], data: Any, what: str = "pipeline", *, owner: Owner = nobody, name: str = "") -> M:
+def validate_as(model: type[M], data: Any, what: str = "pipeline", *, owner: Owner = nobody, name: str = "") -> M:
     """Return the `model` that plain data says.
 
     Args:
@@ -61,15 +61,13 @@ def validated(model: type[M], data: Any, what: str = "pipeline", *, owner: Owner
 
 def unknown_names(used: Iterable[Named]) -> list[Problem]:
     """Give a problem for each name that nobody knows."""
-    return [
-        Problem(
-            f"unknown-{kind}",
-            where,
-            f"{where}: unknown {kind} '{name}'{did_you_mean(name, known)}; there are: {listed(sorted(known), 30)}",
-        )
-        for kind, known, name, where in used
-        if name not in known
-    ]
+    return [_unknown_name(each) for each in used if each.name not in each.known]
+
+
+def _unknown_name(used: Named) -> Problem:
+    kind, known, name, where = used
+    hint = f"{did_you_mean(name, known)}; there are: {list_names(sorted(known), 30)}"
+    return Problem(f"unknown-{kind}", where, f"{where}: unknown {kind} '{name}'{hint}")
 
 
 def problems_of(
@@ -90,26 +88,26 @@ def problems_of(
 def _problem(detail: ErrorDetails, model: type[BaseModel], prefix: str, owner: Owner) -> Problem:
     location = detail["loc"]
     subject, covered = owner(location)
-    code, text = _told(detail, model, path_of(location[covered:]))
+    code, text = _describe(detail, model, path_of(location[covered:]))
     return Problem(code, path_of(location, prefix), f"{subject}: {text}" if subject else text)
 
 
-def _told(detail: ErrorDetails, model: type[BaseModel], field: str) -> tuple[str, str]:
+def _describe(detail: ErrorDetails, model: type[BaseModel], field: str) -> tuple[str, str]:
     match detail["type"]:
         case "extra_forbidden":
             name, known = str(detail["loc"][-1]), _fields_at(model, detail["loc"][:-1])
-            hint = f"{did_you_mean(name, known)}; fields are: {listed(known, 30)}"
+            hint = f"{did_you_mean(name, known)}; fields are: {list_names(known, 30)}"
             return "unknown-field", f"unknown field '{name}'{hint}"
         case "missing":
             return "missing-field", f"field '{field}' is missing"
         case "value_error":
             said = detail["msg"].removeprefix("Value error, ")
         case _:
-            said = f"{detail['msg'][:1].lower()}{detail['msg'][1:]}, not {_shown(detail['input'])}"
+            said = f"{detail['msg'][:1].lower()}{detail['msg'][1:]}, not {_describe_value(detail['input'])}"
     return "invalid-value", f"{field}: {said}" if field else said
 
 
-def _shown(value: object) -> str:
+def _describe_value(value: object) -> str:
     hint = " (text; a number has no quotes, and 1e3 is 1.0e+3)" if _is_number_as_text(value) else ""
     return clip(repr(value), LONGEST_VALUE) + hint
 
@@ -138,7 +136,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f", did you mean '{close[0]}'?" if close else ""
 
 
-def listed(names: Iterable[str], max_names: int = 10) -> str:
+def list_names(names: Iterable[str], max_names: int = 10) -> str:
     """Write names in their order, the first `max_names` of them."""
     every = list(names)
     rest = f" and {len(every) - max_names} more" if len(every) > max_names else ""

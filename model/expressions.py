@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from playbill.model.cel_tokens import bound_names, macro_calls
-from playbill.model.diagnostics import did_you_mean, listed
+from playbill.model.diagnostics import did_you_mean, list_names
 from playbill.model.errors import NodeConfigError
 from playbill.model.wording import clip
 
@@ -88,7 +88,7 @@ class Expression:
         # Only what is used is handed over: the library converts every value it gets.
         used = {name: variables[name] for name in self.names if name in variables}
         try:
-            return _guarded(self.program.execute, used)
+            return _guard(self.program.execute, used)
         except Exception as error:
             raise NodeConfigError(f"expression '{clip(self.text, LONGEST_SHOWN)}' failed: {_cause(error)}") from error
 
@@ -137,10 +137,10 @@ def compile_expression(text: str, roots: Collection[str]) -> Expression:
     Raises:
         ExpressionError: It is too long, has too many macros, does not parse, or names something unknown.
     """
-    expression, functions = _compiled(text)
+    expression, functions = _compile(text)
     bound = bound_names(text) if expression.names.difference(roots) else set[str]()
     for name in sorted(expression.names.difference(roots, bound, _TYPES)):
-        hint = f"{did_you_mean(name, roots)}; names are: {listed(roots)}"
+        hint = f"{did_you_mean(name, roots)}; names are: {list_names(roots)}"
         raise _unknown("name", name, text, hint)
     for name in sorted(functions - _FUNCTIONS):
         raise _unknown("function", name, text, did_you_mean(name, sorted(_FUNCTIONS)))
@@ -160,8 +160,8 @@ def merge_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=4096)
-def _compiled(text: str) -> tuple[Expression, frozenset[str]]:
-    """Give the expression and the functions it calls; operators are no functions."""
+def _compile(text: str) -> tuple[Expression, frozenset[str]]:
+    """Give the expression and the functions it calls; operators do not count."""
     if len(text) > MAX_CHARACTERS:
         raise ExpressionError("expression-too-long", text, f"is over {MAX_CHARACTERS} characters long")
     if (calls := macro_calls(text)) > MAX_MACROS:
@@ -170,7 +170,7 @@ def _compiled(text: str) -> tuple[Expression, frozenset[str]]:
     import cel  # noqa: PLC0415 - takes 200 ms, and many pipelines have no expression
 
     try:
-        program = _guarded(cel.compile, text)
+        program = _guard(cel.compile, text)
     except (ValueError, NodeConfigError) as error:
         raise _syntax_error(text, str(error)) from None
     references = program.references()
@@ -182,7 +182,7 @@ def _unknown(what: str, name: str, text: str, hint: str) -> ExpressionError:
     return ExpressionError(f"unknown-{what}", text, f"unknown {what} '{name}'{hint}", *_position(text, name))
 
 
-def _guarded(call: Callable[[Any], Any], argument: object) -> Any:
+def _guard(call: Callable[[Any], Any], argument: object) -> Any:
     try:
         return call(argument)
     except BaseException as error:

@@ -67,7 +67,7 @@ def _from_json(text: str, source: str) -> object:
         return json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        _refuse("invalid-json", source, f"is no JSON: {error.msg} at {place}")
+        _refuse("invalid-json", source, f"is not valid JSON: {error.msg} at {place}")
     except ValueError as error:  # of the two hooks
         _refuse("invalid-json", source, str(error))
 
@@ -82,9 +82,9 @@ def _from_yaml(text: str, source: str) -> object:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        _refuse("invalid-yaml", source, f"is no YAML: {error.problem or error.context}{place}")
+        _refuse("invalid-yaml", source, f"is not valid YAML: {error.problem or error.context}{place}")
     except yaml.YAMLError as error:
-        _refuse("invalid-yaml", source, f"is no YAML: {error}")
+        _refuse("invalid-yaml", source, f"is not valid YAML: {error}")
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"holds {name}, which is no JSON: write null or a number")
+    raise ValueError(f"holds {name}, which is not JSON: write null or a number")
 
 
 def _check_size(size: int, source: str) -> None:
@@ -106,7 +106,7 @@ def _check_size(size: int, source: str) -> None:
 
 
 def _check_keys(data: object, source: str) -> None:
-    """Refuse keys that are no text: pydantic would only say that something is no string."""
+    """Refuse keys that are not text: pydantic would only say that something is not a string."""
     waiting: list[Any] = [data]
     while waiting:
         value = waiting.pop()
@@ -115,7 +115,7 @@ def _check_keys(data: object, source: str) -> None:
             for key in mapping:
                 if not isinstance(key, str):
                     hint = " (YAML reads on, off, yes and no as booleans)" if isinstance(key, bool) else ""
-                    text = f"has a key that is no text, {key!r}{hint}: put it in quotes"
+                    text = f"has a key that is not text, {key!r}{hint}: put it in quotes"
                     _refuse("invalid-key", source, text)
             waiting.extend(mapping.values())
         elif isinstance(value, list):

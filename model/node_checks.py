@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from playbill.model.cel_tokens import node_references
-from playbill.model.diagnostics import did_you_mean, listed
+from playbill.model.diagnostics import did_you_mean, list_names
 from playbill.model.errors import Problem
 from playbill.model.expressions import CONDITION_ROOTS, ExpressionError, compile_condition
+from playbill.model.plan import BUILT_IN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -15,10 +16,7 @@ if TYPE_CHECKING:
     from playbill.model.catalog import Catalog, NodeType
     from playbill.model.definition import PipelineDefinition, PipelineNode
 
-__all__ = ["TRANSPARENT", "InputScope", "node_problems"]
-
-TRANSPARENT = frozenset({"trigger", "parallel", "delay", "condition"})
-"""Types that pass on what they received."""
+__all__ = ["InputScope", "node_problems"]
 
 
 class InputScope:
@@ -38,7 +36,7 @@ class InputScope:
             for before in self.predecessors.get(waiting.pop(), ()):
                 if before not in seen:
                     seen.add(before)
-                    if self.types.get(before) in TRANSPARENT:
+                    if self.types.get(before) in BUILT_IN:
                         waiting.append(before)
         return seen
 
@@ -58,7 +56,7 @@ class InputScope:
             if name not in self.types:
                 yield Problem("unknown-node", where, f"{start} names no node of the pipeline")
             else:
-                seen = listed(sorted({*self.of(node), *more}))
+                seen = list_names(sorted({*self.of(node), *more}))
                 text = f"{start} is never there: '{node}' receives only the outputs of: {seen}"
                 yield Problem("unreachable-input", where, text)
 
@@ -69,7 +67,7 @@ def node_problems(index: int, node: PipelineNode, catalog: Catalog, visibility: 
     subject = f"node '{node.id}'"
     node_type = catalog.get(node.type)
     if node_type is None:
-        hint = f"{did_you_mean(node.type, catalog.names)}; types are: {listed(catalog.names, 30)}"
+        hint = f"{did_you_mean(node.type, catalog.names)}; types are: {list_names(catalog.names, 30)}"
         yield Problem("invalid-type", f"{where}.type", f"{subject} has invalid type '{node.type}'{hint}")
         return
     yield from _isolation_problems(node, node_type, where)

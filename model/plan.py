@@ -37,12 +37,12 @@ class Kind(StrEnum):
 
 
 BUILT_IN: frozenset[str] = frozenset({Kind.TRIGGER, Kind.PARALLEL, Kind.CONDITION, Kind.DELAY})
-"""The node types done by the node machine: transparent, without handler, slot, permit or retry."""
+"""The node types done by the node machine: they pass on what they received; no handler, slot, permit or retry."""
 
 
 @value
 class EdgePlan:
-    """One edge, ready to be judged."""
+    """One edge, its condition compiled: what its source asks to find out whether it is live."""
 
     index: int
     """Its place in the definition: what events call it by."""
@@ -58,7 +58,7 @@ class EdgePlan:
 
 @value
 class NodePlan:
-    """One node, ready to be run."""
+    """One node, with every default applied: all that its machine knows of the definition."""
 
     id: str
     node: PipelineNode
@@ -204,7 +204,7 @@ class _Context:
         edges: tuple[EdgePlan, ...],
         predecessors: tuple[str, ...] | list[str],
     ) -> NodePlan:
-        """Plan one node."""
+        """Return the plan of a node: its own words, else the definition's defaults, else the built-in ones."""
         kind = Kind(node.type) if node.type in BUILT_IN else Kind.HANDLER
         defaults = self.defaults
         condition = None

@@ -52,7 +52,7 @@ def schema_problems(schema: Mapping[str, Any]) -> list[Problem]:
         jsonschema.Draft202012Validator.check_schema(schema)
     except jsonschema.SchemaError as error:
         where = path_of(tuple(error.absolute_path), "inputs")
-        return [Problem("invalid-schema", where, f"{where} is no JSON Schema: {error.message}")]
+        return [Problem("invalid-schema", where, f"{where} is not a JSON Schema: {error.message}")]
     return []
 
 

@@ -55,7 +55,7 @@ def load(text: str) -> object:
     """Load one YAML document.
 
     Raises:
-        yaml.YAMLError: It is no YAML, has a key twice, or its aliases stand for too much.
+        yaml.YAMLError: It is not valid YAML, has a key twice, or its aliases stand for too much.
     """
     loader = _Loader(text)
     try:

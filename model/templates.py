@@ -34,7 +34,7 @@ class Template:
         Raises:
             NodeConfigError: An expression failed; names it and, for a missing key, the key.
         """
-        return _rendered(self.value, variables)
+        return _render(self.value, variables)
 
     @property
     def expressions(self) -> list[Expression]:
@@ -65,7 +65,7 @@ def compile_template(value: Value, roots: Collection[str] = TEMPLATE_ROOTS) -> T
     Raises:
         ExpressionError: A `${` is not closed, or an expression is wrong.
     """
-    return Template(_compiled(value, roots)) if any("${" in text for text in strings_in(value)) else None
+    return Template(_compile(value, roots)) if any("${" in text for text in strings_in(value)) else None
 
 
 def is_template(value: object) -> bool:
@@ -74,7 +74,7 @@ def is_template(value: object) -> bool:
 
 
 def strings_in(value: Value) -> Iterator[str]:
-    """Give every string in nested mappings and lists; keys are no values."""
+    """Give every string in nested mappings and lists; keys do not count."""
     match value:
         case str():
             yield value
@@ -88,14 +88,14 @@ def strings_in(value: Value) -> Iterator[str]:
             pass
 
 
-def _compiled(value: Value, roots: Collection[str]) -> Value:
+def _compile(value: Value, roots: Collection[str]) -> Value:
     match value:
         case str() if "${" in value:
             return _Text(value, tuple(_parts(value, roots)))
         case dict():
-            return {key: _compiled(item, roots) for key, item in value.items()}
+            return {key: _compile(item, roots) for key, item in value.items()}
         case list():
-            return [_compiled(item, roots) for item in value]
+            return [_compile(item, roots) for item in value]
         case _:
             return value
 
@@ -118,14 +118,14 @@ def _parts(text: str, roots: Collection[str]) -> Iterator[str | Expression]:
         yield text[start:]
 
 
-def _rendered(value: Value, variables: Mapping[str, Any]) -> Any:
+def _render(value: Value, variables: Mapping[str, Any]) -> Any:
     match value:
         case _Text():
             return value.render(variables)
         case dict():
-            return {key: _rendered(item, variables) for key, item in value.items()}
+            return {key: _render(item, variables) for key, item in value.items()}
         case list():
-            return [_rendered(item, variables) for item in value]
+            return [_render(item, variables) for item in value]
         case _:
             return value
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from playbill.model.catalog import BUILTIN, Catalog
 from playbill.model.cel_tokens import node_references
-from playbill.model.diagnostics import did_you_mean, listed
+from playbill.model.diagnostics import did_you_mean, list_names
 from playbill.model.errors import DefinitionError, Problem
 from playbill.model.expressions import (
     EDGE_ROOTS,
@@ -101,7 +101,7 @@ def _unknown_ends(index: int, edge: PipelineEdge, types: dict[str, str]) -> Iter
     for end, name in (("source", edge.from_node), ("target", edge.to_node)):
         if name not in types:
             hint = did_you_mean(name, types) if len(types) <= _SUGGESTED_UP_TO else ""
-            text = f"edge '{edge.id}' names unknown {end} '{name}'{hint}; nodes are: {listed(types)}"
+            text = f"edge '{edge.id}' names unknown {end} '{name}'{hint}; nodes are: {list_names(types)}"
             yield Problem(f"unknown-{end}", f"edges[{index}]", text)
 
 
@@ -109,7 +109,7 @@ def _condition_problems(where: str, edge: PipelineEdge, text: str, visibility: I
     source = edge.from_node
     subject = f"edge '{edge.id}'"
     if text.strip().lower() == "false" and visibility.types.get(source) != "condition":
-        rule = f"is constantly 'false' but '{source}' is no condition node: it is never live"
+        rule = f"is constantly 'false' but '{source}' is not a condition node: it is never live"
         yield Problem("never-live", where, f"{subject} {rule}; remove the edge or give it a condition")
         return
     try:
@@ -148,6 +148,6 @@ def _breaker_problems(definition: PipelineDefinition) -> Iterator[Problem]:
     used = dict.fromkeys(node.breaker or node.type for node in definition.nodes)
     for key in definition.breakers:
         if key not in used:
-            hint = f"{did_you_mean(key, used)}; keys in use are: {listed(used)}"
+            hint = f"{did_you_mean(key, used)}; keys in use are: {list_names(used)}"
             text = f"breaker '{key}' is used by no node{hint}"
             yield Problem("unknown-breaker", f"breakers.{key}", text)

@@ -33,10 +33,10 @@ class PlainProgress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing to put away."""
+        """Plain lines leave nothing open."""
 
     def take(self, event: Event) -> None:
-        """Show an event."""
+        """Write the line of a node that an event changed."""
         line = self.board.take(event)
         if line is not None and line.state == "running":
             _write(f"started   {line.node}{f' (attempt {line.attempts})' if line.attempts > 1 else ''}")

@@ -66,7 +66,7 @@ def run(  # noqa: PLR0913 (a user names those they want)
     data = trigger_data_of(input_json, inputs or [])
     own = PrivateLoop()
     try:
-        with _written(events) as write:
+        with _write_events(events) as write:
             result = own.run(_run(definition, data, timeout, grace, write))
     finally:
         own.close()
@@ -97,7 +97,7 @@ async def _run(
 
 
 @contextmanager
-def _written(events: Path | None) -> Generator[Callable[[Event], None] | None]:
+def _write_events(events: Path | None) -> Generator[Callable[[Event], None] | None]:
     """Give what writes an event to the file, if there is to be one.
 
     Raises:

@@ -58,10 +58,10 @@ def node_type(
     """
 
     def mark(handler: F) -> F:
-        origin = _checked(handler, f"node type '{name}'")
+        origin = _check_signature(handler, f"node type '{name}'")
         _check_limits(f"node type '{name}'", origin, isolation, limits)
         kind = NodeType(name, config, handler=handler, origin=origin, isolation=isolation, limits=limits)
-        return _marked(handler, kind)
+        return _mark(handler, kind)
 
     return mark
 
@@ -86,10 +86,10 @@ def action(
     """
 
     def mark(handler: F) -> F:
-        origin = _checked(handler, f"action '{name}'")
+        origin = _check_signature(handler, f"action '{name}'")
         _check_limits(f"action '{name}'", origin, isolation, limits)
         done = ActionType(name, config, handler=handler, origin=origin, isolation=isolation, limits=limits)
-        return _marked(handler, done)
+        return _mark(handler, done)
 
     return mark
 
@@ -145,13 +145,13 @@ def _entry_points() -> tuple[metadata.EntryPoint, ...]:
     return tuple(metadata.entry_points(group=ENTRY_POINTS))
 
 
-def _marked(handler: F, mark: NodeType | ActionType) -> F:
+def _mark(handler: F, mark: NodeType | ActionType) -> F:
     setattr(handler, MARK, mark)
     DECORATED[mark.origin] = weakref.ref(handler)
     return handler
 
 
-def _checked(handler: Callable[..., Any], subject: str) -> str:
+def _check_signature(handler: Callable[..., Any], subject: str) -> str:
     """Return where the handler is defined, if it takes what handlers are given."""
     origin = f"{handler.__module__}:{handler.__qualname__}"
     signature = inspect.signature(handler)
@@ -171,7 +171,7 @@ def _with_all(catalog: Catalog, marks: Iterable[NodeType | ActionType]) -> Catal
 
 def _marks_in(source: Any) -> Iterator[NodeType | ActionType]:
     if isinstance(source, str):
-        source = _imported(source)
+        source = _import(source)
     if isinstance(source, ModuleType):
         for item in vars(source).values():
             mark = getattr(item, MARK, None)
@@ -185,7 +185,7 @@ def _marks_in(source: Any) -> Iterator[NodeType | ActionType]:
     yield mark
 
 
-def _imported(name: str) -> ModuleType:
+def _import(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:

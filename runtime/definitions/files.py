@@ -20,7 +20,7 @@ def load(source: str | os.PathLike[str]) -> PipelineDefinition:
     """Load a definition from a YAML or JSON file, or from the two JSON lists of nodes and edges in one.
 
     Raises:
-        DefinitionError: there is no such file, or what it says is no definition; names file, line and column.
+        DefinitionError: there is no such file, or what it says is not a definition; names file, line and column.
     """
     return parse_text(read(source), source=str(source))
 
@@ -29,7 +29,7 @@ def load_mapping(source: str | os.PathLike[str], holds: str) -> dict[str, Any]:
     """Load a mapping from a YAML or JSON file; `holds` says what it should hold.
 
     Raises:
-        DefinitionError: there is no such file, or it holds none.
+        DefinitionError: there is no such file, or it does not hold one.
     """
     return parse_mapping(read(source), source=str(source), holds=holds)
 

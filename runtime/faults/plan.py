@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import Field, model_validator
 
-from playbill.model.diagnostics import Named, unknown_names, validated
+from playbill.model.diagnostics import Named, unknown_names, validate_as
 from playbill.model.errors import DefinitionError
 from playbill.model.fields import Count, Number, Seconds, Settings, Share
 from playbill.runtime.faults.behaviour import Behaviour, Duration, Ending
@@ -217,7 +217,7 @@ def fault_plan(data: Mapping[str, Any]) -> FaultPlan:
     Raises:
         DefinitionError: it has an unknown fault or field, or a wrong value; carries all problems.
     """
-    return validated(FaultPlan, data, "fault plan", owner=_owner)
+    return validate_as(FaultPlan, data, "fault plan", owner=_owner)
 
 
 def _owner(location: tuple[int | str, ...]) -> tuple[str, int]:

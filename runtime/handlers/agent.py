@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from playbill.model.diagnostics import did_you_mean, listed
+from playbill.model.diagnostics import did_you_mean, list_names
 from playbill.model.errors import NodeConfigError
 from playbill.runtime.runners.calling import in_daemon_thread, is_async
 
@@ -82,7 +82,7 @@ def _known(agents: object, agent_id: str) -> str:
     if not isinstance(agents, Mapping):
         return " in resources['agents']"
     names = [str(name) for name in cast("Mapping[object, object]", agents)]
-    return f"{did_you_mean(agent_id, names)}; registered are: {listed(names)}"
+    return f"{did_you_mean(agent_id, names)}; registered are: {list_names(names)}"
 
 
 async def _asked(process: Callable[[str], Any], prompt: str) -> object:

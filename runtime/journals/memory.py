@@ -129,7 +129,7 @@ class MemoryJournal:
             self.tails.remove(tail)
 
     def close(self) -> None:
-        """Let all readers end."""
+        """End all readers once they have read what there is."""
         for stream in self.streams.values():
             stream.close()
         for tail in self.tails:

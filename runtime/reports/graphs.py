@@ -60,12 +60,12 @@ def mermaid(definition: PipelineDefinition) -> str:
     for node in definition.nodes:
         left, right = SHAPES.get(node.type, BOX)
         lines.append(
-            f"    {names[node.id]}{left}{_escaped(node.name or node.id)}<br/><i>{_escaped(_type_of(node))}</i>{right}"
+            f"    {names[node.id]}{left}{_escape(node.name or node.id)}<br/><i>{_escape(_type_of(node))}</i>{right}"
         )
     for edge in definition.edges:
         arrow = "-.->" if edge.when == "failure" else "-->"
         label = _label(edge)
-        text = f'|"{_escaped(clip(label, LONGEST_LABEL))}"| ' if label else ""
+        text = f'|"{_escape(clip(label, LONGEST_LABEL))}"| ' if label else ""
         lines.append(f"    {names[edge.from_node]} {arrow}{text or ' '}{names[edge.to_node]}")
     return "\n".join(lines)
 
@@ -85,7 +85,7 @@ def _arrow(edge: PipelineEdge) -> str:
     return f"[{clip(label, LONGEST_LABEL)}] " if label else ""
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     """Write what Mermaid would take for its own as entities."""
     special = {'"': "#quot;", "#": "#35;", "<": "#lt;", ">": "#gt;", "\n": " ", "|": "#124;"}
     return "".join(special.get(character, character) for character in text)

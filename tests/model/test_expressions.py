@@ -126,7 +126,7 @@ def test_a_panic_of_the_library_becomes_an_error() -> None:
         raise PanicException("index out of bounds")
 
     with pytest.raises(NodeConfigError, match="panicked: index out of bounds"):
-        expressions._guarded(panic, "")
+        expressions._guard(panic, "")
 
 
 def test_an_interrupt_is_not_swallowed() -> None:
@@ -134,7 +134,7 @@ def test_an_interrupt_is_not_swallowed() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        expressions._guarded(interrupt, "")
+        expressions._guard(interrupt, "")
 
 
 def test_merging_is_shallow_and_the_later_one_wins() -> None:

@@ -43,7 +43,7 @@ def test_the_form_with_two_lists_is_a_definition() -> None:
         ),
         ("a: 1\n---\nb: 1", "p.yaml", "another document"),
         ("!!python/object:os.x {}", "p.yaml", "could not determine a constructor"),
-        ("\x00", "p.yaml", "is no YAML"),
+        ("\x00", "p.yaml", "is not valid YAML"),
         ('{"nodes": [\n,', "p.json", "Expecting value at line 2, column 1"),
         ('{"nodes": [], "x": {"b": 1, "b": 2}}', "p.json", "has the key 'b' twice"),
         ('{"nodes": NaN}', "p.json", "holds NaN"),

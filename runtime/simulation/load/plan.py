@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from playbill.model.diagnostics import validated
+from playbill.model.diagnostics import validate_as
 from playbill.model.fields import Count, Number, Settings, Whole
 from playbill.runtime.definitions.files import load_mapping
 from playbill.runtime.faults.plan import Behaviours
@@ -153,7 +153,7 @@ def load_plan(data: Mapping[str, Any]) -> LoadPlan:
     Raises:
         DefinitionError: it has an unknown field or a wrong value; carries all problems.
     """
-    return validated(LoadPlan, data, "load plan", owner=_owner)
+    return validate_as(LoadPlan, data, "load plan", owner=_owner)
 
 
 def load_load_plan(source: str | os.PathLike[str]) -> LoadPlan:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.model.definition import definition_from
-from playbill.model.diagnostics import did_you_mean, listed
+from playbill.model.diagnostics import did_you_mean, list_names
 from playbill.model.errors import DefinitionError, Problem
 from playbill.runtime.simulation.load.engine import check_load, simulate_load
 from playbill.runtime.simulation.load.plan import load_plan
@@ -120,7 +120,7 @@ def _run(variant: Variant, **options: Any) -> Outcome:
 def _variant(definition: PipelineDefinition, plan: LoadPlan, path: str, value: Any) -> Variant:
     root, _, rest = path.partition(".")
     if root not in ROOTS or bool(rest) is not ("<" in ROOTS[root]):
-        text = f"unknown parameter '{path}'{did_you_mean(root, ROOTS)}; parameters are: {listed(ROOTS.values())}"
+        text = f"unknown parameter '{path}'{did_you_mean(root, ROOTS)}; parameters are: {list_names(ROOTS.values())}"
         raise DefinitionError.single("unknown-parameter", path, text)
     pipeline = definition.model_dump(by_alias=True, exclude_unset=True)
     load = plan.model_dump(exclude_unset=True, exclude={"sweep"})
@@ -150,7 +150,7 @@ def _named(word: str, rest: str, names: Iterable[str]) -> tuple[str, str]:
     if name in every:
         text = f"name a field of {word} '{name}', such as {word}s.{name}.timeout"
         raise DefinitionError.single("unknown-parameter", rest, text)
-    text = f"unknown {word} '{name}'{did_you_mean(name, every)}; there are: {listed(sorted(every), 30)}"
+    text = f"unknown {word} '{name}'{did_you_mean(name, every)}; there are: {list_names(sorted(every), 30)}"
     raise DefinitionError.single(f"unknown-{word}", rest, text)
 
 
@@ -175,7 +175,8 @@ def _put_arrival(sources: Iterable[dict[str, Any]], rest: str, value: Any) -> No
     elif len(every) == 1:
         source, field = every[0], rest
     else:
-        text = f"'{rest}' does not say which of {len(every)} sources: write arrivals.<one of {listed(names)}>.<field>"
+        hint = f"write arrivals.<one of {list_names(names)}>.<field>"
+        text = f"'{rest}' does not say which of {len(every)} sources: {hint}"
         raise DefinitionError.single("unknown-parameter", rest, text)
     kind = next(kind for kind in KINDS if source.get(kind) is not None)
     source[kind] = dict(source[kind])

@@ -49,7 +49,7 @@ def facts(outcome: Outcome) -> list[tuple[str, str]]:
     return [
         ("arrived", f"{measures.arrived:,} runs, {outcome.arrival_rate:.4g}/s{measured}"),
         ("ended", f"{ends or 'none'}  unfinished {outcome.unfinished:,};  {outcome.throughput:.4g}/s"),
-        ("response", f"mean {estimated(measures.mean_response.estimate())}  {percentiles}"),
+        ("response", f"mean {describe_estimate(measures.mean_response.estimate())}  {percentiles}"),
         ("at once", f"mean {outcome.mean_live:,.4g}, most {measures.live.most:,} runs"),
     ]
 
@@ -83,7 +83,7 @@ def _response(share: NodeShare) -> tuple[str, ...]:
         f"{sum(meter.ended.values()):,}",
         f"{meter.ended['failed']:,}",
         f"{meter.retries:,}",
-        estimated(meter.mean_response.estimate()),
+        describe_estimate(meter.mean_response.estimate()),
         *_percentiles(meter.response),
         describe_seconds(meter.response.highest) if meter.response.count else NONE,
     )
@@ -95,7 +95,7 @@ def _time(share: NodeShare) -> tuple[str, ...]:
     waits = meter.wait
     return (
         meter.id, working, slot, breaker, backing_off,
-        estimated(meter.mean_wait.estimate()),
+        describe_estimate(meter.mean_wait.estimate()),
         describe_seconds(waits.quantile(0.95)) if waits.count else NONE,
         f"{share.number[0] + share.number[1]:.3g}",
     )  # fmt: skip
@@ -129,7 +129,7 @@ def _point(point: Point) -> tuple[str, ...]:
         str(point.value),
         f"{outcome.arrival_rate:.4g}",
         f"{outcome.throughput:.4g}",
-        estimated(outcome.measures.mean_response.estimate()),
+        describe_estimate(outcome.measures.mean_response.estimate()),
         *_percentiles(response),
         used,
         verdict(outcome),
@@ -145,7 +145,7 @@ def verdict(outcome: Outcome) -> str:
     return "suffices" if (strain := outcome.strain) is None else f"exceeded for {describe_seconds(strain[2])}"
 
 
-def estimated(estimate: Estimate) -> str:
+def describe_estimate(estimate: Estimate) -> str:
     """Write a mean and its interval, in the unit of the mean."""
     mean, half = estimate.mean, estimate.half
     if not estimate.count:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 
-from playbill.model.diagnostics import did_you_mean, listed
+from playbill.model.diagnostics import did_you_mean, list_names
 from playbill.runtime.manager import PipelineRunManager
 from playbill.runtime.simulation.pytest_plugin.tapes import TestTape, load_test_tape
 
@@ -34,7 +34,7 @@ def arguments_of(item: pytest.Item) -> dict[str, Any]:
         for name in marker.kwargs:
             if name not in known:
                 hint = did_you_mean(name, known)
-                raise TypeError(f"the marker has no argument '{name}'{hint}; there are: {listed(known, 30)}")
+                raise TypeError(f"the marker has no argument '{name}'{hint}; there are: {list_names(known, 30)}")
         said.update(marker.kwargs)
     return said
 

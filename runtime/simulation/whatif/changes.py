@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from pydantic import Field, ValidationError
 
 from playbill.model.definition import PipelineDefaults, PipelineDefinition, PipelineNode
-from playbill.model.diagnostics import Named, problems_of, unknown_names, validated
+from playbill.model.diagnostics import Named, problems_of, unknown_names, validate_as
 from playbill.model.errors import DefinitionError, Problem
 from playbill.model.fields import Count, PositiveSeconds, Seconds, Settings, Text
 from playbill.model.policies import BreakerPolicy, RetryPolicy
@@ -127,7 +127,7 @@ def change_from(data: Mapping[str, Any]) -> Change:
     Raises:
         DefinitionError: it has an unknown field or a wrong value; carries all problems.
     """
-    return validated(Change, data, "change", owner=_owner)
+    return validate_as(Change, data, "change", owner=_owner)
 
 
 def load_change(source: str | os.PathLike[str]) -> Change:

@@ -12,7 +12,7 @@ from playbill.runtime.simulation.load.engine import simulate_load
 from playbill.runtime.simulation.load.estimates import Estimate
 from playbill.runtime.simulation.load.page import page, sweep_page
 from playbill.runtime.simulation.load.sweep import sweep
-from playbill.runtime.simulation.load.tables import estimated
+from playbill.runtime.simulation.load.tables import describe_estimate
 from tests.runtime.simulation.load.support import plan, station, taking
 
 PIPELINE = """
@@ -157,4 +157,4 @@ def test_the_page_of_a_sweep_names_the_values_that_keep_up() -> None:
     ],
 )
 def test_a_mean_and_its_interval_share_a_unit(estimate: Estimate, told: str) -> None:
-    assert estimated(estimate) == told
+    assert describe_estimate(estimate) == told

@@ -11,12 +11,15 @@ from cyclopts import Parameter
 
 from playbill.model import validation
 from playbill.model.definition import json_schema
+from playbill.model.errors import DefinitionError
+from playbill.model.graph import CycleError
 from playbill.runtime.cli.modules import find_modules, open_catalog, open_definition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from playbill.model.catalog import ActionType, NodeType
+    from playbill.model.definition import PipelineDefinition
 
 Imports = Annotated[
     list[str] | None,
@@ -41,20 +44,46 @@ def validate(file: Path, /, *, imports: Imports = None) -> int:
     return 0
 
 
-def graph(file: Path, /, *, mermaid: Annotated[bool, Parameter(negative=())] = False) -> int:
-    """Draw a pipeline.
+def graph(
+    file: Path,
+    /,
+    *,
+    mermaid: Annotated[bool, Parameter(negative=())] = False,
+    layers: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Draw a pipeline: a text tree, how deep it is, and what every way through it has in common.
 
     Args:
         file: a YAML or JSON file.
-        mermaid: as a Mermaid flowchart instead of a text tree.
+        mermaid: as a Mermaid flowchart instead.
+        layers: list the nodes by layer instead; those of one layer may run at the same time.
     """
-    from playbill.runtime.reports import graphs  # noqa: PLC0415 (only this command draws)
-
     definition = open_definition(file, None)
-    lines = [graphs.mermaid(definition)] if mermaid else graphs.outline(definition)
-    for line in lines:
+    try:
+        validation.get_execution_order(definition)
+    except CycleError as error:
+        if not mermaid:  # a flowchart shows a cycle, a tree cannot
+            raise DefinitionError.single("cycle", "edges", f"{file}: {error}") from error
+    for line in _drawing(definition, mermaid=mermaid, layers=layers):
         sys.stdout.write(f"{line}\n")
     return 0
+
+
+def _drawing(definition: PipelineDefinition, *, mermaid: bool, layers: bool) -> Iterator[str]:
+    from playbill.runtime.reports import graphs  # noqa: PLC0415 (only this command draws)
+
+    if mermaid:
+        yield graphs.mermaid(definition)
+        return
+    from playbill.runtime.reports import analysis  # noqa: PLC0415 (imports networkx, which is slow)
+
+    if layers:
+        for number, nodes in enumerate(analysis.layers(definition), 1):
+            yield f"{number:>3}  {', '.join(nodes)}"
+        return
+    yield from graphs.outline(definition)
+    yield ""
+    yield from analysis.summary(definition)
 
 
 def schema() -> int:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from playbill.model.wording import describe_seconds
 from playbill.runtime.reports.board import LOOKS
-from playbill.runtime.simulation.whatif.comparison import is_same, pairs_of, totals
+from playbill.runtime.simulation.whatif.comparison import critical_paths, is_same, pairs_of, totals
 
 if TYPE_CHECKING:
     from playbill.runtime.simulation.whatif.timeline import Attempt, Track
@@ -48,7 +48,7 @@ def show(found: WhatIf) -> None:
     console.print(table)
     console.print(_legend(width, span))
     console.print()
-    lines = totals(pairs, found.before, found.after)
+    lines = totals(pairs, found.before, found.after) + critical_paths(found.definition, found.before, found.after)
     same = is_same(pairs, found.before, found.after)
     for line in [*lines, *(["same        nothing differs"] if same else [])]:
         console.print(Text(line))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from playbill.model.facts import NodeStatus
 from playbill.model.wording import describe_seconds
+from playbill.runtime.reports.analysis import describe_path, longest_path
 from playbill.runtime.simulation.whatif.takes import LATE_SECONDS
 from playbill.runtime.simulation.whatif.timeline import Track
 
@@ -91,6 +92,15 @@ def totals(pairs: list[Pair], before: Timeline, after: Timeline) -> list[str]:
     lines += [f"failures    avoided: {', '.join(avoided)}"] if avoided else []
     lines += [f"failures    added: {', '.join(added)}"] if added else []
     return lines
+
+
+def critical_paths(definition: PipelineDefinition, before: Timeline, after: Timeline) -> list[str]:
+    """Return a line each for before and after: the longest way through the nodes that ran."""
+    return [
+        f"{word:<12}critical path {describe_path(path)}, {describe_seconds(sum(seconds[node] for node in path))}"
+        for word, seconds in (("before", before.node_seconds), ("after", after.node_seconds))
+        if (path := longest_path(definition, seconds))
+    ]
 
 
 def is_same(pairs: list[Pair], before: Timeline, after: Timeline) -> bool:

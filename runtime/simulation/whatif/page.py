@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from playbill.model.wording import clip, describe_seconds
 from playbill.runtime.reports import svg
 from playbill.runtime.reports.page import page as framed
-from playbill.runtime.simulation.whatif.comparison import Pair, is_same, pairs_of, totals
+from playbill.runtime.simulation.whatif.comparison import Pair, critical_paths, is_same, pairs_of, totals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,7 +47,11 @@ def page(title: str, found: WhatIf) -> str:
     """
     pairs = pairs_of(found.definition, found.before, found.after)
     lanes = [*pairs, Pair(found.before.whole, found.after.whole)]
-    rows = [line.replace("->", "→").split(maxsplit=1) for line in totals(pairs, found.before, found.after)]
+    lines = [
+        *totals(pairs, found.before, found.after),
+        *critical_paths(found.definition, found.before, found.after),
+    ]
+    rows = [line.replace("->", "→").split(maxsplit=1) for line in lines]
     if is_same(pairs, found.before, found.after):
         rows.append(["same", "nothing differs"])
     table = "".join(f"<tr><td>{escape(word)}</td><td>{escape(rest)}</td></tr>" for word, rest in rows)

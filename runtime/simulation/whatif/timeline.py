@@ -129,6 +129,12 @@ class Timeline:
     controls: list[Control]
 
     @property
+    def node_seconds(self) -> dict[str, float]:
+        """How long each node that began took, from its first attempt's beginning to its last one's end."""
+        ran = {name: track.attempts for name, track in self.nodes.items() if track.attempts}
+        return {name: attempts[-1].ended - attempts[0].began for name, attempts in ran.items()}
+
+    @property
     def whole(self) -> Track:
         """The run as if it were a node of one attempt."""
         attempt = Attempt(1, 0.0, self.seconds, is_open=not self.complete or self.status is RunStatus.CANCELLED)

@@ -1,6 +1,5 @@
 """The command line as a user meets it: real processes, exit codes, and what stands on which stream."""
 
-import contextlib
 import json
 import os
 import signal
@@ -99,16 +98,16 @@ def test_a_timeout_exits_with_124_and_names_the_orphans(folder: Path) -> None:
 def test_ctrl_c_cancels_with_grace_and_a_second_one_kills(
     folder: Path, signals: list[signal.Signals], grace: float
 ) -> None:
-    with start("run", folder / "stuck.yaml", "--grace", grace) as process:
-        assert process.stderr
-        while "started" not in process.stderr.readline():
-            pass
-        process.send_signal(signals[0])
-        for number in signals[1:]:
-            while process.poll() is None:  # two at once would count as one
+    events = folder / "events"
+    os.mkfifo(events)
+    with start("run", folder / "stuck.yaml", "--grace", grace, "--events", events) as process:
+        with events.open(encoding="utf-8") as lines:
+            next(line for line in lines if "pipeline_node.started" in line)
+            process.send_signal(signals[0])
+            next(line for line in lines if "pipeline_run.cancel_requested" in line)  # two at once would count as one
+            for number in signals[1:]:
                 process.send_signal(number)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(0.2)
+            assert "pipeline_run.cancelled" in list(lines)[-1]
         _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "user: interrupted" in err
@@ -170,13 +169,40 @@ def test_graph_draws_a_tree_and_mermaid(folder: Path) -> None:
         "│     d (parallel)",
         "└─ b (delay)",
         "   └─ [on failure] c (above)",
+        "",
+        "4 layers; longest path: start -> a -> c -> d",
+        "every way leads through: start -> c -> d",
     ]
+    assert play("graph", folder / "graph.yaml", "--layers") == (0, "  1  start\n  2  a, b\n  3  c\n  4  d\n", "")
     code, drawn, _ = play("graph", folder / "graph.yaml", "--mermaid")
     assert code == 0
     assert drawn.startswith("flowchart TD\n")
     assert '    n4[["say #quot;hi#quot; #lt;b#gt;<br/><i>parallel</i>"]]' in drawn
     assert '    n1 -->|"false"| n3' in drawn
     assert '    n2 -.->|"on failure"| n3' in drawn
+
+
+@pytest.mark.parametrize(
+    ("nodes", "said"),
+    [
+        ("{id: a, type: trigger, next: b}, {id: b, type: parallel, next: a}", "cycle: a -> b -> a"),
+        ("{id: a, type: trigger, next: c}", "edge 'a->c' names unknown target 'c'; nodes are: 'a'"),
+    ],
+)
+def test_a_graph_that_cannot_be_drawn_as_a_tree_says_why(folder: Path, nodes: str, said: str) -> None:
+    (folder / "wrong.yaml").write_text(f"nodes: [{nodes}]", encoding="utf-8")
+    code, drawn, err = play("graph", folder / "wrong.yaml")
+    assert (code, drawn) == (2, "")
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_a_flowchart_shows_a_cycle(folder: Path) -> None:
+    nodes = "{id: a, type: trigger, next: b}, {id: b, type: parallel, next: a}"
+    (folder / "cycle.yaml").write_text(f"nodes: [{nodes}]", encoding="utf-8")
+    code, drawn, _ = play("graph", folder / "cycle.yaml", "--mermaid")
+    assert code == 0
+    assert drawn.endswith("    n0 --> n1\n    n1 --> n0\n")
 
 
 def test_schema_and_types_and_version() -> None:

@@ -80,6 +80,9 @@ def test_a_change_shows_both_timelines_what_differs_and_what_is_assumed(folder: 
     assert "completed -> skipped" in said
     assert re.search(r"run completed in \S+ ms -> failed in 60\.\d s \(\+\S+ s\)", said)
     assert "failures added: fetch" in said
+    # which one took longer is the real run's business: see tests/runtime/reports for the path itself
+    assert re.search(r"before critical path start -> (fetch -> ship|slow), \S+ ms after", said)
+    assert re.search(r"after critical path start -> slow, 60(\.\d)? s", said)
     assert "node 'slow': attempt 1: its true duration is unknown, for it timed out after 0.3" in said
 
 
@@ -114,6 +117,7 @@ def test_html_draws_two_lanes_for_each_node_and_escapes_what_users_wrote(folder:
     assert tags.seen.count("rect") == lanes + legend
     assert page.count(">recorded</text>") == page.count(">what if</text>") == 5
     assert "fetch, attempt 1: ConnectionError: away &lt;for now&gt;; " in page
+    assert re.search(r"<td>before</td><td>critical path start → (fetch → ship|slow), \S+ ms</td>", page)
     assert "Nothing was assumed." in page
 
 

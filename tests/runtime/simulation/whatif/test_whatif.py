@@ -20,7 +20,7 @@ from playbill.runtime.journals.event_file import EventFile
 from playbill.runtime.simulation.simulation import Simulation, Violation
 from playbill.runtime.simulation.strategies import behaviours, definitions
 from playbill.runtime.simulation.whatif.changes import change_from
-from playbill.runtime.simulation.whatif.comparison import is_same, pairs_of, totals
+from playbill.runtime.simulation.whatif.comparison import critical_paths, is_same, pairs_of, totals
 from playbill.runtime.simulation.whatif.recording import load_recording
 from playbill.runtime.simulation.whatif.timeline import Timeline, timeline_of
 from playbill.runtime.simulation.whatif.what_if import WhatIf, what_if
@@ -438,6 +438,19 @@ def test_a_change_that_does_not_fit_is_refused(change: dict[str, Any], wrong: st
     with pytest.raises(DefinitionError) as caught:
         what_if(definition, recording, change_from(change))
     assert wrong in str(caught.value)
+
+
+def test_the_critical_paths_are_those_of_the_nodes_that_ran() -> None:
+    definition = pipeline(command("a", next=["b", "c"]), command("b"), command("c", next="d"), command("d"))
+    lengths = {"a": 1.0, "b": 5.0, "c": 1.0, "d": 1.0}
+    before = timeline_of(record(definition, behaving(**{name: {"duration": n} for name, n in lengths.items()})))
+    after = timeline_of(
+        record(definition, behaving(**{name: {"duration": n} for name, n in {**lengths, "b": 1.0}.items()}))
+    )
+    assert critical_paths(definition, before, after) == [
+        "before      critical path a -> b, 6 s",
+        "after       critical path a -> c -> d, 3 s",
+    ]
 
 
 def test_all_that_is_wrong_with_a_change_is_told_at_once() -> None:

@@ -42,6 +42,7 @@ soak: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python -m tests.architecture.diagrams
+	$(BIN)/python -m tests.architecture.house
 
 venv: $(STAMP)
 

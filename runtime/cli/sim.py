@@ -79,15 +79,7 @@ def sim(  # noqa: PLR0913 (options of a command)
         return _one(study, seed, command, html)
     if check:
         return _check(study, arguments)
-    with ProgressBar(seeds) as bar:
-
-        def show_progress(seen: Exploration) -> None:
-            bar.show(seen.seeds, describe_progress(seen))
-
-        if jobs > 1 and policy != "exhaustive":
-            seen = explore_in(jobs, make_study, arguments, seeds, report=show_progress)
-        else:
-            seen = explore(study, seeds, report=show_progress)
+    seen = _explore(study, arguments, seeds, jobs)
     summary(study, seen)
     return _found(study, seen, command, html)
 
@@ -110,6 +102,17 @@ def _words(
     lists = {"--import": imports or [], "--input": inputs, "--faults": faults, "--allow": allow}
     words += [word for option, values in lists.items() for value in values for word in (option, value)]
     return words if policy == "random" else [*words, "--policy", policy]
+
+
+def _explore(study: Study, arguments: tuple[Any, ...], seeds: int, jobs: int) -> Exploration:
+    with ProgressBar(seeds) as bar:
+
+        def show_progress(seen: Exploration) -> None:
+            bar.show(seen.seeds, describe_progress(seen))
+
+        if jobs > 1 and study.policy != "exhaustive":
+            return explore_in(jobs, make_study, arguments, seeds, report=show_progress)
+        return explore(study, seeds, report=show_progress)
 
 
 def _found(study: Study, seen: Exploration, command: str, html: Path | None) -> int:

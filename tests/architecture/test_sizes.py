@@ -1,18 +1,36 @@
 """A module has one subject, a function does one thing: their sizes are bounded."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.architecture.tree import Module, modules
 
 MODULE_LINES = 400
+"""Of runtime/cli/ and runtime/reports/, whose lines are mostly texts and drawings."""
+OTHER_MODULE_LINES = 300
 FUNCTION_LINES = 40
+RULE_LINES = 25
+"""Of a function in model/machines/ and actors/, where the rules are."""
+FOLDER_MODULES = 12
+"""Of a folder of runtime/, besides its __init__.py."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 WAIVERS: dict[str, str] = {
-    # "model/x.py" or "model/x.py:Class.method": the reason
+    # "runtime/x", "model/x.py" or "model/x.py:Class.method": the reason
+    "actors/shell.py": "being split",
+    "model/machines/breaker.py": "being split",
+    "model/machines/node_base.py:NodeBase._failed": "seven parameters take nine lines; the decision itself has eighteen",
+    "model/messages.py": "being split",
+    "runtime/manager.py": "being split",
+    "runtime/processes/spawner_client.py": "being split",
+    "runtime/runners/workers/worker_client.py": "being split",
+    "runtime/simulation/load": "being split",
+    "runtime/simulation/simulation.py": "being split",
+    "runtime/simulation/virtual/loop.py": "being split",
+    "runtime/simulation/world.py": "being split",
 }
 
 
@@ -36,18 +54,29 @@ def length(function: Function) -> int:
     return lines
 
 
+def module_limit(name: str) -> int:
+    return MODULE_LINES if name.startswith(("runtime/cli/", "runtime/reports/")) else OTHER_MODULE_LINES
+
+
+def function_limit(module: str) -> int:
+    return RULE_LINES if module.startswith(("model/machines/", "actors/")) else FUNCTION_LINES
+
+
 def oversized(found: list[Module]) -> dict[str, int]:
+    """What is over its limit: modules and functions by lines, folders by modules."""
     sizes = {module.name: len(module.text.splitlines()) for module in found}
-    large = {name: lines for name, lines in sizes.items() if lines > MODULE_LINES}
+    large = {name: lines for name, lines in sizes.items() if lines > module_limit(name)}
     for module in found:
         for name, function in functions(module.tree):
-            if (lines := length(function)) > FUNCTION_LINES:
+            if (lines := length(function)) > function_limit(module.name):
                 large[f"{module.name}:{name}"] = lines
-    return large
+    folders = Counter(name.rpartition("/")[0] for name in sizes if not name.endswith("/__init__.py"))
+    rooms = {name: count for name, count in folders.items() if name.startswith("runtime/")}
+    return large | {name: count for name, count in rooms.items() if count > FOLDER_MODULES}
 
 
-def test_modules_and_functions_stay_small() -> None:
-    assert {name: lines for name, lines in oversized(modules()).items() if name not in WAIVERS} == {}
+def test_modules_functions_and_folders_stay_small() -> None:
+    assert {name: size for name, size in oversized(modules()).items() if name not in WAIVERS} == {}
 
 
 def test_each_waiver_is_still_needed_and_has_a_reason() -> None:
@@ -55,11 +84,31 @@ def test_each_waiver_is_still_needed_and_has_a_reason() -> None:
     assert all(WAIVERS.values())
 
 
-def test_each_limit_can_go_red(tmp_path: Path) -> None:
-    (tmp_path / "model").mkdir()
-    body = "        x = 1\n" * FUNCTION_LINES
+def test_each_limit_of_a_module_can_go_red(tmp_path: Path) -> None:
+    for folder, limit in (("model", OTHER_MODULE_LINES), ("runtime/cli", MODULE_LINES)):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "fits.py").write_text("\n" * limit)
+        (tmp_path / folder / "long.py").write_text("\n" * (limit + 1))
+    assert oversized(modules(tmp_path)) == {"model/long.py": 301, "runtime/cli/long.py": 401}
+
+
+def test_each_limit_of_a_function_can_go_red(tmp_path: Path) -> None:
     docstring = '        """Say.\n\n        More.\n        """\n'
-    (tmp_path / "model/long.py").write_text("\n" * (MODULE_LINES + 1))
-    (tmp_path / "model/function.py").write_text(f"class A:\n    async def f(self):\n{docstring}{body}")
-    (tmp_path / "model/fits.py").write_text(f"class A:\n    def f(self):\n{docstring}{body[:-14]}")
-    assert oversized(modules(tmp_path)) == {"model/long.py": 401, "model/function.py:A.f": 41}
+    for folder, limit in (("model", FUNCTION_LINES), ("model/machines", RULE_LINES), ("actors", RULE_LINES)):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        for name, lines in (("fits", limit - 1), ("long", limit)):
+            body = "        x = 1\n" * lines
+            (tmp_path / folder / f"{name}.py").write_text(f"class A:\n    async def f(self):\n{docstring}{body}")
+    assert oversized(modules(tmp_path)) == {
+        "actors/long.py:A.f": 26,
+        "model/long.py:A.f": 41,
+        "model/machines/long.py:A.f": 26,
+    }
+
+
+def test_the_limit_of_a_folder_can_go_red(tmp_path: Path) -> None:
+    for folder, count in (("runtime/fits", FOLDER_MODULES), ("runtime/full/inside", FOLDER_MODULES + 1)):
+        (tmp_path / folder).mkdir(parents=True)
+        for name in ("__init__", *(f"module{number}" for number in range(count))):
+            (tmp_path / folder / f"{name}.py").touch()
+    assert oversized(modules(tmp_path)) == {"runtime/full/inside": 13}

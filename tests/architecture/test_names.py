@@ -8,6 +8,15 @@ import playbill
 from tests.architecture.tree import Module, modules, needs_the_front
 
 DRAWERS = {"util", "utils", "helper", "helpers", "common"}
+NAMESAKES: dict[str, str] = {
+    # the name of several classes: the reason
+    "Attempt": "being renamed",
+    "Ended": "being renamed",
+    "Held": "being renamed",
+    "Leader": "being renamed",
+    "Outcome": "being renamed",
+    "Verdict": "being renamed",
+}
 
 
 def without_a_first_line(found: list[Module]) -> list[str]:
@@ -26,6 +35,16 @@ def star_imports(found: list[Module]) -> list[str]:
         for node in ast.walk(module.tree)
         if isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
     ]
+
+
+def namesakes(found: list[Module]) -> dict[str, list[str]]:
+    """Names that several classes have, and where these stand."""
+    places: dict[str, list[str]] = {}
+    for module in found:
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(f"{module.name}:{node.lineno}")
+    return {name: where for name, where in places.items() if len(where) > 1}
 
 
 def _is_empty_container(value: ast.expr | None) -> bool:
@@ -84,6 +103,15 @@ def test_nothing_is_imported_by_star() -> None:
     assert star_imports(modules()) == []
 
 
+def test_no_two_classes_have_the_same_name() -> None:
+    assert {name: where for name, where in namesakes(modules()).items() if name not in NAMESAKES} == {}
+
+
+def test_each_waived_namesake_is_still_there_and_has_a_reason() -> None:
+    assert NAMESAKES.keys() <= namesakes(modules()).keys()
+    assert all(NAMESAKES.values())
+
+
 def test_no_module_keeps_state_in_a_global() -> None:
     assert mutable_globals(modules()) == []
 
@@ -102,16 +130,18 @@ def test_each_rule_can_go_red(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model/util.py").write_text(
         "from os import *\n"
+        "class Late: pass\n"
         "TABLE = {}\n"
         "seen: list[int] = []\n"
         "try:\n    pass\nexcept Exception:\n    pass\n"
         "with contextlib.suppress(BaseException):\n    pass\n"
     )
     (tmp_path / "model/good.py").write_text('"""Says what it is."""\n\nNAMES = ("a",)\n')
-    (tmp_path / "model/late.py").write_text('"""\nSays it on line 2.\n"""\n')
+    (tmp_path / "model/late.py").write_text('"""\nSays it on line 2.\n"""\nclass Late: pass\nclass Alone: pass\n')
     found = modules(tmp_path)
     assert without_a_first_line(found) == ["model/late.py", "model/util.py"]
     assert drawers(found) == ["model/util.py"]
     assert star_imports(found) == ["model/util.py:1"]
+    assert namesakes(found) == {"Late": ["model/late.py:4", "model/util.py:2"]}
     assert mutable_globals(found) == ["model/util.py: seen"]
-    assert sorted(swallowed(found)) == ["model/util.py:6", "model/util.py:8"]
+    assert sorted(swallowed(found)) == ["model/util.py:7", "model/util.py:9"]

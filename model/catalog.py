@@ -68,7 +68,7 @@ class NodeType:
 
     def worker(self, node: PipelineNode) -> NodeType | ActionType:
         """Return who does a node's work: the type, or of an action node its action."""
-        return self._chosen(node.config) or self
+        return self._choose(node.config) or self
 
     def isolation_of(self, node: PipelineNode) -> Isolation:
         """Return where a node's handler runs."""
@@ -86,7 +86,7 @@ class NodeType:
             subject: Names the node in the messages, such as `node 'a'`.
             where: The config's place in the definition.
         """
-        chosen = self._chosen(config)
+        chosen = self._choose(config)
         if chosen is None:
             return [self._unknown_action(config, subject, f"{where}.action" if where else "action")]
         try:
@@ -109,7 +109,7 @@ class NodeType:
         Raises:
             NodeConfigError: The config is wrong; tells all that is.
         """
-        chosen = self._chosen(config)
+        chosen = self._choose(config)
         if chosen is None:
             raise NodeConfigError(str(self._unknown_action(config, subject, "action")))
         try:
@@ -133,10 +133,10 @@ class NodeType:
 
     def literals(self, config: Mapping[str, Any]) -> frozenset[str]:
         """Give the fields of a config that are never templates."""
-        chosen = self._chosen(config)
+        chosen = self._choose(config)
         return self.literal | (chosen.literal if chosen else frozenset[str]())
 
-    def _chosen(self, config: Mapping[str, Any]) -> NodeType | ActionType | None:
+    def _choose(self, config: Mapping[str, Any]) -> NodeType | ActionType | None:
         if not self.actions:
             return self
         name = config.get("action")

@@ -22,10 +22,10 @@ def failure_of(error: BaseException, *, traceback: bool = False) -> Failure:
     retry_after = getattr(error, "retry_after", None)
     if not isinstance(retry_after, int | float) or isinstance(retry_after, bool):
         retry_after = None
-    return Failure(type(error).__name__, _said(error), retryable(error), kinds_of(error), text, retry_after)
+    return Failure(type(error).__name__, _describe(error), retryable(error), kinds_of(error), text, retry_after)
 
 
-def _said(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     """Return an exception's text, even if it cannot say it."""
     try:
         return str(error)

@@ -57,7 +57,7 @@ class RetryPolicy(Settings):
         """
         if retry_after is not None:
             return retry_after
-        return _grown(self.base, self.factor, self.cap, attempts_made) * _spread(self.jitter, jitter_draw)
+        return _grow(self.base, self.factor, self.cap, attempts_made) * _spread(self.jitter, jitter_draw)
 
     def should_retry(self, kinds: Sequence[str], *, retryable: bool) -> bool:
         """Tell whether a failure is worth another attempt: `never` wins over `on`, `on` over the default."""
@@ -135,7 +135,7 @@ class BreakerPolicy(Settings):
 
     def open_for(self, openings: int, jitter_draw: float) -> float:
         """Give the seconds to stay open at the `openings`-th opening in a row (1 is the first)."""
-        grown = _grown(self.open_seconds, self.open_factor, self.open_cap_seconds, openings)
+        grown = _grow(self.open_seconds, self.open_factor, self.open_cap_seconds, openings)
         return grown * _spread(self.jitter, jitter_draw)
 
 
@@ -179,7 +179,7 @@ def kinds_of(exception: BaseException) -> tuple[str, ...]:
     return tuple(cls.__name__ for cls in type(exception).__mro__ if cls is not object)
 
 
-def _grown(base: float, factor: float, cap: float, step: int) -> float:
+def _grow(base: float, factor: float, cap: float, step: int) -> float:
     try:
         return min(cap, base * factor ** (step - 1))
     except OverflowError:  # the wait has long been over any cap

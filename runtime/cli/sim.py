@@ -81,7 +81,7 @@ def sim(  # noqa: PLR0913 (options of a command)
         return _check(study, arguments)
     seen = _explore(study, arguments, seeds, jobs)
     summary(study, seen)
-    return _found(study, seen, command, html)
+    return _report_first(study, seen, command, html)
 
 
 def make_study(
@@ -115,7 +115,7 @@ def _explore(study: Study, arguments: tuple[Any, ...], seeds: int, jobs: int) ->
         return explore(study, seeds, report=show_progress)
 
 
-def _found(study: Study, seen: Exploration, command: str, html: Path | None) -> int:
+def _report_first(study: Study, seen: Exploration, command: str, html: Path | None) -> int:
     if not seen.findings:
         return 0
     findings(study, seen.findings[0], command, html)

@@ -109,7 +109,7 @@ class _Binder:
     def bind(self, index: int, node: PipelineNode) -> None:
         node_type = self._catalog.get(node.type)
         try:
-            binding = self.by_type.get(node.type) or self._bound(node)
+            binding = self.by_type.get(node.type) or self._find_binding(node)
         except (NodeConfigError, LookupError) as error:
             self.problems.append(Problem("no-handler", f"nodes[{index}]", f"node '{node.id}': {error}"))
             return
@@ -123,7 +123,7 @@ class _Binder:
             except NodeConfigError as error:
                 self.problems.append(Problem("isolation", f"nodes[{index}].isolation", f"node '{node.id}': {error}"))
 
-    def _bound(self, node: PipelineNode) -> Binding:
+    def _find_binding(self, node: PipelineNode) -> Binding:
         binding, whole_type = _binding(node, self._catalog)
         if whole_type:
             self.by_type[node.type] = binding

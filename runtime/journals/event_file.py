@@ -67,7 +67,7 @@ class EventFile:
         try:
             self._file = self.path.open("w", encoding="utf-8")
         except OSError as error:
-            raise self._broken(error) from error
+            raise self._error(error) from error
 
     def write(self, event: Event) -> None:
         """Write an event, and let the operating system have it.
@@ -79,7 +79,7 @@ class EventFile:
             self._file.write(f"{event_to_json(event)}\n")
             self._file.flush()
         except OSError as error:
-            raise self._broken(error) from error
+            raise self._error(error) from error
 
     def close(self) -> None:
         """Write no more.
@@ -90,9 +90,9 @@ class EventFile:
         try:
             self._file.close()
         except OSError as error:
-            raise self._broken(error) from error
+            raise self._error(error) from error
 
-    def _broken(self, error: OSError) -> JournalError:
+    def _error(self, error: OSError) -> JournalError:
         return JournalError(f"{self.path}: cannot be written: {error.strerror or error}")
 
     def __enter__(self) -> Self:

@@ -95,7 +95,7 @@ class Board:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         room = max(3, (options.height or console.height) - 2)
-        yield self.table(self._chosen(room))
+        yield self.table(self._choose(room))
         yield Text(self.summary(), "bright_black")
 
     def table(self, lines: Iterable[NodeLine]) -> Table:
@@ -117,7 +117,7 @@ class Board:
         parts = [f"{count} {state}" for state, count in counts.items()]
         return ", ".join([*parts, f"{waiting} waiting"] if waiting else parts)
 
-    def _chosen(self, room: int) -> list[NodeLine]:
+    def _choose(self, room: int) -> list[NodeLine]:
         lines = list(self.lines.values())
         if len(lines) <= room:
             return lines

@@ -45,9 +45,10 @@ if TYPE_CHECKING:
     from playbill.runtime.embedded.circuit_breaker import CircuitBreaker
     from playbill.runtime.embedded.dispatch_node import dispatch_node
     from playbill.runtime.embedded.executor import PipelineExecutor
+    from playbill.runtime.embedded.shared_manager import get_run_manager
     from playbill.runtime.faults.behaviour import Behaviour
     from playbill.runtime.faults.plan import FaultPlan
-    from playbill.runtime.manager import PipelineRunManager, get_run_manager
+    from playbill.runtime.manager import PipelineRunManager
     from playbill.runtime.run import Run
     from playbill.runtime.runners.context import NodeContext
     from playbill.runtime.simulation.checks.properties import Always, Eventually, LeadsTo, Sometimes
@@ -135,7 +136,8 @@ _HOMES = {
     "playbill.runtime.embedded.executor": "PipelineExecutor",
     "playbill.runtime.definitions.files": "load",
     "playbill.runtime.runners.context": "NodeContext",
-    "playbill.runtime.manager": "PipelineRunManager get_run_manager",
+    "playbill.runtime.manager": "PipelineRunManager",
+    "playbill.runtime.embedded.shared_manager": "get_run_manager",
     "playbill.runtime.embedded.blocking": "BlockingManager BlockingRun run",
     "playbill.runtime.simulation.explore": "explore",
     "playbill.runtime.simulation.checks.properties": "Always Eventually LeadsTo Sometimes",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict
 
 from playbill.actors.supervisor import SupervisorActor
@@ -307,16 +306,3 @@ def _same(known: Run, definition: PipelineDefinition, data: dict[str, Any]) -> R
         text = f"run_id '{known.id}' is taken by a run with another {' and other '.join(differs)}: choose a new id"
         raise DefinitionError.single("run-id-reused", "run_id", text)
     return known
-
-
-def get_run_manager() -> PipelineRunManager:
-    """Return the process's manager: one, bound to the loop that first uses it; a new one once that has ended."""
-    managers = _process_managers()
-    if not managers or managers[-1].is_over:
-        managers[:] = [PipelineRunManager()]
-    return managers[-1]
-
-
-@cache
-def _process_managers() -> list[PipelineRunManager]:
-    return []

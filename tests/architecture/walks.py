@@ -49,33 +49,34 @@ OUTPUT_TO_INPUT = (
     Step("runtime.dispatchers.loop:LoopDispatcher._pump", "Its turn: the node's shell gets it, and what time it is."),
     Step("actors.shell:Shell.receive", "The shell looks up the machine's row for `Returned` and calls its action."),
     Step(
-        "model.machines.node_base:NodeBase.returned",
+        "model.machines.node:NodeMachine.returned",
         "One of an older attempt is a dead letter; else the permit is settled, the node is done.",
     ),
     Step("model.machines.node_base:NodeBase._end", "The node asks to tell its supervisor `Ended`, and to finish."),
-    Step("actors.node:NodeActor.finish", "The actor lets go of its attempt and leaves the supervisor's list."),
+    Step("actors.node:NodeActor.finish", "The actor lets go of its attempt, and ends."),
     Step("model.machines.supervisor:SupervisorMachine.ended", "The supervisor's machine hears of it."),
     Step(
-        "model.machines.supervisor:SupervisorMachine._note_end",
+        "model.machines.supervisor_routing:SupervisorRouting._note_end",
         "Which edges are live is judged; `pipeline_node.completed` is numbered, stamped and recorded.",
     ),
+    Step("actors.supervisor:SupervisorActor.forget", "The shell lets go of the node's actor, which is freed."),
     Step("actors.supervisor:SupervisorActor.record", "The event goes to the journal, which may close the gate."),
     Step("runtime.journals.memory:MemoryStream.append", "The journal keeps it: at once, since this one is memory."),
     Step(
-        "model.machines.supervisor:SupervisorMachine._follow",
+        "model.machines.supervisor_routing:SupervisorRouting._follow",
         "Each target is told `Input` or `Skip`, or spawned first.",
     ),
     Step("actors.supervisor:SupervisorActor._tell", "What begins work passes the gate; all else goes at once."),
     Step("actors.gate:Gate.hold", "While the gate is closed the mail waits with the number of the last record."),
     Step("actors.supervisor:SupervisorActor.kept", "The journal has kept it: what waited goes, in order."),
-    Step("model.machines.node:NodeMachine.join", "The child counts its inputs; with the last one it starts."),
+    Step("model.machines.node_joining:NodeJoining.join", "The child counts its inputs; with the last one it starts."),
 )
 """From a handler's output to its child's input."""
 
 CANCEL_TO_KILL = (
     Step("runtime.run:Run.cancel", "Somebody cancels; the grace is checked, and the answer awaited."),
     Step("runtime.run:Run._ask", "`Cancel` goes to the supervisor by pykka's reference, so from any thread."),
-    Step("actors.shell:Inbox.put", "The envelope takes the control lane: it overtakes data."),
+    Step("actors.reference:Inbox.put", "The envelope takes the control lane: it overtakes data."),
     Step("actors.shell:Shell.open", "The shell opens it, and answers the asker with what the machine returns."),
     Step(
         "model.machines.supervisor_stopping:SupervisorStopping.cancel",
@@ -104,7 +105,7 @@ CANCEL_TO_KILL = (
     Step("runtime.processes.spawner_client:SpawnerClient._hear", "The host hears what the spawner tells."),
     Step("runtime.processes.leader:Leader.end", "Nothing of the group is left: whoever follows it hears of it."),
     Step("runtime.runners.workers.attempt:ProcessAttempt.lose", "The attempt ends without output: `Returned`."),
-    Step("model.machines.node_stopping:NodeStopping.stopped", "What had ended before the stop would still count."),
+    Step("model.machines.node:NodeMachine.stopped", "What had ended before the stop would still count."),
     Step("model.machines.ladder:Ladder.receipt", "The receipt says how it was stopped, and how long that took."),
     Step(
         "model.machines.supervisor:SupervisorMachine.ended_stopping",

@@ -1,0 +1,20 @@
+"""The one manager of a process, for programs that want no object of their own to hand around."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from playbill.runtime.manager import PipelineRunManager
+
+
+def get_run_manager() -> PipelineRunManager:
+    """Return the process's manager: one, bound to the loop that first uses it; a new one once that has ended."""
+    managers = _process_managers()
+    if not managers or managers[-1].is_over:
+        managers[:] = [PipelineRunManager()]
+    return managers[-1]
+
+
+@cache
+def _process_managers() -> list[PipelineRunManager]:
+    return []

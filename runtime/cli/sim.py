@@ -14,9 +14,9 @@ from playbill.runtime.cli.inspect import Imports
 from playbill.runtime.cli.modules import open_definition
 from playbill.runtime.cli.run import trigger_data_of
 from playbill.runtime.cli.sim_report import Progress, findings, summary
-from playbill.runtime.simulation.checks.determinism import NotDeterministic, check_determinism
+from playbill.runtime.faults.loading import plan_of
+from playbill.runtime.simulation.determinism import NotDeterministic, check_determinism
 from playbill.runtime.simulation.explore import explore, explore_in
-from playbill.runtime.simulation.simulation import plan_of
 from playbill.runtime.simulation.study import Study
 from playbill.runtime.simulation.tapes import load_tape
 

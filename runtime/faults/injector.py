@@ -17,15 +17,21 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from playbill.runtime.faults.chances import LANE, Chances, Choice
-from playbill.runtime.faults.plan import SITES
+from playbill.runtime.faults.plan import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from playbill.runtime.faults.plan import Fault, FaultPlan
+    from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.faults.tape import Tape
 
 BUGGIFY: Final = "buggify"
+SITES: Final = {
+    "journal": Choice("buggify journal-late", Fault(fault="journal_slow", seconds=0.01), 0.1),
+    "timer_late": Choice("buggify timer-late", Fault(fault="timer_late", seconds=0.01), 0.1),
+    "message_delay": Choice("buggify message-late", Fault(fault="message_delay", seconds=0.01), 0.1),
+}
+"""The buggify sites, by the kind of occasion: a site that is on fires at one in ten."""
 
 
 class Odds:
@@ -98,14 +104,15 @@ class Occasions:
         """Draw whether the site is on, and when something happens first."""
         injector, name = self._injector, self._kind
         plan, tape = injector.plan, injector.tape
-        on = name in SITES and plan.buggify > 0.0 and tape.chance(BUGGIFY, plan.buggify)
-        chances = plan.chances.get(name)
-        if chances is None:
-            choices = [Choice(fault.fault, fault, fault.probability) for fault in plan.by_kind[name]]
-            self._odds = [Odds(choice) for choice in (*choices, *((SITES[name],) if on else ()))]
-        else:
-            self._chances = chances[on]
+        faults = plan.by_kind.get(name, [])
+        choices = [Choice(fault.fault, fault, fault.probability) for fault in faults]
+        if name in SITES and plan.buggify > 0.0 and tape.chance(BUGGIFY, plan.buggify):
+            choices.append(SITES[name])
+        if all(fault.is_everywhere and fault.times is None for fault in faults):
+            self._chances = Chances(choices)
             self.calm = self._chances.spares(tape)
+        else:
+            self._odds = [Odds(choice) for choice in choices]
 
     def _by_odds(self, subject: str, kind: str, attempt: int) -> Choice | None:
         injector = self._injector
@@ -142,6 +149,6 @@ class Injector:
 
     def timed(self) -> Iterator[Fault]:
         """Yield those of the faults with a time of their own that happen."""
-        for fault in self.plan.by_kind["timed"]:
+        for fault in self.plan.by_kind.get("timed", []):
             if self.tape.chance(LANE, fault.probability):
                 yield fault

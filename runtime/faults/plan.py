@@ -12,7 +12,6 @@ from playbill.model.diagnostics import Named, unknown_names, validated
 from playbill.model.errors import DefinitionError
 from playbill.model.fields import Count, Number, Seconds, Settings, Share
 from playbill.runtime.faults.behaviour import Behaviour, Duration, Ending
-from playbill.runtime.faults.chances import Chances, Choice
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -114,14 +113,6 @@ class Fault(Settings):
         return wanted is None or wanted == subject
 
 
-SITES: Final = {
-    "journal": Choice("buggify journal-late", Fault(fault="journal_slow", seconds=0.01), 0.1),
-    "timer_late": Choice("buggify timer-late", Fault(fault="timer_late", seconds=0.01), 0.1),
-    "message_delay": Choice("buggify message-late", Fault(fault="message_delay", seconds=0.01), 0.1),
-}
-"""The buggify sites, by the kind of occasion: a site that is on fires at one in ten."""
-
-
 class Behaviours(Settings):
     """Which node behaves how: its own word first, then its type's, then the default."""
 
@@ -174,18 +165,6 @@ class FaultPlan(Settings):
         for fault in self.faults:
             kinds = {"handler": HANDLER, "journal": JOURNAL, "timed": TIMED}
             found[next((kind for kind, names in kinds.items() if fault.fault in names), fault.fault)].append(fault)
-        return found
-
-    @cached_property
-    def chances(self) -> Mapping[str, tuple[Chances, Chances]]:
-        """For kinds whose faults may all happen at any occasion, for ever: the site being off, and on."""
-        found: dict[str, tuple[Chances, Chances]] = {}
-        for kind in ("handler", "journal", "crash", *MAIL):
-            faults = self.by_kind.get(kind, [])
-            if all(fault.is_everywhere and fault.times is None for fault in faults):
-                choices = [Choice(fault.fault, fault, fault.probability) for fault in faults]
-                site = [SITES[kind]] if kind in SITES else []
-                found[kind] = Chances(choices), Chances([*choices, *site])
         return found
 
     def check(self, definition: PipelineDefinition) -> None:

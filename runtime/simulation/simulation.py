@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import time, timedelta
-from functools import reduce
-from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from playbill.actors.breaker import BreakerActor
 from playbill.model.definition import PipelineDefinition, definition_from
-from playbill.runtime.faults.plan import EVERYTHING, FaultPlan, fault_plan
+from playbill.runtime.faults.loading import Faults, plan_of
 from playbill.runtime.faults.tape import RecordedTape, SeededTape
 from playbill.runtime.manager import PipelineRunManager
 from playbill.runtime.runners.coroutine import LoopAttempt
@@ -35,11 +34,9 @@ if TYPE_CHECKING:
     from playbill.runtime.simulation.world import Delivery
 
 T = TypeVar("T")
-Faults: TypeAlias = "FaultPlan | Mapping[str, Any] | str | list[Faults] | None"
 CLOSES: Final = 100
 """How often a coroutine is closed that awaits again and again."""
 logger = logging.getLogger("playbill")
-NO_FAULTS: Final = FaultPlan()
 
 
 class Simulation:
@@ -312,29 +309,10 @@ class Simulation:
         return f"<Simulation seed={self.seed} t={self.loop.time():g} runs={len(self._runs)}>"
 
 
-def plan_of(faults: Faults) -> FaultPlan:
-    """Return the plan that `faults` stands for: several are taken together.
-
-    Raises:
-        DefinitionError: it is none.
-    """
-    if faults is None:
-        return NO_FAULTS
-    if faults == "all":
-        return EVERYTHING
-    if isinstance(faults, str):
-        from playbill.runtime.simulation.tapes import load_faults  # noqa: PLC0415 (imports yaml)
-
-        return load_faults(faults)
-    if isinstance(faults, list):
-        return reduce(FaultPlan.joined, map(plan_of, faults), NO_FAULTS)
-    return faults if isinstance(faults, FaultPlan) else fault_plan(faults)
-
-
 def _tape(seed: int, tape: Mapping[str, Sequence[int]] | Tape | None) -> Tape:
     if tape is None:
         return SeededTape(seed)
     return tape if hasattr(tape, "choose") else RecordedTape(tape)  # type: ignore[return-value]
 
 
-__all__ = ["Crashed", "Simulation", "SimulationError", "Violation", "plan_of"]
+__all__ = ["Crashed", "Simulation", "SimulationError", "Violation"]

@@ -1,4 +1,4 @@
-"""Files of a simulation: tapes of findings, to be played again after the code has changed; and fault plans."""
+"""Files of a simulation: the tapes of findings, to be played again after the code has changed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ from pydantic import TypeAdapter, ValidationError
 from playbill.model.errors import DefinitionError
 from playbill.model.fields import Whole
 from playbill.runtime.definitions.files import load_mapping
-from playbill.runtime.faults.plan import Behaviours, FaultPlan, fault_plan
-from playbill.runtime.faults.recorded import recorded_behaviours
-from playbill.runtime.journals.codec import read_events
 
 if TYPE_CHECKING:
     import os
@@ -25,27 +22,6 @@ if TYPE_CHECKING:
 
 LANES: Final = TypeAdapter(dict[str, list[Whole]])
 FORMAT: Final = 1
-
-
-def load_faults(source: str | os.PathLike[str]) -> FaultPlan:
-    """Load a fault plan from a YAML or JSON file.
-
-    `recorded: FILE` beside `faults` and `behaviours` names the events of a real run, as `playbill run --events`
-    writes them: nodes about which the plan says nothing behave as they did there.
-
-    Raises:
-        DefinitionError: there is no such file, or it is no plan; carries all problems.
-    """
-    data = load_mapping(source, "faults and behaviours")
-    recorded = data.pop("recorded", None)
-    plan = fault_plan(data)
-    if recorded is None:
-        return plan
-    if not isinstance(recorded, str):
-        text = f"{source}: recorded names a file of events, not {recorded!r}"
-        raise DefinitionError.single("recorded", "recorded", text)
-    behaviours = recorded_behaviours(read_events(Path(source).parent / recorded))
-    return FaultPlan(behaviours=Behaviours(nodes=dict(behaviours))).joined(plan)
 
 
 def save_tape(path: str | os.PathLike[str], original: PipelineDefinition, study: Study, finding: Finding) -> None:

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from playbill.model.errors import DefinitionError
 from playbill.runtime.definitions.files import load_mapping
+from playbill.runtime.faults.loading import plan_of
 from playbill.runtime.faults.plan import FaultPlan
-from playbill.runtime.simulation.simulation import plan_of
 from playbill.runtime.simulation.tapes import FORMAT, LANES
 
 if TYPE_CHECKING:

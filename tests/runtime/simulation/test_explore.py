@@ -13,8 +13,8 @@ import playbill
 from playbill.model.errors import DefinitionError
 from playbill.model.facts import Verdict
 from playbill.model.machines.node_base import NodeBase
-from playbill.runtime.simulation.checks.determinism import NotDeterministic, check_determinism, digest, trace_of
 from playbill.runtime.simulation.checks.properties import Always, Eventually, LeadsTo, Sometimes
+from playbill.runtime.simulation.determinism import NotDeterministic, check_determinism, digest, trace_of
 from playbill.runtime.simulation.explore import explore, explore_in, pairs, unreached
 from playbill.runtime.simulation.sequence import html, text
 from playbill.runtime.simulation.shrink import Shrinker
@@ -74,7 +74,7 @@ def test_a_handler_that_differs_is_found_and_the_line_is_shown() -> None:
 def test_the_digest_of_a_trace_does_not_depend_on_hashes(hashes: str) -> None:
     code = (
         "from tests.runtime.simulation.test_explore import diamond\n"
-        "from playbill.runtime.simulation.checks.determinism import digest, trace_of\n"
+        "from playbill.runtime.simulation.determinism import digest, trace_of\n"
         "print(digest(trace_of(diamond(), 5)))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": hashes, "PYTHONPATH": str(ROOT)}

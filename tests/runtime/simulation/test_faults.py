@@ -11,12 +11,12 @@ import playbill
 from playbill.model.errors import DefinitionError
 from playbill.model.facts import RunStatus
 from playbill.runtime.faults.behaviour import Behaviour, Duration
+from playbill.runtime.faults.loading import load_faults, plan_of
 from playbill.runtime.faults.plan import EVERYTHING, Kind, fault_plan
 from playbill.runtime.faults.recorded import recorded_behaviours
 from playbill.runtime.faults.tape import SeededTape
 from playbill.runtime.simulation.checks.violations import Crashed
-from playbill.runtime.simulation.simulation import Simulation, plan_of
-from playbill.runtime.simulation.tapes import load_faults
+from playbill.runtime.simulation.simulation import Simulation
 from playbill.runtime.simulation.virtual.clock import EPOCH
 from playbill.runtime.simulation.virtual.escapes import Escape
 from tests.runtime.simulation.worlds import ALL, DIAMOND, FAULTS, works

@@ -80,7 +80,7 @@ def _counted(counts: Any) -> str:
 
 def _assumed(study: Study) -> list[str]:
     """Return the nodes for which nothing was declared and whose handler is no coroutine that may run."""
-    from playbill.runtime.faults.world import needs_stand_in  # noqa: PLC0415 (only here)
+    from playbill.runtime.faults.stand_in import needs_stand_in  # noqa: PLC0415 (only here)
 
     compiled = study.compiled()
     told = study.faults.behaviours

@@ -81,10 +81,8 @@ class Shrinker:
         for place, fault in enumerate(faults.faults):
             before, after = faults.faults[:place], faults.faults[place + 1 :]
             yield study.variant(faults=faults.changed(faults=(*before, *after)))
-            if fault.probability < 1.0:
-                for times in (fault.times, 1):
-                    certain = fault.model_copy(update={"probability": 1.0, "times": times})
-                    yield study.variant(faults=faults.changed(faults=(*before, certain, *after)))
+            for certain in fault.certain():
+                yield study.variant(faults=faults.changed(faults=(*before, certain, *after)))
 
     def _less_graph(self) -> Iterator[Study]:
         study, definition = self.study, self.study.definition

@@ -20,17 +20,16 @@ from playbill.runtime.faults.world import FaultyWorld
 from playbill.runtime.runners.attempt import Orphans
 from playbill.runtime.simulation.checks import invariants as rules
 from playbill.runtime.simulation.checks.violations import Crashed, Violation
-from playbill.runtime.simulation.virtual.clock import VirtualClock
 from playbill.runtime.simulation.virtual.dispatcher import SeededDispatcher
 from playbill.runtime.simulation.virtual.schedules import picker
-from playbill.runtime.world import RealWorld
+from playbill.runtime.simulation.virtual.world import VirtualWorld
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable
     from contextvars import Context
 
-    from playbill.actors.ports import Dispatcher, Keeper, Receiver, Runner
+    from playbill.actors.ports import Attempt, Dispatcher, Keeper, Receiver, Runner
     from playbill.model.events import Event
     from playbill.model.facts import Inputs, Now
     from playbill.model.plan import NodePlan, RunFacts
@@ -78,6 +77,26 @@ class Delivery:
         return f"{self.at:12.3f}  {self.sender} -> {self.to}  {self.message}  [{states}]"
 
 
+class WatchedRunner:
+    """Tells of each attempt before another runner begins it.
+
+    Args:
+        inner: begins the attempts.
+        begun: is told of run, node, number, inputs and actor.
+    """
+
+    __slots__ = ("_begun", "_inner")
+
+    def __init__(self, inner: Runner, begun: Callable[[RunFacts, NodePlan, int, Inputs, Receiver], None]) -> None:
+        self._inner = inner
+        self._begun = begun
+
+    def begin(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver) -> Attempt:
+        """Begin an attempt."""
+        self._begun(run, plan, attempt, inputs, reply_to)
+        return self._inner.begin(run, plan, attempt, inputs, reply_to)
+
+
 class SimWorld(FaultyWorld):
     """The surroundings of the managers on one virtual loop.
 
@@ -89,12 +108,10 @@ class SimWorld(FaultyWorld):
         traced: whether to keep what was delivered.
     """
 
-    simulated = True
-
     def __init__(
         self, tape: Tape, plan: FaultPlan, policy: str, properties: Iterable[Property] = (), *, traced: bool = False
     ) -> None:
-        super().__init__(RealWorld(), plan, tape)
+        super().__init__(VirtualWorld(tape), plan, tape)
         self.seen: set[Sight] = set()
         self.events: list[Event] = []
         self.violations: list[Violation] = []
@@ -103,32 +120,17 @@ class SimWorld(FaultyWorld):
         self.dead_letters: Callable[[], int] = lambda: 0
         self.orphans = Orphans()
         self._policy = policy
-        self._ids = 0
         self._watches: dict[str, rules.RunWatch] = {}
         self._stopped: set[Shell[Any]] = set()
         self.loop: VirtualLoop
 
     # ---- surroundings -----------------------------------------------------------------------------------------
 
-    def clock(self, loop: asyncio.AbstractEventLoop) -> Clock:
-        """Make a clock of virtual time."""
-        self.inner.clock = VirtualClock  # type: ignore[method-assign]
-        return super().clock(loop)
-
     def dispatcher(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> Dispatcher:
         """Let the tape choose whose mail comes next."""
-        delays = self.injector.messages if self.plan.by_kind.get("message_delay") or self.plan.buggify else None
+        delays = self.injector.messages if self.injector.messages.are_possible else None
         self.mail = SeededDispatcher(loop, clock, self.tape, picker(self._policy, self.tape), self, delays=delays)
         return self.mail
-
-    def draw(self) -> float:
-        """Ask the tape."""
-        return self.tape.fraction("jitter")
-
-    def new_id(self) -> str:
-        """Count."""
-        self._ids += 1
-        return f"run-{self._ids}"
 
     def wired(
         self, circuits: Breakers, runs: Callable[[], Iterable[Shell[Any]]], dead_letters: Callable[[], int]
@@ -249,9 +251,9 @@ class SimWorld(FaultyWorld):
             watch.begun(plan, attempt, inputs, reply_to, reply_to in self._stopped)
 
     def runner(self, services: AttemptServices, bindings: Bindings, context: Context) -> Runner:
-        """Run coroutines; stand in for the rest."""
+        """Run coroutines; stand in for the rest; look at all that begin."""
         self.orphans = services.orphans
-        return super().runner(services, bindings, context)
+        return WatchedRunner(super().runner(services, bindings, context), self.begun)
 
     def over(self, result: RunResult) -> None:
         """Look at a run that has ended."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from playbill.runtime.faults.tape import Tape
     from playbill.runtime.simulation.virtual.escapes import EscapeWatch
+    from playbill.runtime.world import World
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -68,7 +69,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def __init__(
         self, tape: Tape | None = None, watch: EscapeWatch | None = None, *, steps_bound: int = STEPS_AT_ONE_INSTANT
     ) -> None:
-        self.world: Any = None
+        self.world: World | None = None
         """What managers on this loop are wired to; None: as on any loop (see runtime/world.py)."""
         self.jumped: Callable[[], None] | None = None
         """Called when nothing is ready, before time goes on."""

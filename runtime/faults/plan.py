@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, cast
 
 from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, field_serializer
@@ -34,7 +35,7 @@ from playbill.runtime.faults.kinds import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from playbill.model.definition import PipelineDefinition
 
@@ -92,7 +93,14 @@ class FaultPlan(Settings):
 
     def of(self, kind: type[F]) -> list[F]:
         """Return the faults of a kind, in the plan's order."""
-        return [fault for fault in self.faults if isinstance(fault, kind)]
+        found = self._sorted.get(kind)
+        if found is None:  # every seed asks, and pydantic's isinstance is slow
+            found = self._sorted[kind] = [fault for fault in self.faults if isinstance(fault, kind)]
+        return cast("list[F]", found)
+
+    @cached_property
+    def _sorted(self) -> dict[type[AnyFault], Sequence[AnyFault]]:
+        return {}
 
     @field_serializer("faults", mode="wrap")
     def _say_the_kinds(

@@ -12,8 +12,8 @@ from rich.text import Text
 from playbill.model.wording import describe_seconds
 from playbill.runtime.simulation.load.engine import simulate_load
 from playbill.runtime.simulation.load.plan import load_load_plan
+from playbill.runtime.simulation.load.report.tables import facts, headline, sweep_table, tables
 from playbill.runtime.simulation.load.sweep import sweep
-from playbill.runtime.simulation.load.tables import facts, headline, sweep_table, tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from playbill.runtime.simulation.load.measures import Measures
     from playbill.runtime.simulation.load.outcome import Outcome
     from playbill.runtime.simulation.load.plan import LoadPlan
+    from playbill.runtime.simulation.load.report.tables import Table
     from playbill.runtime.simulation.load.sweep import Point
-    from playbill.runtime.simulation.load.tables import Table
     from playbill.runtime.simulation.study import Study
 
 WIDTH: Final = 140
@@ -34,7 +34,7 @@ def study_load(study: Study, load: Path, html: Path | None, jobs: int) -> int:
     """Simulate the load that a file says; return 0, or 1 if arrivals exceed capacity (of a sweep: at each value)."""
     plan = load_load_plan(load)
     if html is not None:
-        from playbill.runtime.simulation.load.plots import check_matplotlib  # noqa: PLC0415 (only for --html)
+        from playbill.runtime.simulation.load.report.plots import check_matplotlib  # noqa: PLC0415 (only for --html)
 
         check_matplotlib()
     if plan.sweep:
@@ -50,7 +50,7 @@ def study_load(study: Study, load: Path, html: Path | None, jobs: int) -> int:
             **study.options,
         )
     if html is not None:
-        from playbill.runtime.simulation.load.page import page  # noqa: PLC0415 (imports matplotlib)
+        from playbill.runtime.simulation.load.report.page import page  # noqa: PLC0415 (imports matplotlib)
 
         html.write_text(page(outcome), encoding="utf-8")
     show(outcome, _console())
@@ -71,7 +71,7 @@ def _sweep(study: Study, plan: LoadPlan, html: Path | None, jobs: int) -> int:
             report=bar.done,
         )
     if html is not None:
-        from playbill.runtime.simulation.load.page import sweep_page  # noqa: PLC0415 (imports matplotlib)
+        from playbill.runtime.simulation.load.report.page import sweep_page  # noqa: PLC0415 (imports matplotlib)
 
         html.write_text(sweep_page(path, points), encoding="utf-8")
     show_sweep(path, points, _console())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from playbill.model.wording import describe_seconds
-from playbill.runtime.simulation.explore import pairs, unreached
+from playbill.runtime.simulation.coverage import pairs, unreached
 from playbill.runtime.simulation.sequence import html as page
 from playbill.runtime.simulation.sequence import text
 from playbill.runtime.simulation.shrink import Shrinker

@@ -12,24 +12,20 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
-from playbill.model.machines.breaker import BreakerMachine
-from playbill.model.machines.node import NodeMachine
-from playbill.model.machines.supervisor import SupervisorMachine
 from playbill.runtime.faults.tape import CountingTape
 from playbill.runtime.simulation.checks.properties import Sometimes
-from playbill.runtime.simulation.world import pairs_of
+from playbill.runtime.simulation.coverage import pairs_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
+    from playbill.runtime.simulation.coverage import Pair, Sight
     from playbill.runtime.simulation.study import Finding, Study, Verdict
-    from playbill.runtime.simulation.world import Pair, Sight
 
 SEEDS_A_CHUNK: Final = 50
 WATCHED_EACH: Final = 8
 """Every so manieth seed is watched for calls that leave the simulation, which costs a third of a seed."""
 COLLECTED_OBJECTS: Final = 20_000
-MACHINES: Final = (SupervisorMachine, NodeMachine, BreakerMachine)
 SCHEDULE: Final = frozenset({"mail"})
 """The lanes that an exhaustive exploration enumerates."""
 
@@ -78,27 +74,6 @@ class Exploration:
     def never(self, study: Study) -> list[str]:
         """Return the `sometimes` properties that never held."""
         return [rule.name for rule in study.properties if isinstance(rule, Sometimes) and rule.name not in self.held]
-
-
-def pairs() -> set[Pair]:
-    """Return all pairs of the machines' tables."""
-    return {
-        (machine.__name__, state, message.__name__)
-        for machine in MACHINES
-        for state, rows in machine.TRANSITIONS.items()
-        for message in rows
-    }
-
-
-def unreached(seen: set[Pair]) -> dict[str, list[str]]:
-    """Return, by machine, the states that nobody was in."""
-    been = {(machine, str(state)) for machine, state, _ in seen}
-    return {
-        machine.__name__: [
-            str(s) for s, rows in machine.TRANSITIONS.items() if rows and (machine.__name__, str(s)) not in been
-        ]
-        for machine in MACHINES
-    }
 
 
 def explore(

@@ -10,7 +10,7 @@ from playbill.model.wording import clip
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from playbill.runtime.simulation.world import Delivery
+    from playbill.runtime.simulation.trace import Delivery
 
 LANE: Final = 170
 ROW: Final = 26

@@ -13,12 +13,12 @@ from playbill.runtime.faults.tape import DullTape, RecordedTape, SeededTape
 from playbill.runtime.manager import PipelineRunManager
 from playbill.runtime.simulation.checks.properties import Sometimes
 from playbill.runtime.simulation.checks.violations import Crashed, Violation
+from playbill.runtime.simulation.coverage import pairs_of
 from playbill.runtime.simulation.simulation import Simulation
 from playbill.runtime.simulation.virtual.escapes import Escape, EscapeWatch
 from playbill.runtime.simulation.virtual.guard import Guard
 from playbill.runtime.simulation.virtual.schedules import picker
 from playbill.runtime.simulation.virtual.stuck import SimulationError
-from playbill.runtime.simulation.world import pairs_of
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from playbill.runtime.definitions.compiler import CompiledPipeline
     from playbill.runtime.faults.tape import Tape
     from playbill.runtime.simulation.checks.properties import Property
-    from playbill.runtime.simulation.world import Delivery, Pair, Sight
+    from playbill.runtime.simulation.coverage import Pair, Sight
+    from playbill.runtime.simulation.trace import Delivery
 
 CRASHED: Final = "crashed"
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.actors.breaker import BreakerActor
@@ -11,15 +9,12 @@ from playbill.actors.node import NodeActor
 from playbill.actors.shell import Inbox, Shell
 from playbill.actors.supervisor import SupervisorActor
 from playbill.model.machines.breaker import BreakerMachine
-from playbill.model.machines.node import NodeMachine
-from playbill.model.machines.salvage import SalvageMachine
-from playbill.model.machines.supervisor import SupervisorMachine
 from playbill.model.messages import Cancel, Stop
-from playbill.model.wording import clip
 from playbill.runtime.faults.world import FaultyWorld
 from playbill.runtime.runners.attempt import Orphans
 from playbill.runtime.simulation.checks import invariants as rules
 from playbill.runtime.simulation.checks.violations import Crashed, Violation
+from playbill.runtime.simulation.trace import Delivery, describe, name_of, state_of
 from playbill.runtime.simulation.virtual.dispatcher import SeededDispatcher
 from playbill.runtime.simulation.virtual.schedules import picker
 from playbill.runtime.simulation.virtual.world import VirtualWorld
@@ -41,40 +36,12 @@ if TYPE_CHECKING:
     from playbill.runtime.runners.attempt import AttemptServices
     from playbill.runtime.runners.runner import Bindings
     from playbill.runtime.simulation.checks.properties import Property
+    from playbill.runtime.simulation.coverage import Sight
     from playbill.runtime.simulation.virtual.loop import VirtualLoop
 
-Pair = tuple[str, str, str]
-"""A machine's class, its state, and the message it received there."""
-Sight = tuple[int, type]
-"""The same, as it is noted for each message: by the identity of what is done there (see PLACES)."""
 ACTORS: Final = frozenset({SupervisorActor, NodeActor, BreakerActor})
-PLACES: Final = {
-    id(actions): (machine.__name__, str(state))
-    for machine in (SupervisorMachine, SalvageMachine, NodeMachine, BreakerMachine)
-    for state, actions in machine.ACTIONS.items()
-}
-"""Machine and state by the identity of what is done there: the cheapest thing to note for each message."""
 HALF_OPEN: Final = BreakerMachine.ACTIONS[rules.HALF_OPEN]
 STOPS: Final = frozenset({Stop, Cancel})
-LONGEST: Final = 100
-"""Characters of one value in a trace."""
-HIDDEN: Final = frozenset({"traceback", "kinds"})
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One message, as it was received."""
-
-    at: float
-    sender: str
-    to: str
-    message: str
-    was: str
-    became: str
-
-    def __str__(self) -> str:
-        states = self.was if self.was == self.became else f"{self.was} -> {self.became}"
-        return f"{self.at:12.3f}  {self.sender} -> {self.to}  {self.message}  [{states}]"
 
 
 class WatchedRunner:
@@ -185,7 +152,7 @@ class SimWorld(FaultyWorld):
             self._stops(shell, content)
             to.receive(message, now)
         if self.trace is not None:
-            told = (name_of(sender), shell.actor_urn, shown(content), was, state_of(shell))
+            told = (name_of(sender), shell.actor_urn, describe(content), was, state_of(shell))
             self.trace.append(Delivery(now.monotonic, *told))
         if type(shell) is BreakerActor:
             rules.check_probes(shell, self.report)
@@ -194,7 +161,7 @@ class SimWorld(FaultyWorld):
         before = self.dead_letters()
         to.receive(message, now)
         if type(to) is not Inbox and rules.must_count(message) and self.dead_letters() == before:
-            self.report(rules.LETTERS, f"{shown(message)} to {shell.actor_urn}, which has ended, was not counted")
+            self.report(rules.LETTERS, f"{describe(message)} to {shell.actor_urn}, which has ended, was not counted")
 
     def _stops(self, shell: Shell[Any], message: Any) -> None:
         """Look at who is told to stop."""
@@ -275,39 +242,3 @@ class SimWorld(FaultyWorld):
         violation = Violation(invariant, text, self.loop.time())
         self.violations.append(violation)
         self.loop.fail(violation)
-
-
-def pairs_of(seen: Iterable[Sight]) -> set[Pair]:
-    """Return which machine received what in which state."""
-    return {(*PLACES[place], told.__name__) for place, told in seen}
-
-
-def state_of(shell: Shell[Any]) -> str:
-    """Return what traces call an actor's state."""
-    return "ended" if shell.ended else str(shell.machine.state)
-
-
-def name_of(actor: object) -> str:
-    """Return what traces call an actor."""
-    if isinstance(actor, Inbox):
-        actor = actor.shell
-    return actor.actor_urn if isinstance(actor, Shell) else "(outside)"
-
-
-def shown(message: object) -> str:
-    """Write a message without what differs from run to run."""
-    if isinstance(message, Shell):
-        return message.actor_urn
-    if isinstance(message, dict):
-        items = cast("dict[object, object]", message).items()
-        return "{" + ", ".join(f"{key}: {shown(value)}" for key, value in items) + "}"
-    if is_dataclass(message) and not isinstance(message, type):
-        told = [(field.name, getattr(message, field.name)) for field in fields(message) if field.name not in HIDDEN]
-        inner = ", ".join(f"{name}={shown(value)}" for name, value in told if value is not None)
-        return f"{type(message).__name__}({inner})"
-    if isinstance(message, datetime):
-        return message.isoformat()
-    if type(message).__repr__ is object.__repr__:
-        return f"<{type(message).__name__}>"
-    text = message if isinstance(message, str) else repr(message)
-    return clip(text, LONGEST)

@@ -14,8 +14,9 @@ from playbill.model.errors import DefinitionError
 from playbill.model.facts import Verdict
 from playbill.model.machines.node_base import NodeBase
 from playbill.runtime.simulation.checks.properties import Always, Eventually, LeadsTo, Sometimes
+from playbill.runtime.simulation.coverage import pairs, unreached
 from playbill.runtime.simulation.determinism import NotDeterministic, check_determinism, digest, trace_of
-from playbill.runtime.simulation.explore import explore, explore_in, pairs, unreached
+from playbill.runtime.simulation.explore import explore, explore_in
 from playbill.runtime.simulation.sequence import html, text
 from playbill.runtime.simulation.shrink import Shrinker
 from playbill.runtime.simulation.study import Finding, Study

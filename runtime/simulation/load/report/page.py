@@ -5,16 +5,16 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from playbill.runtime.simulation.load.plots import plots, sweep_plot
-from playbill.runtime.simulation.load.tables import facts, headline, sweep_table, tables
+from playbill.runtime.simulation.load.report.plots import plots, sweep_plot
+from playbill.runtime.simulation.load.report.tables import facts, headline, sweep_table, tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from playbill.runtime.simulation.load.outcome import Outcome
-    from playbill.runtime.simulation.load.plots import Plot
+    from playbill.runtime.simulation.load.report.plots import Plot
+    from playbill.runtime.simulation.load.report.tables import Table
     from playbill.runtime.simulation.load.sweep import Point
-    from playbill.runtime.simulation.load.tables import Table
 
 __all__ = ["page", "sweep_page"]
 

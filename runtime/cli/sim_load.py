@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from playbill.runtime.simulation.load.measures import Measures
-    from playbill.runtime.simulation.load.outcome import Outcome
+    from playbill.runtime.simulation.load.outcome import LoadOutcome
     from playbill.runtime.simulation.load.plan import LoadPlan
     from playbill.runtime.simulation.load.report.tables import Table
     from playbill.runtime.simulation.load.sweep import Point
@@ -79,7 +79,7 @@ def _sweep(study: Study, plan: LoadPlan, html: Path | None, jobs: int) -> int:
     return int(all(_fails(point.outcome) for point in points))
 
 
-def _fails(outcome: Outcome) -> bool:
+def _fails(outcome: LoadOutcome) -> bool:
     return outcome.overload is not None or outcome.stopped_at is not None
 
 
@@ -92,7 +92,7 @@ def _told(html: Path | None) -> None:
         sys.stdout.write(f"drawn      {html}\n")
 
 
-def show(outcome: Outcome, console: Console) -> None:
+def show(outcome: LoadOutcome, console: Console) -> None:
     """Print the report of one load."""
     lead, *more = outcome.findings()
     console.print(Text(headline(outcome)))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from playbill.model.wording import describe_seconds
-from playbill.runtime.simulation.coverage import pairs, unreached
+from playbill.runtime.simulation.coverage import all_pairs, unreached
 from playbill.runtime.simulation.sequence import html as page
 from playbill.runtime.simulation.sequence import text
 from playbill.runtime.simulation.shrink import Shrinker
@@ -16,7 +16,7 @@ from playbill.runtime.simulation.tapes import save_tape
 
 if TYPE_CHECKING:
     from playbill.runtime.simulation.explore import Exploration
-    from playbill.runtime.simulation.study import Finding, Study, Verdict
+    from playbill.runtime.simulation.study import Finding, SeedResult, Study
 
 
 class Progress:
@@ -54,7 +54,7 @@ class Progress:
 def summary(study: Study, seen: Exploration) -> None:
     """Print what an exploration has seen."""
     speed = seen.seeds / seen.wall_seconds if seen.wall_seconds else 0.0
-    every = pairs()
+    every = all_pairs()
     lines = [
         f"{study.definition.name}: {_count(study, seen)}, {speed:,.0f}/s, {describe_seconds(seen.seconds)} simulated",
         f"ends       {_counted(seen.statuses)}",
@@ -105,19 +105,19 @@ def findings(study: Study, finding: Finding, command: str, html: Path | None) ->
     smaller, least = shrinker.shrink()
     path = Path(f"{study.definition.name}.{least.invariant.replace(' ', '-')}.tape.json")
     save_tape(path, study.definition, smaller, least)
-    verdict = smaller.tape(least.lanes, traced=True)
+    seed_result = smaller.tape(least.lanes, traced=True)
     replay = f"{command} --tape {path}"
     nodes = f"{len(smaller.definition.nodes)} of {len(study.definition.nodes)} nodes"
-    sys.stdout.write(f"shrunk to {nodes} in {shrinker.runs:,} runs:\n{text(verdict.trace)}\n{least}\n")
+    sys.stdout.write(f"shrunk to {nodes} in {shrinker.runs:,} runs:\n{text(seed_result.trace)}\n{least}\n")
     sys.stdout.write(f"replay     {replay}\n")
     if finding.seed is not None:
         sys.stdout.write(f"unshrunk   {command} --seed {finding.seed}\n")
     if html is not None:
-        draw(html, smaller, verdict, str(least), replay)
+        draw(html, smaller, seed_result, str(least), replay)
 
 
-def draw(html: Path, study: Study, verdict: Verdict, wrong: str, replay: str) -> None:
+def draw(html: Path, study: Study, seed_result: SeedResult, wrong: str, replay: str) -> None:
     """Write the page that shows a finding."""
     definition = json.dumps(study.as_dict()["definition"], indent=1)
-    html.write_text(page(study.definition.name, wrong, replay, definition, verdict.trace), encoding="utf-8")
+    html.write_text(page(study.definition.name, wrong, replay, definition, seed_result.trace), encoding="utf-8")
     sys.stdout.write(f"drawn      {html}\n")

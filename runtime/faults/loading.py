@@ -27,7 +27,7 @@ def plan_of(faults: Faults) -> FaultPlan:
     """Return the plan that `faults` stands for: several are taken together.
 
     Raises:
-        DefinitionError: a mapping is no plan, or a file cannot be read or holds none; carries all problems.
+        DefinitionError: a mapping is not a plan, or a file cannot be read or holds none; carries all problems.
     """
     if faults is None:
         return NO_FAULTS
@@ -47,7 +47,7 @@ def load_faults(source: str | os.PathLike[str]) -> FaultPlan:
     writes them: nodes about which the plan says nothing behave as they did there.
 
     Raises:
-        DefinitionError: there is no such file, or it is no plan; carries all problems.
+        DefinitionError: there is no such file, or it is not a plan; carries all problems.
     """
     data = load_mapping(source, "faults and behaviours")
     recorded = data.pop("recorded", None)

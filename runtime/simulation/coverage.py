@@ -25,7 +25,7 @@ PLACES: Final = {
 """Machine and state by the identity of what is done there: the cheapest thing to note for each message."""
 
 
-def pairs() -> set[Pair]:
+def all_pairs() -> set[Pair]:
     """Return all pairs of the machines' tables."""
     return {
         (machine.__name__, state, message.__name__)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from playbill.runtime.simulation.coverage import Pair, Sight
-    from playbill.runtime.simulation.study import Finding, Study, Verdict
+    from playbill.runtime.simulation.study import Finding, SeedResult, Study
 
 SEEDS_A_CHUNK: Final = 50
 WATCHED_EACH: Final = 8
@@ -36,7 +36,7 @@ class Exploration:
 
     seeds: int = 0
     seconds: float = 0.0
-    """Simulated."""
+    """Simulated, not real ones."""
     wall_seconds: float = 0.0
     statuses: Counter[str] = field(default_factory=Counter[str])
     fired: Counter[str] = field(default_factory=Counter[str])
@@ -47,19 +47,19 @@ class Exploration:
     """Every schedule within the bound was tried."""
     _seen: set[Sight] = field(default_factory=set["Sight"])
 
-    def add(self, verdict: Verdict) -> None:
-        """Add a seed's verdict."""
+    def add(self, seed_result: SeedResult) -> None:
+        """Add how one seed went."""
         self.seeds += 1
-        self.seconds += verdict.seconds
-        self.statuses[verdict.status] += 1
-        for name, times in verdict.fired.items():
+        self.seconds += seed_result.seconds
+        self.statuses[seed_result.status] += 1
+        for name, times in seed_result.fired.items():
             self.fired[name] += times
-        if new := verdict.seen - self._seen:
+        if new := seed_result.seen - self._seen:
             self._seen |= new
             self.coverage |= pairs_of(new)
-        self.held |= verdict.held
-        if verdict.finding is not None:
-            self.findings.append(verdict.finding)
+        self.held |= seed_result.held
+        if seed_result.finding is not None:
+            self.findings.append(seed_result.finding)
 
     def merge(self, other: Exploration) -> None:
         """Add what another process has seen."""
@@ -95,10 +95,10 @@ def explore(
     """
     seen, began = Exploration(), perf_counter()
     with study.guard, _seldom_collecting():
-        for index, verdict in enumerate(
+        for index, seed_result in enumerate(
             _schedules(study, seeds, seen) if study.policy == "exhaustive" else _each(study, first, seeds)
         ):
-            seen.add(verdict)
+            seen.add(seed_result)
             if index % SEEDS_A_CHUNK == 0:
                 seen.wall_seconds = perf_counter() - began
                 report(seen)
@@ -109,7 +109,7 @@ def explore(
     return seen
 
 
-def _each(study: Study, first: int, seeds: int) -> Iterator[Verdict]:
+def _each(study: Study, first: int, seeds: int) -> Iterator[SeedResult]:
     for seed in range(first, first + seeds):
         yield study.seed(seed, watched=seed % WATCHED_EACH == 0)
 
@@ -128,10 +128,10 @@ def _seldom_collecting() -> Generator[None]:
         gc.unfreeze()
 
 
-def _schedules(study: Study, most: int, seen: Exploration, depth: int = 1_000) -> Iterator[Verdict]:
+def _schedules(study: Study, max_schedules: int, seen: Exploration, depth: int = 1_000) -> Iterator[SeedResult]:
     """Run every order of mail there is, the last choices varied first."""
     prefix: list[int] | None = []
-    for _ in range(most):
+    for _ in range(max_schedules):
         tape = CountingTape(prefix or (), SCHEDULE)
         yield study.play(tape, None)
         prefix = tape.after(depth)

@@ -32,12 +32,12 @@ class Shrinker:
         self.study = study
         self.finding: Finding = finding
         self.runs = 0
-        self._most = max_runs
+        self._max_runs = max_runs
 
     def shrink(self) -> tuple[Study, Finding]:
         """Return the smallest study and finding it came to; at least as small as what it was given."""
         size = None
-        while size != self._size() and self.runs < self._most:
+        while size != self._size() and self.runs < self._max_runs:
             size = self._size()
             self._smaller_studies()
             self._smaller_tapes()
@@ -48,7 +48,7 @@ class Shrinker:
 
     def _try(self, study: Study, lanes: dict[str, list[int]]) -> bool:
         """Keep a smaller one if the same invariant breaks."""
-        if self.runs >= self._most:
+        if self.runs >= self._max_runs:
             return False
         self.runs += 1
         try:

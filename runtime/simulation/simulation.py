@@ -142,7 +142,7 @@ class Simulation:
         run = self.start(definition, trigger_data, **options)
         return self.result(run)
 
-    def whole(self, definition: PipelineDefinition, trigger_data: Mapping[str, Any]) -> RunResult:
+    def run_whole(self, definition: PipelineDefinition, trigger_data: Mapping[str, Any]) -> RunResult:
         """Run a pipeline that was checked before, and end the world with it, all in one.
 
         Raises:

@@ -43,7 +43,7 @@ def load_tape(source: str | os.PathLike[str], study: Study) -> tuple[Study, dict
     """Return the study and the lanes that a tape's file keeps, and which invariant it broke.
 
     Raises:
-        DefinitionError: it is no tape, or one of another pipeline than the study's.
+        DefinitionError: it is not a tape, or one of another pipeline than the study's.
     """
     data = load_mapping(source, "a tape")
     try:
@@ -51,7 +51,7 @@ def load_tape(source: str | os.PathLike[str], study: Study) -> tuple[Study, dict
     except ValidationError:
         lanes = None
     if data.get("format") != FORMAT or lanes is None:
-        text = f"{source} is no tape of this playbill: `playbill sim` writes them when it finds something"
+        text = f"{source} is not a tape of this playbill: `playbill sim` writes them when it finds something"
         raise DefinitionError.single("bad-tape", str(source), text)
     if data["of"] != digest(study.definition):
         text = (

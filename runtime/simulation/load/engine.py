@@ -14,7 +14,7 @@ from playbill.runtime.manager import PipelineRunManager
 from playbill.runtime.simulation.load.arrivals import arrivals, check_recorded, trigger_data_of
 from playbill.runtime.simulation.load.loop import LoadLoop
 from playbill.runtime.simulation.load.measures import Measures
-from playbill.runtime.simulation.load.outcome import Outcome
+from playbill.runtime.simulation.load.outcome import LoadOutcome
 from playbill.runtime.simulation.load.world import LoadWorld, check_faults
 from playbill.runtime.simulation.virtual.escapes import EscapeWatch
 
@@ -42,7 +42,7 @@ def simulate_load(
     allow: Collection[str] | None = (),
     report: Callable[[float, Measures], None] | None = None,
     **options: Any,
-) -> Outcome:
+) -> LoadOutcome:
     """Let runs arrive as the plan says, in virtual time, and return what was measured.
 
     The plan's `sweep` is left alone: see `sweep`.
@@ -108,7 +108,7 @@ class _Load:
         if runs and allow is not None:
             self._watch = EscapeWatch(allow)
 
-    def run(self, trigger_data: Mapping[str, Any], report: Callable[[float, Measures], None] | None) -> Outcome:
+    def run(self, trigger_data: Mapping[str, Any], report: Callable[[float, Measures], None] | None) -> LoadOutcome:
         """Run it all."""
         self._report = report
         began, threshold = time.perf_counter(), gc.get_threshold()
@@ -149,10 +149,10 @@ class _Load:
 
     async def _arrive(self, data: list[Mapping[str, Any]]) -> None:
         """Start each run when its time has come."""
-        live, most, start = self.measures.live, self.plan.max_live_runs, self.manager.start_run
+        live, max_live, start = self.measures.live, self.plan.max_live_runs, self.manager.start_run
         for at, source in arrivals(self.plan):
             await self._until(at)
-            if live.n >= most:
+            if live.n >= max_live:
                 self.stopped_at = self.loop.time()
                 return
             await start(self.definition, data[source])
@@ -191,8 +191,8 @@ class _Load:
         if self._report is not None:
             self._report(self.loop.time(), self.measures)
 
-    def _outcome(self, wall_seconds: float) -> Outcome:
-        return Outcome(
+    def _outcome(self, wall_seconds: float) -> LoadOutcome:
+        return LoadOutcome(
             definition=self.definition,
             plan=self.plan,
             measures=self.measures,

@@ -31,7 +31,7 @@ def _seconds(value: Any) -> Any:
         return value
     rest = PART.sub("", value.strip())
     if rest or not value.strip():
-        raise ValueError(f"'{value}' is no duration: write seconds as a number, or text such as 90s, 1h30m or 2d")
+        raise ValueError(f"'{value}' is not a duration: write seconds as a number, or text such as 90s, 1h30m or 2d")
     return sum(float(number) * UNITS[unit] for number, unit in PART.findall(value))
 
 
@@ -41,7 +41,7 @@ def _a_second(value: Any) -> Any:
         return value
     found = RATE.fullmatch(value.strip())
     if found is None:
-        raise ValueError(f"'{value}' is no rate: write a number (a second), or text such as 10/s, 90/min or 600/h")
+        raise ValueError(f"'{value}' is not a rate: write a number (a second), or text such as 10/s, 90/min or 600/h")
     return float(found[1]) / UNITS[found[2]]
 
 
@@ -160,7 +160,7 @@ def load_load_plan(source: str | os.PathLike[str]) -> LoadPlan:
     """Load a plan from a YAML or JSON file; recorded files are looked for beside it.
 
     Raises:
-        DefinitionError: there is no such file, or it is no plan; carries all problems.
+        DefinitionError: there is no such file, or it is not a plan; carries all problems.
     """
     plan = load_plan(load_mapping(source, "span and arrivals"))
     folder = Path(source).parent

@@ -68,7 +68,7 @@ class LoadDispatcher(LoopDispatcher):
         kind = cast("type[object]", type(message))
         if kind in CONTROL:
             if kind is Parked:
-                parked(to)
+                note_parked(to)
             self._control.append((to, message))
         else:
             if kind is SlotWanted:
@@ -79,7 +79,7 @@ class LoadDispatcher(LoopDispatcher):
             self._loop.call_soon(self._pump)
 
 
-def parked(to: Any) -> None:
+def note_parked(to: Any) -> None:
     """See a breaker let a node wait."""
     if isinstance(to, NodeActor) and not to.ended:
         stream_of(to.machine.supervisor).waits(to.machine.plan.id, BREAKER)

@@ -88,7 +88,7 @@ def load_test_tape(source: str | os.PathLike[str]) -> TestTape:
         lanes = None
     test, seed = data.get("test"), data.get("seed")
     if data.get("format") != FORMAT or lanes is None or not isinstance(test, str) or not isinstance(seed, int):
-        text = f"{source} is no tape of a test: pytest writes one when a test with `sim` fails"
+        text = f"{source} is not a tape of a test: pytest writes one when a test with `sim` fails"
         raise DefinitionError.single("bad-tape", str(source), text)
     return TestTape(str(source), test, seed, lanes)
 

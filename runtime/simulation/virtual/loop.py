@@ -122,9 +122,9 @@ class VirtualLoop(LoopBase):
                 finally:
                     watch.leave()
             if self._fatal is not None:
-                raise self._verdict(self._fatal)
+                raise self._take_fatal(self._fatal)
 
-    def _verdict(self, fatal: BaseException) -> BaseException:
+    def _take_fatal(self, fatal: BaseException) -> BaseException:
         """Take the error that is to be raised; `_turn` must not hold it, its traceback would close a circle."""
         self._fatal = None
         return fatal

@@ -71,7 +71,7 @@ class LoopBase(asyncio.AbstractEventLoop):
         self._factory = factory
 
     def get_task_factory(self) -> Any:
-        """Return it."""
+        """Return what makes tasks; None: nobody has set anything."""
         return self._factory
 
     # ---- errors and ends --------------------------------------------------------------------------------------

@@ -6,12 +6,12 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 from playbill.model.wording import clip, describe_seconds
-from playbill.runtime.simulation.whatif.comparison import Pair, is_same, pairs_of, totals
+from playbill.runtime.simulation.whatif.comparison import NodePair, is_same, pair_nodes, totals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from playbill.runtime.simulation.whatif.timeline import Attempt, Track
+    from playbill.runtime.simulation.whatif.timeline import AttemptBar, Track
     from playbill.runtime.simulation.whatif.what_if import WhatIf
 
 CHART: Final = 640
@@ -52,8 +52,8 @@ def page(title: str, found: WhatIf) -> str:
         title: its heading.
         found: both runs.
     """
-    pairs = pairs_of(found.definition, found.before, found.after)
-    lanes = [*pairs, Pair(found.before.whole, found.after.whole)]
+    pairs = pair_nodes(found.definition, found.before, found.after)
+    lanes = [*pairs, NodePair(found.before.whole, found.after.whole)]
     rows = [line.replace("->", "→").split(maxsplit=1) for line in totals(pairs, found.before, found.after)]
     if is_same(pairs, found.before, found.after):
         rows.append(["same", "nothing differs"])
@@ -68,7 +68,7 @@ def page(title: str, found: WhatIf) -> str:
     )
 
 
-def _svg(pairs: Sequence[Pair], span: float) -> Iterator[str]:
+def _svg(pairs: Sequence[NodePair], span: float) -> Iterator[str]:
     names = LETTER * min(LONGEST_NAME, max((len(pair.node) for pair in pairs), default=0)) + 16
     left, height = names + LANES, HEAD + ROW * len(pairs) + 30
     scale = CHART / span if span else 0.0
@@ -116,13 +116,13 @@ def _lane(label: str, track: Track, names: float, left: float, scale: float, top
         yield f"<title>{escape(_told(track, attempt))}</title></rect>"
 
 
-def _kind(attempt: Attempt) -> str:
+def _kind(attempt: AttemptBar) -> str:
     if attempt.failure is not None:
         return "bad"
     return "cut" if attempt.is_cut else "fine"
 
 
-def _told(track: Track, attempt: Attempt) -> str:
+def _told(track: Track, attempt: AttemptBar) -> str:
     how = "" if attempt.receipt is None else f", {attempt.receipt.how.replace('_', ' ')}"
     ended = attempt.failure or ("stopped" if attempt.is_cut else "completed")
     return f"{track.node}, attempt {attempt.number}: {ended}{how}; {describe_seconds(attempt.seconds)}"

@@ -24,7 +24,7 @@ def load_recording(path: str | os.PathLike[str]) -> Timeline:
     """Read the events of a run, as `playbill run --events` writes them; a last line that is torn is left out.
 
     Raises:
-        DefinitionError: it cannot be read, a line is no event, or they are not those of one run from its beginning.
+        DefinitionError: it cannot be read, a line is not an event, or they are not those of one whole run.
     """
     *lines, _torn = read(path).split("\n")
     events = [event_from_json(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]

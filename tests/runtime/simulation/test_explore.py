@@ -14,7 +14,7 @@ from playbill.model.errors import DefinitionError
 from playbill.model.facts import Verdict
 from playbill.model.machines.node_base import NodeBase
 from playbill.runtime.simulation.checks.properties import Always, Eventually, LeadsTo, Sometimes
-from playbill.runtime.simulation.coverage import pairs, unreached
+from playbill.runtime.simulation.coverage import all_pairs, unreached
 from playbill.runtime.simulation.determinism import NotDeterministic, check_determinism, digest, trace_of
 from playbill.runtime.simulation.explore import explore, explore_in
 from playbill.runtime.simulation.sequence import html, text
@@ -93,7 +93,7 @@ def test_an_exploration_counts_what_it_saw() -> None:
     assert (seen.seeds, seen.findings, sum(seen.statuses.values())) == (120, [], 120)
     assert {"raise", "hang", "journal_slow", "message_delay", "cancel", "pause"} <= seen.fired.keys()
     assert any(name.startswith("buggify ") for name in seen.fired)
-    assert seen.coverage <= pairs() | {pair for pair in seen.coverage if pair[0] == "SalvageMachine"}
+    assert seen.coverage <= all_pairs() | {pair for pair in seen.coverage if pair[0] == "SalvageMachine"}
     assert shown == [1, 51, 101, 120]
     assert seen.seconds > 120
 
@@ -225,7 +225,7 @@ def test_a_tape_of_another_pipeline_or_none_at_all_is_refused(tmp_path: Path) ->
     data = json.loads((tmp_path / "x.json").read_text())
     for wrong in ({"format": 99}, {"lanes": {"mail": [-1]}}, {"lanes": {"mail": ["a"]}}, {"lanes": 5}):
         (tmp_path / "y.json").write_text(json.dumps({**data, **wrong}))
-        with pytest.raises(DefinitionError, match=r"y.json is no tape of this playbill"):
+        with pytest.raises(DefinitionError, match=r"y.json is not a tape of this playbill"):
             load_tape(tmp_path / "y.json", study)
     (tmp_path / "z.json").write_text(json.dumps({key: data[key] for key in data if key != "faults"}))
     with pytest.raises(DefinitionError, match="a tape says faults; this one does not"):

@@ -11,7 +11,7 @@ from playbill.runtime.simulation.load.report.tables import facts, headline, swee
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from playbill.runtime.simulation.load.outcome import Outcome
+    from playbill.runtime.simulation.load.outcome import LoadOutcome
     from playbill.runtime.simulation.load.report.plots import Plot
     from playbill.runtime.simulation.load.report.tables import Table
     from playbill.runtime.simulation.load.sweep import Point
@@ -38,7 +38,7 @@ dl { display: grid;
 """
 
 
-def page(outcome: Outcome) -> str:
+def page(outcome: LoadOutcome) -> str:
     """Return the page of one load."""
     return _page(outcome.definition.name, "".join(_parts(outcome)))
 
@@ -63,7 +63,7 @@ def _page(title: str, body: str) -> str:
     return f'<!doctype html><html lang="en">{head}<style>{STYLE}</style><body>{body}</body></html>\n'
 
 
-def _parts(outcome: Outcome) -> Iterable[str]:
+def _parts(outcome: LoadOutcome) -> Iterable[str]:
     lead, *more = outcome.findings()
     yield f"<h1>{escape(outcome.definition.name)}</h1>"
     yield f'<p class="lead{"" if outcome.suffices else " bad"}">{escape(lead[0].upper() + lead[1:])}</p>'
@@ -79,7 +79,7 @@ def _plot(plot: Plot) -> str:
     return f"<h2>{escape(title)}</h2><figure>{svg}</figure>"
 
 
-def _tables(outcome: Outcome) -> Iterable[str]:
+def _tables(outcome: LoadOutcome) -> Iterable[str]:
     yield "<h2>Runs</h2><dl>"
     yield "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts(outcome))
     yield "</dl>"

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from playbill.model.definition import PipelineDefinition
 
-__all__ = ["EVERYTHING", "Behaviours", "FaultPlan", "fault_plan"]
+__all__ = ["EVERYTHING", "Behaviours", "FaultPlan", "fault_plan", "owner_of_behaviour"]
 
 F = TypeVar("F", bound=AnyFault)
 MAX_SHOWN: Final = 60
@@ -144,7 +144,7 @@ def fault_plan(data: Mapping[str, Any]) -> FaultPlan:
 def _problems(error: ValidationError, data: Mapping[str, Any]) -> Iterator[Problem]:
     """Give one problem for each complaint; a fault is read again by its kind's class, whose fields are named."""
     read: set[int] = set()
-    for detail, problem in zip(error.errors(), problems_of(error, FaultPlan, owner=_owner), strict=True):
+    for detail, problem in zip(error.errors(), problems_of(error, FaultPlan, owner=owner_of_behaviour), strict=True):
         match detail["loc"]:
             case ("faults", int(index), *_):
                 if index not in read:
@@ -176,7 +176,8 @@ def _problems_of_fault(index: int, written: Any) -> list[Problem]:
     return []
 
 
-def _owner(location: tuple[int | str, ...]) -> tuple[str, int]:
+def owner_of_behaviour(location: tuple[int | str, ...]) -> tuple[str, int]:
+    """Name whose behaviour a location belongs to, and how many of its parts that covers (see `problems_of`)."""
     match location:
         case ("behaviours", "nodes" | "types" as kind, str(name), *_):
             return f"behaviour of {kind[:-1]} '{name}'", 3

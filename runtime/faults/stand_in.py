@@ -15,7 +15,7 @@ from playbill.runtime.runners.attempt import HandlerAttempt
 from playbill.runtime.runners.outputs import checked
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from playbill.actors.ports import Attempt, Receiver, Runner
     from playbill.model.definition import PipelineNode
@@ -146,7 +146,3 @@ class StandIn(HandlerAttempt):
         """Tell the node's actor something."""
         if not self.ended:
             self.services.post(self.reply_to, message)
-
-    def sleep(self, seconds: float) -> Awaitable[None]:
-        """Wait on the loop."""
-        return asyncio.sleep(seconds)

@@ -6,7 +6,7 @@ import hashlib
 import json
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -16,6 +16,7 @@ from playbill.runtime.definitions.files import load_mapping
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
 
     from playbill.model.definition import PipelineDefinition
     from playbill.runtime.simulation.study import Finding, Study
@@ -46,11 +47,8 @@ def load_tape(source: str | os.PathLike[str], study: Study) -> tuple[Study, dict
         DefinitionError: it is not a tape, or one of another pipeline than the study's.
     """
     data = load_mapping(source, "a tape")
-    try:
-        lanes = LANES.validate_python(data.get("lanes"))
-    except ValidationError:
-        lanes = None
-    if data.get("format") != FORMAT or lanes is None:
+    lanes = lanes_of(data)
+    if lanes is None:
         text = f"{source} is not a tape of this playbill: `playbill sim` writes them when it finds something"
         raise DefinitionError.single("bad-tape", str(source), text)
     if data["of"] != digest(study.definition):
@@ -60,6 +58,16 @@ def load_tape(source: str | os.PathLike[str], study: Study) -> tuple[Study, dict
         )
         raise DefinitionError.single("other-tape", str(source), text)
     return study.from_dict(data), lanes, str(data.get("invariant"))
+
+
+def lanes_of(data: Mapping[str, Any]) -> dict[str, list[int]] | None:
+    """Return the lanes that a tape's file keeps; None: it is not a tape, or one of another format."""
+    if data.get("format") != FORMAT:
+        return None
+    try:
+        return LANES.validate_python(data.get("lanes"))
+    except ValidationError:
+        return None
 
 
 def digest(definition: PipelineDefinition) -> str:

@@ -60,7 +60,7 @@ class Always:
             world.report(self.name, f"does not hold at {event.type} of {event.node_id or event.stream}")
 
     def end(self, world: Observed) -> None:
-        """Nothing is left to look at."""
+        """Complain about nothing more: each event was judged as it came."""
 
 
 class Eventually:

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from playbill.model.diagnostics import validated
 from playbill.model.fields import Count, Number, Settings, Whole
 from playbill.runtime.definitions.files import load_mapping
-from playbill.runtime.faults.plan import Behaviours
+from playbill.runtime.faults.plan import Behaviours, owner_of_behaviour
 
 if TYPE_CHECKING:
     import os
@@ -177,7 +177,5 @@ def _owner(location: tuple[int | str, ...]) -> tuple[str, int]:
     match location:
         case ("arrivals", int(index), *_):
             return f"arrivals {index + 1}", 2
-        case ("behaviours", "nodes" | "types" as kind, str(name), *_):
-            return f"behaviour of {kind[:-1]} '{name}'", 3
         case _:
-            return "", 0
+            return owner_of_behaviour(location)

@@ -96,12 +96,12 @@ class QuietStream(MemoryStream):
     """The events of what is not measured: a child run of another pipeline, and its breakers."""
 
     def append(self, event: Event) -> bool:
-        """Forget it."""
+        """Look only whether the stream ends; keep nothing."""
         self.closed = event.type in TERMINAL
         return True
 
     def waits(self, node: str, phase: int) -> None:
-        """Pass over it."""
+        """Hear that a node waits, which is not measured."""
 
 
 class BreakerStream(MemoryStream):

@@ -79,7 +79,7 @@ class LoadDispatcher(LoopDispatcher):
             self._loop.call_soon(self._pump)
 
 
-def note_parked(to: Any) -> None:
+def note_parked(to: Receiver) -> None:
     """See a breaker let a node wait."""
     if isinstance(to, NodeActor) and not to.ended:
         stream_of(to.machine.supervisor).waits(to.machine.plan.id, BREAKER)

@@ -15,9 +15,9 @@ from playbill.runtime.cli.modules import open_definition
 from playbill.runtime.cli.progress import ProgressBar
 from playbill.runtime.cli.run import trigger_data_of
 from playbill.runtime.cli.sim_report import describe_progress, findings, summary
-from playbill.runtime.simulation.checks.determinism import NotDeterministic, check_determinism
+from playbill.runtime.faults.loading import plan_of
+from playbill.runtime.simulation.determinism import NotDeterministic, check_determinism
 from playbill.runtime.simulation.explore import explore, explore_in
-from playbill.runtime.simulation.simulation import plan_of
 from playbill.runtime.simulation.study import Study
 from playbill.runtime.simulation.tapes import load_tape
 
@@ -125,11 +125,11 @@ def _report_first(study: Study, seen: Exploration, command: str, html: Path | No
 def _one(study: Study, seed: int, command: str, html: Path | None) -> int:
     from playbill.runtime.simulation.sequence import text  # noqa: PLC0415 (only for showing)
 
-    verdict = study.seed(seed, traced=True)
-    sys.stdout.write(f"{text(verdict.trace, 10_000)}\n{verdict.status} after {verdict.seconds:g} s\n")
-    if verdict.finding is None:
+    seed_result = study.seed(seed, traced=True)
+    sys.stdout.write(f"{text(seed_result.trace, 10_000)}\n{seed_result.status} after {seed_result.seconds:g} s\n")
+    if seed_result.finding is None:
         return 0
-    findings(study, verdict.finding, command, html)
+    findings(study, seed_result.finding, command, html)
     return 1
 
 
@@ -137,16 +137,16 @@ def _play(study: Study, tape: Path, command: str, html: Path | None) -> int:
     from playbill.runtime.simulation.sequence import text  # noqa: PLC0415 (only for showing)
 
     played, lanes, invariant = load_tape(tape, study)
-    verdict = played.tape(lanes, traced=True)
-    sys.stdout.write(f"{text(verdict.trace)}\n")
-    if verdict.finding is None:
-        sys.stdout.write(f"{verdict.status}: '{invariant}' holds now\n")
+    seed_result = played.tape(lanes, traced=True)
+    sys.stdout.write(f"{text(seed_result.trace)}\n")
+    if seed_result.finding is None:
+        sys.stdout.write(f"{seed_result.status}: '{invariant}' holds now\n")
         return 0
-    sys.stdout.write(f"{verdict.finding}\n")
+    sys.stdout.write(f"{seed_result.finding}\n")
     if html is not None:
         from playbill.runtime.cli.sim_report import draw  # noqa: PLC0415 (only for showing)
 
-        draw(html, played, verdict, str(verdict.finding), f"{command} --tape {tape}")
+        draw(html, played, seed_result, str(seed_result.finding), f"{command} --tape {tape}")
     return 1
 
 

@@ -13,18 +13,18 @@ from playbill.model.wording import describe_seconds
 from playbill.runtime.cli.progress import ProgressBar
 from playbill.runtime.simulation.load.engine import simulate_load
 from playbill.runtime.simulation.load.plan import load_load_plan
+from playbill.runtime.simulation.load.report.tables import facts, headline, sweep_table, tables
 from playbill.runtime.simulation.load.sweep import sweep
-from playbill.runtime.simulation.load.tables import facts, headline, sweep_table, tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from playbill.runtime.simulation.load.measures import Measures
-    from playbill.runtime.simulation.load.outcome import Outcome
+    from playbill.runtime.simulation.load.outcome import LoadOutcome
     from playbill.runtime.simulation.load.plan import LoadPlan
+    from playbill.runtime.simulation.load.report.tables import Table
     from playbill.runtime.simulation.load.sweep import Point
-    from playbill.runtime.simulation.load.tables import Table
     from playbill.runtime.simulation.study import Study
 
 WIDTH: Final = 140
@@ -35,7 +35,7 @@ def study_load(study: Study, load: Path, html: Path | None, jobs: int) -> int:
     """Simulate the load that a file says; return 0, or 1 if arrivals exceed capacity (of a sweep: at each value)."""
     plan = load_load_plan(load)
     if html is not None:
-        from playbill.runtime.simulation.load.plots import check_matplotlib  # noqa: PLC0415 (only for --html)
+        from playbill.runtime.simulation.load.report.plots import check_matplotlib  # noqa: PLC0415 (only for --html)
 
         check_matplotlib()
     if plan.sweep:
@@ -56,7 +56,7 @@ def study_load(study: Study, load: Path, html: Path | None, jobs: int) -> int:
             **study.options,
         )
     if html is not None:
-        from playbill.runtime.simulation.load.page import page  # noqa: PLC0415 (imports matplotlib)
+        from playbill.runtime.simulation.load.report.page import page  # noqa: PLC0415 (imports matplotlib)
 
         html.write_text(page(outcome), encoding="utf-8")
     show(outcome, _console())
@@ -77,7 +77,7 @@ def _sweep(study: Study, plan: LoadPlan, html: Path | None, jobs: int) -> int:
             report=lambda points: bar.show(points, "values"),
         )
     if html is not None:
-        from playbill.runtime.simulation.load.page import sweep_page  # noqa: PLC0415 (imports matplotlib)
+        from playbill.runtime.simulation.load.report.page import sweep_page  # noqa: PLC0415 (imports matplotlib)
 
         html.write_text(sweep_page(path, points), encoding="utf-8")
     show_sweep(path, points, _console())
@@ -85,7 +85,7 @@ def _sweep(study: Study, plan: LoadPlan, html: Path | None, jobs: int) -> int:
     return int(all(_fails(point.outcome) for point in points))
 
 
-def _fails(outcome: Outcome) -> bool:
+def _fails(outcome: LoadOutcome) -> bool:
     return outcome.overload is not None or outcome.stopped_at is not None
 
 
@@ -98,7 +98,7 @@ def _say_drawn(html: Path | None) -> None:
         sys.stdout.write(f"drawn      {html}\n")
 
 
-def show(outcome: Outcome, console: Console) -> None:
+def show(outcome: LoadOutcome, console: Console) -> None:
     """Print the report of one load."""
     lead, *more = outcome.findings()
     console.print(Text(headline(outcome)))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from playbill.model.wording import describe_seconds
-from playbill.runtime.simulation.explore import pairs, unreached
+from playbill.runtime.simulation.coverage import all_pairs, unreached
 from playbill.runtime.simulation.sequence import html as page
 from playbill.runtime.simulation.sequence import text
 from playbill.runtime.simulation.shrink import Shrinker
@@ -16,7 +16,7 @@ from playbill.runtime.simulation.tapes import save_tape
 
 if TYPE_CHECKING:
     from playbill.runtime.simulation.explore import Exploration
-    from playbill.runtime.simulation.study import Finding, Study, Verdict
+    from playbill.runtime.simulation.study import Finding, SeedResult, Study
 
 
 def describe_progress(seen: Exploration) -> str:
@@ -26,7 +26,7 @@ def describe_progress(seen: Exploration) -> str:
 
 def summary(study: Study, seen: Exploration) -> None:
     """Print what an exploration has seen."""
-    every = pairs()
+    every = all_pairs()
     simulated = f"{_speed(seen):,.0f}/s, {describe_seconds(seen.seconds)} simulated"
     lines = [
         f"{study.definition.name}: {_describe_count(study, seen)}, {simulated}",
@@ -60,7 +60,7 @@ def _describe_counts(counts: Any) -> str:
 
 def _stand_ins(study: Study) -> list[str]:
     """Return the nodes for which nothing was declared and whose handler is not a coroutine that may run."""
-    from playbill.runtime.faults.world import needs_stand_in  # noqa: PLC0415 (only here)
+    from playbill.runtime.faults.stand_in import needs_stand_in  # noqa: PLC0415 (only here)
 
     compiled = study.compiled()
     behaviours = study.faults.behaviours
@@ -87,19 +87,19 @@ def findings(study: Study, finding: Finding, command: str, html: Path | None) ->
     smaller, least = shrinker.shrink()
     path = Path(f"{study.definition.name}.{least.invariant.replace(' ', '-')}.tape.json")
     save_tape(path, study.definition, smaller, least)
-    verdict = smaller.tape(least.lanes, traced=True)
+    seed_result = smaller.tape(least.lanes, traced=True)
     replay = f"{command} --tape {path}"
     nodes = f"{len(smaller.definition.nodes)} of {len(study.definition.nodes)} nodes"
-    sys.stdout.write(f"shrunk to {nodes} in {shrinker.runs:,} runs:\n{text(verdict.trace)}\n{least}\n")
+    sys.stdout.write(f"shrunk to {nodes} in {shrinker.runs:,} runs:\n{text(seed_result.trace)}\n{least}\n")
     sys.stdout.write(f"replay     {replay}\n")
     if finding.seed is not None:
         sys.stdout.write(f"unshrunk   {command} --seed {finding.seed}\n")
     if html is not None:
-        draw(html, smaller, verdict, str(least), replay)
+        draw(html, smaller, seed_result, str(least), replay)
 
 
-def draw(html: Path, study: Study, verdict: Verdict, wrong: str, replay: str) -> None:
+def draw(html: Path, study: Study, seed_result: SeedResult, wrong: str, replay: str) -> None:
     """Write the page that shows a finding."""
     definition = json.dumps(study.as_dict()["definition"], indent=1)
-    html.write_text(page(study.definition.name, wrong, replay, definition, verdict.trace), encoding="utf-8")
+    html.write_text(page(study.definition.name, wrong, replay, definition, seed_result.trace), encoding="utf-8")
     sys.stdout.write(f"drawn      {html}\n")

@@ -11,10 +11,10 @@ from rich.text import Text
 
 from playbill.model.wording import describe_seconds
 from playbill.runtime.reports.board import LOOKS
-from playbill.runtime.simulation.whatif.comparison import critical_paths, is_same, pairs_of, totals
+from playbill.runtime.simulation.whatif.comparison import critical_paths, is_same, pair_nodes, totals
 
 if TYPE_CHECKING:
-    from playbill.runtime.simulation.whatif.timeline import Attempt, Track
+    from playbill.runtime.simulation.whatif.timeline import AttemptBar, Track
     from playbill.runtime.simulation.whatif.what_if import WhatIf
 
 PIPE_WIDTH: Final = 140
@@ -30,7 +30,7 @@ LEGEND: Final = (("completed", FINE), ("failed", FAILED), ("stopped", STOPPED), 
 def show(found: WhatIf) -> None:
     """Print both runs."""
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
-    pairs = pairs_of(found.definition, found.before, found.after)
+    pairs = pair_nodes(found.definition, found.before, found.after)
     span = max(found.before.seconds, found.after.seconds)
     names = max((len(pair.node) for pair in pairs), default=0)
     width = max(NARROWEST, (console.width - min(names, 24) - 40) // 2)
@@ -77,7 +77,7 @@ def bar(track: Track, span: float, width: int) -> Text:
     return text
 
 
-def _look(attempt: Attempt) -> tuple[str, str]:
+def _look(attempt: AttemptBar) -> tuple[str, str]:
     if attempt.failure is not None:
         return FAILED
     return STOPPED if attempt.is_cut else FINE

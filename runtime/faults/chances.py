@@ -5,28 +5,28 @@ from __future__ import annotations
 import math
 from itertools import accumulate
 from operator import mul
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from playbill.runtime.faults.plan import Fault
     from playbill.runtime.faults.tape import Tape
 
+F = TypeVar("F")
 LANE: Final = "fault"
 NEVER: Final = 1 << 60
 
 
-class Choice(NamedTuple):
+class Choice(NamedTuple, Generic[F]):
     """What may happen at an occasion."""
 
     name: str
     """What it is counted as."""
-    fault: Fault
+    fault: F
     probability: float
 
 
-class Chances:
+class Chances(Generic[F]):
     """Faults each of which may happen at every occasion of a kind; at one occasion the first that does is the one.
 
     All of them need one draw, not one each: the number of occasions that all spare is geometric again, and which one
@@ -35,7 +35,7 @@ class Chances:
 
     __slots__ = ("_choices", "_miss", "_shares")
 
-    def __init__(self, choices: Sequence[Choice]) -> None:
+    def __init__(self, choices: Sequence[Choice[F]]) -> None:
         self._choices = choices
         misses = [1.0 - choice.probability for choice in choices]
         self._miss = -math.inf if 0.0 in misses else sum(map(math.log, misses))
@@ -56,7 +56,7 @@ class Chances:
         part = tape.fraction(LANE)
         return int(math.log1p(-part) / self._miss) if part > 0.0 else NEVER
 
-    def which(self, tape: Tape) -> Choice:
+    def which(self, tape: Tape) -> Choice[F]:
         """Draw which one hits; zero on the tape: the first."""
         choices = self._choices
         if len(choices) == 1:

@@ -14,26 +14,41 @@ Source of the sites: FoundationDB's BUGGIFY.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from playbill.runtime.faults.chances import LANE, Chances, Choice
-from playbill.runtime.faults.plan import SITES
+from playbill.runtime.faults.kinds import (
+    AttemptFault,
+    Crash,
+    JournalFault,
+    JournalSlow,
+    MessageDelay,
+    RecurringFault,
+    TimedFault,
+    TimerLate,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from playbill.runtime.faults.plan import Fault, FaultPlan
+    from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.faults.tape import Tape
 
+F = TypeVar("F", bound=RecurringFault)
 BUGGIFY: Final = "buggify"
+SITE_PROBABILITY: Final = 0.1
+"""How likely each occasion is at a buggify site that is on."""
+JOURNAL_SITE: Final = Choice[JournalFault]("buggify journal-late", JournalSlow(seconds=0.01), SITE_PROBABILITY)
+TIMER_SITE: Final = Choice("buggify timer-late", TimerLate(seconds=0.01), SITE_PROBABILITY)
+MESSAGE_SITE: Final = Choice("buggify message-late", MessageDelay(seconds=0.01), SITE_PROBABILITY)
 
 
-class Odds:
+class Odds(Generic[F]):
     """One choice, and how many more occasions it spares."""
 
     __slots__ = ("_chances", "choice", "left", "spared")
 
-    def __init__(self, choice: Choice) -> None:
+    def __init__(self, choice: Choice[F]) -> None:
         self.choice = choice
         self.left = choice.fault.times
         self.spared: int | None = None
@@ -55,21 +70,34 @@ class Odds:
         return True
 
 
-class Occasions:
-    """The occasions of one kind."""
+class Occasions(Generic[F]):
+    """The occasions of one kind of fault.
 
-    __slots__ = ("_chances", "_injector", "_kind", "_odds", "calm")
+    Args:
+        injector: whose they are.
+        kind: the class of the faults that may happen there.
+        site: what our own code does there if it is on in this seed; None: there is no site.
+    """
 
-    def __init__(self, injector: Injector, kind: str) -> None:
+    __slots__ = ("_chances", "_injector", "_kind", "_odds", "_site", "calm")
+
+    def __init__(self, injector: Injector, kind: type[F], site: Choice[F] | None = None) -> None:
         self.calm = 0
         """So many more occasions nothing happens for certain; who asks may count down by itself."""
         self._injector = injector
         self._kind = kind
-        self._chances: Chances | None = None
+        self._site = site
+        self._chances: Chances[F] | None = None
         """Of all that may happen; None: not drawn from yet, or each has odds of its own."""
-        self._odds: list[Odds] | None = None
+        self._odds: list[Odds[F]] | None = None
 
-    def happens(self, subject: str = "", kind: str = "", attempt: int = 0) -> Fault | None:
+    @property
+    def are_possible(self) -> bool:
+        """Whether the plan lets anything happen here at all."""
+        plan = self._injector.plan
+        return bool(plan.of(self._kind)) or (self._site is not None and plan.buggify > 0.0)
+
+    def happens(self, subject: str = "", kind: str = "", attempt: int = 0) -> F | None:
         """Return the fault that happens at this occasion.
 
         Args:
@@ -96,18 +124,18 @@ class Occasions:
 
     def _first(self) -> None:
         """Draw whether the site is on, and when something happens first."""
-        injector, name = self._injector, self._kind
-        plan, tape = injector.plan, injector.tape
-        on = name in SITES and plan.buggify > 0.0 and tape.chance(BUGGIFY, plan.buggify)
-        chances = plan.chances.get(name)
-        if chances is None:
-            choices = [Choice(fault.fault, fault, fault.probability) for fault in plan.by_kind[name]]
-            self._odds = [Odds(choice) for choice in (*choices, *((SITES[name],) if on else ()))]
-        else:
-            self._chances = chances[on]
+        plan, tape = self._injector.plan, self._injector.tape
+        faults = plan.of(self._kind)
+        choices = [Choice(fault.kind, fault, fault.probability) for fault in faults]
+        if self._site is not None and plan.buggify > 0.0 and tape.chance(BUGGIFY, plan.buggify):
+            choices.append(self._site)
+        if all(fault.is_everywhere and fault.times is None for fault in faults):
+            self._chances = Chances(choices)
             self.calm = self._chances.spares(tape)
+        else:
+            self._odds = [Odds(choice) for choice in choices]
 
-    def _by_odds(self, subject: str, kind: str, attempt: int) -> Choice | None:
+    def _by_odds(self, subject: str, kind: str, attempt: int) -> Choice[F] | None:
         injector = self._injector
         for odds in self._odds or ():
             fault = odds.choice.fault
@@ -134,14 +162,14 @@ class Injector:
         self.time = time
         self.plan = plan
         self.tape = tape
-        self.attempts = Occasions(self, "handler")
-        self.events = Occasions(self, "journal")
-        self.crashes = Occasions(self, "crash")
-        self.timers = Occasions(self, "timer_late")
-        self.messages = Occasions(self, "message_delay")
+        self.attempts = Occasions(self, AttemptFault)
+        self.events = Occasions(self, JournalFault, JOURNAL_SITE)
+        self.crashes = Occasions(self, Crash)
+        self.timers = Occasions(self, TimerLate, TIMER_SITE)
+        self.messages = Occasions(self, MessageDelay, MESSAGE_SITE)
 
-    def timed(self) -> Iterator[Fault]:
+    def timed(self) -> Iterator[TimedFault]:
         """Yield those of the faults with a time of their own that happen."""
-        for fault in self.plan.by_kind["timed"]:
+        for fault in self.plan.of(TimedFault):
             if self.tape.chance(LANE, fault.probability):
                 yield fault

@@ -2,124 +2,48 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, cast
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, field_serializer
 
-from playbill.model.diagnostics import Named, unknown_names, validate_as
-from playbill.model.errors import DefinitionError
-from playbill.model.fields import Count, Number, Seconds, Settings, Share
-from playbill.runtime.faults.behaviour import Behaviour, Duration, Ending
-from playbill.runtime.faults.chances import Chances, Choice
+from playbill.model.diagnostics import Named, did_you_mean, list_names, problems_of, unknown_names
+from playbill.model.errors import DefinitionError, Problem
+from playbill.model.fields import Settings, Share
+from playbill.model.wording import clip
+from playbill.runtime.faults.behaviour import Behaviour
+from playbill.runtime.faults.kinds import (
+    KINDS,
+    AnyFault,
+    CancelRun,
+    ClockSkew,
+    Crash,
+    Fault,
+    Garbage,
+    Hang,
+    IgnoreCancel,
+    JournalFailing,
+    JournalFull,
+    JournalSlow,
+    Late,
+    Lost,
+    MessageDelay,
+    PauseRun,
+    Raise,
+    Slow,
+    TimerLate,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from playbill.model.definition import PipelineDefinition
 
-__all__ = ["EVERYTHING", "Fault", "FaultPlan", "fault_plan"]
+__all__ = ["EVERYTHING", "Behaviours", "FaultPlan", "fault_plan", "owner_of_behaviour"]
 
-HANDLER: Final = frozenset({"raise", "hang", "slow", "ignore_cancel", "garbage", "late", "lost"})
-"""Faults of attempts: `node`, `type` and `attempts` choose which."""
-MAIL: Final = frozenset({"timer_late", "message_delay"})
-"""Faults of timers and messages: `message` names the class of what is told."""
-JOURNAL: Final = frozenset({"journal_slow", "journal_failing", "journal_full"})
-TIMED: Final = frozenset({"breaker", "cancel", "pause", "clock_skew"})
-"""Faults that happen once, `at` so many seconds after the manager is there."""
-
-Kind = Literal[
-    "raise", "hang", "slow", "ignore_cancel", "garbage", "late", "lost",
-    "crash", "journal_slow", "journal_failing", "journal_full",
-    "timer_late", "message_delay", "clock_skew", "breaker", "cancel", "pause",
-]  # fmt: skip
-
-
-class Fault(Settings):
-    """One fault.
-
-    raise: the handler fails with `error`. hang: it never ends. slow: it begins `seconds` later. ignore_cancel: it
-    goes on when it is asked to end (and when it is killed, with `kill: true`). garbage: it returns what is no output.
-    late: it ends, but only `seconds` after it was asked to and killed. lost: its worker dies. crash: the runtime dies
-    as an event is recorded (`event` or any). journal_slow, _failing, _full: an event is kept `seconds` later; the
-    latter two tell the run so. timer_late: a timer fires `seconds` late. message_delay: a message (`message` or any)
-    takes `seconds`. clock_skew: UTC jumps by `seconds`. breaker: `breaker` is forced to `state` for `seconds`.
-    cancel: the oldest run is cancelled. pause: it is paused for `seconds`.
-    """
-
-    fault: Kind
-    probability: Share = 1.0
-    """How likely each occasion is."""
-    node: str | None = None
-    type: str | None = None
-    attempts: tuple[Count, ...] = ()
-    """Which attempts of a node; empty: all."""
-    after: Seconds = 0.0
-    """Not before so many seconds."""
-    until: Seconds | None = None
-    at: Seconds | None = None
-    times: Count | None = None
-    """At most so often."""
-    seconds: Number = 1.0
-    error: str = "ConnectionError"
-    message: str | None = None
-    retryable: bool = True
-    kill: bool = False
-    event: str | None = None
-    breaker: str | None = None
-    state: Literal["forced_open", "disabled", "metrics_only", "closed"] = "forced_open"
-    grace: Seconds | None = None
-
-    @model_validator(mode="after")
-    def _fits(self) -> Fault:
-        if self.seconds < 0 and self.fault != "clock_skew":
-            raise ValueError(f"seconds is 0 or more, not {self.seconds:g}")
-        if self.until is not None and self.until <= self.after:
-            raise ValueError(f"until ({self.until:g}) comes after `after` ({self.after:g})")
-        if self.fault == "breaker" and self.breaker is None:
-            raise ValueError("a breaker fault names its `breaker`, the key (by default a node type)")
-        if self.fault not in HANDLER and (self.node or self.type or self.attempts):
-            raise ValueError(f"node, type and attempts choose attempts; a {self.fault} fault has none")
-        return self
-
-    @cached_property
-    def is_everywhere(self) -> bool:
-        """Whether it may happen at any occasion of its kind."""
-        chosen = (self.node, self.type, self.event, self.message if self.fault in MAIL else None, self.until)
-        return not self.after and not self.attempts and all(choice is None for choice in chosen)
-
-    @cached_property
-    def failing(self) -> Behaviour:
-        """What an attempt does that fails by this fault."""
-        text = "injected" if self.message is None else self.message
-        error = Ending(error=self.error, message=text, retryable=self.retryable)
-        return Behaviour(outcomes=(error,), duration=Duration(constant=0.0))
-
-    def touches(self, subject: str, kind: str, attempt: int, seconds: float) -> bool:
-        """Tell whether it may happen at this occasion.
-
-        Args:
-            subject: the name of the node, the event or the message.
-            kind: the node's type.
-            attempt: its number.
-            seconds: since the manager was there.
-        """
-        if seconds < self.after or (self.until is not None and seconds >= self.until):
-            return False
-        if self.fault in HANDLER:
-            fits = (self.type is None or self.type == kind) and (not self.attempts or attempt in self.attempts)
-            return fits and (self.node is None or self.node == subject)
-        wanted = self.message if self.fault in MAIL else self.event
-        return wanted is None or wanted == subject
-
-
-SITES: Final = {
-    "journal": Choice("buggify journal-late", Fault(fault="journal_slow", seconds=0.01), 0.1),
-    "timer_late": Choice("buggify timer-late", Fault(fault="timer_late", seconds=0.01), 0.1),
-    "message_delay": Choice("buggify message-late", Fault(fault="message_delay", seconds=0.01), 0.1),
-}
-"""The buggify sites, by the kind of occasion: a site that is on fires at one in ten."""
+F = TypeVar("F", bound=AnyFault)
+MAX_SHOWN: Final = 60
+"""Characters of what was written in a message."""
 
 
 class Behaviours(Settings):
@@ -143,7 +67,7 @@ class Behaviours(Settings):
 class FaultPlan(Settings):
     """Faults, behaviours, and how often our own code's buggify sites are on."""
 
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[Annotated[Fault, Field(discriminator="fault")], ...] = ()
     behaviours: Behaviours = Field(default_factory=Behaviours)
     buggify: Share = 0.0
     """The share of seeds in which a site is on (FoundationDB: a quarter)."""
@@ -167,26 +91,23 @@ class FaultPlan(Settings):
         buggify = max(self.buggify, other.buggify)
         return FaultPlan(faults=self.faults + other.faults, behaviours=behaviours, buggify=buggify)
 
-    @cached_property
-    def by_kind(self) -> Mapping[str, list[Fault]]:
-        """The faults by the kind of occasion they wait for."""
-        found: defaultdict[str, list[Fault]] = defaultdict(list)
-        for fault in self.faults:
-            kinds = {"handler": HANDLER, "journal": JOURNAL, "timed": TIMED}
-            found[next((kind for kind, names in kinds.items() if fault.fault in names), fault.fault)].append(fault)
-        return found
+    def of(self, kind: type[F]) -> list[F]:
+        """Return the faults of a kind, in the plan's order."""
+        found = self._sorted.get(kind)
+        if found is None:  # every seed asks, and pydantic's isinstance is slow
+            found = self._sorted[kind] = [fault for fault in self.faults if isinstance(fault, kind)]
+        return cast("list[F]", found)
 
     @cached_property
-    def chances(self) -> Mapping[str, tuple[Chances, Chances]]:
-        """For kinds whose faults may all happen at any occasion, for ever: the site being off, and on."""
-        found: dict[str, tuple[Chances, Chances]] = {}
-        for kind in ("handler", "journal", "crash", *MAIL):
-            faults = self.by_kind.get(kind, [])
-            if all(fault.is_everywhere and fault.times is None for fault in faults):
-                choices = [Choice(fault.fault, fault, fault.probability) for fault in faults]
-                site = [SITES[kind]] if kind in SITES else []
-                found[kind] = Chances(choices), Chances([*choices, *site])
-        return found
+    def _sorted(self) -> dict[type[AnyFault], Sequence[AnyFault]]:
+        return {}
+
+    @field_serializer("faults", mode="wrap")
+    def _say_the_kinds(
+        self, faults: tuple[Fault, ...], serialize: SerializerFunctionWrapHandler
+    ) -> list[dict[str, Any]]:
+        """Name each fault's kind also where defaults are left out: without it nobody could read the plan again."""
+        return [{"fault": fault.fault, **said} for fault, said in zip(faults, serialize(faults), strict=True)]
 
     def check(self, definition: PipelineDefinition) -> None:
         """Find names that the pipeline does not have.
@@ -202,13 +123,10 @@ class FaultPlan(Settings):
         types = {node.type for node in definition.nodes}
         keys = types | {node.breaker for node in definition.nodes if node.breaker}
         yield from self.behaviours.names(nodes, types)
+        known = {"node": nodes, "type": types, "breaker": keys}
         for index, fault in enumerate(self.faults):
-            where = f"faults[{index}]"
-            for kind, known, name in (
-                ("node", nodes, fault.node), ("type", types, fault.type), ("breaker", keys, fault.breaker),
-            ):  # fmt: skip
-                if name is not None:
-                    yield Named(kind, known, name, f"{where}.{kind}")
+            for field, name in fault.names():
+                yield Named(field, known[field], name, f"faults[{index}].{field}")
 
 
 def fault_plan(data: Mapping[str, Any]) -> FaultPlan:
@@ -217,13 +135,49 @@ def fault_plan(data: Mapping[str, Any]) -> FaultPlan:
     Raises:
         DefinitionError: it has an unknown fault or field, or a wrong value; carries all problems.
     """
-    return validate_as(FaultPlan, data, "fault plan", owner=_owner)
+    try:
+        return FaultPlan.model_validate(data)
+    except ValidationError as error:
+        raise DefinitionError("", list(_problems(error, data)), "fault plan") from None
 
 
-def _owner(location: tuple[int | str, ...]) -> tuple[str, int]:
+def _problems(error: ValidationError, data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Give one problem for each complaint; a fault is read again by its kind's class, whose fields are named."""
+    read: set[int] = set()
+    for detail, problem in zip(error.errors(), problems_of(error, FaultPlan, owner=owner_of_behaviour), strict=True):
+        match detail["loc"]:
+            case ("faults", int(index), *_):
+                if index not in read:
+                    read.add(index)
+                    yield from _problems_of_fault(index, data["faults"][index])
+            case _:
+                yield problem
+
+
+def _problems_of_fault(index: int, written: Any) -> list[Problem]:
+    where, subject = f"faults[{index}]", f"fault {index + 1}"
+    if not isinstance(written, dict):
+        text = f"{subject}: a fault is a mapping such as {{fault: hang}}, not {clip(repr(written), MAX_SHOWN)}"
+        return [Problem("invalid-value", where, text)]
+    fields = cast("dict[str, Any]", written)
+    if "fault" not in fields:
+        text = f"{subject}: field 'fault' is missing; kinds are: {list_names(KINDS, 30)}"
+        return [Problem("missing-field", where, text)]
+    name = str(fields["fault"])
+    if name not in KINDS:
+        hint = f"{did_you_mean(name, KINDS)}; kinds are: {list_names(KINDS, 30)}"
+        text = f"{subject}: fault: unknown kind {name!r:.60}{hint}"
+        return [Problem("unknown-fault", f"{where}.fault", text)]
+    try:
+        KINDS[name].model_validate(fields)
+    except ValidationError as error:
+        return problems_of(error, KINDS[name], prefix=where, owner=lambda _: (subject, 0))
+    return []
+
+
+def owner_of_behaviour(location: tuple[int | str, ...]) -> tuple[str, int]:
+    """Name whose behaviour a location belongs to, and how many of its parts that covers (see `problems_of`)."""
     match location:
-        case ("faults", int(index), *_):
-            return f"fault {index + 1}", 2
         case ("behaviours", "nodes" | "types" as kind, str(name), *_):
             return f"behaviour of {kind[:-1]} '{name}'", 3
         case _:
@@ -232,24 +186,24 @@ def _owner(location: tuple[int | str, ...]) -> tuple[str, int]:
 
 EVERYTHING: Final = FaultPlan(
     faults=(
-        Fault(fault="raise", probability=0.08),
-        Fault(fault="raise", probability=0.02, error="ValueError", retryable=False),
-        Fault(fault="hang", probability=0.02),
-        Fault(fault="slow", probability=0.05, seconds=3.0),
-        Fault(fault="ignore_cancel", probability=0.05),
-        Fault(fault="ignore_cancel", probability=0.02, kill=True),
-        Fault(fault="garbage", probability=0.01),
-        Fault(fault="late", probability=0.03, seconds=20.0),
-        Fault(fault="lost", probability=0.02),
-        Fault(fault="crash", probability=0.002),
-        Fault(fault="journal_slow", probability=0.05, seconds=0.5),
-        Fault(fault="journal_failing", probability=0.01, seconds=2.0),
-        Fault(fault="journal_full", probability=0.002, seconds=30.0),
-        Fault(fault="timer_late", probability=0.05, seconds=0.5),
-        Fault(fault="message_delay", probability=0.01, seconds=0.2),
-        Fault(fault="clock_skew", probability=0.2, seconds=-3600.0, at=1.0),
-        Fault(fault="cancel", probability=0.1, at=2.0, grace=1.0),
-        Fault(fault="pause", probability=0.1, at=1.5, seconds=5.0),
+        Raise(probability=0.08),
+        Raise(probability=0.02, error="ValueError", retryable=False),
+        Hang(probability=0.02),
+        Slow(probability=0.05, seconds=3.0),
+        IgnoreCancel(probability=0.05),
+        IgnoreCancel(probability=0.02, kill=True),
+        Garbage(probability=0.01),
+        Late(probability=0.03, seconds=20.0),
+        Lost(probability=0.02),
+        Crash(probability=0.002),
+        JournalSlow(probability=0.05, seconds=0.5),
+        JournalFailing(probability=0.01, seconds=2.0),
+        JournalFull(probability=0.002, seconds=30.0),
+        TimerLate(probability=0.05, seconds=0.5),
+        MessageDelay(probability=0.01, seconds=0.2),
+        ClockSkew(probability=0.2, seconds=-3600.0, at=1.0),
+        CancelRun(probability=0.1, at=2.0, grace=1.0),
+        PauseRun(probability=0.1, at=1.5, seconds=5.0),
     ),
     buggify=0.25,
 )

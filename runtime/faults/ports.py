@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from playbill.model.events import TERMINAL
 from playbill.model.facts import Now
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from playbill.runtime.clocks.system import Clock
     from playbill.runtime.faults.injector import Injector
     from playbill.runtime.world import OwnTimers
-
-SICK: Final = {"journal_failing": "injected: the disk fails", "journal_full": "injected: the disk is full"}
 
 
 class SkewedClock:
@@ -127,6 +125,6 @@ class FaultyJournal(MemoryJournal):
         fault = self.occasions.happens()
         if fault is None:
             return 0.0
-        if fault.fault in SICK:
-            keeper.failed(SICK[fault.fault])
+        if fault.error is not None:
+            keeper.failed(fault.error)
         return fault.seconds

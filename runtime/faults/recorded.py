@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from playbill.model.events import EventType
 from playbill.runtime.faults.behaviour import Behaviour, Duration, Ending
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from playbill.model.events import Event
     from playbill.model.facts import Failure
 
-FAILED = frozenset({EventType.PIPELINE_NODE_FAILED, EventType.PIPELINE_NODE_RETRYING})
+FAILED: Final = frozenset({EventType.PIPELINE_NODE_FAILED, EventType.PIPELINE_NODE_RETRYING})
 
 
 class _Seen:

@@ -1,25 +1,84 @@
-"""Stands in for a handler: an attempt that takes its time and ends as it was declared to, on any loop."""
+"""Stands in for handlers: for which, and by attempts that take their time and end as declared, on any loop."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.errors import HandlerKilled, NodeConfigError
 from playbill.model.facts import Failure
 from playbill.model.failures import failure_of
 from playbill.model.messages import Began
-from playbill.runtime.faults.behaviour import Ending
+from playbill.model.plan import BUILT_IN
+from playbill.runtime.faults.behaviour import Behaviour, Duration, Ending
 from playbill.runtime.runners.attempt import HandlerAttempt
 from playbill.runtime.runners.outputs import checked
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
-    from playbill.actors.ports import Attempt
+    from playbill.actors.ports import Attempt, Receiver, Runner
     from playbill.model.definition import PipelineNode
-    from playbill.runtime.faults.behaviour import Behaviour
+    from playbill.model.facts import Inputs
+    from playbill.model.plan import NodePlan, RunFacts
+    from playbill.runtime.faults.plan import Behaviours
     from playbill.runtime.faults.tape import Tape
+    from playbill.runtime.runners.attempt import AttemptServices
+    from playbill.runtime.runners.runner import Bindings
+
+SILENT: Final = Behaviour(duration=Duration(uniform=(0.0, 2.0)))
+"""What is assumed of handlers that cannot run simulated and about which nothing was declared."""
+OUTSIDE: Final = frozenset({"command", "action"})
+"""Built-in types whose coroutines start processes or open sockets."""
+
+
+def needs_stand_in(node: PipelineNode, bindings: Bindings) -> bool:
+    """Tell whether a handler cannot run simulated: in a thread or a process, or a coroutine that goes outside."""
+    if node.type in BUILT_IN:
+        return False
+    return node.type in OUTSIDE or node.id in bindings.isolated or not bindings.of(node).on_loop
+
+
+def stand_in_of(plan: NodePlan, behaviours: Behaviours, bindings: Bindings) -> Behaviour | None:
+    """Return what stands in for a node's handler in a simulated world; None: it runs there itself."""
+    behaviour = behaviours.of(plan.id, plan.type)
+    if behaviour is None and needs_stand_in(plan.node, bindings):
+        return behaviours.default or SILENT
+    return behaviour
+
+
+class StandInRunner:
+    """Begins stand-ins for the handlers that have one; hands the other attempts on.
+
+    Args:
+        inner: begins the others.
+        behaviour_of: how a node's stand-in behaves; None: it has none.
+        services: what attempts share.
+        tape: draws how long stand-ins take and how they end.
+    """
+
+    __slots__ = ("_behaviour_of", "_inner", "_services", "_tape")
+
+    def __init__(
+        self,
+        inner: Runner,
+        behaviour_of: Callable[[NodePlan], Behaviour | None],
+        services: AttemptServices,
+        tape: Tape,
+    ) -> None:
+        self._inner = inner
+        self._behaviour_of = behaviour_of
+        self._services = services
+        self._tape = tape
+
+    def begin(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver) -> Attempt:
+        """Begin an attempt."""
+        behaviour = self._behaviour_of(plan)
+        if behaviour is None:
+            return self._inner.begin(run, plan, attempt, inputs, reply_to)
+        stand_in = StandIn(attempt, reply_to, self._services)
+        stand_in.start(behaviour, plan, self._tape)
+        return stand_in
 
 
 class StandIn(HandlerAttempt):
@@ -28,13 +87,13 @@ class StandIn(HandlerAttempt):
     _timer: asyncio.TimerHandle | None = None
     _stubborn = _undying = False
 
-    def start(self, behaviour: Behaviour, node: PipelineNode, tape: Tape, *, threaded: bool) -> None:
-        """Begin."""
-        self._node = node
+    def start(self, behaviour: Behaviour, plan: NodePlan, tape: Tape) -> None:
+        """Begin to behave in the place of a node's handler."""
+        self._node = plan.node
         self._stubborn, self._undying = behaviour.ignores_cancel, behaviour.ignores_kill
         self._cleanup = behaviour.cleanup.draw(tape)
         self._polite = Ending(output=behaviour.output or {}) if behaviour.cooperative else None
-        if threaded:
+        if plan.threaded:
             self.send(Began(self.number))
         ending, seconds = behaviour.ending(tape), behaviour.duration.draw(tape)
         if not ending.hangs:
@@ -87,68 +146,3 @@ class StandIn(HandlerAttempt):
         """Tell the node's actor something."""
         if not self.ended:
             self.services.post(self.reply_to, message)
-
-    def sleep(self, seconds: float) -> Awaitable[None]:
-        """Wait on the loop."""
-        return asyncio.sleep(seconds)
-
-
-class Stubborn:
-    """An attempt that is hard to stop: interruptions, and kills, reach it `seconds` late or never (None)."""
-
-    def __init__(self, attempt: Attempt, loop: asyncio.AbstractEventLoop, late: float | None, *, kill: bool) -> None:
-        self._attempt = attempt
-        self._loop = loop
-        self._late = late
-        self._kill = kill
-
-    def interrupt(self) -> None:
-        """Ask it to end, late or never."""
-        if self._late is not None:
-            self._loop.call_later(self._late, self._attempt.interrupt)
-
-    def kill(self) -> None:
-        """End it by force, or not."""
-        if not self._kill:
-            self._attempt.kill()
-
-    def abandon(self, release: Any, permit: Any) -> None:
-        """Keep it as an orphan."""
-        self._attempt.abandon(release, permit)
-
-
-class Delayed(HandlerAttempt):
-    """An attempt that begins late: holds the place of one that is not there yet."""
-
-    _inner: Attempt | None = None
-
-    def start(self, begin: Callable[[], Attempt], seconds: float) -> None:
-        """Begin in so many seconds."""
-        self._begin = begin
-        self._timer = self.services.loop.call_later(seconds, self._go)
-
-    def _go(self) -> None:
-        self._inner = self._begin()
-
-    def interrupt(self) -> None:
-        """Ask it to end; one that has not begun never will."""
-        self.asked = True
-        if self._inner is not None:
-            self._inner.interrupt()
-        else:
-            self._timer.cancel()
-            self._end(self.services.loop.time(), None, None)
-
-    def kill(self) -> None:
-        """End it by force."""
-        if self._inner is not None:
-            self._inner.kill()
-        else:
-            self.interrupt()
-
-    def abandon(self, release: Any, permit: Any) -> None:
-        """Keep it as an orphan."""
-        if self._inner is not None:
-            self._inner.abandon(release, permit)
-        else:
-            super().abandon(release, permit)

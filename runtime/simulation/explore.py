@@ -12,24 +12,20 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
-from playbill.model.machines.breaker import BreakerMachine
-from playbill.model.machines.node import NodeMachine
-from playbill.model.machines.supervisor import SupervisorMachine
 from playbill.runtime.faults.tape import CountingTape
 from playbill.runtime.simulation.checks.properties import Sometimes
-from playbill.runtime.simulation.world import pairs_of
+from playbill.runtime.simulation.coverage import pairs_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from playbill.runtime.simulation.study import Finding, Study, Verdict
-    from playbill.runtime.simulation.world import Pair, Sight
+    from playbill.runtime.simulation.coverage import Pair, Sight
+    from playbill.runtime.simulation.study import Finding, SeedResult, Study
 
 SEEDS_A_CHUNK: Final = 50
 WATCHED_EACH: Final = 8
 """Every so manieth seed is watched for calls that leave the simulation, which costs a third of a seed."""
 COLLECTED_OBJECTS: Final = 20_000
-MACHINES: Final = (SupervisorMachine, NodeMachine, BreakerMachine)
 SCHEDULE: Final = frozenset({"mail"})
 """The lanes that an exhaustive exploration enumerates."""
 
@@ -40,7 +36,7 @@ class Exploration:
 
     seeds: int = 0
     seconds: float = 0.0
-    """Simulated."""
+    """Simulated, not real ones."""
     wall_seconds: float = 0.0
     statuses: Counter[str] = field(default_factory=Counter[str])
     fired: Counter[str] = field(default_factory=Counter[str])
@@ -51,19 +47,19 @@ class Exploration:
     """Every schedule within the bound was tried."""
     _seen: set[Sight] = field(default_factory=set["Sight"])
 
-    def add(self, verdict: Verdict) -> None:
-        """Add a seed's verdict."""
+    def add(self, seed_result: SeedResult) -> None:
+        """Add how one seed went."""
         self.seeds += 1
-        self.seconds += verdict.seconds
-        self.statuses[verdict.status] += 1
-        for name, times in verdict.fired.items():
+        self.seconds += seed_result.seconds
+        self.statuses[seed_result.status] += 1
+        for name, times in seed_result.fired.items():
             self.fired[name] += times
-        if new := verdict.seen - self._seen:
+        if new := seed_result.seen - self._seen:
             self._seen |= new
             self.coverage |= pairs_of(new)
-        self.held |= verdict.held
-        if verdict.finding is not None:
-            self.findings.append(verdict.finding)
+        self.held |= seed_result.held
+        if seed_result.finding is not None:
+            self.findings.append(seed_result.finding)
 
     def merge(self, other: Exploration) -> None:
         """Add what another process has seen."""
@@ -78,27 +74,6 @@ class Exploration:
     def never(self, study: Study) -> list[str]:
         """Return the `sometimes` properties that never held."""
         return [rule.name for rule in study.properties if isinstance(rule, Sometimes) and rule.name not in self.held]
-
-
-def pairs() -> set[Pair]:
-    """Return all pairs of the machines' tables."""
-    return {
-        (machine.__name__, state, message.__name__)
-        for machine in MACHINES
-        for state, rows in machine.TRANSITIONS.items()
-        for message in rows
-    }
-
-
-def unreached(seen: set[Pair]) -> dict[str, list[str]]:
-    """Return, by machine, the states that nobody was in."""
-    been = {(machine, str(state)) for machine, state, _ in seen}
-    return {
-        machine.__name__: [
-            str(s) for s, rows in machine.TRANSITIONS.items() if rows and (machine.__name__, str(s)) not in been
-        ]
-        for machine in MACHINES
-    }
 
 
 def explore(
@@ -120,10 +95,10 @@ def explore(
     """
     seen, began = Exploration(), perf_counter()
     with study.guard, _seldom_collecting():
-        for index, verdict in enumerate(
+        for index, seed_result in enumerate(
             _schedules(study, seeds, seen) if study.policy == "exhaustive" else _each(study, first, seeds)
         ):
-            seen.add(verdict)
+            seen.add(seed_result)
             if index % SEEDS_A_CHUNK == 0:
                 seen.wall_seconds = perf_counter() - began
                 report(seen)
@@ -134,7 +109,7 @@ def explore(
     return seen
 
 
-def _each(study: Study, first: int, seeds: int) -> Iterator[Verdict]:
+def _each(study: Study, first: int, seeds: int) -> Iterator[SeedResult]:
     for seed in range(first, first + seeds):
         yield study.seed(seed, watched=seed % WATCHED_EACH == 0)
 
@@ -153,10 +128,10 @@ def _seldom_collecting() -> Generator[None]:
         gc.unfreeze()
 
 
-def _schedules(study: Study, most: int, seen: Exploration, depth: int = 1_000) -> Iterator[Verdict]:
+def _schedules(study: Study, max_schedules: int, seen: Exploration, depth: int = 1_000) -> Iterator[SeedResult]:
     """Run every order of mail there is, the last choices varied first."""
     prefix: list[int] | None = []
-    for _ in range(most):
+    for _ in range(max_schedules):
         tape = CountingTape(prefix or (), SCHEDULE)
         yield study.play(tape, None)
         prefix = tape.after(depth)

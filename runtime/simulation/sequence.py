@@ -12,7 +12,7 @@ from playbill.runtime.reports.page import page
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from playbill.runtime.simulation.world import Delivery
+    from playbill.runtime.simulation.trace import Delivery
 
 LANE: Final = 170
 ROW: Final = 26

@@ -32,12 +32,12 @@ class Shrinker:
         self.study = study
         self.finding: Finding = finding
         self.runs = 0
-        self._most = max_runs
+        self._max_runs = max_runs
 
     def shrink(self) -> tuple[Study, Finding]:
         """Return the smallest study and finding it came to; at least as small as what it was given."""
         size = None
-        while size != self._size() and self.runs < self._most:
+        while size != self._size() and self.runs < self._max_runs:
             size = self._size()
             self._smaller_studies()
             self._smaller_tapes()
@@ -48,7 +48,7 @@ class Shrinker:
 
     def _try(self, study: Study, lanes: dict[str, list[int]]) -> bool:
         """Keep a smaller one if the same invariant breaks."""
-        if self.runs >= self._most:
+        if self.runs >= self._max_runs:
             return False
         self.runs += 1
         try:
@@ -81,10 +81,8 @@ class Shrinker:
         for place, fault in enumerate(faults.faults):
             before, after = faults.faults[:place], faults.faults[place + 1 :]
             yield study.variant(faults=faults.changed(faults=(*before, *after)))
-            if fault.probability < 1.0:
-                for times in (fault.times, 1):
-                    certain = fault.model_copy(update={"probability": 1.0, "times": times})
-                    yield study.variant(faults=faults.changed(faults=(*before, certain, *after)))
+            for certain in fault.certain():
+                yield study.variant(faults=faults.changed(faults=(*before, certain, *after)))
 
     def _less_graph(self) -> Iterator[Study]:
         study, definition = self.study, self.study.definition

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from datetime import time, timedelta
-from functools import reduce
-from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-from playbill.actors.breaker import BreakerActor
 from playbill.model.definition import PipelineDefinition, definition_from
-from playbill.runtime.faults.plan import EVERYTHING, FaultPlan, fault_plan
+from playbill.runtime.faults.loading import Faults, plan_of
 from playbill.runtime.faults.tape import RecordedTape, SeededTape
 from playbill.runtime.manager import PipelineRunManager
-from playbill.runtime.runners.coroutine import LoopAttempt
 from playbill.runtime.simulation.checks.invariants import LEFT
 from playbill.runtime.simulation.checks.violations import Crashed, Violation
+from playbill.runtime.simulation.leftovers import close_coroutines, dissolve, left_of
 from playbill.runtime.simulation.virtual.clock import EPOCH
 from playbill.runtime.simulation.virtual.escapes import EscapeWatch
 from playbill.runtime.simulation.virtual.guard import Guard
@@ -32,14 +29,9 @@ if TYPE_CHECKING:
     from playbill.runtime.faults.tape import Tape
     from playbill.runtime.run import Run
     from playbill.runtime.simulation.checks.properties import Property
-    from playbill.runtime.simulation.world import Delivery
+    from playbill.runtime.simulation.trace import Delivery
 
 T = TypeVar("T")
-Faults: TypeAlias = "FaultPlan | Mapping[str, Any] | str | list[Faults] | None"
-CLOSES: Final = 100
-"""How often a coroutine is closed that awaits again and again."""
-logger = logging.getLogger("playbill")
-NO_FAULTS: Final = FaultPlan()
 
 
 class Simulation:
@@ -150,7 +142,7 @@ class Simulation:
         run = self.start(definition, trigger_data, **options)
         return self.result(run)
 
-    def whole(self, definition: PipelineDefinition, trigger_data: Mapping[str, Any]) -> RunResult:
+    def run_whole(self, definition: PipelineDefinition, trigger_data: Mapping[str, Any]) -> RunResult:
         """Run a pipeline that was checked before, and end the world with it, all in one.
 
         Raises:
@@ -233,29 +225,17 @@ class Simulation:
             rule.end(self.world)
         await self.manager.close()
         await self._settled()
-        self._left()
+        tasks = asyncio.all_tasks()
+        tasks.discard(cast("asyncio.Task[Any]", asyncio.current_task()))
+        self._remaining = tasks
+        for what, left in left_of(self.world, self.loop, tasks):
+            self.world.report(LEFT, f"{what} are left: {left}")
 
     async def _settled(self) -> None:
         """Let all that is ready have its turn; time does not go on."""
         turn = self.loop.create_future()
         self.loop.call_at(self.loop.time(), turn.set_result, None)
         await turn
-
-    def _left(self) -> None:
-        """Name what nobody needs any more and is there all the same."""
-        mine, there = asyncio.current_task(), asyncio.all_tasks()
-        allowed = {attempt.task for attempt in self.world.orphans if isinstance(attempt, LoopAttempt)}
-        self._remaining = there - {mine}
-        tasks = [task.get_name() for task in there if task is not mine and task not in allowed]
-        actors = [actor for actor in self.world.circuits if not actor.ended or actor.timers]
-        timers = [
-            handle
-            for handle in self.loop.pending
-            if isinstance(getattr(handle._callback, "__self__", None), BreakerActor)  # type: ignore[attr-defined]  # noqa: SLF001
-        ]
-        for what, found in (("tasks", tasks), ("breakers", actors), ("timers", timers)):
-            if found:
-                self.world.report(LEFT, f"{what} are left: {found}")
 
     def __enter__(self) -> Self:
         return self
@@ -275,60 +255,18 @@ class Simulation:
         self._let_go()
 
     def _let_go(self) -> None:
-        """Close the loop, and the coroutines that are left on it.
-
-        Left to the collector they would be closed while another simulation runs, and what their `finally` awaits
-        would run there.
-        """
+        """Close the loop, and the coroutines that are left on it."""
         tasks = asyncio.all_tasks(self.loop) if self._remaining is None else self._remaining
         self.loop.close()
-        for task in tasks:
-            task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 (nobody waits)
-            for _ in range(CLOSES):
-                try:
-                    task.get_coro().close()
-                except BaseException as error:  # noqa: BLE001 (a handler's `finally` may raise whatever it likes)
-                    logger.debug("task %r of a simulation that is over: %r", task.get_name(), error)
-                else:
-                    break
+        close_coroutines(tasks)
 
     def dissolve(self) -> None:
-        """Take the world apart: nobody may use it any more.
-
-        All in it know each other; apart they are freed at once, and no collector has to find them.
-        """
-        world = self.world
-        supervisors = [run.actor for run in self._runs]
-        nodes = [node for actor in supervisors for node in actor.nodes.values()]
-        hubs = [vars(world).get(name) for name in ("injector", "ledger", "mail")]  # missing, if it never began
-        for attempt in [*world.orphans]:
-            world.orphans.discard(attempt)
-        for part in (*nodes, *supervisors, *getattr(world, "circuits", ()), *self._runs, *hubs, world):
-            if part is not None:
-                vars(part).clear()
+        """Take the world apart: nobody may use it any more."""
+        dissolve(self.world, self._runs)
         self.loop.part()
 
     def __repr__(self) -> str:
         return f"<Simulation seed={self.seed} t={self.loop.time():g} runs={len(self._runs)}>"
-
-
-def plan_of(faults: Faults) -> FaultPlan:
-    """Return the plan that `faults` stands for: several are taken together.
-
-    Raises:
-        DefinitionError: it is none.
-    """
-    if faults is None:
-        return NO_FAULTS
-    if faults == "all":
-        return EVERYTHING
-    if isinstance(faults, str):
-        from playbill.runtime.simulation.tapes import load_faults  # noqa: PLC0415 (imports yaml)
-
-        return load_faults(faults)
-    if isinstance(faults, list):
-        return reduce(FaultPlan.joined, map(plan_of, faults), NO_FAULTS)
-    return faults if isinstance(faults, FaultPlan) else fault_plan(faults)
 
 
 def _tape(seed: int, tape: Mapping[str, Sequence[int]] | Tape | None) -> Tape:
@@ -337,4 +275,4 @@ def _tape(seed: int, tape: Mapping[str, Sequence[int]] | Tape | None) -> Tape:
     return tape if hasattr(tape, "choose") else RecordedTape(tape)  # type: ignore[return-value]
 
 
-__all__ = ["Crashed", "Simulation", "SimulationError", "Violation", "plan_of"]
+__all__ = ["Crashed", "Simulation", "SimulationError", "Violation"]

@@ -1,4 +1,4 @@
-"""A study: what is simulated, seed after seed; and the verdict on one seed."""
+"""A study: what is simulated, seed after seed; and how one seed went."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from playbill.runtime.faults.tape import DullTape, RecordedTape, SeededTape
 from playbill.runtime.manager import PipelineRunManager
 from playbill.runtime.simulation.checks.properties import Sometimes
 from playbill.runtime.simulation.checks.violations import Crashed, Violation
+from playbill.runtime.simulation.coverage import pairs_of
 from playbill.runtime.simulation.simulation import Simulation
 from playbill.runtime.simulation.virtual.escapes import Escape, EscapeWatch
 from playbill.runtime.simulation.virtual.guard import Guard
 from playbill.runtime.simulation.virtual.schedules import picker
 from playbill.runtime.simulation.virtual.stuck import SimulationError
-from playbill.runtime.simulation.world import pairs_of
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from playbill.runtime.definitions.compiler import CompiledPipeline
     from playbill.runtime.faults.tape import Tape
     from playbill.runtime.simulation.checks.properties import Property
-    from playbill.runtime.simulation.world import Delivery, Pair, Sight
+    from playbill.runtime.simulation.coverage import Pair, Sight
+    from playbill.runtime.simulation.trace import Delivery
 
 CRASHED: Final = "crashed"
 
@@ -48,13 +49,13 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Verdict:
+class SeedResult:
     """How one seed went."""
 
     status: str
     """The run's; `crashed` if a fault plan killed it; `wrong` with a finding."""
     seconds: float
-    """Simulated."""
+    """Simulated, not real ones."""
     fired: Counter[str]
     seen: set[Sight]
     held: set[str]
@@ -117,21 +118,21 @@ class Study:
         manager.compiler = self._compiler
         return self._compiler
 
-    def seed(self, seed: int, *, traced: bool = False, watched: bool = True) -> Verdict:
+    def seed(self, seed: int, *, traced: bool = False, watched: bool = True) -> SeedResult:
         """Run one seed; unwatched, calls that leave the simulation are not looked for."""
         return self.play(SeededTape(seed), seed, traced=traced, watched=watched)
 
-    def tape(self, lanes: Mapping[str, Sequence[int]], *, traced: bool = False) -> Verdict:
+    def tape(self, lanes: Mapping[str, Sequence[int]], *, traced: bool = False) -> SeedResult:
         """Run what a tape says."""
         return self.play(RecordedTape(lanes), None, traced=traced)
 
-    def play(self, tape: Tape, seed: int | None, *, traced: bool = False, watched: bool = True) -> Verdict:
+    def play(self, tape: Tape, seed: int | None, *, traced: bool = False, watched: bool = True) -> SeedResult:
         """Run once and judge it."""
         sim = self._simulation(tape, traced=traced, watched=watched)
         finding: Finding | None = None
         status, outputs = CRASHED, dict[str, Any]()
         try:
-            result = sim.whole(self.definition, self.trigger_data)
+            result = sim.run_whole(self.definition, self.trigger_data)
             status, outputs = str(result.status), dict(result.outputs)
         except Crashed:
             sim.abandon()
@@ -144,9 +145,9 @@ class Study:
         world = sim.world
         held = {rule.name for rule in world.properties if isinstance(rule, Sometimes) and rule.held}
         fired = world.injector.fired
-        verdict = Verdict(status, sim.time, fired, world.seen, held, finding, sim.trace, outputs)
+        seed_result = SeedResult(status, sim.time, fired, world.seen, held, finding, sim.trace, outputs)
         sim.dissolve()
-        return verdict
+        return seed_result
 
     def _simulation(self, tape: Tape, *, traced: bool, watched: bool) -> Simulation:
         manager = PipelineRunManager(**self.options)

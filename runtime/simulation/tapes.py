@@ -1,4 +1,4 @@
-"""Files of a simulation: tapes of findings, to be played again after the code has changed; and fault plans."""
+"""Files of a simulation: the tapes of findings, to be played again after the code has changed."""
 
 from __future__ import annotations
 
@@ -6,46 +6,23 @@ import hashlib
 import json
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
 from playbill.model.errors import DefinitionError
 from playbill.model.fields import Whole
 from playbill.runtime.definitions.files import load_mapping
-from playbill.runtime.faults.plan import Behaviours, FaultPlan, fault_plan
-from playbill.runtime.faults.recorded import recorded_behaviours
-from playbill.runtime.journals.event_file import read_events
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
 
     from playbill.model.definition import PipelineDefinition
     from playbill.runtime.simulation.study import Finding, Study
 
 LANES: Final = TypeAdapter(dict[str, list[Whole]])
 FORMAT: Final = 1
-
-
-def load_faults(source: str | os.PathLike[str]) -> FaultPlan:
-    """Load a fault plan from a YAML or JSON file.
-
-    `recorded: FILE` beside `faults` and `behaviours` names the events of a real run, as `playbill run --events`
-    writes them: nodes about which the plan says nothing behave as they did there.
-
-    Raises:
-        DefinitionError: there is no such file, or it is no plan; carries all problems.
-    """
-    data = load_mapping(source, "faults and behaviours")
-    recorded = data.pop("recorded", None)
-    plan = fault_plan(data)
-    if recorded is None:
-        return plan
-    if not isinstance(recorded, str):
-        text = f"{source}: recorded names a file of events, not {recorded!r}"
-        raise DefinitionError.single("recorded", "recorded", text)
-    behaviours = recorded_behaviours(read_events(Path(source).parent / recorded))
-    return FaultPlan(behaviours=Behaviours(nodes=dict(behaviours))).joined(plan)
 
 
 def save_tape(path: str | os.PathLike[str], original: PipelineDefinition, study: Study, finding: Finding) -> None:
@@ -67,15 +44,12 @@ def load_tape(source: str | os.PathLike[str], study: Study) -> tuple[Study, dict
     """Return the study and the lanes that a tape's file keeps, and which invariant it broke.
 
     Raises:
-        DefinitionError: it is no tape, or one of another pipeline than the study's.
+        DefinitionError: it is not a tape, or one of another pipeline than the study's.
     """
     data = load_mapping(source, "a tape")
-    try:
-        lanes = LANES.validate_python(data.get("lanes"))
-    except ValidationError:
-        lanes = None
-    if data.get("format") != FORMAT or lanes is None:
-        text = f"{source} is no tape of this playbill: `playbill sim` writes them when it finds something"
+    lanes = lanes_of(data)
+    if lanes is None:
+        text = f"{source} is not a tape of this playbill: `playbill sim` writes them when it finds something"
         raise DefinitionError.single("bad-tape", str(source), text)
     if data["of"] != digest(study.definition):
         text = (
@@ -84,6 +58,16 @@ def load_tape(source: str | os.PathLike[str], study: Study) -> tuple[Study, dict
         )
         raise DefinitionError.single("other-tape", str(source), text)
     return study.from_dict(data), lanes, str(data.get("invariant"))
+
+
+def lanes_of(data: Mapping[str, Any]) -> dict[str, list[int]] | None:
+    """Return the lanes that a tape's file keeps; None: it is not a tape, or one of another format."""
+    if data.get("format") != FORMAT:
+        return None
+    try:
+        return LANES.validate_python(data.get("lanes"))
+    except ValidationError:
+        return None
 
 
 def digest(definition: PipelineDefinition) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.actors.breaker import BreakerActor
@@ -12,26 +10,22 @@ from playbill.actors.reference import Inbox
 from playbill.actors.shell import Shell
 from playbill.actors.supervisor import SupervisorActor
 from playbill.model.machines.breaker import BreakerMachine
-from playbill.model.machines.node import NodeMachine
-from playbill.model.machines.salvage import SalvageMachine
-from playbill.model.machines.supervisor import SupervisorMachine
 from playbill.model.messages import Cancel, Stop
-from playbill.model.wording import clip
 from playbill.runtime.faults.world import FaultyWorld
 from playbill.runtime.runners.attempt import Orphans
 from playbill.runtime.simulation.checks import invariants as rules
 from playbill.runtime.simulation.checks.violations import Crashed, Violation
-from playbill.runtime.simulation.virtual.clock import VirtualClock
+from playbill.runtime.simulation.trace import Delivery, describe, name_of, state_of
 from playbill.runtime.simulation.virtual.dispatcher import SeededDispatcher
 from playbill.runtime.simulation.virtual.schedules import picker
-from playbill.runtime.world import RealWorld
+from playbill.runtime.simulation.virtual.world import VirtualWorld
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable
     from contextvars import Context
 
-    from playbill.actors.ports import Dispatcher, Keeper, Receiver, Runner
+    from playbill.actors.ports import Attempt, Dispatcher, Keeper, Receiver, Runner
     from playbill.model.events import Event
     from playbill.model.facts import Inputs, Now
     from playbill.model.plan import NodePlan, RunFacts
@@ -43,40 +37,32 @@ if TYPE_CHECKING:
     from playbill.runtime.runners.attempt import AttemptServices
     from playbill.runtime.runners.runner import Bindings
     from playbill.runtime.simulation.checks.properties import Property
+    from playbill.runtime.simulation.coverage import Sight
     from playbill.runtime.simulation.virtual.loop import VirtualLoop
 
-Pair = tuple[str, str, str]
-"""A machine's class, its state, and the message it received there."""
-Sight = tuple[int, type]
-"""The same, as it is noted for each message: by the identity of what is done there (see PLACES)."""
 ACTORS: Final = frozenset({SupervisorActor, NodeActor, BreakerActor})
-PLACES: Final = {
-    id(actions): (machine.__name__, str(state))
-    for machine in (SupervisorMachine, SalvageMachine, NodeMachine, BreakerMachine)
-    for state, actions in machine.ACTIONS.items()
-}
-"""Machine and state by the identity of what is done there: the cheapest thing to note for each message."""
 HALF_OPEN: Final = BreakerMachine.ACTIONS[rules.HALF_OPEN]
 STOPS: Final = frozenset({Stop, Cancel})
-LONGEST: Final = 100
-"""Characters of one value in a trace."""
-HIDDEN: Final = frozenset({"traceback", "kinds"})
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One message, as it was received."""
+class WatchedRunner:
+    """Tells of each attempt before another runner begins it.
 
-    at: float
-    sender: str
-    to: str
-    message: str
-    was: str
-    became: str
+    Args:
+        inner: begins the attempts.
+        begun: is told of run, node, number, inputs and actor.
+    """
 
-    def __str__(self) -> str:
-        states = self.was if self.was == self.became else f"{self.was} -> {self.became}"
-        return f"{self.at:12.3f}  {self.sender} -> {self.to}  {self.message}  [{states}]"
+    __slots__ = ("_begun", "_inner")
+
+    def __init__(self, inner: Runner, begun: Callable[[RunFacts, NodePlan, int, Inputs, Receiver], None]) -> None:
+        self._inner = inner
+        self._begun = begun
+
+    def begin(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver) -> Attempt:
+        """Begin an attempt."""
+        self._begun(run, plan, attempt, inputs, reply_to)
+        return self._inner.begin(run, plan, attempt, inputs, reply_to)
 
 
 class SimWorld(FaultyWorld):
@@ -90,12 +76,10 @@ class SimWorld(FaultyWorld):
         traced: whether to keep what was delivered.
     """
 
-    simulated = True
-
     def __init__(
         self, tape: Tape, plan: FaultPlan, policy: str, properties: Iterable[Property] = (), *, traced: bool = False
     ) -> None:
-        super().__init__(RealWorld(), plan, tape)
+        super().__init__(VirtualWorld(tape), plan, tape)
         self.seen: set[Sight] = set()
         self.events: list[Event] = []
         self.violations: list[Violation] = []
@@ -104,32 +88,17 @@ class SimWorld(FaultyWorld):
         self.dead_letters: Callable[[], int] = lambda: 0
         self.orphans = Orphans()
         self._policy = policy
-        self._ids = 0
         self._watches: dict[str, rules.RunWatch] = {}
         self._stopped: set[Shell[Any]] = set()
         self.loop: VirtualLoop
 
     # ---- surroundings -----------------------------------------------------------------------------------------
 
-    def clock(self, loop: asyncio.AbstractEventLoop) -> Clock:
-        """Make a clock of virtual time."""
-        self.inner.clock = VirtualClock  # type: ignore[method-assign]
-        return super().clock(loop)
-
     def dispatcher(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> Dispatcher:
         """Let the tape choose whose mail comes next."""
-        delays = self.injector.messages if self.plan.by_kind.get("message_delay") or self.plan.buggify else None
+        delays = self.injector.messages if self.injector.messages.are_possible else None
         self.mail = SeededDispatcher(loop, clock, self.tape, picker(self._policy, self.tape), self, delays=delays)
         return self.mail
-
-    def draw(self) -> float:
-        """Ask the tape."""
-        return self.tape.fraction("jitter")
-
-    def new_id(self) -> str:
-        """Count."""
-        self._ids += 1
-        return f"run-{self._ids}"
 
     def wired(
         self, circuits: Breakers, runs: Callable[[], Iterable[Shell[Any]]], dead_letters: Callable[[], int]
@@ -184,7 +153,7 @@ class SimWorld(FaultyWorld):
             self._stops(shell, content)
             to.receive(message, now)
         if self.trace is not None:
-            told = (name_of(sender), shell.actor_urn, shown(content), was, state_of(shell))
+            told = (name_of(sender), shell.actor_urn, describe(content), was, state_of(shell))
             self.trace.append(Delivery(now.monotonic, *told))
         if type(shell) is BreakerActor:
             rules.check_probes(shell, self.report)
@@ -193,7 +162,7 @@ class SimWorld(FaultyWorld):
         before = self.dead_letters()
         to.receive(message, now)
         if type(to) is not Inbox and rules.must_count(message) and self.dead_letters() == before:
-            self.report(rules.LETTERS, f"{shown(message)} to {shell.actor_urn}, which has ended, was not counted")
+            self.report(rules.LETTERS, f"{describe(message)} to {shell.actor_urn}, which has ended, was not counted")
 
     def _stops(self, shell: Shell[Any], message: Any) -> None:
         """Look at who is told to stop."""
@@ -250,9 +219,9 @@ class SimWorld(FaultyWorld):
             watch.begun(plan, attempt, inputs, reply_to, reply_to in self._stopped)
 
     def runner(self, services: AttemptServices, bindings: Bindings, context: Context) -> Runner:
-        """Run coroutines; stand in for the rest."""
+        """Run coroutines; stand in for the rest; look at all that begin."""
         self.orphans = services.orphans
-        return super().runner(services, bindings, context)
+        return WatchedRunner(super().runner(services, bindings, context), self.begun)
 
     def over(self, result: RunResult) -> None:
         """Look at a run that has ended."""
@@ -274,39 +243,3 @@ class SimWorld(FaultyWorld):
         violation = Violation(invariant, text, self.loop.time())
         self.violations.append(violation)
         self.loop.fail(violation)
-
-
-def pairs_of(seen: Iterable[Sight]) -> set[Pair]:
-    """Return which machine received what in which state."""
-    return {(*PLACES[place], told.__name__) for place, told in seen}
-
-
-def state_of(shell: Shell[Any]) -> str:
-    """Return what traces call an actor's state."""
-    return "ended" if shell.ended else str(shell.machine.state)
-
-
-def name_of(actor: object) -> str:
-    """Return what traces call an actor."""
-    if isinstance(actor, Inbox):
-        actor = actor.actor
-    return actor.actor_urn if isinstance(actor, Shell) else "(outside)"
-
-
-def shown(message: object) -> str:
-    """Write a message without what differs from run to run."""
-    if isinstance(message, Shell):
-        return message.actor_urn
-    if isinstance(message, dict):
-        items = cast("dict[object, object]", message).items()
-        return "{" + ", ".join(f"{key}: {shown(value)}" for key, value in items) + "}"
-    if is_dataclass(message) and not isinstance(message, type):
-        told = [(field.name, getattr(message, field.name)) for field in fields(message) if field.name not in HIDDEN]
-        inner = ", ".join(f"{name}={shown(value)}" for name, value in told if value is not None)
-        return f"{type(message).__name__}({inner})"
-    if isinstance(message, datetime):
-        return message.isoformat()
-    if type(message).__repr__ is object.__repr__:
-        return f"<{type(message).__name__}>"
-    text = message if isinstance(message, str) else repr(message)
-    return clip(text, LONGEST)

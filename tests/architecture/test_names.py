@@ -10,12 +10,9 @@ from tests.architecture.tree import Module, modules, needs_the_front
 DRAWERS = {"util", "utils", "helper", "helpers", "common"}
 NAMESAKES: dict[str, str] = {
     # the name of several classes: the reason
-    "Attempt": "being renamed",
     "Ended": "being renamed",
     "Held": "being renamed",
     "Leader": "being renamed",
-    "Outcome": "being renamed",
-    "Verdict": "being renamed",
 }
 
 

@@ -24,10 +24,6 @@ WAIVERS: dict[str, str] = {
     "model/messages.py": "all that actors are told, in one place: a reader looks a message up",
     "runtime/processes/spawner_client.py": "being split",
     "runtime/runners/workers/worker_client.py": "being split",
-    "runtime/simulation/load": "being split",
-    "runtime/simulation/simulation.py": "being split",
-    "runtime/simulation/virtual/loop.py": "being split",
-    "runtime/simulation/world.py": "being split",
 }
 
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import playbill
 from playbill.runtime.cli.modules import open_definition
+from playbill.runtime.faults.loading import plan_of
 from playbill.runtime.faults.plan import fault_plan
-from playbill.runtime.simulation.simulation import plan_of
 from playbill.runtime.simulation.study import Study
 
 EXAMPLES: Final = Path(__file__).resolve().parents[2] / "examples"

@@ -68,9 +68,14 @@ def anyio_backend(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 
 @pytest.fixture
-async def manager() -> AsyncIterator[playbill.PipelineRunManager]:
+def resources() -> dict[str, Any]:
+    """What the handlers of a story and the story itself tell each other by."""
+    return support.resources()
+
+
+@pytest.fixture
+async def manager(resources: dict[str, Any]) -> AsyncIterator[playbill.PipelineRunManager]:
     """A manager with short graces; whatever a story leaves behind is let go at its end."""
-    resources = support.resources()
     async with playbill.PipelineRunManager(
         types=support.ALL, resources=resources, grace=0.05, kill_bound=0.05, secrets={"token": "hunter2"}
     ) as made:

@@ -39,14 +39,15 @@ async def turns_until(true: Callable[[], bool]) -> None:
         await asyncio.sleep(0)
 
 
-async def test_orphans_are_counted_until_they_end_and_their_results_change_nothing(manager: Manager) -> None:
+async def test_orphans_are_counted_until_they_end_and_their_results_change_nothing(
+    manager: Manager, resources: dict[str, Any]
+) -> None:
     run = await manager.start_run(pipeline(node("a", "swallows")))
-    began, let_go = (run.actor.ports.runner._services.resources[name] for name in ("began", "let_go"))  # type: ignore[attr-defined]
-    await began.wait()
+    await resources["began"].wait()
     await run.cancel(grace=0.0)
     result = await run.result()
     before = manager.dead_letters
-    let_go.set()
+    resources["let_go"].set()
     await turns_until(lambda: manager.orphans == 0 and manager.dead_letters > before)
     assert (await run.result()) is result
     assert result.node_results["a"].output is None

@@ -1,1 +1,1 @@
-"""What must hold in every seed: invariants, the reference, properties of the user, determinism."""
+"""What must hold in every seed: invariants, the reference, properties of the user."""

@@ -224,17 +224,17 @@ def check_probes(actor: BreakerActor, report: Report) -> None:
 
 def check_permits(breakers: Iterable[BreakerActor], runs: Iterable[SupervisorActor], report: Report) -> None:
     """Compare the permits that are out with those that live nodes hold; while no mail is under way."""
-    held: dict[str, set[str]] = {}
+    holders: dict[str, set[str]] = {}
     for run in runs:
         for node in run.nodes.values():
             permit = node.machine.permit
             if permit is not None:
-                held.setdefault(permit.key, set()).add(permit.id)
+                holders.setdefault(permit.key, set()).add(permit.id)
     for actor in breakers:
         machine = actor.machine
-        out, holders = machine.out.keys(), held.get(machine.key, NOBODY)
-        if out != holders and not actor.ended:
-            odd = sorted(out ^ holders)
+        out, mine = machine.out.keys(), holders.get(machine.key, NOBODY)
+        if out != mine and not actor.ended:
+            odd = sorted(out ^ mine)
             report(PERMITS, f"breaker '{machine.key}': {odd} are out or held, not both")
 
 

@@ -5,14 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
     from playbill.model.events import Event
-    from playbill.runtime.simulation.world import SimWorld
 
     Predicate = Callable[[Event], Any]
 
-__all__ = ["Always", "Eventually", "LeadsTo", "Property", "Sometimes"]
+__all__ = ["Always", "Eventually", "LeadsTo", "Observed", "Property", "Sometimes"]
+
+
+class Observed(Protocol):
+    """What a property needs of the world it looks at."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Its event loop, whose `time()` is the virtual time in seconds."""
+        ...
+
+    def report(self, invariant: str, text: str) -> None:
+        """Keep a violation: what does not hold, and what broke it; the first one ends the seed."""
 
 
 class Property(Protocol):
@@ -24,10 +36,10 @@ class Property(Protocol):
         """Return it as it is before a seed."""
         ...
 
-    def see(self, event: Event, world: SimWorld) -> None:
+    def see(self, event: Event, world: Observed) -> None:
         """Look at an event."""
 
-    def end(self, world: SimWorld) -> None:
+    def end(self, world: Observed) -> None:
         """Look back at the end."""
 
 
@@ -42,13 +54,13 @@ class Always:
         """Return it: it remembers nothing."""
         return self
 
-    def see(self, event: Event, world: SimWorld) -> None:
+    def see(self, event: Event, world: Observed) -> None:
         """Look at an event."""
         if not self._holds(event):
             world.report(self.name, f"does not hold at {event.type} of {event.node_id or event.stream}")
 
-    def end(self, world: SimWorld) -> None:
-        """Nothing is left to look at."""
+    def end(self, world: Observed) -> None:
+        """Complain about nothing more: each event was judged as it came."""
 
 
 class Eventually:
@@ -63,11 +75,11 @@ class Eventually:
         """Return one that has not held."""
         return type(self)(self.name, self._holds)
 
-    def see(self, event: Event, world: SimWorld) -> None:
+    def see(self, event: Event, world: Observed) -> None:
         """Look at an event."""
         self._held = self._held or bool(self._holds(event))
 
-    def end(self, world: SimWorld) -> None:
+    def end(self, world: Observed) -> None:
         """Complain if it never held."""
         if not self._held:
             world.report(self.name, "never held")
@@ -81,7 +93,7 @@ class Sometimes(Eventually):
         """Whether it held in this seed."""
         return self._held
 
-    def end(self, world: SimWorld) -> None:
+    def end(self, world: Observed) -> None:
         """Complain about no single seed."""
 
 
@@ -99,7 +111,7 @@ class LeadsTo:
         """Return one that waits for nothing."""
         return type(self)(self.name, self._cause, self._effect, self._within)
 
-    def see(self, event: Event, world: SimWorld) -> None:
+    def see(self, event: Event, world: Observed) -> None:
         """Look at an event."""
         now = world.loop.time()
         if self._since is not None and self._effect(event):
@@ -109,7 +121,7 @@ class LeadsTo:
         if self._since is None and self._cause(event):
             self._since = now
 
-    def end(self, world: SimWorld) -> None:
+    def end(self, world: Observed) -> None:
         """Complain if the effect never came."""
         if self._since is not None:
             world.report(self.name, f"what should follow {self._since:g} s never came")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Arrival = tuple[float, int]
 """Seconds since the beginning, and which source."""
-LONGEST_SHOWN: Final = 40
+MAX_SHOWN: Final = 40
 
 
 def arrivals(plan: LoadPlan) -> Iterator[Arrival]:
@@ -36,7 +36,7 @@ def check_recorded(plan: LoadPlan) -> None:
     """Read the recorded files once, to find what is wrong before anything runs.
 
     Raises:
-        DefinitionError: a file cannot be read, or a line is no time or goes back in time; names file and line.
+        DefinitionError: a file cannot be read, or a line is not a time or goes back in time; names file and line.
     """
     for source in plan.arrivals:
         if source.recorded is not None and next(_recorded(source.recorded.file), None) is None:
@@ -72,16 +72,16 @@ def _poisson(poisson: Poisson, draw: random.Random, span: float) -> Iterator[flo
     Source: Lewis, Shedler, "Simulation of nonhomogeneous Poisson processes by thinning", 1979.
     """
     steps = list(_steps(poisson, span))
-    most = max((rate for _, _, rate in steps), default=0.0)
+    max_rate = max((rate for _, _, rate in steps), default=0.0)
     at, place = 0.0, 0
-    while most > 0.0:
-        at -= math.log1p(-draw.random()) / most
+    while max_rate > 0.0:
+        at -= math.log1p(-draw.random()) / max_rate
         while place < len(steps) and at >= steps[place][1]:
             place += 1
         if place == len(steps):
             return
         begins, _, rate = steps[place]
-        if at >= begins and (rate >= most or draw.random() * most < rate):
+        if at >= begins and (rate >= max_rate or draw.random() * max_rate < rate):
             yield at
 
 
@@ -135,18 +135,18 @@ def _time(text: str, file: str, number: int) -> float | datetime:
     else:
         if 0 <= seconds < math.inf:
             return seconds
-        raise _bad(file, number, text, "is no time: seconds are 0 or more, and finite")
+        raise _bad(file, number, text, "is not a time: seconds are 0 or more, and finite")
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        rule = "is no time: write seconds, or ISO 8601 such as 2026-01-01T08:00:00Z"
+        rule = "is not a time: write seconds, or ISO 8601 such as 2026-01-01T08:00:00Z"
         raise _bad(file, number, text, rule) from None
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 def _bad(file: str, number: int, text: str, rule: str) -> DefinitionError:
     return DefinitionError.single(
-        "bad-arrival", f"{file}:{number}", f"{file}:{number}: '{clip(text, LONGEST_SHOWN)}' {rule}"
+        "bad-arrival", f"{file}:{number}", f"{file}:{number}: '{clip(text, MAX_SHOWN)}' {rule}"
     )
 
 

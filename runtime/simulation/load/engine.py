@@ -7,14 +7,14 @@ import gc
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from playbill.runtime.faults.plan import Behaviours, FaultPlan
-from playbill.runtime.faults.world import needs_stand_in
+from playbill.model.plan import Kind
+from playbill.runtime.faults.plan import FaultPlan
+from playbill.runtime.faults.stand_in import stand_in_of
 from playbill.runtime.manager import PipelineRunManager
 from playbill.runtime.simulation.load.arrivals import arrivals, check_recorded, trigger_data_of
 from playbill.runtime.simulation.load.loop import LoadLoop
 from playbill.runtime.simulation.load.measures import Measures
-from playbill.runtime.simulation.load.outcome import Outcome
-from playbill.runtime.simulation.load.runner import stand_ins_of
+from playbill.runtime.simulation.load.outcome import LoadOutcome
 from playbill.runtime.simulation.load.world import LoadWorld, check_faults
 from playbill.runtime.simulation.virtual.escapes import EscapeWatch
 
@@ -42,7 +42,7 @@ def simulate_load(
     allow: Collection[str] | None = (),
     report: Callable[[float, Measures], None] | None = None,
     **options: Any,
-) -> Outcome:
+) -> LoadOutcome:
     """Let runs arrive as the plan says, in virtual time, and return what was measured.
 
     The plan's `sweep` is left alone: see `sweep`.
@@ -74,17 +74,6 @@ def check_load(definition: PipelineDefinition, plan: LoadPlan, faults: FaultPlan
     _Load(definition, plan, faults or FaultPlan(), {})
 
 
-def behaviours_of(plan: LoadPlan, faults: FaultPlan) -> FaultPlan:
-    """Return the fault plan with the load plan's behaviours before its own."""
-    ours, theirs = plan.behaviours, faults.behaviours
-    merged = Behaviours(
-        nodes={**theirs.nodes, **ours.nodes},
-        types={**theirs.types, **ours.types},
-        default=ours.default or theirs.default,
-    )
-    return faults.model_copy(update={"behaviours": merged})
-
-
 class _Load:
     """One load, from the first arrival to the last end."""
 
@@ -93,7 +82,7 @@ class _Load:
     ) -> None:
         self.definition = definition
         self.plan = plan
-        self.faults = behaviours_of(plan, faults)
+        self.faults = faults.joined(FaultPlan(behaviours=plan.behaviours))
         self.faults.check(definition)
         check_faults(self.faults)
         check_recorded(plan)
@@ -111,26 +100,21 @@ class _Load:
 
     def watch(self, allow: Collection[str] | None) -> None:
         """Look for what leaves the simulation, if a handler really runs: looking costs time."""
-        told = self.faults.behaviours
-        runs = [
-            node
+        behaviours, bindings = self.faults.behaviours, self.compiled.bindings
+        runs = any(
+            node.kind is Kind.HANDLER and stand_in_of(node, behaviours, bindings) is None
             for node in self.compiled.plan.nodes.values()
-            if self.measures.nodes[node.id].is_handler
-            and told.of(node.id, node.type) is None
-            and not needs_stand_in(node.node, self.compiled.bindings)
-        ]
+        )
         if runs and allow is not None:
             self._watch = EscapeWatch(allow)
 
-    def run(self, trigger_data: Mapping[str, Any], report: Callable[[float, Measures], None] | None) -> Outcome:
+    def run(self, trigger_data: Mapping[str, Any], report: Callable[[float, Measures], None] | None) -> LoadOutcome:
         """Run it all."""
         self._report = report
         began, threshold = time.perf_counter(), gc.get_threshold()
         gc.set_threshold(*COLLECTED)
         self.loop = LoadLoop(None, self._watch)
-        self.loop.world = world = LoadWorld(self.faults, self.plan.seed, self.measures, self.compiled.plan)
-        nodes = [self.compiled.plan.nodes[node.id] for node in self.measures.nodes.values() if node.is_handler]
-        world.stand_ins = stand_ins_of(world, nodes, self.compiled.bindings)
+        self.loop.world = LoadWorld(self.faults, self.plan.seed, self.measures, self.compiled)
         try:
             self.loop.run_until_complete(self._all(trigger_data_of(self.plan, trigger_data)))
             self._look()
@@ -159,17 +143,16 @@ class _Load:
             measures.samples.append(self.at_end)
             if self.stopped_at is None:
                 await self._drain()
-            self.drained_at = self.loop.time()
             self.unfinished = measures.live.n
             measures.closed = True
             await self.manager.close(0.0)
 
     async def _arrive(self, data: list[Mapping[str, Any]]) -> None:
         """Start each run when its time has come."""
-        live, most, start = self.measures.live, self.plan.max_live_runs, self.manager.start_run
+        live, max_live, start = self.measures.live, self.plan.max_live_runs, self.manager.start_run
         for at, source in arrivals(self.plan):
             await self._until(at)
-            if live.n >= most:
+            if live.n >= max_live:
                 self.stopped_at = self.loop.time()
                 return
             await start(self.definition, data[source])
@@ -208,8 +191,8 @@ class _Load:
         if self._report is not None:
             self._report(self.loop.time(), self.measures)
 
-    def _outcome(self, wall_seconds: float) -> Outcome:
-        return Outcome(
+    def _outcome(self, wall_seconds: float) -> LoadOutcome:
+        return LoadOutcome(
             definition=self.definition,
             plan=self.plan,
             measures=self.measures,

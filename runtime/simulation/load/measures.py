@@ -39,19 +39,19 @@ class Level:
     The area under n(t) is kept as `offset + n * t`: entering at t takes t off, leaving adds it.
     """
 
-    __slots__ = ("most", "n", "offset")
+    __slots__ = ("max_n", "n", "offset")
 
     def __init__(self) -> None:
         self.n = 0
-        self.most = 0
+        self.max_n = 0
         self.offset = 0.0
 
     def enter(self, now: float) -> None:
         """One more, from `now` on."""
         self.n += 1
         self.offset -= now
-        if self.n > self.most:  # noqa: PLR1730 (max() is a call, here a million times)
-            self.most = self.n
+        if self.n > self.max_n:  # noqa: PLR1730 (max() is a call, here a million times)
+            self.max_n = self.n
 
     def leave(self, now: float) -> None:
         """One less, from `now` on."""
@@ -220,7 +220,7 @@ class Measures:
             self.mean_response.add(now - arrived_at)
 
 
-def moved(meter: NodeMeter, visits: dict[str, Visit], phase: int, now: float) -> None:
+def enter_phase(meter: NodeMeter, visits: dict[str, Visit], phase: int, now: float) -> None:
     """Have a node of a run enter a phase."""
     visit = visits.get(meter.id)
     if visit is None:
@@ -241,7 +241,7 @@ def moved(meter: NodeMeter, visits: dict[str, Visit], phase: int, now: float) ->
         meter.queue.waiting.enter(now)
 
 
-def left(meter: NodeMeter, visit: Visit, now: float) -> None:
+def leave_phase(meter: NodeMeter, visit: Visit, now: float) -> None:
     """Have a node of a run leave the phase it was in."""
     meter.levels[visit.phase].leave(now)
     if visit.phase == 1 and meter.queue is not None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from playbill.runtime.simulation.load.measures import Measures, NodeMeter, Sample
     from playbill.runtime.simulation.load.plan import LoadPlan
 
-__all__ = ["Limit", "NodeShare", "Outcome"]
+__all__ = ["Limit", "LoadOutcome", "NodeShare"]
 
 BUSY: Final = 0.95
 """A limit used more than this share of the time can explain a growing backlog."""
@@ -58,7 +58,6 @@ class NodeShare:
     """Where the time of one node goes."""
 
     meter: NodeMeter
-    visits_a_second: float
     seconds: tuple[float, ...]
     """A visit, by phase: the mean over those that ended."""
     number: tuple[float, ...]
@@ -66,7 +65,7 @@ class NodeShare:
 
 
 @dataclass
-class Outcome:
+class LoadOutcome:
     """What was measured of one load."""
 
     definition: PipelineDefinition
@@ -111,7 +110,6 @@ class Outcome:
         areas = zip(self.end.areas[meter.id], self.begin.areas[meter.id], strict=True)
         return NodeShare(
             meter,
-            sum(meter.ended.values()) / self.seconds,
             tuple(seconds / visits for seconds in meter.spent),
             tuple((later - sooner) / self.seconds for later, sooner in areas),
         )
@@ -122,13 +120,13 @@ class Outcome:
         """Return how much of each limit was used between two samples; None: from the warm-up to the span's end."""
         window = (since or self.begin, until or self.end)
         found = [limit for key in self.measures.queues for limit in self._of_breaker(key, *window)]
-        most = self.definition.max_concurrency
-        if most is not None:
+        slots = self.definition.max_concurrency
+        if slots is not None:
             taken = self._number(*window, (Phase.WORKING, Phase.BREAKER))
             live = (window[1].live_area - window[0].live_area) / _seconds(*window)
             waiting = self._number(*window, (Phase.SLOT,))
-            share = taken / (most * live) if live else 0.0
-            found.append(Limit("run slots", f"max_concurrency {most}", share, taken, waiting, None, shared=False))
+            share = taken / (slots * live) if live else 0.0
+            found.append(Limit("run slots", f"max_concurrency {slots}", share, taken, waiting, None, shared=False))
         return found
 
     def _of_breaker(self, key: str, begin: Sample, end: Sample) -> list[Limit]:
@@ -137,7 +135,7 @@ class Outcome:
         seconds = _seconds(begin, end)
         waiting = (end.waiting_areas[key] - begin.waiting_areas[key]) / seconds
         is_open = (end.open_areas[key] - begin.open_areas[key]) / seconds
-        more = (waiting, queue.waiting.most, queue.openings, is_open)
+        more = (waiting, queue.waiting.max_n, queue.openings, is_open)
         name, found = f"breaker '{key}'", list[Limit]()
         working = self._number(begin, end, (Phase.WORKING,), key)
         if policy.max_concurrent is not None:
@@ -181,7 +179,7 @@ class Outcome:
                 current = (tightest.name, one.at)
             if two.at - current[1] > (longest[2] if longest else LONG * self.end.at):
                 longest = (tightest, current[1], two.at - current[1])
-        return longest if self.measures.live.most - self.mean_live > FEW else None
+        return longest if self.measures.live.max_n - self.mean_live > FEW else None
 
     def _rated(self, begin: Sample | None = None, end: Sample | None = None) -> list[Limit]:
         return [limit for limit in self.limits(begin, end) if limit.shared and limit.utilisation is not None]
@@ -231,7 +229,7 @@ class Outcome:
         return said
 
     def _capacity(self) -> str:
-        backlog = f"the backlog grew to {self.measures.live.most:,} runs"
+        backlog = f"the backlog grew to {self.measures.live.max_n:,} runs"
         if self.stopped_at is not None:
             backlog += f", all that max_live_runs allows, after {describe_seconds(self.stopped_at)}"
             backlog += ": the simulation ended there"

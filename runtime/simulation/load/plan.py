@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from playbill.model.diagnostics import validate_as
 from playbill.model.fields import Count, Number, Settings, Whole
 from playbill.runtime.definitions.files import load_mapping
-from playbill.runtime.faults.plan import Behaviours
+from playbill.runtime.faults.plan import Behaviours, owner_of_behaviour
 
 if TYPE_CHECKING:
     import os
@@ -31,7 +31,7 @@ def _seconds(value: Any) -> Any:
         return value
     rest = PART.sub("", value.strip())
     if rest or not value.strip():
-        raise ValueError(f"'{value}' is no duration: write seconds as a number, or text such as 90s, 1h30m or 2d")
+        raise ValueError(f"'{value}' is not a duration: write seconds as a number, or text such as 90s, 1h30m or 2d")
     return sum(float(number) * UNITS[unit] for number, unit in PART.findall(value))
 
 
@@ -41,7 +41,7 @@ def _a_second(value: Any) -> Any:
         return value
     found = RATE.fullmatch(value.strip())
     if found is None:
-        raise ValueError(f"'{value}' is no rate: write a number (a second), or text such as 10/s, 90/min or 600/h")
+        raise ValueError(f"'{value}' is not a rate: write a number (a second), or text such as 10/s, 90/min or 600/h")
     return float(found[1]) / UNITS[found[2]]
 
 
@@ -160,7 +160,7 @@ def load_load_plan(source: str | os.PathLike[str]) -> LoadPlan:
     """Load a plan from a YAML or JSON file; recorded files are looked for beside it.
 
     Raises:
-        DefinitionError: there is no such file, or it is no plan; carries all problems.
+        DefinitionError: there is no such file, or it is not a plan; carries all problems.
     """
     plan = load_plan(load_mapping(source, "span and arrivals"))
     folder = Path(source).parent
@@ -177,7 +177,5 @@ def _owner(location: tuple[int | str, ...]) -> tuple[str, int]:
     match location:
         case ("arrivals", int(index), *_):
             return f"arrivals {index + 1}", 2
-        case ("behaviours", "nodes" | "types" as kind, str(name), *_):
-            return f"behaviour of {kind[:-1]} '{name}'", 3
         case _:
-            return "", 0
+            return owner_of_behaviour(location)

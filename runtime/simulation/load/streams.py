@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from playbill.actors.supervisor import SupervisorActor
 from playbill.model.events import TERMINAL, EventType
 from playbill.runtime.journals.memory import MemoryJournal, MemoryStream
-from playbill.runtime.simulation.load.measures import Phase, error_of, left, moved
+from playbill.runtime.simulation.load.measures import Phase, enter_phase, error_of, leave_phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,13 +44,13 @@ class RunStream(MemoryStream):
         kind, now = event.type, self._time()
         if kind is STARTED:
             meter = self._measures.nodes[str(event.node_id)]
-            moved(meter, self.visits, WORKING, now)
+            enter_phase(meter, self.visits, WORKING, now)
             if meter.queue is not None:
                 meter.queue.starts += 1
         elif kind is COMPLETED:
             meter = self._measures.nodes[str(event.node_id)]
             visit = self.visits.pop(meter.id)
-            left(meter, visit, now)
+            leave_phase(meter, visit, now)
             if self._counts and not self._measures.closed:
                 meter.ended["completed"] += 1
                 meter.completed(visit, now)
@@ -68,11 +68,11 @@ class RunStream(MemoryStream):
             meter.errors[error_of(event.data)] += 1
         if kind is RETRYING:
             meter.retries += counts
-            moved(meter, self.visits, BACKING_OFF, now)
+            enter_phase(meter, self.visits, BACKING_OFF, now)
             return
         visit = self.visits.pop(node, None)
         if visit is not None:
-            left(meter, visit, now)
+            leave_phase(meter, visit, now)
         if counts:
             meter.ended[kind.rpartition(".")[2]] += 1
             if visit is not None and kind is FAILED:
@@ -81,26 +81,26 @@ class RunStream(MemoryStream):
     def _over(self, event: Event, now: float) -> None:
         self.closed = True
         for node, visit in self.visits.items():
-            left(self._measures.nodes[node], visit, now)
+            leave_phase(self._measures.nodes[node], visit, now)
         self.visits.clear()
         if not self._measures.closed:
             self._measures.over(str(event.data["status"]), self._arrived_at, now, counts=self._counts)
 
     def waits(self, node: str, phase: int) -> None:
         """Hear that a node waits: no event tells this."""
-        moved(self._measures.nodes[node], self.visits, phase, self._time())
+        enter_phase(self._measures.nodes[node], self.visits, phase, self._time())
 
 
 class QuietStream(MemoryStream):
     """The events of what is not measured: a child run of another pipeline, and its breakers."""
 
     def append(self, event: Event) -> bool:
-        """Forget it."""
+        """Look only whether the stream ends; keep nothing."""
         self.closed = event.type in TERMINAL
         return True
 
     def waits(self, node: str, phase: int) -> None:
-        """Pass over it."""
+        """Hear that a node waits, which is not measured."""
 
 
 class BreakerStream(MemoryStream):

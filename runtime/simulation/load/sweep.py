@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from playbill.model.definition import PipelineDefinition
     from playbill.runtime.faults.plan import FaultPlan
-    from playbill.runtime.simulation.load.outcome import Outcome
+    from playbill.runtime.simulation.load.outcome import LoadOutcome
     from playbill.runtime.simulation.load.plan import LoadPlan
 
 __all__ = ["Point", "Variant", "sweep", "variants"]
@@ -51,7 +51,7 @@ class Point:
     """What came of one value."""
 
     value: Any
-    outcome: Outcome
+    outcome: LoadOutcome
 
 
 def variants(definition: PipelineDefinition, plan: LoadPlan) -> list[Variant]:
@@ -97,7 +97,7 @@ def sweep(
     return points
 
 
-def _outcomes(run: Callable[[Variant], Outcome], every: list[Variant], jobs: int) -> Iterator[Outcome]:
+def _outcomes(run: Callable[[Variant], LoadOutcome], every: list[Variant], jobs: int) -> Iterator[LoadOutcome]:
     if jobs == 1 or len(every) == 1:
         yield from map(run, every)
         return
@@ -110,7 +110,7 @@ def _prepare(path: list[str]) -> None:
     sys.path[:] = path
 
 
-def _run(variant: Variant, **options: Any) -> Outcome:
+def _run(variant: Variant, **options: Any) -> LoadOutcome:
     return simulate_load(variant.definition, variant.plan, **options)
 
 

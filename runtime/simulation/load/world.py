@@ -8,23 +8,24 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from playbill.actors.node import NodeActor
 from playbill.model.errors import DefinitionError
 from playbill.model.messages import CONTROL, Parked, SlotWanted
+from playbill.model.plan import Kind
 from playbill.runtime.dispatchers.loop import LoopDispatcher
+from playbill.runtime.faults.kinds import AttemptFault, ClockSkew, Crash, JournalFault, MessageDelay
+from playbill.runtime.faults.stand_in import StandInRunner, stand_in_of
 from playbill.runtime.faults.world import FaultyWorld
 from playbill.runtime.simulation.load.measures import Phase
-from playbill.runtime.simulation.load.runner import LoadRunner
 from playbill.runtime.simulation.load.streams import LoadJournal, RunStream
-from playbill.runtime.simulation.virtual.clock import VirtualClock
-from playbill.runtime.world import RealWorld
+from playbill.runtime.simulation.virtual.world import VirtualWorld
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from contextvars import Context
 
     from playbill.actors.ports import Dispatcher, Receiver, Runner
     from playbill.actors.supervisor import SupervisorActor
-    from playbill.model.plan import Plan
     from playbill.runtime.clocks.system import Clock
+    from playbill.runtime.definitions.compiler import CompiledPipeline
     from playbill.runtime.faults.behaviour import Behaviour
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.journals.memory import MemoryJournal
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from playbill.runtime.runners.runner import Bindings
     from playbill.runtime.simulation.load.measures import Measures
 
-UNFIT: Final = frozenset({"crash", "message_delay", "journal_slow", "journal_failing", "journal_full"})
+UNFIT: Final = (Crash, MessageDelay, JournalFault)
 """Faults that a load has no place for: it has no journal, and does not choose the order of mail."""
 SLOT: Final = int(Phase.SLOT)
 BREAKER: Final = int(Phase.BREAKER)
@@ -67,7 +68,7 @@ class LoadDispatcher(LoopDispatcher):
         kind = cast("type[object]", type(message))
         if kind in CONTROL:
             if kind is Parked:
-                parked(to)
+                note_parked(to)
             self._control.append((to, message))
         else:
             if kind is SlotWanted:
@@ -78,7 +79,7 @@ class LoadDispatcher(LoopDispatcher):
             self._loop.call_soon(self._pump)
 
 
-def parked(to: Any) -> None:
+def note_parked(to: Receiver) -> None:
     """See a breaker let a node wait."""
     if isinstance(to, NodeActor) and not to.ended:
         stream_of(to.machine.supervisor).waits(to.machine.plan.id, BREAKER)
@@ -98,24 +99,20 @@ class LoadWorld(FaultyWorld):
         plan: behaviours, and such faults as a load can have.
         seed: of all choices but the arrivals'.
         measures: what sees all of it.
-        runs_plan: of the pipeline whose runs are measured.
+        compiled: the pipeline whose runs are measured.
     """
 
-    simulated = True
-
-    def __init__(self, plan: FaultPlan, seed: int, measures: Measures, runs_plan: Plan) -> None:
-        super().__init__(RealWorld(), plan, RandomTape(f"{seed}/world"))
-        self.measures = measures
-        self.runs_plan = runs_plan
-        self.stand_ins: dict[str, Behaviour] = {}
-        """Of the nodes whose attempts need no further look."""
-        self._ids = 0
+    def __init__(self, plan: FaultPlan, seed: int, measures: Measures, compiled: CompiledPipeline) -> None:
+        tape = RandomTape(f"{seed}/world")
+        super().__init__(VirtualWorld(tape), plan, tape)
+        self._measures = measures
+        self._compiled = compiled
+        self._spared = dict(_spared(plan, compiled))
 
     def clock(self, loop: asyncio.AbstractEventLoop) -> Clock:
-        """Make a clock of virtual time."""
-        self.inner.clock = VirtualClock  # type: ignore[method-assign]
+        """Make a clock that may jump, if the plan says so."""
         skewed = super().clock(loop)
-        return skewed if any(fault.fault == "clock_skew" for fault in self.plan.faults) else VirtualClock(loop)
+        return skewed if self.plan.of(ClockSkew) else self.inner.clock(loop)
 
     def dispatcher(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> Dispatcher:
         """Carry mail in the order it came."""
@@ -123,20 +120,22 @@ class LoadWorld(FaultyWorld):
 
     def journal(self, loop: asyncio.AbstractEventLoop) -> MemoryJournal:
         """Measure events instead of keeping them."""
-        return LoadJournal(self.measures, self.runs_plan, loop.time)
+        return LoadJournal(self._measures, self._compiled.plan, loop.time)
 
     def runner(self, services: AttemptServices, bindings: Bindings, context: Context) -> Runner:
-        """Run coroutines; stand in for the rest."""
-        return LoadRunner(services, bindings, context, self)
+        """Stand in at once for the nodes that no fault may hit; else do as the faults' world does."""
+        spared, inner = self._spared, super().runner(services, bindings, context)
+        return StandInRunner(inner, lambda plan: spared.get(plan.id), services, self.tape)
 
-    def draw(self) -> float:
-        """Draw a number from [0, 1): the jitter of a back-off."""
-        return self.tape.fraction("jitter")
 
-    def new_id(self) -> str:
-        """Count."""
-        self._ids += 1
-        return f"run-{self._ids}"
+def _spared(plan: FaultPlan, compiled: CompiledPipeline) -> Iterator[tuple[str, Behaviour]]:
+    """Yield the nodes that never run their handler and that no fault may hit, and how they behave."""
+    faults = plan.of(AttemptFault)
+    for node in compiled.plan.nodes.values():
+        if node.kind is Kind.HANDLER and not any(fault.may_hit(node.id, node.type) for fault in faults):
+            behaviour = stand_in_of(node, plan.behaviours, compiled.bindings)
+            if behaviour is not None:
+                yield node.id, behaviour
 
 
 def check_faults(plan: FaultPlan) -> None:
@@ -146,7 +145,7 @@ def check_faults(plan: FaultPlan) -> None:
         DefinitionError: the plan has one of them; names the first.
     """
     for index, fault in enumerate(plan.faults):
-        if fault.fault in UNFIT:
+        if isinstance(fault, UNFIT):
             text = (
                 f"fault {index + 1}: '{fault.fault}' does not go with --load, which keeps no journal and carries mail"
                 " in order: leave it out, or explore it with `playbill sim --faults` alone"

@@ -11,13 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from playbill.model.errors import DefinitionError
 from playbill.runtime.definitions.files import load_mapping
+from playbill.runtime.faults.loading import plan_of
 from playbill.runtime.faults.plan import FaultPlan
-from playbill.runtime.simulation.simulation import plan_of
-from playbill.runtime.simulation.tapes import FORMAT, LANES
+from playbill.runtime.simulation.tapes import FORMAT, lanes_of
 
 if TYPE_CHECKING:
     import os
@@ -82,13 +80,9 @@ def load_test_tape(source: str | os.PathLike[str]) -> TestTape:
         DefinitionError: there is no such file, or it is none.
     """
     data = load_mapping(source, "a tape")
-    try:
-        lanes = LANES.validate_python(data.get("lanes"))
-    except ValidationError:
-        lanes = None
-    test, seed = data.get("test"), data.get("seed")
-    if data.get("format") != FORMAT or lanes is None or not isinstance(test, str) or not isinstance(seed, int):
-        text = f"{source} is no tape of a test: pytest writes one when a test with `sim` fails"
+    lanes, test, seed = lanes_of(data), data.get("test"), data.get("seed")
+    if lanes is None or not isinstance(test, str) or not isinstance(seed, int):
+        text = f"{source} is not a tape of a test: pytest writes one when a test with `sim` fails"
         raise DefinitionError.single("bad-tape", str(source), text)
     return TestTape(str(source), test, seed, lanes)
 

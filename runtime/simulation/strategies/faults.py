@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 
 from playbill.model.plan import BUILT_IN
 from playbill.runtime.faults.behaviour import Behaviour, Duration, Ending
-from playbill.runtime.faults.plan import HANDLER, Behaviours, Fault, FaultPlan
+from playbill.runtime.faults.kinds import KINDS
+from playbill.runtime.faults.plan import Behaviours, FaultPlan
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
 
     from playbill.model.definition import PipelineDefinition
+    from playbill.runtime.faults.kinds import Fault
 
 OUTPUTS: Final[tuple[dict[str, Any], ...]] = ({}, {"ok": True}, {"ok": False, "n": 3})
 ERRORS: Final = ("ConnectionError", "OSError", "ValueError")
@@ -25,6 +27,17 @@ ANYWHERE: Final = (
     "crash",
 )  # fmt: skip
 """The faults that need no name of the pipeline's, the dullest first."""
+FIELDS: Final[dict[str, SearchStrategy[Any]]] = {
+    "probability": SHARES,
+    "seconds": SECONDS,
+    "times": st.integers(1, 2),
+    "attempts": st.sampled_from(((1,), (2,), (1, 2))),
+    "error": st.sampled_from(ERRORS),
+    "retryable": st.booleans(),
+    "at": SECONDS,
+    "grace": SECONDS,
+}
+"""What is drawn of a fault whose kind has such a field."""
 
 
 def behaviours() -> SearchStrategy[Behaviour]:
@@ -70,20 +83,16 @@ def fault_plans(draw: DrawFn, definition: PipelineDefinition | None = None, *, c
 
 @st.composite
 def _faults(draw: DrawFn, definition: PipelineDefinition | None, *, crash: bool) -> Fault:
-    """Draw one fault."""
+    """Draw one fault: of its kind's fields those that are in FIELDS, and the names that the pipeline has."""
     nodes = [] if definition is None else [node for node in definition.nodes if node.type not in BUILT_IN]
     keys = sorted({node.breaker or node.type for node in nodes})
     kinds = [kind for kind in (*ANYWHERE, *(["breaker"] if keys else [])) if crash or kind != "crash"]
     kind = draw(st.sampled_from(kinds))
-    fields: dict[str, SearchStrategy[Any]] = {"probability": SHARES, "seconds": SECONDS, "times": st.integers(1, 2)}
-    if kind in HANDLER:
-        fields["attempts"] = st.sampled_from(((1,), (2,), (1, 2)))
-        fields |= {"node": st.sampled_from([node.id for node in nodes])} if nodes else {}
-    if kind == "raise":
-        fields |= {"error": st.sampled_from(ERRORS), "retryable": st.booleans()}
-    if kind in {"cancel", "pause", "clock_skew", "breaker"}:
-        fields |= {"at": SECONDS, "grace": SECONDS}
+    model = KINDS[kind]
+    fields = {name: strategy for name, strategy in FIELDS.items() if name in model.model_fields}
+    if nodes and "node" in model.model_fields:
+        fields["node"] = st.sampled_from([node.id for node in nodes])
     said: dict[str, Any] = {"fault": kind, **draw(st.fixed_dictionaries({}, optional=fields))}
     if kind == "breaker":
         said |= {"breaker": draw(st.sampled_from(keys)), "state": draw(st.sampled_from(("forced_open", "disabled")))}
-    return Fault.model_validate(said)
+    return model.model_validate(said)

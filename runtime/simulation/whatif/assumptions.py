@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from playbill.model.definition import PipelineDefinition, PipelineNode
     from playbill.runtime.simulation.whatif.changes import Change
-    from playbill.runtime.simulation.whatif.timeline import Attempt, Timeline, Track
+    from playbill.runtime.simulation.whatif.timeline import AttemptBar, Timeline, Track
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class _Assumed:
         if node.idle_timeout is not None and any(attempt.seconds > node.idle_timeout for attempt in after.attempts):
             yield "heartbeats are not recorded; they are assumed to come in time where no idle_timeout ended it"
 
-    def _added(self, node: PipelineNode, added: list[Attempt], before: Track | None) -> str:
+    def _added(self, node: PipelineNode, added: list[AttemptBar], before: Track | None) -> str:
         first, last = added[0].number, added[-1].number
         which = f"attempt {first}" if first == last else f"attempts {first} to {last}"
         behaviours = self._change.behaviours
@@ -82,7 +82,7 @@ class _Assumed:
             return f"{which} not recorded; assumed to succeed with {{}}, for it never did"
         return f"{which} not recorded; assumed to succeed as attempt {before.success.number} did"
 
-    def _longer(self, attempt: Attempt, was: Attempt, before: Track | None) -> str:
+    def _longer(self, attempt: AttemptBar, was: AttemptBar, before: Track | None) -> str:
         ran = was.seconds - was.stopping_seconds
         reason = "the recording ended" if was.is_open else "it was stopped" if was.failure is None else "it timed out"
         start = f"attempt {attempt.number}: its true duration is unknown, for {reason} after {ran:.3g} s"

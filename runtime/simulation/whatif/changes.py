@@ -134,7 +134,7 @@ def load_change(source: str | os.PathLike[str]) -> Change:
     """Load a change from a YAML or JSON file.
 
     Raises:
-        DefinitionError: there is no such file, or it is no change; carries all problems.
+        DefinitionError: there is no such file, or it is not a change; carries all problems.
     """
     return change_from(load_mapping(source, "changed policies"))
 

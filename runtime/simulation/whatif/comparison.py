@@ -23,7 +23,7 @@ SAME_SHARE: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class NodePair:
     """One node, before and after."""
 
     before: Track
@@ -40,10 +40,10 @@ class Pair:
         return list(_differences(self.before, self.after))
 
 
-def pairs_of(definition: PipelineDefinition, before: Timeline, after: Timeline) -> list[Pair]:
+def pair_nodes(definition: PipelineDefinition, before: Timeline, after: Timeline) -> list[NodePair]:
     """Return the nodes that were reached before or after, in the definition's order."""
     names = [node.id for node in definition.nodes if node.id in before.nodes or node.id in after.nodes]
-    return [Pair(before.nodes.get(name, Track(name)), after.nodes.get(name, Track(name))) for name in names]
+    return [NodePair(before.nodes.get(name, Track(name)), after.nodes.get(name, Track(name))) for name in names]
 
 
 def _differences(before: Track, after: Track) -> Iterator[str]:
@@ -56,8 +56,8 @@ def _differences(before: Track, after: Track) -> Iterator[str]:
     if before.output is not None and after.output is not None and before.output != after.output:
         yield "other output"
     old, new = before.seconds, after.seconds
-    if old is not None and new is not None and longer(old, new):
-        yield f"{describe_seconds(old)} -> {describe_seconds(new)} ({signed(new - old)})"
+    if old is not None and new is not None and differ(old, new):
+        yield f"{describe_seconds(old)} -> {describe_seconds(new)} ({describe_difference(new - old)})"
 
 
 def _failures(old: Failure | None, new: Failure | None) -> str:
@@ -66,21 +66,22 @@ def _failures(old: Failure | None, new: Failure | None) -> str:
     return f"{old or 'no failure'} -> {new or 'no failure'}"
 
 
-def longer(old: float, new: float) -> bool:
+def differ(old: float, new: float) -> bool:
     """Tell whether two lengths differ, in seconds."""
     return abs(new - old) > LATE_SECONDS / 2 + SAME_SHARE * max(old, new)
 
 
-def signed(seconds: float) -> str:
+def describe_difference(seconds: float) -> str:
     """Write a difference of seconds."""
     return f"{'-' if seconds < 0 else '+'}{describe_seconds(abs(seconds))}"
 
 
-def totals(pairs: list[Pair], before: Timeline, after: Timeline) -> list[str]:
+def totals(pairs: list[NodePair], before: Timeline, after: Timeline) -> list[str]:
     """Return a line for the run, and one for its failures."""
     old, new = before.seconds, after.seconds
     was = f"{before.status if before.complete else 'cut short'} in {describe_seconds(old)}"
-    became = f"{after.status} in {describe_seconds(new)}{f' ({signed(new - old)})' if longer(old, new) else ''}"
+    difference = f" ({describe_difference(new - old)})" if differ(old, new) else ""
+    became = f"{after.status} in {describe_seconds(new)}{difference}"
     lines = [f"run         {was} -> {became}"]
     counts = [sum(len(track.attempts) for track in timeline.nodes.values()) for timeline in (before, after)]
     if counts[0] != counts[1]:
@@ -103,7 +104,7 @@ def critical_paths(definition: PipelineDefinition, before: Timeline, after: Time
     ]
 
 
-def is_same(pairs: list[Pair], before: Timeline, after: Timeline) -> bool:
+def is_same(pairs: list[NodePair], before: Timeline, after: Timeline) -> bool:
     """Tell whether nothing differs."""
-    same_run = before.status == after.status and not longer(before.seconds, after.seconds)
+    same_run = before.status == after.status and not differ(before.seconds, after.seconds)
     return same_run and not any(pair.differences for pair in pairs)

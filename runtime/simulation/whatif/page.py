@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 from playbill.model.wording import clip, describe_seconds
 from playbill.runtime.reports import svg
 from playbill.runtime.reports.page import page as framed
-from playbill.runtime.simulation.whatif.comparison import Pair, critical_paths, is_same, pairs_of, totals
+from playbill.runtime.simulation.whatif.comparison import NodePair, critical_paths, is_same, pair_nodes, totals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from playbill.runtime.simulation.whatif.timeline import Attempt, Track
+    from playbill.runtime.simulation.whatif.timeline import AttemptBar, Track
     from playbill.runtime.simulation.whatif.what_if import WhatIf
 
 CHART: Final = 640
@@ -45,8 +45,8 @@ def page(title: str, found: WhatIf) -> str:
         title: its heading.
         found: both runs.
     """
-    pairs = pairs_of(found.definition, found.before, found.after)
-    lanes = [*pairs, Pair(found.before.whole, found.after.whole)]
+    pairs = pair_nodes(found.definition, found.before, found.after)
+    lanes = [*pairs, NodePair(found.before.whole, found.after.whole)]
     lines = [
         *totals(pairs, found.before, found.after),
         *critical_paths(found.definition, found.before, found.after),
@@ -63,7 +63,7 @@ def page(title: str, found: WhatIf) -> str:
     return framed(title, body, STYLE)
 
 
-def _gantt(pairs: Sequence[Pair], span: float) -> str:
+def _gantt(pairs: Sequence[NodePair], span: float) -> str:
     names = LETTER * min(LONGEST_NAME, max((len(pair.node) for pair in pairs), default=0)) + 16
     left, bottom = names + LANES, HEAD + ROW * len(pairs)
     scale = CHART / span if span else 0.0
@@ -105,13 +105,13 @@ def _lane(label: str, track: Track, names: float, left: float, scale: float, top
         yield svg.rect(x, top, width, BAR, _kind(attempt), _describe(track, attempt))
 
 
-def _kind(attempt: Attempt) -> str:
+def _kind(attempt: AttemptBar) -> str:
     if attempt.failure is not None:
         return "bad"
     return "cut" if attempt.is_cut else "fine"
 
 
-def _describe(track: Track, attempt: Attempt) -> str:
+def _describe(track: Track, attempt: AttemptBar) -> str:
     how = "" if attempt.receipt is None else f", {attempt.receipt.how.replace('_', ' ')}"
     ended = attempt.failure or ("stopped" if attempt.is_cut else "completed")
     return f"{track.node}, attempt {attempt.number}: {ended}{how}; {describe_seconds(attempt.seconds)}"

@@ -10,8 +10,6 @@ from playbill.model.messages import Began, Heartbeat
 from playbill.runtime.runners.attempt import HandlerAttempt
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
     from playbill.model.facts import Failure
     from playbill.model.plan import NodePlan
     from playbill.runtime.simulation.whatif.takes import Take
@@ -24,7 +22,7 @@ class Played(HandlerAttempt):
     _heart: asyncio.TimerHandle | None = None
 
     def play(self, take: Take, plan: NodePlan) -> None:
-        """Begin."""
+        """Begin to do what the take says: to end after its seconds, and to be heard in between."""
         self._take = take
         if plan.threaded:
             self.send(Began(self.number))
@@ -53,10 +51,6 @@ class Played(HandlerAttempt):
         """Tell the node's actor something."""
         if not self.ended:
             self.services.post(self.reply_to, message)
-
-    def sleep(self, seconds: float) -> Awaitable[None]:
-        """Wait on the loop."""
-        return asyncio.sleep(seconds)
 
     def _over(self) -> None:
         take = self._take

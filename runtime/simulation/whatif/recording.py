@@ -23,8 +23,7 @@ def load_recording(path: str | os.PathLike[str]) -> Timeline:
     """Read the events of a run, as `playbill run --events` writes them.
 
     Raises:
-        DefinitionError: it cannot be read, a line is not an event, or they are not those of one run from
-            its beginning.
+        DefinitionError: it cannot be read, a line is not an event, or they are not those of one whole run.
     """
     return timeline_of(_of_one_run(read_events(path), str(path)))
 

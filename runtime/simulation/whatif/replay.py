@@ -13,21 +13,21 @@ from playbill.runtime.faults.plan import FaultPlan
 from playbill.runtime.faults.stand_in import StandIn
 from playbill.runtime.faults.tape import SeededTape
 from playbill.runtime.manager import PipelineRunManager
-from playbill.runtime.runners.runner import RunRunner
 from playbill.runtime.simulation.virtual.loop import VirtualLoop
 from playbill.runtime.simulation.whatif.played import Played
 from playbill.runtime.simulation.whatif.takes import MIDDLE
-from playbill.runtime.simulation.world import SimWorld
+from playbill.runtime.simulation.world import SimWorld, WatchedRunner
 
 if TYPE_CHECKING:
     from contextvars import Context
 
-    from playbill.actors.ports import Attempt, Runner
+    from playbill.actors.ports import Attempt, Receiver, Runner
     from playbill.model.definition import PipelineDefinition
     from playbill.model.events import Event
     from playbill.model.facts import Inputs
     from playbill.model.plan import NodePlan, RunFacts
     from playbill.runtime.faults.plan import Behaviours
+    from playbill.runtime.faults.tape import Tape
     from playbill.runtime.run import Run
     from playbill.runtime.runners.attempt import AttemptServices
     from playbill.runtime.runners.runner import Bindings
@@ -109,29 +109,35 @@ class ReplayWorld(SimWorld):
 
     def runner(self, services: AttemptServices, bindings: Bindings, context: Context) -> Runner:
         """Play takes."""
-        return ReplayRunner(services, bindings, context, self)
+        return WatchedRunner(ReplayRunner(services, self.script, self.plan.behaviours, self.tape), self.begun)
 
 
-class ReplayRunner(RunRunner):
-    """Begins attempts as they were recorded."""
+class ReplayRunner:
+    """Begins attempts as they were recorded; no handler runs.
 
-    __slots__ = ("_world",)
+    Args:
+        services: what attempts share.
+        script: what each recorded attempt does.
+        behaviours: what attempts do that were not recorded; none: as the script says.
+        tape: draws what those do.
+    """
 
-    def __init__(self, services: AttemptServices, bindings: Bindings, context: Context, world: ReplayWorld) -> None:
-        super().__init__(services, bindings, context)
-        self._world = world
+    __slots__ = ("_behaviours", "_script", "_services", "_tape")
 
-    def begin(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Any) -> Attempt:
+    def __init__(self, services: AttemptServices, script: Script, behaviours: Behaviours, tape: Tape) -> None:
+        self._services = services
+        self._script = script
+        self._behaviours = behaviours
+        self._tape = tape
+
+    def begin(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver) -> Attempt:
         """Begin an attempt."""
-        world = self._world
-        world.begun(run, plan, attempt, inputs, reply_to)
-        behaviours = world.plan.behaviours
-        behaviour = behaviours.of(plan.id, plan.type) or behaviours.default
-        if behaviour is not None and world.script.recorded(plan.id, attempt) is None:
-            held = StandIn(attempt, reply_to, replace(self._services, draw=lambda: MIDDLE))
-            held.start(behaviour, plan.node, world.tape, threaded=plan.threaded)
-            return held
-        take = world.script.take(plan.id, attempt)
+        behaviour = self._behaviours.of(plan.id, plan.type) or self._behaviours.default
+        if behaviour is not None and self._script.recorded(plan.id, attempt) is None:
+            stand_in = StandIn(attempt, reply_to, replace(self._services, draw=lambda: MIDDLE))
+            stand_in.start(behaviour, plan, self._tape)
+            return stand_in
+        take = self._script.take(plan.id, attempt)
         played = Played(attempt, reply_to, replace(self._services, draw=lambda: take.jitter))
         played.play(take, plan)
         return played

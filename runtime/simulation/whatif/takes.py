@@ -12,7 +12,7 @@ from playbill.runtime.clocks.wheel import BUCKET_SECONDS
 if TYPE_CHECKING:
     from playbill.model.definition import PipelineDefinition
     from playbill.model.facts import Failure, Output
-    from playbill.runtime.simulation.whatif.timeline import Attempt, Timeline, Track
+    from playbill.runtime.simulation.whatif.timeline import AttemptBar, Timeline, Track
 
 LATE_SECONDS: Final = 2 * BUCKET_SECONDS
 """A timer fires up to a bucket late; what was cut goes on for longer, so that it is cut again."""
@@ -59,7 +59,7 @@ class Script:
         default = definition.defaults.retry or RetryPolicy()
         self._retry = {node.id: node.retry or default for node in definition.nodes}
 
-    def recorded(self, node: str, attempt: int) -> Attempt | None:
+    def recorded(self, node: str, attempt: int) -> AttemptBar | None:
         """Return an attempt as it was recorded."""
         track = self._tracks.get(node)
         return None if track is None else next((a for a in track.attempts if a.number == attempt), None)
@@ -76,7 +76,7 @@ class Script:
             return self._success(track, track.attempts[-1].seconds)
         return self._of(track, track.attempts[-1])
 
-    def _of(self, track: Track, attempt: Attempt) -> Take:
+    def _of(self, track: Track, attempt: AttemptBar) -> Take:
         if not attempt.is_cut:
             return Take(attempt.seconds, attempt.output, attempt.failure)
         ran = attempt.seconds - attempt.stopping_seconds
@@ -84,7 +84,7 @@ class Script:
         least = AFTER_SECONDS if how is Stopped.COOPERATIVE else 0.0
         return replace(self._uncut(track, attempt, ran), cleanup=max(least, attempt.stopping_seconds), stopped=how)
 
-    def _uncut(self, track: Track, attempt: Attempt, ran: float) -> Take:
+    def _uncut(self, track: Track, attempt: AttemptBar, ran: float) -> Take:
         """Return what an attempt would do that was cut after `ran` seconds: at least it goes on a little longer."""
         timed_out = attempt.failure
         if timed_out is None:
@@ -102,7 +102,7 @@ class Script:
             return replace(EMPTY, seconds=max(otherwise, least))
         return Take(max(success.seconds, least), success.output)
 
-    def _jitter(self, node: str, attempt: Attempt) -> float:
+    def _jitter(self, node: str, attempt: AttemptBar) -> float:
         """Return what was drawn: the recorded back-off, solved for it."""
         policy = self._retry[node]
         middle = policy.delay(attempt.number, MIDDLE)

@@ -37,7 +37,7 @@ INSTANT_SECONDS: Final = 1e-5
 
 
 @dataclass(slots=True)
-class Attempt:
+class AttemptBar:
     """One execution of a handler."""
 
     number: int
@@ -75,7 +75,7 @@ class Track:
 
     node: str
     status: NodeStatus = NodeStatus.NOT_STARTED
-    attempts: list[Attempt] = field(default_factory=list[Attempt])
+    attempts: list[AttemptBar] = field(default_factory=list[AttemptBar])
     ended: float | None = None
     output: Output | None = None
     failure: Failure | None = None
@@ -91,12 +91,12 @@ class Track:
         return None if self.began is None or self.ended is None else self.ended - self.began
 
     @property
-    def followed(self) -> list[tuple[Attempt, Attempt | None]]:
+    def followed(self) -> list[tuple[AttemptBar, AttemptBar | None]]:
         """Each attempt with the one after it."""
         return list(zip(self.attempts, [*self.attempts[1:], None], strict=False))
 
     @property
-    def success(self) -> Attempt | None:
+    def success(self) -> AttemptBar | None:
         """The attempt that completed."""
         return next((attempt for attempt in self.attempts if attempt.output is not None), None)
 
@@ -137,7 +137,7 @@ class Timeline:
     @property
     def whole(self) -> Track:
         """The run as if it were a node of one attempt."""
-        attempt = Attempt(1, 0.0, self.seconds, is_open=not self.complete or self.status is RunStatus.CANCELLED)
+        attempt = AttemptBar(1, 0.0, self.seconds, is_open=not self.complete or self.status is RunStatus.CANCELLED)
         attempt.failure = None if self.cause is None else self.cause.error
         if self.status is RunStatus.TIMEOUT and self.cause is not None:
             attempt.failure = Failure(
@@ -185,7 +185,7 @@ def timeline_of(events: Sequence[Event]) -> Timeline:
 def _take(track: Track, event: Event, at: float, stopped: float | None) -> None:
     """Go on by an event of the node; `stopped` is when the run began to stop."""
     if event.type is EventType.PIPELINE_NODE_STARTED:
-        track.attempts.append(Attempt(event.attempt or 1, at, at))
+        track.attempts.append(AttemptBar(event.attempt or 1, at, at))
         return
     if event.type is not EventType.PIPELINE_NODE_RETRYING:
         track.ended = at

@@ -10,7 +10,7 @@ import pytest
 
 from playbill.runtime.cli.whatif_report import bar
 from playbill.runtime.simulation.whatif.recording import load_recording
-from playbill.runtime.simulation.whatif.timeline import Attempt, Track
+from playbill.runtime.simulation.whatif.timeline import AttemptBar, Track
 
 ROOT = Path(__file__).resolve().parents[3]
 NODES = """
@@ -153,7 +153,11 @@ def test_a_run_that_was_killed_is_replayed_as_far_as_it_was_recorded(folder: Pat
 
 
 def test_a_bar_has_a_cell_for_the_shortest_attempt_and_none_beyond_its_width() -> None:
-    attempts = [Attempt(1, 0.0, 2.0, is_open=False), Attempt(2, 6.0, 6.0), Attempt(3, 10.0, 10.0, {}, is_open=False)]
+    attempts = [
+        AttemptBar(1, 0.0, 2.0, is_open=False),
+        AttemptBar(2, 6.0, 6.0),
+        AttemptBar(3, 10.0, 10.0, {}, is_open=False),
+    ]
     assert bar(Track("a", attempts=attempts), 10.0, 10).plain == "██····▒··█"
     assert bar(Track("a"), 10.0, 10).plain == " " * 10
     assert bar(Track("a", attempts=attempts[:1]), 0.0, 10).plain == "█" + " " * 9

@@ -11,12 +11,13 @@ import playbill
 from playbill.model.errors import DefinitionError
 from playbill.model.facts import RunStatus
 from playbill.runtime.faults.behaviour import Behaviour, Duration
-from playbill.runtime.faults.plan import EVERYTHING, Kind, fault_plan
+from playbill.runtime.faults.kinds import KINDS
+from playbill.runtime.faults.loading import load_faults, plan_of
+from playbill.runtime.faults.plan import EVERYTHING, FaultPlan, fault_plan
 from playbill.runtime.faults.recorded import recorded_behaviours
 from playbill.runtime.faults.tape import SeededTape
 from playbill.runtime.simulation.checks.violations import Crashed
-from playbill.runtime.simulation.simulation import Simulation, plan_of
-from playbill.runtime.simulation.tapes import load_faults
+from playbill.runtime.simulation.simulation import Simulation
 from playbill.runtime.simulation.virtual.clock import EPOCH
 from playbill.runtime.simulation.virtual.escapes import Escape
 from tests.runtime.simulation.worlds import ALL, DIAMOND, FAULTS, works
@@ -138,9 +139,31 @@ def test_runs_can_be_cancelled_and_paused() -> None:
     assert (result.status, sim.time > 30) == ("completed", True)
 
 
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_plan_of_any_kind_is_read_again_from_what_it_writes(kind: str) -> None:
+    said = {"fault": kind, "probability": 0.5, **({"breaker": "works"} if kind == "breaker" else {})}
+    plan = fault_plan({"faults": [said, {**said, "probability": 1.0}]})
+    written = plan.model_dump(mode="json", exclude_defaults=True)
+    assert written["faults"][0] == said
+    assert fault_plan(written) == plan
+    assert type(plan.faults[0]) is KINDS[kind]
+
+
+def test_a_fault_refuses_what_only_other_kinds_take() -> None:
+    takes = {kind: set(model.model_fields) for kind, model in KINDS.items()}
+    everything = set().union(*takes.values())
+    for kind, mine in takes.items():
+        for field in everything - mine:
+            with pytest.raises(DefinitionError, match=f"fault 1: .*unknown field '{field}'"):
+                fault_plan({"faults": [{"fault": kind, "breaker": "works", field: 1}]})
+
+
+def test_all_that_a_plan_of_everything_says_is_written() -> None:
+    assert FaultPlan.model_validate(EVERYTHING.model_dump(mode="json", exclude_defaults=True)) == EVERYTHING
+
+
 def test_every_kind_of_fault_is_among_everything_or_needs_a_name() -> None:
-    kinds = set(Kind.__args__)  # type: ignore[attr-defined]
-    assert kinds - {fault.fault for fault in EVERYTHING.faults} == {"breaker"}
+    assert KINDS.keys() - {fault.fault for fault in EVERYTHING.faults} == {"breaker"}
 
 
 # ---- behaviours -----------------------------------------------------------------------------------------------
@@ -258,16 +281,27 @@ async def test_what_only_a_simulated_world_can_do_is_refused_elsewhere(kind: str
 @pytest.mark.parametrize(
     ("plan", "said"),
     [
-        ({"faults": [{"fault": "rayse"}]}, "fault 1: fault"),
+        (
+            {"faults": [{"fault": "rayse"}]},
+            "fault 1: fault: unknown kind 'rayse', did you mean 'raise'?; kinds are: 'raise', 'hang', 'slow', ",
+        ),
+        ({"faults": [{"probability": 1}]}, "fault 1: field 'fault' is missing; kinds are: 'raise', 'hang', "),
+        ({"faults": ["hang"]}, "fault 1: a fault is a mapping such as {fault: hang}, not 'hang'"),
         (
             {"faults": [{"fault": "raise", "probabillity": 1}]},
-            "unknown field 'probabillity', did you mean 'probability'",
+            "fault 1: unknown field 'probabillity', did you mean 'probability'?; fields are: 'probability', ",
         ),
         ({"faults": [{"fault": "raise", "probability": 1.5}]}, "1.5"),
-        ({"faults": [{"fault": "slow", "seconds": -1.0}]}, "seconds is 0 or more, not -1"),
-        ({"faults": [{"fault": "raise", "after": 5, "until": 2}]}, "until (2) comes after `after` (5)"),
-        ({"faults": [{"fault": "breaker"}]}, "names its `breaker`"),
-        ({"faults": [{"fault": "cancel", "node": "a"}]}, "a cancel fault has none"),
+        (
+            {"faults": [{"fault": "slow", "seconds": -1.0}]},
+            "fault 1: seconds: input should be greater than or equal to 0, not -1.0",
+        ),
+        ({"faults": [{"fault": "raise", "after": 5, "until": 2}]}, "fault 1: until (2) comes after `after` (5)"),
+        ({"faults": [{"fault": "breaker"}]}, "fault 1: field 'breaker' is missing"),
+        (
+            {"faults": [{"fault": "hang"}, {"fault": "cancel", "node": "a"}]},
+            "fault 2: unknown field 'node'; fields are: 'probability', 'at', 'after', 'fault', 'grace'",
+        ),
         ({"faults": [{"fault": "raise", "attempts": [0]}]}, "greater than or equal to 1"),
         ({"behaviours": {"nodes": {"a": {"duration": -1}}}}, "behaviour of node 'a'"),
         ({"behaviours": {"types": {"t": {"duration": {"uniform": [3, 1]}}}}}, "from the smaller to the larger"),

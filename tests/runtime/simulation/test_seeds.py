@@ -10,7 +10,8 @@ import pytest
 
 import playbill
 from playbill.runtime.faults.chances import NEVER, Chances, Choice
-from playbill.runtime.faults.plan import EVERYTHING, Fault
+from playbill.runtime.faults.kinds import Raise
+from playbill.runtime.faults.plan import EVERYTHING
 from playbill.runtime.faults.tape import DullTape, RecordedTape, SeededTape
 from playbill.runtime.simulation.simulation import Simulation
 from playbill.runtime.simulation.virtual.escapes import EscapeWatch
@@ -21,8 +22,8 @@ DRAWS = 20_000
 WHO: ContextVar[str] = ContextVar("who", default="nobody")
 
 
-def choices(*probabilities: float) -> list[Choice]:
-    fault = Fault(fault="raise")
+def choices(*probabilities: float) -> list[Choice[Raise]]:
+    fault = Raise()
     return [Choice(str(place), fault, probability) for place, probability in enumerate(probabilities)]
 
 

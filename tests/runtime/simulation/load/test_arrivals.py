@@ -78,13 +78,16 @@ def test_recorded_seconds_and_iso_times_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "told"),
     [
-        ("1\nsoon\n", "arrivals.txt:2: 'soon' is no time: write seconds, or ISO 8601 such as 2026-01-01T08:00:00Z"),
-        ("-1\n", "arrivals.txt:1: '-1' is no time: seconds are 0 or more, and finite"),
-        ("nan\n", "arrivals.txt:1: 'nan' is no time: seconds are 0 or more, and finite"),
+        (
+            "1\nsoon\n",
+            "arrivals.txt:2: 'soon' is not a time: write seconds, or ISO 8601 such as 2026-01-01T08:00:00Z",
+        ),
+        ("-1\n", "arrivals.txt:1: '-1' is not a time: seconds are 0 or more, and finite"),
+        ("nan\n", "arrivals.txt:1: 'nan' is not a time: seconds are 0 or more, and finite"),
         ("5\n4\n", "arrivals.txt:2: '4' goes back in time, from 5 s: sort the file"),
         ("5\n2026-01-01\n", "arrivals.txt:2: '2026-01-01' mixes seconds and ISO times: use one of them in the whole"),
         ("# nothing\n", "arrivals.txt: holds no arrival: write one time a line, in seconds or ISO 8601"),
-        (f"{'x' * 60}\n", f"arrivals.txt:1: '{'x' * 37}...' is no time"),
+        (f"{'x' * 60}\n", f"arrivals.txt:1: '{'x' * 37}...' is not a time"),
     ],
 )
 def test_a_recorded_file_that_is_wrong_names_file_line_and_rule(tmp_path: Path, lines: str, told: str) -> None:

@@ -126,7 +126,7 @@ def test_a_backlog_that_grows_is_said_in_words() -> None:
     told = outcome.findings()[0]
     assert told.startswith("arrivals exceed capacity: ")
     assert "breaker 'desk' (max_concurrent 1) is used 100.0%" in told
-    assert f"the backlog grew to {outcome.measures.live.most:,} runs" in told
+    assert f"the backlog grew to {outcome.measures.live.max_n:,} runs" in told
     assert outcome.unfinished > 900
 
 
@@ -134,7 +134,7 @@ def test_too_many_live_runs_end_the_simulation_and_say_when() -> None:
     load = plan(span="10d", max_live_runs=50, arrivals={"constant": {"every": 1}}, behaviours=taking(2.0))
     outcome = simulate_load(station(max_concurrent=1), load)
     assert outcome.stopped_at == pytest.approx(99, abs=2)
-    assert outcome.measures.live.most == 50
+    assert outcome.measures.live.max_n == 50
     told = outcome.findings()[0]
     after = describe_seconds(outcome.stopped_at or 0)
     assert f"all that max_live_runs allows, after {after}: the simulation ended there" in told
@@ -237,7 +237,7 @@ def test_runs_of_another_pipeline_are_not_measured() -> None:
     measures = Measures(0.0)
     measures.watch(measured.plan)
     loop = LoadLoop()
-    loop.world = LoadWorld(fault_plan({}), 0, measures, measured.plan)
+    loop.world = LoadWorld(fault_plan({}), 0, measures, measured)
 
     async def main() -> RunStatus:
         async with PipelineRunManager() as manager:

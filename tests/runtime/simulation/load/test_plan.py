@@ -32,7 +32,7 @@ def test_durations_and_rates_may_have_units() -> None:
         ({"span": 0}, "span: input should be greater than 0, not 0"),
         (
             {"span": "soon"},
-            "span: 'soon' is no duration: write seconds as a number, or text such as 90s",
+            "span: 'soon' is not a duration: write seconds as a number, or text such as 90s",
         ),
         ({"span": True}, "span: input should be a valid number, not True"),
         ({"warm_up": 10}, "warm_up (10 s) ends before the span does (10 s)"),
@@ -46,7 +46,7 @@ def test_durations_and_rates_may_have_units() -> None:
         ({"arrivals": {"poisson": {"rate": -1.0}}}, "arrivals 1: poisson.rate: input should be greater than"),
         (
             {"arrivals": {"poisson": {"rate": "many"}}},
-            "'many' is no rate: write a number (a second), or text such as",
+            "'many' is not a rate: write a number (a second), or text such as",
         ),
         ({"arrivals": {"poisson": {}}}, "poisson arrivals take exactly one of rate and profile"),
         ({"arrivals": {"poisson": {"profile": [[0, 0]]}}}, "a profile needs at least one step [at, rate] whose rate"),

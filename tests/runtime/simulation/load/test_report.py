@@ -10,9 +10,9 @@ import pytest
 from playbill.runtime.cli import main
 from playbill.runtime.simulation.load.engine import simulate_load
 from playbill.runtime.simulation.load.estimates import Estimate
-from playbill.runtime.simulation.load.page import page, sweep_page
+from playbill.runtime.simulation.load.report.page import page, sweep_page
+from playbill.runtime.simulation.load.report.tables import describe_estimate
 from playbill.runtime.simulation.load.sweep import sweep
-from playbill.runtime.simulation.load.tables import describe_estimate
 from tests.runtime.simulation.load.support import plan, station, taking
 
 PIPELINE = """

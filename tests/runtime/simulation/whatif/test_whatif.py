@@ -20,7 +20,7 @@ from playbill.runtime.journals.event_file import EventFile
 from playbill.runtime.simulation.simulation import Simulation, Violation
 from playbill.runtime.simulation.strategies import behaviours, definitions
 from playbill.runtime.simulation.whatif.changes import change_from
-from playbill.runtime.simulation.whatif.comparison import critical_paths, is_same, pairs_of, totals
+from playbill.runtime.simulation.whatif.comparison import critical_paths, is_same, pair_nodes, totals
 from playbill.runtime.simulation.whatif.recording import load_recording
 from playbill.runtime.simulation.whatif.timeline import Timeline, timeline_of
 from playbill.runtime.simulation.whatif.what_if import WhatIf, what_if
@@ -104,7 +104,7 @@ def test_an_unchanged_run_is_replayed_as_it_was_with_its_very_waits() -> None:
     assert_the_same(found)
     assert taken(found.after, "a") == taken(recording, "a")
     assert found.after.seconds == pytest.approx(recording.seconds, abs=1e-3)
-    assert is_same(pairs_of(definition, recording, found.after), recording, found.after)
+    assert is_same(pair_nodes(definition, recording, found.after), recording, found.after)
     assert said(found) == []
 
 
@@ -245,7 +245,7 @@ def test_fewer_attempts_fail_sooner() -> None:
     assert [kind for *_, kind in taken(found.after, "a")] == ["ConnectionError"] * 2
     assert found.after.status is RunStatus.FAILED
     assert "b" not in found.after.nodes
-    lines = totals(pairs_of(definition, recording, found.after), recording, found.after)
+    lines = totals(pair_nodes(definition, recording, found.after), recording, found.after)
     assert lines[1:] == ["attempts    4 -> 2 (-2)", "failures    added: a"]
     assert said(found) == []
 
@@ -289,7 +289,7 @@ def test_or_they_succeed_and_what_was_never_reached_gives_nothing_at_once() -> N
         "node 'a': attempt 3 not recorded; assumed to succeed with {}, for it never did",
         "node 'b': attempt 1 not recorded, for it was never reached; assumed to give {} at once",
     ]
-    lines = totals(pairs_of(definition, recording, found.after), recording, found.after)
+    lines = totals(pair_nodes(definition, recording, found.after), recording, found.after)
     assert lines[-1] == "failures    avoided: a"
 
 
@@ -401,7 +401,7 @@ def test_what_differs_is_told_node_by_node() -> None:
         "nodes": {"a": {"retry": {"max_attempts": 2, "base": 3.0, "jitter": 0.0}}},
     }
     found = what_if(definition, recording, change_from(change))
-    assert {pair.node: pair.differences for pair in pairs_of(definition, recording, found.after)} == {
+    assert {pair.node: pair.differences for pair in pair_nodes(definition, recording, found.after)} == {
         "a": ["failed -> completed", "1 -> 2 attempts", "1 s -> 5 s (+4 s)"],
         "b": ["other output"],
         "c": [],

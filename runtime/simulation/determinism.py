@@ -31,8 +31,8 @@ class NotDeterministic(SimulationError):
 
 def trace_of(study: Study, seed: int) -> list[str]:
     """Return the trace of a seed as lines; what went wrong is the last one."""
-    verdict = study.seed(seed, traced=True)
-    return [*map(str, verdict.trace), f"{verdict.status} {verdict.finding or ''}"]
+    seed_result = study.seed(seed, traced=True)
+    return [*map(str, seed_result.trace), f"{seed_result.status} {seed_result.finding or ''}"]
 
 
 def check_determinism(

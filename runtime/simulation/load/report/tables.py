@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from playbill.runtime.simulation.load.estimates import Estimate, Quantiles
-    from playbill.runtime.simulation.load.outcome import Limit, NodeShare, Outcome
+    from playbill.runtime.simulation.load.outcome import Limit, LoadOutcome, NodeShare
     from playbill.runtime.simulation.load.sweep import Point
 
 __all__ = ["Table", "facts", "headline", "sweep_table", "tables"]
@@ -29,7 +29,7 @@ class Table:
     rows: list[tuple[str, ...]]
 
 
-def headline(outcome: Outcome) -> str:
+def headline(outcome: LoadOutcome) -> str:
     """Return what was simulated, in one line."""
     plan, end = outcome.plan, outcome.end
     speed = outcome.wall_seconds / max(1, outcome.measures.arrived) * 1e6
@@ -38,7 +38,7 @@ def headline(outcome: Outcome) -> str:
     return f"{outcome.definition.name}: {runs}, seed {plan.seed}; {took}"
 
 
-def facts(outcome: Outcome) -> list[tuple[str, str]]:
+def facts(outcome: LoadOutcome) -> list[tuple[str, str]]:
     """Return what there is to say of the runs, by name."""
     measures = outcome.measures
     ends = "  ".join(f"{status} {count:,}" for status, count in measures.statuses.most_common())
@@ -50,11 +50,11 @@ def facts(outcome: Outcome) -> list[tuple[str, str]]:
         ("arrived", f"{measures.arrived:,} runs, {outcome.arrival_rate:.4g}/s{measured}"),
         ("ended", f"{ends or 'none'}  unfinished {outcome.unfinished:,};  {outcome.throughput:.4g}/s"),
         ("response", f"mean {describe_estimate(measures.mean_response.estimate())}  {percentiles}"),
-        ("at once", f"mean {outcome.mean_live:,.4g}, most {measures.live.most:,} runs"),
+        ("at once", f"mean {outcome.mean_live:,.4g}, most {measures.live.max_n:,} runs"),
     ]
 
 
-def tables(outcome: Outcome) -> list[Table]:
+def tables(outcome: LoadOutcome) -> list[Table]:
     """Return the tables of one load."""
     shares = outcome.nodes()
     return [
@@ -136,10 +136,10 @@ def _point(point: Point) -> tuple[str, ...]:
     )
 
 
-def verdict(outcome: Outcome) -> str:
+def verdict(outcome: LoadOutcome) -> str:
     """Return in two words whether the capacity was enough."""
     if outcome.overload is not None:
-        return f"exceeded: backlog {outcome.measures.live.most:,}"
+        return f"exceeded: backlog {outcome.measures.live.max_n:,}"
     if outcome.stopped_at is not None:
         return "too many runs"
     return "suffices" if (strain := outcome.strain) is None else f"exceeded for {describe_seconds(strain[2])}"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from playbill.runtime.simulation.load.outcome import NodeShare, Outcome
+    from playbill.runtime.simulation.load.outcome import LoadOutcome, NodeShare
     from playbill.runtime.simulation.load.sweep import Point
 
 __all__ = ["Plot", "check_matplotlib", "plots", "sweep_plot"]
@@ -42,7 +42,7 @@ MAX_BARS: Final = 24
 MAX_LINES: Final = len(COLOURS)
 
 
-def plots(outcome: Outcome) -> list[Plot]:
+def plots(outcome: LoadOutcome) -> list[Plot]:
     """Return the plots of one load.
 
     Raises:
@@ -118,8 +118,8 @@ def _unit(seconds: float) -> tuple[float, str]:
 # ---- one load --------------------------------------------------------------------------------------------------
 
 
-def _over_time(outcome: Outcome) -> Plot:
-    samples, most = outcome.measures.samples, outcome.measures.live.most
+def _over_time(outcome: LoadOutcome) -> Plot:
+    samples, most = outcome.measures.samples, outcome.measures.live.max_n
     size, unit = _unit(outcome.end.at)
     figure, (above, below) = _figure(4.4, 2)
     pairs = [(one, two) for one, two in pairwise(samples) if two.at > one.at]
@@ -141,7 +141,7 @@ def _over_time(outcome: Outcome) -> Plot:
     return title, _svg(figure, "time")
 
 
-def _mark_warm_up(axes: Sequence[Axes], outcome: Outcome, size: float) -> None:
+def _mark_warm_up(axes: Sequence[Axes], outcome: LoadOutcome, size: float) -> None:
     if outcome.plan.warm_up:
         for each in axes:
             each.axvspan(0, outcome.plan.warm_up / size, color=GRID, alpha=0.6, linewidth=0)
@@ -149,7 +149,7 @@ def _mark_warm_up(axes: Sequence[Axes], outcome: Outcome, size: float) -> None:
         axes[-1].annotate(" warm-up", (0, 0.97), xycoords=place, va="top", color=DIM, fontsize=9)
 
 
-def _utilisation(outcome: Outcome) -> Plot:
+def _utilisation(outcome: LoadOutcome) -> Plot:
     size, unit = _unit(outcome.end.at)
     figure, (axes,) = _figure(3.0)
     rated = [limit for limit in outcome.limits() if limit.utilisation is not None and limit.shared]
@@ -175,7 +175,7 @@ def _utilisation(outcome: Outcome) -> Plot:
     return title, _svg(figure, "use")
 
 
-def _time_spent(outcome: Outcome) -> Plot:
+def _time_spent(outcome: LoadOutcome) -> Plot:
     shares = sorted(outcome.nodes(), key=lambda share: -sum(share.seconds))[:MAX_BARS]
     shares.sort(key=lambda share: list(outcome.measures.nodes).index(share.meter.id), reverse=True)
     size, unit = _scale(max((sum(share.seconds) for share in shares), default=1.0))
@@ -207,7 +207,7 @@ def _scale(seconds: float) -> tuple[float, str]:
     return (0.001, "ms") if seconds < 1 else _unit(seconds)
 
 
-def _distribution(outcome: Outcome) -> Plot:
+def _distribution(outcome: LoadOutcome) -> Plot:
     response = outcome.measures.response
     figure, (axes,) = _figure(3.0)
     size, unit = _scale(response.quantile(0.5) or 1.0)

@@ -6,16 +6,16 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 from playbill.runtime.reports.page import page as framed
-from playbill.runtime.simulation.load.plots import plots, sweep_plot
-from playbill.runtime.simulation.load.tables import facts, headline, sweep_table, tables
+from playbill.runtime.simulation.load.report.plots import plots, sweep_plot
+from playbill.runtime.simulation.load.report.tables import facts, headline, sweep_table, tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from playbill.runtime.simulation.load.outcome import Outcome
-    from playbill.runtime.simulation.load.plots import Plot
+    from playbill.runtime.simulation.load.outcome import LoadOutcome
+    from playbill.runtime.simulation.load.report.plots import Plot
+    from playbill.runtime.simulation.load.report.tables import Table
     from playbill.runtime.simulation.load.sweep import Point
-    from playbill.runtime.simulation.load.tables import Table
 
 __all__ = ["page", "sweep_page"]
 
@@ -33,7 +33,7 @@ dd { margin: 0 }
 """
 
 
-def page(outcome: Outcome) -> str:
+def page(outcome: LoadOutcome) -> str:
     """Return the page of one load."""
     return framed(outcome.definition.name, "".join(_parts(outcome)), STYLE)
 
@@ -52,7 +52,7 @@ def sweep_page(path: str, points: Sequence[Point]) -> str:
     return framed(f"{name}: sweep of {path}", "".join(parts), STYLE)
 
 
-def _parts(outcome: Outcome) -> Iterable[str]:
+def _parts(outcome: LoadOutcome) -> Iterable[str]:
     lead, *more = outcome.findings()
     yield f'<p class="lead{"" if outcome.suffices else " bad"}">{escape(lead[0].upper() + lead[1:])}</p>'
     if more:
@@ -67,7 +67,7 @@ def _plot(plot: Plot) -> str:
     return f"<h2>{escape(title)}</h2><figure>{svg}</figure>"
 
 
-def _tables(outcome: Outcome) -> Iterable[str]:
+def _tables(outcome: LoadOutcome) -> Iterable[str]:
     yield "<h2>Runs</h2><dl>"
     yield "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts(outcome))
     yield "</dl>"

@@ -1,0 +1,62 @@
+"""The kinds of faults: one class each, with the fields that its kind takes; what they do is done elsewhere."""
+
+from typing import Final, TypeAlias, get_args
+
+from playbill.runtime.faults.kinds.attempts import (
+    AttemptFault,
+    Garbage,
+    Hang,
+    IgnoreCancel,
+    Late,
+    Lost,
+    Raise,
+    Slow,
+)
+from playbill.runtime.faults.kinds.base import AnyFault, RecurringFault
+from playbill.runtime.faults.kinds.carriers import (
+    Crash,
+    JournalFailing,
+    JournalFault,
+    JournalFull,
+    JournalSlow,
+    MailFault,
+    MessageDelay,
+    TimerLate,
+)
+from playbill.runtime.faults.kinds.timed import CancelRun, ClockSkew, ForceBreaker, PauseRun, TimedFault
+
+__all__ = [
+    "KINDS",
+    "AnyFault",
+    "AttemptFault",
+    "CancelRun",
+    "ClockSkew",
+    "Crash",
+    "Fault",
+    "ForceBreaker",
+    "Garbage",
+    "Hang",
+    "IgnoreCancel",
+    "JournalFailing",
+    "JournalFault",
+    "JournalFull",
+    "JournalSlow",
+    "Late",
+    "Lost",
+    "MailFault",
+    "MessageDelay",
+    "PauseRun",
+    "Raise",
+    "RecurringFault",
+    "Slow",
+    "TimedFault",
+    "TimerLate",
+]
+
+Fault: TypeAlias = (
+    Raise | Hang | Slow | IgnoreCancel | Garbage | Late | Lost | Crash | JournalSlow | JournalFailing | JournalFull
+    | TimerLate | MessageDelay | ClockSkew | ForceBreaker | CancelRun | PauseRun
+)  # fmt: skip
+"""One fault of any kind; which it is stands in `fault`."""
+KINDS: Final[dict[str, type[Fault]]] = {kind.model_fields["fault"].default: kind for kind in get_args(Fault)}
+"""The kinds by what `fault` says."""

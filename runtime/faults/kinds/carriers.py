@@ -1,0 +1,80 @@
+"""The faults of what carries facts and mail: the runtime itself, its journal, its timers, its messages."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from playbill.model.fields import Seconds
+from playbill.runtime.faults.kinds.base import RecurringFault
+
+
+class Crash(RecurringFault):
+    """The runtime dies as an event is recorded."""
+
+    fault: Literal["crash"] = "crash"
+    event: str | None = None
+    """Which type of event; None: any."""
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it waits for a type of event."""
+        return self.event is not None
+
+    def _fits(self, subject: str, kind: str, attempt: int) -> bool:
+        return self.event in {None, subject}
+
+
+class JournalFault(RecurringFault):
+    """An event is kept `seconds` later, and those behind it with it."""
+
+    error: ClassVar[str | None] = None
+    """What the run is told; None: nothing."""
+    seconds: Seconds = 1.0
+
+
+class JournalSlow(JournalFault):
+    """The journal keeps an event `seconds` later."""
+
+    fault: Literal["journal_slow"] = "journal_slow"
+
+
+class JournalFailing(JournalFault):
+    """The journal keeps an event `seconds` later, and tells the run that the disk fails."""
+
+    fault: Literal["journal_failing"] = "journal_failing"
+    error = "injected: the disk fails"
+
+
+class JournalFull(JournalFault):
+    """The journal keeps an event `seconds` later, and tells the run that the disk is full."""
+
+    fault: Literal["journal_full"] = "journal_full"
+    error = "injected: the disk is full"
+
+
+class MailFault(RecurringFault):
+    """What is told comes `seconds` late."""
+
+    message: str | None = None
+    """The class of the message; None: any."""
+    seconds: Seconds = 1.0
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it waits for a class of message."""
+        return self.message is not None
+
+    def _fits(self, subject: str, kind: str, attempt: int) -> bool:
+        return self.message in {None, subject}
+
+
+class TimerLate(MailFault):
+    """A timer fires `seconds` late."""
+
+    fault: Literal["timer_late"] = "timer_late"
+
+
+class MessageDelay(MailFault):
+    """A message of one actor to another takes `seconds`."""
+
+    fault: Literal["message_delay"] = "message_delay"

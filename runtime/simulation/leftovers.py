@@ -1,0 +1,74 @@
+"""What is left of a simulated world at its end: names it, closes it, and takes the world apart."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from playbill.actors.breaker import BreakerActor
+from playbill.runtime.runners.coroutine import LoopAttempt
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from playbill.runtime.run import Run
+    from playbill.runtime.simulation.virtual.loop import VirtualLoop
+    from playbill.runtime.simulation.world import SimWorld
+
+MAX_CLOSES: Final = 100
+"""How often a coroutine is closed that awaits again and again."""
+logger = logging.getLogger("playbill")
+
+
+def left_of(
+    world: SimWorld, loop: VirtualLoop, tasks: Iterable[asyncio.Task[Any]]
+) -> Iterator[tuple[str, list[Any]]]:
+    """Yield what nobody needs any more and is there all the same: tasks, breakers, timers.
+
+    Args:
+        world: the world of the manager, which is closed.
+        loop: its loop.
+        tasks: those that are not done, without the one that asks; those of orphans may stay.
+    """
+    allowed = {attempt.task for attempt in world.orphans if isinstance(attempt, LoopAttempt)}
+    names = [task.get_name() for task in tasks if task not in allowed]
+    actors = [actor for actor in world.circuits if not actor.ended or actor.timers]
+    timers = [
+        handle
+        for handle in loop.pending
+        if isinstance(getattr(handle._callback, "__self__", None), BreakerActor)  # type: ignore[attr-defined]  # noqa: SLF001
+    ]
+    yield from ((what, left) for what, left in (("tasks", names), ("breakers", actors), ("timers", timers)) if left)
+
+
+def close_coroutines(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Close the coroutines of tasks that never go on.
+
+    Left to the collector they would be closed while another simulation runs, and what their `finally` awaits would
+    run there.
+    """
+    for task in tasks:
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 (nobody waits)
+        for _ in range(MAX_CLOSES):
+            try:
+                task.get_coro().close()
+            except BaseException as error:  # noqa: BLE001 (a handler's `finally` may raise whatever it likes)
+                logger.debug("task %r of a simulation that is over: %r", task.get_name(), error)
+            else:
+                break
+
+
+def dissolve(world: SimWorld, runs: Sequence[Run]) -> None:
+    """Take a world apart that nobody uses any more.
+
+    All in it know each other; apart they are freed at once, and no collector has to find them.
+    """
+    supervisors = [run.actor for run in runs]
+    nodes = [node for actor in supervisors for node in actor.nodes.values()]
+    hubs = [vars(world).get(name) for name in ("injector", "ledger", "mail")]  # missing, if it never began
+    for attempt in [*world.orphans]:
+        world.orphans.discard(attempt)
+    for part in (*nodes, *supervisors, *getattr(world, "circuits", ()), *runs, *hubs, world):
+        if part is not None:
+            vars(part).clear()

@@ -1,0 +1,1 @@
+"""The report of a load: tables for a terminal and a page, plots, and the page."""

@@ -149,8 +149,12 @@ class Cause:
 
     status: RunStatus
     error: Failure | None = None
+    node: str = ""
+    """The node that failed, when it was one."""
     source: str = ""
+    """Who cancelled it; `timeout` when that was it."""
     reason: str = ""
+    """What they said, for people."""
     seconds: float = 0.0
     """The timeout that passed, when that was it."""
 

@@ -92,7 +92,7 @@ class RunResult:
         if self.cause is None:
             return self
         if self.status is RunStatus.FAILED:
-            raise RunFailed(str(self.error), self.cause.source or None)
+            raise RunFailed(str(self.error), self.cause.node or None)
         if self.status is RunStatus.CANCELLED:
             raise RunCancelled(self.cause.source, self.cause.reason or None)
         raise RunTimedOut(self.cause.seconds)

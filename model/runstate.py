@@ -102,7 +102,7 @@ class RunState:
         self._receive(node, data["receipt"])
         self.live[node.node_id] = data["live"]
         if not data["handled"]:
-            self._decide(Cause(RunStatus.FAILED, data["failure"], source=node.node_id))
+            self._decide(Cause(RunStatus.FAILED, data["failure"], node=node.node_id))
 
     def _node_skipped(self, event: Event) -> None:
         node = self._node(event)

@@ -1,1 +1,1 @@
-"""What the actors need from the world: time, dispatching, journals, handlers, and the ways in for users."""
+"""The live system: one manager, its actors on a loop, and, a folder for each subject, what they need of the world."""

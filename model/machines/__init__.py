@@ -1,1 +1,1 @@
-"""The three machines: pure state and transitions, one module each."""
+"""The machines of supervisor, node and breaker: each noun's file has rules, table and happy path, the bases the rest."""

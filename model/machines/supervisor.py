@@ -134,7 +134,7 @@ class SupervisorMachine(SupervisorPausing, SupervisorStopping):
         """Tell whether the cause that is recorded ends the other branches too."""
         cause = self.run.cause
         finish = self.facts.plan.definition.on_failure == "finish"
-        return not (finish and cause is not None and cause.status is RunStatus.FAILED and cause.source)
+        return not (finish and cause is not None and cause.status is RunStatus.FAILED and cause.node)
 
     TRANSITIONS = table(
         {

@@ -112,7 +112,7 @@ def summary(board: Board, result: RunResult) -> str:
         took = f" in {describe_seconds((result.ended_at - result.started_at).total_seconds())}"
     lines = [f"{result.status}{took}: {board.summary()}"]
     if result.cause is not None and result.error is not None:
-        place = f"node '{result.cause.source}': " if result.cause.source else ""
+        place = f"node '{result.cause.node}': " if result.cause.node else ""
         lines.append(f"{place}{result.error}")
     elif result.cause is not None:
         lines.append(f"{result.cause.source}{f': {result.cause.reason}' if result.cause.reason else ''}")

@@ -1,1 +1,1 @@
-"""Dispatchers: who takes the next actor with mail."""
+"""Dispatchers: who carries the mail between actors; the seeded one is the simulation's."""

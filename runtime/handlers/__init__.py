@@ -1,1 +1,1 @@
-"""Handlers: what does the work of a node, and the runners that execute it."""
+"""What does the work of a node: agents, HTTP calls, commands, Python functions, notifications."""

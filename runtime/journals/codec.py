@@ -159,7 +159,7 @@ FAILURE: Final = _or_none(
 )
 RECEIPT: Final = _or_none(_fact(Receipt, how=_one_of(Stopped), ms=NUMBER))
 CAUSE: Final = _or_none(
-    _fact(Cause, status=_one_of(RunStatus), error=FAILURE, source=TEXT, reason=TEXT, seconds=NUMBER)
+    _fact(Cause, status=_one_of(RunStatus), error=FAILURE, node=TEXT, source=TEXT, reason=TEXT, seconds=NUMBER)
 )
 LIVE: Final = _many(WHOLE)
 ENDED: Final = {"status": _one_of(RunStatus), "cause": CAUSE}

@@ -306,7 +306,7 @@ FAILED = Failure("E", "m", retryable=True)
         ({"data": {"status": "paused-ish", "cause": None}}, "status: 'paused-ish' is not a valid RunStatus"),
         (
             {"data": {"status": "failed", "cause": {"status": "failed"}}},
-            "cause: lacks error, source, reason, seconds",
+            "cause: lacks error, node, source, reason, seconds",
         ),
         ({"data": {"status": "failed", "cause": 3}}, "cause: is 3, and takes dict"),
         ({"extra": 1, "more": 2}, "unknown extra, more"),

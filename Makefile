@@ -19,11 +19,11 @@ test-model: $(STAMP)
 	$(BIN)/python -X playbill_frozen -m pytest tests/model tests/actors --cov --cov-branch --cov-report= -q
 	$(BIN)/coverage report --include='model/*,actors/*' --fail-under=95
 	$(BIN)/python -m pytest tests/model tests/actors -q
-	$(BIN)/python -X playbill_frozen -m pytest tests/runtime/simulation tests/contracts tests/architecture -q
+	$(BIN)/python -X playbill_frozen -m pytest tests/runtime/simulation tests/contracts -q
 
 test-runtime: $(STAMP)
 	$(BIN)/python -X playbill_frozen -m pytest tests -q --ignore=tests/model --ignore=tests/actors \
-		--ignore=tests/runtime/simulation --ignore=tests/contracts --ignore=tests/architecture
+		--ignore=tests/runtime/simulation --ignore=tests/contracts
 
 check: $(STAMP)
 	$(BIN)/ruff check .

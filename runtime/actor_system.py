@@ -13,10 +13,10 @@ from playbill.model.errors import DefinitionError
 from playbill.model.machines.breaker_table import FORCED
 from playbill.runtime.breakers import Breakers
 from playbill.runtime.faults.tape import SeededTape
+from playbill.runtime.processes.main_module import imports_main
 from playbill.runtime.processes.spawner_client import SPAWNER, SpawnerClient, supported
 from playbill.runtime.runners.attempt import AttemptServices, Orphans
-from playbill.runtime.runners.thread import MAX_ORPHANS, ThreadPool
-from playbill.runtime.runners.workers.importable import imports_main
+from playbill.runtime.runners.thread_pool import MAX_ORPHANS, ThreadPool
 from playbill.runtime.runners.workers.pool import ProcessPool
 from playbill.runtime.watchdog import STREAM, Watchdog
 from playbill.runtime.world import world_of

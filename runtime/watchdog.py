@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from playbill.actors.ports import Writer
     from playbill.runtime.clocks.system import Clock
-    from playbill.runtime.runners.thread import Stay
+    from playbill.runtime.runners.thread_pool import Stay
 
 logger = logging.getLogger("playbill")
 STREAM: Final = "loop"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from playbill.runtime.breakers import Breakers
     from playbill.runtime.clocks.system import Clock
     from playbill.runtime.runners.attempt import AttemptServices
-    from playbill.runtime.runners.runner import Bindings
+    from playbill.runtime.runners.bindings import Bindings
 
 
 class OwnTimers(Timers, Protocol):

@@ -14,12 +14,12 @@ from playbill.model.facts import Failure, Now
 from playbill.model.messages import Returned
 from playbill.model.plan import BUILT_IN, Kind, RunFacts, build_plan
 from playbill.runtime.clocks.system import SystemClock
-from playbill.runtime.definitions.compiler import bind
+from playbill.runtime.definitions.binder import bind
 from playbill.runtime.definitions.discovery import catalog_of
 from playbill.runtime.dispatchers.loop import LoopDispatcher
 from playbill.runtime.runners.attempt import AttemptServices, Orphans
 from playbill.runtime.runners.runner import RunRunner
-from playbill.runtime.runners.thread import ThreadPool
+from playbill.runtime.runners.thread_pool import ThreadPool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

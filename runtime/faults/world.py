@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from playbill.runtime.faults.tape import Tape
     from playbill.runtime.journals.memory import MemoryJournal
     from playbill.runtime.runners.attempt import AttemptServices
-    from playbill.runtime.runners.runner import Bindings
+    from playbill.runtime.runners.bindings import Bindings
     from playbill.runtime.world import OwnTimers, World
 
 HANGS: Final = Behaviour(outcomes=(Ending(hangs=True),))

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from playbill.runtime.processes import packets
 from playbill.runtime.processes.environment_mark import VARIABLE, kill_marked
 from playbill.runtime.processes.leader import Ended, Leader, SpawnerDied
-from playbill.runtime.runners.workers.importable import imports_main
+from playbill.runtime.processes.main_module import imports_main
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

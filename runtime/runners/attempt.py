@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from playbill.actors.ports import Receiver
     from playbill.model.facts import Failure, Output, Permit
-    from playbill.runtime.runners.thread import ThreadPool
+    from playbill.runtime.runners.thread_pool import ThreadPool
     from playbill.runtime.runners.workers.pool import ProcessPool
 
 HIDDEN: Final = "***"

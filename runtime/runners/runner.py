@@ -1,66 +1,25 @@
-"""Binds node types to who does their work: renders the config, makes the context, begins the attempt."""
+"""Runs the handlers of one run: renders the config, makes the context, begins the attempt."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
-from playbill.model.configs import EmptyConfig, FreeConfig
 from playbill.model.errors import InternalError, NodeConfigError
 from playbill.model.plan import variables
-from playbill.runtime.runners.calling import is_async
 from playbill.runtime.runners.context import NodeContext
 from playbill.runtime.runners.coroutine import LoopAttempt
 from playbill.runtime.runners.thread import ThreadAttempt
 from playbill.runtime.runners.workers.attempt import ProcessAttempt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from contextvars import Context
 
     from playbill.actors.ports import Attempt, Receiver
-    from playbill.model.catalog import NodeType
     from playbill.model.definition import PipelineNode
     from playbill.model.facts import Inputs
     from playbill.model.plan import NodePlan, RunFacts
-    from playbill.model.templates import Template
     from playbill.runtime.runners.attempt import AttemptServices
-    from playbill.runtime.runners.workers.limits import Limits
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """Who does the work of a node type, or of one node."""
-
-    handler: Callable[..., Any]
-    on_loop: bool
-    node_type: NodeType
-    parses: bool
-    """Whether its config has a model."""
-
-    @classmethod
-    def of(cls, node_type: NodeType, handler: Callable[..., Any], model: type[BaseModel]) -> Binding:
-        """Bind `handler` to nodes whose config is a `model`."""
-        return cls(handler, is_async(handler), node_type, model not in {FreeConfig, EmptyConfig})
-
-
-@dataclass(frozen=True, slots=True)
-class Bindings:
-    """The handlers and templates of one definition."""
-
-    by_type: Mapping[str, Binding]
-    by_node: Mapping[str, Binding]
-    """Of nodes whose type alone does not say: actions, python calls."""
-    templates: Mapping[str, Template]
-    """Of nodes whose config has something to replace."""
-    isolated: Mapping[str, Limits | None]
-    """The nodes whose handlers run in processes, and what an attempt may use there."""
-
-    def of(self, node: PipelineNode) -> Binding:
-        """Return who does the work of `node`."""
-        return self.by_type.get(node.type) or self.by_node[node.id]
+    from playbill.runtime.runners.bindings import Binding, Bindings
 
 
 class RunRunner:

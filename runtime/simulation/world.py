@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.faults.tape import Tape
     from playbill.runtime.runners.attempt import AttemptServices
-    from playbill.runtime.runners.runner import Bindings
+    from playbill.runtime.runners.bindings import Bindings
     from playbill.runtime.simulation.checks.properties import Property
     from playbill.runtime.simulation.virtual.loop import VirtualLoop
 

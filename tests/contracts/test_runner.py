@@ -16,12 +16,12 @@ from playbill.model.facts import Now, Permit
 from playbill.model.messages import Began, Heartbeat, Returned
 from playbill.model.plan import RunFacts, build_plan
 from playbill.runtime.clocks.system import SystemClock
-from playbill.runtime.definitions.compiler import bind
+from playbill.runtime.definitions.binder import bind
 from playbill.runtime.definitions.discovery import catalog_of
 from playbill.runtime.dispatchers.loop import LoopDispatcher
 from playbill.runtime.runners.attempt import AttemptServices, HandlerAttempt, Orphans
 from playbill.runtime.runners.runner import RunRunner
-from playbill.runtime.runners.thread import ThreadPool
+from playbill.runtime.runners.thread_pool import ThreadPool
 
 pytestmark = pytest.mark.anyio
 COLOUR = contextvars.ContextVar("COLOUR", default="none")

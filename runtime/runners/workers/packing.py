@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from playbill.model.errors import NodeConfigError
+from playbill.runtime.processes.main_module import main_module
 from playbill.runtime.runners.context import logger as node_logger
 from playbill.runtime.runners.workers import frames
-from playbill.runtime.runners.workers.importable import check_importable, main_module
+from playbill.runtime.runners.workers.importable import check_importable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,9 +74,8 @@ class Jobs:
         job = self._job(handler, node)
         own_config = context.config
         config = None if own_config is node.config else own_config
-        bounds = None if limits is None else limits.fields()
         level = node_logger.getEffectiveLevel()
-        values = (context.attempt, context.run_id, context.trigger_data, inputs, config, bounds, level)
+        values = (context.attempt, context.run_id, context.trigger_data, inputs, config, limits, level)
         try:
             arguments = pickle.dumps(values, pickle.HIGHEST_PROTOCOL)
         except Exception as error:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from playbill.model.plan import NodePlan, RunFacts
     from playbill.runtime.faults.behaviour import Behaviour
     from playbill.runtime.runners.attempt import AttemptServices
-    from playbill.runtime.runners.runner import Bindings
+    from playbill.runtime.runners.bindings import Bindings
     from playbill.runtime.simulation.load.world import LoadWorld
 
 

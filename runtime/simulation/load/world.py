@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.journals.memory import MemoryJournal
     from playbill.runtime.runners.attempt import AttemptServices
-    from playbill.runtime.runners.runner import Bindings
+    from playbill.runtime.runners.bindings import Bindings
     from playbill.runtime.simulation.load.measures import Measures
 
 UNFIT: Final = frozenset({"crash", "message_delay", "journal_slow", "journal_failing", "journal_full"})

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from playbill.runtime.faults.plan import Behaviours
     from playbill.runtime.run import Run
     from playbill.runtime.runners.attempt import AttemptServices
-    from playbill.runtime.runners.runner import Bindings
+    from playbill.runtime.runners.bindings import Bindings
     from playbill.runtime.simulation.whatif.takes import Script
     from playbill.runtime.simulation.whatif.timeline import Timeline
 

@@ -18,7 +18,7 @@ from playbill.runtime.dispatchers.loop import LoopDispatcher
 from playbill.runtime.processes.spawner_client import SpawnerClient
 from playbill.runtime.runners.attempt import AttemptServices, Orphans
 from playbill.runtime.runners.context import NodeContext
-from playbill.runtime.runners.thread import ThreadPool
+from playbill.runtime.runners.thread_pool import ThreadPool
 from playbill.runtime.runners.workers.attempt import ProcessAttempt
 from playbill.runtime.runners.workers.limits import Limits
 from playbill.runtime.runners.workers.pool import ProcessPool

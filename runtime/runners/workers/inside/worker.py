@@ -32,7 +32,8 @@ from playbill.runtime.runners.workers.inside.channel import Channel
 from playbill.runtime.runners.workers.inside.cleanup import Cleanup
 from playbill.runtime.runners.workers.inside.handle import ForwardedLog, Held, Resources, plan_of, run_of
 from playbill.runtime.runners.workers.inside.interrupts import Interrupts
-from playbill.runtime.runners.workers.limits import Limits, limited, reached_by_error
+from playbill.runtime.runners.workers.inside.limited import limited
+from playbill.runtime.runners.workers.limits import Limits, reached_by_error
 from playbill.runtime.runners.workers.started_mark import StartedMark
 
 if TYPE_CHECKING:
@@ -142,8 +143,7 @@ class Worker:
         self._log.begin(serial, f"{run_id}/{node.id}#{attempt}: ", level)
         held = Held(self._channel, self._interrupts, serial, attempt, on_loop=on_loop)
         context = NodeContext(run_of(run_id, trigger), plan_of(node), cast("Any", held), config, self._resources)
-        bounds = None if limits is None else Limits(*limits)
-        return lambda: self._call(handler, node, inputs, context, bounds, on_loop=on_loop)
+        return lambda: self._call(handler, node, inputs, context, limits, on_loop=on_loop)
 
     def _call(
         self,

@@ -13,7 +13,7 @@ from playbill.runtime.faults.behaviour import Behaviour, Duration, Ending
 from playbill.runtime.faults.injector import Injector
 from playbill.runtime.faults.ports import FaultyJournal, LateTimers, SkewedClock
 from playbill.runtime.faults.stand_in import Delayed, StandIn, Stubborn
-from playbill.runtime.runners.runner import RunRunner
+from playbill.runtime.runners.runner import RunnerServices, RunRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from playbill.runtime.faults.plan import Fault, FaultPlan
     from playbill.runtime.faults.tape import Tape
     from playbill.runtime.journals.memory import MemoryJournal
-    from playbill.runtime.runners.attempt import AttemptServices
     from playbill.runtime.runners.bindings import Bindings
     from playbill.runtime.world import OwnTimers, World
 
@@ -96,7 +95,7 @@ class FaultyWorld:
         self.ledger = FaultyJournal(loop, self.injector, self.taken, self.kept)
         return self.ledger
 
-    def runner(self, services: AttemptServices, bindings: Bindings, context: Context) -> Runner:
+    def runner(self, services: RunnerServices, bindings: Bindings, context: Context) -> Runner:
         """Run handlers, or what stands in for them."""
         return FaultyRunner(services, bindings, context, self)
 
@@ -151,7 +150,7 @@ class FaultyRunner(RunRunner):
 
     __slots__ = ("_world",)
 
-    def __init__(self, services: AttemptServices, bindings: Bindings, context: Context, world: FaultyWorld) -> None:
+    def __init__(self, services: RunnerServices, bindings: Bindings, context: Context, world: FaultyWorld) -> None:
         super().__init__(services, bindings, context)
         self._world = world
 
@@ -172,7 +171,7 @@ class FaultyRunner(RunRunner):
     ) -> Attempt:
         if behaviour is None:
             return super().begin(run, plan, attempt, inputs, reply_to)
-        held = StandIn(attempt, reply_to, self._services)
+        held = StandIn(run.run_id, plan.id, attempt, reply_to, self._services)
         held.start(behaviour, plan.node, self._world.tape, threaded=plan.threaded)
         return held
 
@@ -197,12 +196,12 @@ class FaultyRunner(RunRunner):
             case "hang" | "garbage":
                 return begin(HANGS if fault.fault == "hang" else GARBAGE)
             case "lost":
-                lost = StandIn(attempt, reply_to, self._services)
+                lost = StandIn(run.run_id, plan.id, attempt, reply_to, self._services)
                 lost.start(HANGS, plan.node, self._world.tape, threaded=plan.threaded)
                 loop.call_later(fault.seconds, lost.lose, "injected: its worker is lost")
                 return lost
             case "slow":
-                delayed = Delayed(attempt, reply_to, self._services)
+                delayed = Delayed(run.run_id, plan.id, attempt, reply_to, self._services)
                 delayed.start(begin, fault.seconds)
                 return delayed
             case "late":

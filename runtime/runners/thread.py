@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from playbill.actors.ports import Receiver
     from playbill.model.definition import PipelineNode
-    from playbill.model.facts import Failure, Inputs, Output
+    from playbill.model.facts import Failure, Inputs, Output, Permit
     from playbill.runtime.runners.context import NodeContext
+    from playbill.runtime.runners.thread_pool import ThreadPool
 
 EVAL_CHECKS: Final = 100
 """Turns of an empty loop, at each of which the interpreter looks for an exception set by another thread."""
@@ -37,9 +38,17 @@ class ThreadAttempt(HandlerAttempt):
     exception never hits the pool's own code.
     """
 
-    def __init__(self, number: int, reply_to: Receiver, services: AttemptServices) -> None:
-        super().__init__(number, reply_to, services)
-        self._pool = services.pool
+    def __init__(
+        self,
+        run_id: str,
+        node_id: str,
+        number: int,
+        reply_to: Receiver,
+        services: AttemptServices,
+        pool: ThreadPool,
+    ) -> None:
+        super().__init__(run_id, node_id, number, reply_to, services)
+        self._pool = pool
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._started = self._inside = self._killed = False
@@ -77,7 +86,7 @@ class ThreadAttempt(HandlerAttempt):
         except Killed:  # it came after the handler had ended, before the lock was taken
             self._leave()
             result = (None, None)
-        self._pool.dispatcher.submit(self._bring, (self._pool.now(), *result))
+        self.services.dispatcher.submit(self._bring, (self._pool.now(), *result))
 
     def _outcome(self) -> tuple[Output | None, Failure | None]:
         work, self._work = self._work, None
@@ -120,7 +129,7 @@ class ThreadAttempt(HandlerAttempt):
 
     def send(self, message: Any) -> None:
         """Tell the node's actor something, from the thread."""
-        self._pool.dispatcher.submit(self._post, message)
+        self.services.dispatcher.submit(self._post, message)
 
     # ---- on the actors' thread --------------------------------------------------------------------------------
 
@@ -147,7 +156,7 @@ class ThreadAttempt(HandlerAttempt):
                 self._killed = True
                 _raise_in(self.thread, Killed)
 
-    def abandon(self, release: Any, permit: Any) -> None:
+    def abandon(self, release: Callable[[Permit], None] | None, permit: Permit | None) -> None:
         """Keep it as an orphan; its thread's place goes to another."""
         if not self.ended:
             self._pool.replace(self)

@@ -5,13 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from playbill.model.errors import NodeExecutionError
 from playbill.runtime.runners.attempt import Identity
-
-if TYPE_CHECKING:
-    from playbill.actors.ports import Dispatcher
 
 MAX_THREADS: Final = 64
 """Threads at work at once; abandoned ones are not counted, their places are given to new ones."""
@@ -51,10 +48,7 @@ class ThreadedAttempt(Protocol):
 class ThreadPool:
     """Daemon threads that are made on demand and wait for work."""
 
-    def __init__(
-        self, dispatcher: Dispatcher, max_threads: int = MAX_THREADS, max_orphans: int = MAX_ORPHANS
-    ) -> None:
-        self.dispatcher = dispatcher
+    def __init__(self, max_threads: int = MAX_THREADS, max_orphans: int = MAX_ORPHANS) -> None:
         self.orphans = 0
         """Abandoned attempts whose threads have not ended."""
         self._max_orphans = max_orphans

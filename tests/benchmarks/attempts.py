@@ -11,7 +11,7 @@ import anyio.to_thread
 import playbill
 from playbill.model.catalog import Isolation
 from playbill.model.definition import definition_from
-from playbill.model.plan import RunFacts, build_plan
+from playbill.model.plan import build_plan
 from playbill.runtime.runners.context import NodeContext
 from playbill.runtime.runners.workers.packing import Order
 from playbill.runtime.runners.workers.pool import ProcessPool
@@ -44,8 +44,8 @@ class PooledChain:
         self.asked = False
         self._pool = pool
         self._node = plan.nodes["n"]
-        held: Any = self
-        self._context = NodeContext(RunFacts("r", plan, {"city": "Lyon"}), self._node, held, None, {})
+        attempt: Any = self
+        self._context = NodeContext(attempt, "r", "n", {"city": "Lyon"}, self._node.node.config, {})
         self._times: list[int] = []
         self._over: asyncio.Future[None]
 

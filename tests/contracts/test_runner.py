@@ -20,7 +20,7 @@ from playbill.runtime.definitions.binder import bind
 from playbill.runtime.definitions.discovery import catalog_of
 from playbill.runtime.dispatchers.loop import LoopDispatcher
 from playbill.runtime.runners.attempt import AttemptServices, HandlerAttempt, Orphans
-from playbill.runtime.runners.runner import RunRunner
+from playbill.runtime.runners.runner import RunnerServices, RunRunner
 from playbill.runtime.runners.thread_pool import ThreadPool
 
 pytestmark = pytest.mark.anyio
@@ -52,11 +52,10 @@ class Bank:
     def __init__(self, max_threads: int = 4) -> None:
         loop = asyncio.get_running_loop()
         dispatcher = LoopDispatcher(loop, SystemClock(loop))
-        self.pool = ThreadPool(dispatcher, max_threads)
+        self.pool = ThreadPool(max_threads)
         self.orphans = Orphans()
-        self.services = AttemptServices(
-            loop, dispatcher.post, self.pool, self.orphans, {"db": "there"}, {}, lambda: 0.5
-        )
+        attempts = AttemptServices(loop, dispatcher, self.orphans, lambda: 0.5)
+        self.services = RunnerServices(attempts, self.pool, {"db": "there"}, {})
         self.node = Node()
 
     def begin(self, handler: Any, number: int = 1) -> HandlerAttempt:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from playbill.actors.ports import Receiver
     from playbill.model.definition import PipelineNode
-    from playbill.model.facts import Inputs
+    from playbill.model.facts import Inputs, Permit
     from playbill.runtime.processes.leader import Ended
     from playbill.runtime.runners.context import NodeContext
     from playbill.runtime.runners.workers.packing import Order
@@ -41,13 +41,15 @@ class ProcessAttempt(HandlerAttempt):
 
     def __init__(
         self,
+        run_id: str,
+        node_id: str,
         number: int,
         reply_to: Receiver,
         services: AttemptServices,
         pool: ProcessPool,
         limits: Limits | None = None,
     ) -> None:
-        super().__init__(number, reply_to, services)
+        super().__init__(run_id, node_id, number, reply_to, services)
         self._pool = pool
         self._limits = limits
 
@@ -88,7 +90,7 @@ class ProcessAttempt(HandlerAttempt):
             self._killed = True
             self._worker.kill()
 
-    def abandon(self, release: Any, permit: Any) -> None:
+    def abandon(self, release: Callable[[Permit], None] | None, permit: Permit | None) -> None:
         """Keep it as an orphan; its worker's place goes to another."""
         if self._worker is not None and not self.ended:
             self._pool.replace(self._worker)

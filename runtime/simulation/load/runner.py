@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from playbill.model.facts import Inputs
     from playbill.model.plan import NodePlan, RunFacts
     from playbill.runtime.faults.behaviour import Behaviour
-    from playbill.runtime.runners.attempt import AttemptServices
     from playbill.runtime.runners.bindings import Bindings
+    from playbill.runtime.runners.runner import RunnerServices
     from playbill.runtime.simulation.load.world import LoadWorld
 
 
@@ -24,7 +24,7 @@ class LoadRunner(FaultyRunner):
 
     __slots__ = ("_stand_ins", "_tape")
 
-    def __init__(self, services: AttemptServices, bindings: Bindings, context: Context, world: LoadWorld) -> None:
+    def __init__(self, services: RunnerServices, bindings: Bindings, context: Context, world: LoadWorld) -> None:
         super().__init__(services, bindings, context, world)
         self._stand_ins = world.stand_ins
         self._tape = world.tape
@@ -34,7 +34,7 @@ class LoadRunner(FaultyRunner):
         behaviour = self._stand_ins.get(plan.id)
         if behaviour is None:
             return super().begin(run, plan, attempt, inputs, reply_to)
-        held = StandIn(attempt, reply_to, self._services)
+        held = StandIn(run.run_id, plan.id, attempt, reply_to, self._services)
         held.start(behaviour, plan.node, self._tape, threaded=plan.threaded)
         return held
 

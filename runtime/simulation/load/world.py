@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from playbill.runtime.faults.behaviour import Behaviour
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.journals.memory import MemoryJournal
-    from playbill.runtime.runners.attempt import AttemptServices
     from playbill.runtime.runners.bindings import Bindings
+    from playbill.runtime.runners.runner import RunnerServices
     from playbill.runtime.simulation.load.measures import Measures
 
 UNFIT: Final = frozenset({"crash", "message_delay", "journal_slow", "journal_failing", "journal_full"})
@@ -125,7 +125,7 @@ class LoadWorld(FaultyWorld):
         """Measure events instead of keeping them."""
         return LoadJournal(self.measures, self.runs_plan, loop.time)
 
-    def runner(self, services: AttemptServices, bindings: Bindings, context: Context) -> Runner:
+    def runner(self, services: RunnerServices, bindings: Bindings, context: Context) -> Runner:
         """Run coroutines; stand in for the rest."""
         return LoadRunner(services, bindings, context, self)
 

@@ -13,7 +13,7 @@ from playbill.runtime.faults.plan import FaultPlan
 from playbill.runtime.faults.stand_in import StandIn
 from playbill.runtime.faults.tape import SeededTape
 from playbill.runtime.manager import PipelineRunManager
-from playbill.runtime.runners.runner import RunRunner
+from playbill.runtime.runners.runner import RunnerServices, RunRunner
 from playbill.runtime.simulation.virtual.loop import VirtualLoop
 from playbill.runtime.simulation.whatif.played import Played
 from playbill.runtime.simulation.whatif.takes import MIDDLE
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from playbill.model.plan import NodePlan, RunFacts
     from playbill.runtime.faults.plan import Behaviours
     from playbill.runtime.run import Run
-    from playbill.runtime.runners.attempt import AttemptServices
     from playbill.runtime.runners.bindings import Bindings
     from playbill.runtime.simulation.whatif.takes import Script
     from playbill.runtime.simulation.whatif.timeline import Timeline
@@ -107,7 +106,7 @@ class ReplayWorld(SimWorld):
         super().__init__(SeededTape(0), FaultPlan(behaviours=behaviours), "fifo")
         self.script = script
 
-    def runner(self, services: AttemptServices, bindings: Bindings, context: Context) -> Runner:
+    def runner(self, services: RunnerServices, bindings: Bindings, context: Context) -> Runner:
         """Play takes."""
         return ReplayRunner(services, bindings, context, self)
 
@@ -117,7 +116,7 @@ class ReplayRunner(RunRunner):
 
     __slots__ = ("_world",)
 
-    def __init__(self, services: AttemptServices, bindings: Bindings, context: Context, world: ReplayWorld) -> None:
+    def __init__(self, services: RunnerServices, bindings: Bindings, context: Context, world: ReplayWorld) -> None:
         super().__init__(services, bindings, context)
         self._world = world
 
@@ -128,10 +127,10 @@ class ReplayRunner(RunRunner):
         behaviours = world.plan.behaviours
         behaviour = behaviours.of(plan.id, plan.type) or behaviours.default
         if behaviour is not None and world.script.recorded(plan.id, attempt) is None:
-            held = StandIn(attempt, reply_to, replace(self._services, draw=lambda: MIDDLE))
+            held = StandIn(run.run_id, plan.id, attempt, reply_to, replace(self._services, draw=lambda: MIDDLE))
             held.start(behaviour, plan.node, world.tape, threaded=plan.threaded)
             return held
         take = world.script.take(plan.id, attempt)
-        played = Played(attempt, reply_to, replace(self._services, draw=lambda: take.jitter))
+        played = Played(run.run_id, plan.id, attempt, reply_to, replace(self._services, draw=lambda: take.jitter))
         played.play(take, plan)
         return played

@@ -19,7 +19,7 @@ import os
 import pickle
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.errors import HandlerKilled, NodeConfigError
 from playbill.model.failures import failure_of
@@ -30,7 +30,7 @@ from playbill.runtime.runners.outputs import checked
 from playbill.runtime.runners.workers import frames
 from playbill.runtime.runners.workers.inside.channel import Channel
 from playbill.runtime.runners.workers.inside.cleanup import Cleanup
-from playbill.runtime.runners.workers.inside.handle import ForwardedLog, Held, Resources, plan_of, run_of
+from playbill.runtime.runners.workers.inside.handle import AttemptHandle, ForwardedLog, Resources
 from playbill.runtime.runners.workers.inside.interrupts import Interrupts
 from playbill.runtime.runners.workers.inside.limited import limited
 from playbill.runtime.runners.workers.limits import Limits, reached_by_error
@@ -141,8 +141,9 @@ class Worker:
         except Exception as error:
             raise NodeConfigError(f"its handler cannot be loaded in a process: {error!r}") from error
         self._log.begin(serial, f"{run_id}/{node.id}#{attempt}: ", level)
-        held = Held(self._channel, self._interrupts, serial, attempt, on_loop=on_loop)
-        context = NodeContext(run_of(run_id, trigger), plan_of(node), cast("Any", held), config, self._resources)
+        handle = AttemptHandle(self._channel, self._interrupts, serial, attempt, on_loop=on_loop)
+        own_config = node.config if config is None else config
+        context = NodeContext(handle, run_id, node.id, trigger, own_config, self._resources)
         return lambda: self._call(handler, node, inputs, context, limits, on_loop=on_loop)
 
     def _call(

@@ -114,7 +114,9 @@ class ActorSystem:
         resources, secrets = self._resources, self._secrets
         if supported() and not world.simulated:
             self._spawner = SpawnerClient(loop)
-            self._processes = ProcessPool(loop, resources, client=self._spawner, most=self._bounds.max_processes)
+            self._processes = ProcessPool(
+                loop, resources, client=self._spawner, max_workers=self._bounds.max_processes
+            )
         attempts = AttemptServices(loop, self._dispatcher, self.orphans, world.draw)
         self.services = RunnerServices(attempts, self._pool, resources, secrets, self._processes)
         self.breakers = Breakers(self.ports(NullRunner()), self._policies)

@@ -1,1 +1,1 @@
-"""Handlers: what does the work of a node, and the runners that execute it."""
+"""The handlers of the built-in node types and actions: what does the work of a node."""

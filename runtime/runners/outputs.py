@@ -25,16 +25,14 @@ def checked(output: Any, node: PipelineNode, max_bytes: int = MAX_BYTES) -> dict
         NodeConfigError: it is no mapping with string keys and JSON-able values, or larger than `max_bytes` as
             JSON in UTF-8; names the node, its type and the place.
     """
-    kind: type[object] = type(output)
-    kept: dict[str, Any] = (
-        output if kind is dict else _mapping(output, node)
-    )  # for every node: no cast, which is a call
+    # For every node, so without a cast, which is a call.
+    exact = type(output) is dict
+    kept: dict[str, Any] = output if exact else _mapping(output, node)  # pyright: ignore[reportUnknownVariableType]
     length = 0
     for key, item in kept.items():
-        kind = type(item)
-        if type(key) is not str or kind not in FLAT:
+        if type(key) is not str or type(item) not in FLAT:
             break
-        length += len(key) + (len(item) if kind is str else WIDEST_CHARACTER)
+        length += len(key) + (len(item) if type(item) is str else WIDEST_CHARACTER)
     else:
         if length * WIDEST_CHARACTER <= max_bytes:
             return kept

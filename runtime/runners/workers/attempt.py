@@ -10,6 +10,7 @@ from playbill.model.errors import HandlerKilled, NodeConfigError
 from playbill.model.facts import Failure
 from playbill.model.failures import failure_of
 from playbill.model.messages import Began, Heartbeat
+from playbill.runtime.processes.exit_codes import signal_of
 from playbill.runtime.runners.attempt import AttemptServices, HandlerAttempt
 from playbill.runtime.runners.context import logger
 from playbill.runtime.runners.workers.limits import Limits, reached_by_death
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     from playbill.actors.ports import Receiver
     from playbill.model.definition import PipelineNode
     from playbill.model.facts import Inputs, Permit
-    from playbill.runtime.processes.leader import Ended
+    from playbill.runtime.processes.leader import ProcessEnd
     from playbill.runtime.runners.context import NodeContext
-    from playbill.runtime.runners.workers.packing import Order
+    from playbill.runtime.runners.workers.packing import PackedAttempt
     from playbill.runtime.runners.workers.pool import ProcessPool
     from playbill.runtime.runners.workers.worker_client import WorkerClient
 
@@ -33,7 +34,8 @@ __all__ = ["ProcessAttempt"]
 class ProcessAttempt(HandlerAttempt):
     """An attempt in a worker."""
 
-    order: Order | None = None
+    packed: PackedAttempt | None = None
+    """None: it has not been started."""
     _worker: WorkerClient | None = None
     _killed = _was_lost = False
     _began = 0.0
@@ -64,7 +66,7 @@ class ProcessAttempt(HandlerAttempt):
         """Queue for a worker; what cannot be handed to one is refused. Variables stay in their process."""
         self._context = context
         try:
-            self.order = self._pool.jobs.order(handler, node, inputs, context, self._limits)
+            self.packed = self._pool.packer.pack(handler, node, inputs, context, self._limits)
         except NodeConfigError as error:
             self.refuse(error, self._pool.now())
         else:
@@ -108,16 +110,16 @@ class ProcessAttempt(HandlerAttempt):
     # ---- told by the worker -----------------------------------------------------------------------------------
 
     def take(self, worker: WorkerClient) -> None:
-        """Hear which worker it has."""
+        """Belong to a worker, which is told of interruptions and kills from here on."""
         self._worker = worker
 
     def begin(self) -> None:
-        """Hear that the handler begins: timeouts count from here."""
+        """Tell the node's actor that the handler begins: timeouts count from here."""
         self._began = self._pool.now()
         self.send(Began(self.number))
 
     def beat(self, progress: Any) -> None:
-        """Hear a heartbeat."""
+        """Tell the node's actor of a heartbeat."""
         self.send(Heartbeat(self.number, progress))
 
     def log(self, level: int, text: str) -> None:
@@ -126,40 +128,43 @@ class ProcessAttempt(HandlerAttempt):
             self._context.log.log(level, "%s", self._hidden(text))
 
     def finish(self, ended: float, output: Any, failure: tuple[Any, ...] | None) -> None:
-        """Take the result."""
+        """Answer with the result.
+
+        Args:
+            ended: When the handler did, in monotonic seconds.
+            output: What it gave.
+            failure: A Failure's fields, in their order.
+        """
         self._worker = None
         known = None if failure is None else self._without_secrets(Failure(*failure))
         self._end(min(ended, self._pool.now()), output, known)
 
-    def lose(self, ended: Ended | OSError, *, begun: bool) -> None:
-        """Hear that the worker is gone, and nothing of it left, without a result."""
+    def lose(self, end: ProcessEnd | OSError, *, begun: bool) -> None:
+        """Answer without a result: the worker is gone, and nothing of it left; or wait for another one, once.
+
+        Args:
+            end: How its process ended, or why it could not be started.
+            begun: Whether the handler's code was entered.
+        """
         self._worker = None
         now = self._pool.now()
         if self._killed:
             self._end(now, None, None)
-        elif isinstance(ended, OSError):
-            self._end(now, None, failure_of(HandlerKilled(f"no process could be started for it: {ended}")))
-        elif self.asked and (not begun or ended.exit_code == -signal.SIGTERM):
+        elif isinstance(end, OSError):
+            self._end(now, None, failure_of(HandlerKilled(f"no process could be started for it: {end}")))
+        elif self.asked and (not begun or end.exit_code == -signal.SIGTERM):
             self._end(now, None, None)
         elif not begun and not self._was_lost:
             self._was_lost = True
             self._pool.queue(self)
         else:
-            self._end(now, None, failure_of(HandlerKilled(self._why(ended))))
+            self._end(now, None, failure_of(HandlerKilled(self._why(end))))
 
-    def _why(self, ended: Ended) -> str:
-        if ended.spawner_died:
+    def _why(self, end: ProcessEnd) -> str:
+        if end.spawner_died:
             return "worker lost: spawner died"
-        code = ended.exit_code
+        code = end.exit_code
         if text := reached_by_death(self._limits, code, self._pool.now() - self._began):
             return text
-        if code < 0:
-            return f"its process died of {_signal_name(-code)}"
-        return f"its process ended with exit code {code}"
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # a real-time signal has none
-        return f"signal {number}"
+        killer = signal_of(code)
+        return f"its process ended with exit code {code}" if killer is None else f"its process died of {killer}"

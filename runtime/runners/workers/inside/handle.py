@@ -44,7 +44,7 @@ class AttemptHandle:
             marshal.dumps(progress)
         except ValueError:
             progress = "".join([repr(progress)])
-        self._channel.send(frames.BEAT, self._serial, progress)
+        self._channel.send(frames.BeatFrame(self._serial, progress))
 
     def sleep(self, seconds: float) -> Awaitable[None]:
         """Wait as the handler's kind does."""
@@ -101,4 +101,4 @@ class ForwardedLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Send one record as text."""
         text = str(self.format(record)).removeprefix(self._speaker)
-        self._channel.send(frames.LOG, self._serial, record.levelno, text)
+        self._channel.send(frames.LogFrame(self._serial, record.levelno, text))

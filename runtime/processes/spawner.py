@@ -150,7 +150,7 @@ class Spawner:
     # ---- the dead ---------------------------------------------------------------------------------------------
 
     def _look(self) -> None:
-        """Hear who has exited, kill the strays, and tell whose sweep is over."""
+        """See who has exited, kill the strays, and tell whose sweep is over."""
         for pid, leader in self._leaders.items():
             if not leader.exited and (end := os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)):
                 leader.exited = True
@@ -262,7 +262,7 @@ def _execute(order: packets.CommandOrder, descriptors: Sequence[int]) -> int:
 
 
 def _do_nothing(number: int, frame: FrameType | None) -> None:
-    """Be there, so that the default does not happen."""
+    """Stand in for a signal's default action, which would end us."""
 
 
 def main(control: int, lifeline: int, host: int) -> None:

@@ -268,7 +268,7 @@ class SpawnerClient:
             self._lifeline.close()  # the kernel kills the groups of all workers
 
     def _reap(self) -> None:
-        """Wait for the spawner, which has nothing left to do."""
+        """Wait for the end of the spawner, which has nothing left to do; kill it after `_CLOSE_SECONDS`."""
         if self._process is not None:
             process, self._process = self._process, None
             try:
@@ -288,7 +288,7 @@ class SpawnerClient:
         self._reap()
 
     async def aclose(self) -> None:
-        """The same, without blocking the loop."""
+        """End everything as `close` does, without blocking the loop."""
         if (pid := self.pid) is not None:
             self._disconnect()
             over = asyncio.Event()

@@ -97,7 +97,7 @@ class HandlerAttempt:
         raise NotImplementedError
 
     def sleep(self, seconds: float) -> Awaitable[None]:
-        """Wait as the handler's kind does."""
+        """Wait so many seconds, as the handler's kind does."""
         raise NotImplementedError
 
     def abandon(self, release: Callable[[Permit], None] | None, permit: Permit | None) -> None:

@@ -42,7 +42,7 @@ class RunningAttempt(Protocol):
         """Tell the node's actor something, from wherever the handler runs."""
 
     def sleep(self, seconds: float) -> Awaitable[None]:
-        """Wait as the handler's kind does."""
+        """Wait so many seconds, as the handler's kind does."""
         ...
 
 
@@ -95,7 +95,7 @@ class NodeContext:
         self._running.send(Heartbeat(self.attempt, progress))
 
     def sleep(self, seconds: float) -> Awaitable[None]:
-        """Wait: `await` it on the loop; in a thread the call itself waits, and ends when the attempt shall."""
+        """Wait so many seconds: `await` it on the loop; in a thread the call waits, until the attempt shall end."""
         return self._running.sleep(seconds)
 
 

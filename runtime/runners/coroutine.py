@@ -90,7 +90,7 @@ class LoopAttempt(HandlerAttempt):
         super().abandon(release, permit)
 
     def send(self, message: Any) -> None:
-        """Tell the node's actor something."""
+        """Tell the node's actor something, from any thread; nothing once the attempt has ended."""
         dispatcher = self.services.dispatcher
         if not dispatcher.inside():  # a handler may have gone to a thread
             dispatcher.submit(self.send, message)
@@ -98,5 +98,5 @@ class LoopAttempt(HandlerAttempt):
             self.services.post(self.reply_to, message)
 
     def sleep(self, seconds: float) -> Awaitable[None]:
-        """Wait on the loop."""
+        """Wait so many seconds on the loop."""
         return asyncio.sleep(seconds)

@@ -122,7 +122,11 @@ class ThreadAttempt(HandlerAttempt):
                     pass
 
     def sleep(self, seconds: float) -> Awaitable[None]:
-        """Wait in the thread; raises CancelledError as soon as the attempt is asked to end."""
+        """Wait so many seconds in the thread.
+
+        Raises:
+            CancelledError: the attempt was asked to end.
+        """
         if self._wake.wait(seconds):
             raise asyncio.CancelledError
         return Over()

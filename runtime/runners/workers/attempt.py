@@ -99,12 +99,12 @@ class ProcessAttempt(HandlerAttempt):
         super().abandon(release, permit)
 
     def send(self, message: Any) -> None:
-        """Tell the node's actor something."""
+        """Tell the node's actor something; nothing once the attempt has ended."""
         if not self.ended:
             self.services.post(self.reply_to, message)
 
     def sleep(self, seconds: float) -> Awaitable[None]:
-        """Wait on the loop: nobody does, for the handler is elsewhere."""
+        """Wait so many seconds on the loop; nobody does, for the handler is elsewhere."""
         return asyncio.sleep(seconds)
 
     # ---- told by the worker -----------------------------------------------------------------------------------

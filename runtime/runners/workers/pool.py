@@ -101,7 +101,7 @@ class ProcessPool:
         self.close()
 
     def close(self) -> None:
-        """The same at once: the loop is blocked until the spawner has killed all, some milliseconds."""
+        """Kill all workers at once; with a spawner of its own blocks until that has killed all, some milliseconds."""
         self._waiting.clear()
         if self._owns_client:
             self.client.close()

@@ -21,6 +21,34 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
         started.kill()
 
 
+@pytest.mark.parametrize("later", [signal.SIGTERM, signal.SIGKILL])
+async def test_a_signal_before_it_is_born_is_kept_and_none_replaces_a_kill(
+    process: subprocess.Popen[bytes], later: signal.Signals
+) -> None:
+    leader = Leader(asyncio.get_running_loop(), lambda pid: None)
+    assert repr(leader) == "<Leader starting>"
+    leader.signal(signal.SIGKILL)
+    leader.signal_alone(signal.SIGTERM)
+    leader.signal(later)
+    leader.bear(process.pid)
+    await until_dead(process.pid)
+    assert process.wait() == -signal.SIGKILL
+    leader.forget()
+
+
+async def test_one_that_is_refused_tells_why_and_is_signalled_and_swept_no_more() -> None:
+    ordered: list[int] = []
+    leader = Leader(asyncio.get_running_loop(), ordered.append)
+    leader.signal(signal.SIGTERM)
+    leader.refuse(OSError("no room"))
+    leader.signal(signal.SIGKILL)
+    leader.sweep()
+    for future in (leader.exited, leader.ended):
+        with pytest.raises(OSError, match="no room"):
+            await future
+    assert ordered == []
+
+
 async def test_a_signal_before_it_made_its_group_reaches_it_all_the_same(process: subprocess.Popen[bytes]) -> None:
     leader = Leader(asyncio.get_running_loop(), lambda pid: None)
     leader.bear(process.pid)

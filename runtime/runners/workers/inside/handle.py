@@ -38,7 +38,7 @@ class AttemptHandle:
         return self._interrupts.asked
 
     def send(self, message: Heartbeat) -> None:
-        """Tell the host; progress that is no plain data is told as its text."""
+        """Tell the host; progress that is not plain data is told as its text."""
         progress = message.progress
         try:
             marshal.dumps(progress)
@@ -47,7 +47,7 @@ class AttemptHandle:
         self._channel.send(frames.BeatFrame(self._serial, progress))
 
     def sleep(self, seconds: float) -> Awaitable[None]:
-        """Wait as the handler's kind does."""
+        """Wait so many seconds, as the handler's kind does."""
         if self._on_loop:
             return asyncio.sleep(seconds)
         time.sleep(seconds)

@@ -65,7 +65,7 @@ class Interrupts:
         self._inside = True
 
     def leave(self) -> None:
-        """End it."""
+        """End the attempt: from here on nothing is raised."""
         self._inside = False
 
     def strike(self) -> None:

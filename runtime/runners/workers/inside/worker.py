@@ -69,7 +69,6 @@ class Worker:
         os.register_at_fork(after_in_child=self._disown)
 
     def _disown(self) -> None:
-        """Hear, in a process that a handler forked, that it is none of ours."""
         self._is_forked = True
         self._interrupts.disown()
         self._channel.disown()
@@ -84,15 +83,15 @@ class Worker:
             elif isinstance(message, frames.InitFrame):
                 self._begin(message)
 
-    def _execute(self, order: frames.RunFrame) -> bool:
+    def _execute(self, run: frames.RunFrame) -> bool:
         """Execute one attempt and tell its result; True: the worker has to go."""
-        output, failure, whole = self._outcome(order)
+        output, failure, whole = self._outcome(run)
         if self._is_forked:
             self._upkeep.leave(failure)
         ended = time.monotonic()
         leaves = self._upkeep.settle() or not whole
         fields = None if failure is None else astuple(failure)
-        done = frames.DoneFrame(order.serial, ended, output, fields, leaves)
+        done = frames.DoneFrame(run.serial, ended, output, fields, leaves)
         try:
             self._channel.send(done)
         except ValueError:  # subclasses of JSON's types, which the host may not be able to load
@@ -112,19 +111,19 @@ class Worker:
         os.environ.update({**init.environment, VARIABLE: own})
         self._resources = Resources(self._channel, init.resources)
 
-    def _outcome(self, order: frames.RunFrame) -> tuple[Any, Failure | None, bool]:
+    def _outcome(self, run: frames.RunFrame) -> tuple[Any, Failure | None, bool]:
         """Execute one attempt: its output, its failure, and whether no import was broken off."""
         output = failure = None
         whole = False
         try:
             self._interrupts.enter()
             try:
-                if not self._channel.is_cancelled(order.serial):
-                    work = self._prepared(order)
+                if not self._channel.is_cancelled(run.serial):
+                    work = self._prepared(run)
                     whole = True
-                    self._started_mark.set(order.serial)
-                    if order.handler is not None:  # of one that we had, the host knows that it begins at once
-                        self._channel.send(frames.BeganFrame(order.serial))
+                    self._started_mark.set(run.serial)
+                    if run.handler is not None:  # of one that we had, the host knows that it begins at once
+                        self._channel.send(frames.BeganFrame(run.serial))
                     output = work()
                 whole = True
             except BaseException as error:  # noqa: BLE001 (a handler's SystemExit is not the worker's)
@@ -135,20 +134,20 @@ class Worker:
             self._interrupts.leave()
         return output, failure, whole
 
-    def _prepared(self, order: frames.RunFrame) -> Callable[[], Any]:
+    def _prepared(self, run: frames.RunFrame) -> Callable[[], Any]:
         """Load handler and arguments; return the handler's call."""
         try:
-            if order.needs_main and self._main is not None:
+            if run.needs_main and self._main is not None:
                 self._import_main()
-            if order.handler is not None:
-                handler, node = pickle.loads(order.handler)  # noqa: S301 (from our own host)
-                self._handlers[order.handler_number] = (handler, is_async(handler), node)
-            handler, on_loop, node = self._handlers[order.handler_number]
-            given: frames.AttemptArguments = pickle.loads(order.arguments)  # noqa: S301 (the same)
+            if run.handler is not None:
+                handler, node = pickle.loads(run.handler)  # noqa: S301 (from our own host)
+                self._handlers[run.handler_number] = (handler, is_async(handler), node)
+            handler, on_loop, node = self._handlers[run.handler_number]
+            given: frames.AttemptArguments = pickle.loads(run.arguments)  # noqa: S301 (the same)
         except Exception as error:
             raise NodeConfigError(f"its handler cannot be loaded in a process: {error!r}") from error
-        self._log.begin(order.serial, f"{given.run_id}/{node.id}#{given.attempt}: ", given.log_level)
-        handle = AttemptHandle(self._channel, self._interrupts, order.serial, given.attempt, on_loop=on_loop)
+        self._log.begin(run.serial, f"{given.run_id}/{node.id}#{given.attempt}: ", given.log_level)
+        handle = AttemptHandle(self._channel, self._interrupts, run.serial, given.attempt, on_loop=on_loop)
         config = node.config if given.config is None else given.config
         context = NodeContext(handle, given.run_id, node.id, given.trigger_data, config, self._resources)
         return lambda: self._call(handler, node, given.inputs, context, given.limits, on_loop=on_loop)

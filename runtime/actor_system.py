@@ -13,8 +13,9 @@ from playbill.model.errors import DefinitionError
 from playbill.model.machines.breaker_table import FORCED
 from playbill.runtime.breakers import Breakers
 from playbill.runtime.faults.tape import SeededTape
+from playbill.runtime.processes.linux import supported
 from playbill.runtime.processes.main_module import imports_main
-from playbill.runtime.processes.spawner_client import SPAWNER, SpawnerClient, supported
+from playbill.runtime.processes.spawner_client import SPAWNER, SpawnerClient
 from playbill.runtime.runners.attempt import AttemptServices, Orphans
 from playbill.runtime.runners.runner import RunnerServices
 from playbill.runtime.runners.thread_pool import MAX_ORPHANS, ThreadPool

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from playbill.model.errors import DefinitionError, NodeConfigError, Problem
 from playbill.model.plan import BUILT_IN
 from playbill.runtime.handlers.python_call import python_async, python_sync, resolve
-from playbill.runtime.processes.spawner_client import supported
+from playbill.runtime.processes.linux import supported
 from playbill.runtime.runners.bindings import Binding, Bindings
 from playbill.runtime.runners.workers.importable import check_importable
 from playbill.runtime.runners.workers.limits import Limits

@@ -29,19 +29,13 @@ from playbill.runtime.processes.pipe import Pipe
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["SPAWNER", "SpawnerClient", "supported"]
+__all__ = ["SPAWNER", "SpawnerClient"]
 
 logger = logging.getLogger("playbill")
 SPAWNER: ContextVar[SpawnerClient | None] = ContextVar("SPAWNER", default=None)
 """The spawner that the handlers of a manager use; None: they start their programs themselves."""
 _CLOSE_SECONDS: Final = 2.0
 _MODULE: Final = "playbill.runtime.processes.spawner"
-
-
-def supported() -> bool:
-    """Tell whether this system can hold processes as we do: Linux with pidfds and lists of children."""
-    thread = f"/proc/self/task/{os.getpid()}/children"
-    return sys.platform == "linux" and hasattr(os, "pidfd_open") and os.path.exists(thread)  # noqa: PTH110
 
 
 class SpawnerClient:

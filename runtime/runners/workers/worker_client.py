@@ -21,6 +21,7 @@ from playbill.runtime.processes.pipe import Pipe
 from playbill.runtime.runners.workers import frames, packing
 from playbill.runtime.runners.workers.output_log import OutputLog
 from playbill.runtime.runners.workers.started_mark import StartedMark, shared_memory
+from playbill.runtime.runners.workers.task_socket import TaskSocket
 
 if TYPE_CHECKING:
     import asyncio
@@ -33,7 +34,6 @@ __all__ = ["Assigned", "WorkerClient"]
 
 _MODULE: Final = "playbill.runtime.runners.workers.inside.worker"
 """What the spawner imports with the first worker: it knows nothing of runners."""
-_CHUNK: Final = 64 * 1024
 AGAIN_SECONDS: Final = 0.1
 """Between the first SIGTERM and the second."""
 _LAST_READS: Final = 64
@@ -98,13 +98,11 @@ class WorkerClient:
         self._is_killed = self._is_closed = False
         self._again: asyncio.TimerHandle | None = None
         self._known: set[int] = set()
-        self._reader = frames.Reader()
-        self._unsent = bytearray()
         self._result: frames.DoneFrame | None = None
         self._written = select.poll()
         """Tells whether a read of an output would give something now."""
         self._start(client)
-        self._send(introduction)
+        self._task.send(introduction)
 
     def __repr__(self) -> str:
         return f"<WorkerClient {self.leader} {'idle' if self.attempt is None else 'busy'}>"
@@ -120,7 +118,7 @@ class WorkerClient:
             output.begin(attempt.log)
         number = packed.handler.number
         known = number in self._known
-        self._send(packing.running(self._serial, packed, known=known))
+        self._task.send(packing.running(self._serial, packed, known=known))
         if known:
             attempt.begin()
         else:  # it has to be imported first, and the worker tells when it is
@@ -132,7 +130,7 @@ class WorkerClient:
         The interpreter may have looked for signals just before it entered a call that waits: then the first one
         wakes nobody up.
         """
-        self._send(frames.to_worker(frames.CancelFrame(self._serial)))
+        self._task.send(frames.to_worker(frames.CancelFrame(self._serial)))
         self.leader.signal(signal.SIGTERM)
         self._again = self._loop.call_later(AGAIN_SECONDS, self._interrupt_again)
 
@@ -149,13 +147,13 @@ class WorkerClient:
     def dismiss(self) -> None:
         """Let it end: it does when the socket is closed."""
         self.leaves = True
-        self._close_task()
+        self._task.close()
 
     def close(self) -> None:
         """Let go of all descriptors."""
         self._is_closed = True
         self._calm()
-        self._close_task()
+        self._task.close()
         self._started_mark.close()
         for output in self._outputs:
             output.close()
@@ -173,9 +171,7 @@ class WorkerClient:
             on_error.callback(self._started_mark.close)
             self.leader = client.start_worker(_MODULE, its.fileno(), stdout.write, stderr.write, memory)
             on_error.pop_all()
-        ours.setblocking(False)  # noqa: FBT003 (its only argument)
-        self._task: socket.socket | None = ours
-        self._loop.add_reader(ours.fileno(), self._receive)
+        self._task = TaskSocket(self._loop, ours, self._hear, self._hung_up)
         for pipe in (stdout, stderr):
             pipe.close_write()
         self._outputs = (
@@ -201,7 +197,7 @@ class WorkerClient:
         if self._is_closed:  # nobody listens any more
             return
         self.leaves = True
-        while self._receive():
+        while self._task.receive():
             pass
         for output in self._outputs:
             for _ in range(_LAST_READS):
@@ -216,57 +212,16 @@ class WorkerClient:
         self.close()
         self._over(self)
 
-    # ---- the wire ---------------------------------------------------------------------------------------------
+    # ---- what it says ----------------------------------------------------------------------------------------
 
-    def _send(self, frame: bytes) -> None:
-        if self._task is None:
-            return
-        if not self._unsent:
-            try:
-                sent = self._task.send(frame)
-            except BlockingIOError:
-                sent = 0
-            except ConnectionError:  # it is dead: we shall hear so
-                return
-            if sent == len(frame):
-                return
-            frame = frame[sent:]
-            self._loop.add_writer(self._task.fileno(), self._send_more)
-        self._unsent += frame
-
-    def _send_more(self) -> None:
-        if self._task is None:
-            return
-        with contextlib.suppress(BlockingIOError):
-            try:
-                del self._unsent[: self._task.send(self._unsent)]
-            except ConnectionError:
-                self._unsent.clear()
-        if not self._unsent:
-            self._loop.remove_writer(self._task.fileno())
-
-    def _receive(self) -> bool:
-        """Read once; False: there is nothing now."""
-        if self._task is None:
-            return False
-        try:
-            data = self._task.recv(_CHUNK)
-        except BlockingIOError:
-            return False
-        except ConnectionError:
-            data = b""
-        if not data:
-            self._close_task()
-            if not self.leaves:  # it has closed its end, or is dead
-                self.leader.signal(signal.SIGKILL)
-            return False
-        for frame in self._reader.feed(data):
-            self._hear(frames.from_worker(frame))
-        return True
+    def _hung_up(self) -> None:
+        """Kill it, unless it shall go: it has closed its end, or is dead."""
+        if not self.leaves:
+            self.leader.signal(signal.SIGKILL)
 
     def _hear(self, message: frames.ToHost) -> None:
         if isinstance(message, frames.AskFrame):
-            self._send(packing.answer(self._resources, message.name))
+            self._task.send(packing.answer(self._resources, message.name))
             return
         attempt = self.attempt
         if attempt is None or message.serial != self._serial:  # a thread of a handler that has returned
@@ -318,13 +273,3 @@ class WorkerClient:
         if self._again is not None:
             self._again.cancel()
             self._again = None
-
-    def _close_task(self) -> None:
-        if self._task is not None:
-            self._loop.remove_reader(self._task.fileno())
-            self._loop.remove_writer(self._task.fileno())
-            with contextlib.suppress(OSError):  # it is dead
-                self._task.shutdown(socket.SHUT_RDWR)  # what the host forked may hold this end open
-            self._task.close()
-            self._task = None
-            self._unsent.clear()

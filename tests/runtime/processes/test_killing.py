@@ -74,7 +74,7 @@ async def test_a_result_that_came_before_the_kill_counts_once_the_worker_is_dead
     first = await bank.begin_planned(bodies.pid, bank.plan)[1].output()
     attempt, node = bank.begin_planned(bodies.pid, bank.plan)
     worker: Any = attempt._worker
-    select.select([worker._task], [], [])  # the loop does not turn: the result is there, and nobody has read it
+    select.select([worker._task._socket], [], [])  # the loop does not turn: the result is there, unread
     attempt.kill()
     assert await node.output() == first
     assert is_dead(first["pid"])

@@ -13,10 +13,12 @@ from playbill.model.errors import DefinitionError
 from playbill.model.machines.breaker_state import FORCED
 from playbill.runtime.breakers import Breakers
 from playbill.runtime.faults.tape import SeededTape
-from playbill.runtime.processes.spawner_client import SPAWNER, SpawnerClient, supported
+from playbill.runtime.processes.linux import supported
+from playbill.runtime.processes.main_module import imports_main
+from playbill.runtime.processes.spawner_client import SPAWNER, SpawnerClient
 from playbill.runtime.runners.attempt import AttemptServices, Orphans
-from playbill.runtime.runners.thread import MAX_ORPHANS, ThreadPool
-from playbill.runtime.runners.workers.importable import imports_main
+from playbill.runtime.runners.runner import RunnerServices
+from playbill.runtime.runners.thread_pool import MAX_ORPHANS, ThreadPool
 from playbill.runtime.runners.workers.pool import ProcessPool
 from playbill.runtime.watchdog import STREAM, Watchdog
 from playbill.runtime.world import world_of
@@ -109,13 +111,15 @@ class ActorSystem:
         self._dispatcher = world.dispatcher(loop, clock)
         self._timers = world.timers(loop, self._dispatcher.post)
         self.journal = world.journal(loop)
-        self._pool = ThreadPool(self._dispatcher, max_orphans=self._bounds.max_orphans)
-        post, resources, secrets = self._dispatcher.post, self._resources, self._secrets
+        self._pool = ThreadPool(max_orphans=self._bounds.max_orphans)
+        resources, secrets = self._resources, self._secrets
         if supported() and not world.simulated:
             self._spawner = SpawnerClient(loop)
-            self._processes = ProcessPool(loop, resources, client=self._spawner, most=self._bounds.max_processes)
-        pool, processes = self._pool, self._processes
-        self.services = AttemptServices(loop, post, pool, self.orphans, resources, secrets, world.draw, processes)
+            self._processes = ProcessPool(
+                loop, resources, client=self._spawner, max_workers=self._bounds.max_processes
+            )
+        attempts = AttemptServices(loop, self._dispatcher, self.orphans, world.draw)
+        self.services = RunnerServices(attempts, self._pool, resources, secrets, self._processes)
         self.breakers = Breakers(self.ports(NullRunner()), self._policies)
         self.wired = True
         world.wired(self.breakers, runs, lambda: self.dead_letters.count)
@@ -127,7 +131,8 @@ class ActorSystem:
         if limit is None:
             return None
         writer = self.journal.open(STREAM, NullKeeper())
-        return Watchdog(self._loop, clock, writer, self._pool.running, limit, interrupts=interrupts)
+        tasks = self.services.attempts.on_loop
+        return Watchdog(self._loop, clock, writer, tasks, self._pool.running, limit, interrupts=interrupts)
 
     def _faulty(self, world: World) -> World:
         """Return the surroundings, with the manager's own faults around them if it has any."""

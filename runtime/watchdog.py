@@ -19,26 +19,24 @@ import sys
 import threading
 import time
 import traceback
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from playbill.model.events import Event, EventType
-from playbill.runtime.runners.attempt import Identity
-from playbill.runtime.runners.coroutine import LoopAttempt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from types import FrameType
 
     from playbill.actors.ports import Writer
     from playbill.runtime.clocks.system import Clock
-    from playbill.runtime.runners.thread import Stay
+    from playbill.runtime.runners.attempt import HandlerAttempt, Identity
+    from playbill.runtime.runners.thread_pool import Stay
 
 logger = logging.getLogger("playbill")
 STREAM: Final = "loop"
 LOOKS: Final = 4
 """How often the loop is looked at within the limit."""
 STACK_LINES: Final = 12
-NOBODY: Final = Identity(None, None, None)
 
 
 class Interrupted(BaseException):
@@ -67,6 +65,7 @@ class Watchdog:
         loop: which is running.
         clock: tells when.
         writer: keeps the events.
+        tasks: the attempts on the loop, by their tasks.
         threads: tells which attempts are or were in threads.
         limit: seconds without a sign of life until the loop is blocked.
         interrupts: whether it may interrupt the culprit.
@@ -77,6 +76,7 @@ class Watchdog:
         loop: asyncio.AbstractEventLoop,
         clock: Clock,
         writer: Writer,
+        tasks: Mapping[asyncio.Task[Any], HandlerAttempt],
         threads: Callable[[], Iterable[Stay]],
         limit: float,
         *,
@@ -87,6 +87,7 @@ class Watchdog:
         self._loop = loop
         self._clock = clock
         self._writer = writer
+        self._tasks = tasks
         self._threads = threads
         self._limit = limit
         self._interrupts = interrupts
@@ -144,8 +145,8 @@ class Watchdog:
     def _look(self, *, since: float | None = None) -> Culprit:
         """Look at the loop's thread; with `since` also at those in which handlers were for long enough since then."""
         frames = sys._current_frames()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # documented, for debuggers
-        held = self._held()
-        suspects = [] if held is None else [(held.identity, _stack(frames.get(self._loop_thread)))]
+        on_loop = self._on_loop()
+        suspects = [] if on_loop is None else [(on_loop, _stack(frames.get(self._loop_thread)))]
         if since is not None:
             for stay in self._threads():
                 left = time.monotonic() if stay.left is None else stay.left
@@ -157,16 +158,15 @@ class Watchdog:
         stacks = "\n".join(f"{who}\n{stack}" for who, stack in suspects)
         return Culprit(suspects[0][0] if len(suspects) == 1 else None, stacks)
 
-    def _held(self) -> LoopAttempt | None:
-        """Return the attempt whose task takes its step."""
+    def _on_loop(self) -> Identity | None:
+        """Return whose task takes its step; None: nobody's, or that of no attempt."""
         task = asyncio.current_task(self._loop)
-        frame = getattr(None if task is None else task.get_coro(), "cr_frame", None)
-        held = None if frame is None else frame.f_locals.get("self")
-        return held if isinstance(held, LoopAttempt) else None
+        attempt = None if task is None else self._tasks.get(task)
+        return None if attempt is None else attempt.identity
 
     def _interrupt(self) -> None:
         """Raise Interrupted in the loop's thread, if a handler is what it executes."""
-        if self._held() is not None:
+        if self._on_loop() is not None:
             thread = ctypes.c_ulong(self._loop_thread)
             ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(Interrupted))
 
@@ -183,10 +183,10 @@ class Watchdog:
         if self._closing.is_set():
             return
         self._seq += 1
-        who = culprit.who or NOBODY
-        data = {"run_id": who.run_id, "seconds": seconds, "stack": culprit.stack}
+        run_id, node_id, attempt = culprit.who or (None, None, None)
+        data = {"run_id": run_id, "seconds": seconds, "stack": culprit.stack}
         at = self._clock.now().utc
-        event = Event(EventType.LOOP_BLOCKED, STREAM, self._seq, at, who.node_id, who.attempt, data)
+        event = Event(EventType.LOOP_BLOCKED, STREAM, self._seq, at, node_id, attempt, data)
         self._writer.append(event)
 
     def __repr__(self) -> str:

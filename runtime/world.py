@@ -14,7 +14,7 @@ from playbill.runtime.clocks.system import SystemClock
 from playbill.runtime.clocks.wheel import LoopTimers
 from playbill.runtime.dispatchers.loop import LoopDispatcher
 from playbill.runtime.journals.memory import MemoryJournal
-from playbill.runtime.runners.runner import RunRunner
+from playbill.runtime.runners.runner import RunnerServices, RunRunner
 
 if TYPE_CHECKING:
     import asyncio
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from playbill.actors.shell import Shell
     from playbill.runtime.breakers import Breakers
     from playbill.runtime.clocks.system import Clock
-    from playbill.runtime.runners.attempt import AttemptServices
-    from playbill.runtime.runners.runner import Bindings
+    from playbill.runtime.runners.bindings import Bindings
 
 
 class OwnTimers(Timers, Protocol):
@@ -60,7 +59,7 @@ class World(Protocol):
         """Make what keeps events."""
         ...
 
-    def runner(self, services: AttemptServices, bindings: Bindings, context: Context) -> Runner:
+    def runner(self, services: RunnerServices, bindings: Bindings, context: Context) -> Runner:
         """Make what executes the handlers of one run."""
         ...
 
@@ -105,7 +104,7 @@ class RealWorld:
         """Keep events in memory."""
         return MemoryJournal()
 
-    def runner(self, services: AttemptServices, bindings: Bindings, context: Context) -> Runner:
+    def runner(self, services: RunnerServices, bindings: Bindings, context: Context) -> Runner:
         """Run the handlers."""
         return RunRunner(services, bindings, context)
 

@@ -1,1 +1,1 @@
-"""The machines of supervisor, node and breaker: each noun's file has rules, table and happy path, the bases the rest."""
+"""The machines of supervisor, node, breaker: the noun's file has rules, table and happy path, the bases the rest."""

@@ -14,12 +14,12 @@ from playbill.model.facts import Failure, Now
 from playbill.model.messages import Returned
 from playbill.model.plan import BUILT_IN, Kind, RunFacts, build_plan
 from playbill.runtime.clocks.system import SystemClock
-from playbill.runtime.definitions.compiler import bind
+from playbill.runtime.definitions.binder import bind
 from playbill.runtime.definitions.discovery import catalog_of
 from playbill.runtime.dispatchers.loop import LoopDispatcher
 from playbill.runtime.runners.attempt import AttemptServices, Orphans
-from playbill.runtime.runners.runner import RunRunner
-from playbill.runtime.runners.thread import ThreadPool
+from playbill.runtime.runners.runner import RunnerServices, RunRunner
+from playbill.runtime.runners.thread_pool import ThreadPool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,9 +62,9 @@ async def dispatch_node(
     definition = PipelineDefinition(nodes=[*sources, node], edges=edges)
     loop = asyncio.get_running_loop()
     dispatcher = LoopDispatcher(loop, SystemClock(loop))
-    pool = ThreadPool(dispatcher)
+    pool = ThreadPool()
     resources: Mapping[str, Any] = {} if context is None else context.resources
-    services = AttemptServices(loop, dispatcher.post, pool, Orphans(), resources, {}, lambda: 0.5)
+    services = RunnerServices(AttemptServices(loop, dispatcher, Orphans(), lambda: 0.5), pool, resources, {})
     runner = RunRunner(services, bind(definition, catalog), contextvars.copy_context())
     trigger: Mapping[str, Any] = {} if context is None else context.trigger_data
     run_id = "dispatch" if context is None else context.run_id

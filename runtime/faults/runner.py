@@ -49,7 +49,7 @@ class FaultyRunner:
         if fault is None:
             return self._inner.begin(run, plan, attempt, inputs, reply_to)
         if fault.instead is not None:
-            stand_in = StandIn(attempt, reply_to, self._services)
+            stand_in = StandIn(run.run_id, plan.id, attempt, reply_to, self._services)
             stand_in.start(fault.instead, plan, self._tape)
             if isinstance(fault, Lost):
                 self._services.loop.call_later(fault.seconds, stand_in.lose, "injected: its worker is lost")
@@ -57,7 +57,7 @@ class FaultyRunner:
         begin = partial(self._inner.begin, run, plan, attempt, inputs, reply_to)
         match fault:
             case Slow():
-                delayed = Delayed(attempt, reply_to, self._services)
+                delayed = Delayed(run.run_id, plan.id, attempt, reply_to, self._services)
                 delayed.start(begin, fault.seconds)
                 return delayed
             case Late():

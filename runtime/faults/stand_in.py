@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from playbill.runtime.faults.plan import Behaviours
     from playbill.runtime.faults.tape import Tape
     from playbill.runtime.runners.attempt import AttemptServices
-    from playbill.runtime.runners.runner import Bindings
+    from playbill.runtime.runners.bindings import Bindings
 
 SILENT: Final = Behaviour(duration=Duration(uniform=(0.0, 2.0)))
 """What is assumed of handlers that cannot run simulated and about which nothing was declared."""
@@ -76,7 +76,7 @@ class StandInRunner:
         behaviour = self._behaviour_of(plan)
         if behaviour is None:
             return self._inner.begin(run, plan, attempt, inputs, reply_to)
-        stand_in = StandIn(attempt, reply_to, self._services)
+        stand_in = StandIn(run.run_id, plan.id, attempt, reply_to, self._services)
         stand_in.start(behaviour, plan, self._tape)
         return stand_in
 

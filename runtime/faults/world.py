@@ -13,7 +13,7 @@ from playbill.runtime.faults.kinds import CancelRun, ClockSkew, Crash, ForceBrea
 from playbill.runtime.faults.ports import FaultyJournal, LateTimers, SkewedClock
 from playbill.runtime.faults.runner import FaultyRunner
 from playbill.runtime.faults.stand_in import StandInRunner, stand_in_of
-from playbill.runtime.runners.runner import RunRunner
+from playbill.runtime.runners.runner import RunnerServices, RunRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.faults.tape import Tape
     from playbill.runtime.journals.memory import MemoryJournal
-    from playbill.runtime.runners.attempt import AttemptServices
-    from playbill.runtime.runners.runner import Bindings
+    from playbill.runtime.runners.bindings import Bindings
     from playbill.runtime.world import OwnTimers, World
 
 
@@ -87,7 +86,7 @@ class FaultyWorld:
         self.ledger = FaultyJournal(loop, self.injector, self.taken, self.kept)
         return self.ledger
 
-    def runner(self, services: AttemptServices, bindings: Bindings, context: Context) -> Runner:
+    def runner(self, services: RunnerServices, bindings: Bindings, context: Context) -> Runner:
         """Run handlers, or what stands in for them, with the faults that hit them."""
         behaviours = self.plan.behaviours
 
@@ -96,8 +95,8 @@ class FaultyWorld:
                 return stand_in_of(plan, behaviours, bindings)
             return behaviours.of(plan.id, plan.type)
 
-        inner = StandInRunner(RunRunner(services, bindings, context), behaviour_of, services, self.tape)
-        return FaultyRunner(inner, self.injector.attempts, services, self.tape)
+        inner = StandInRunner(RunRunner(services, bindings, context), behaviour_of, services.attempts, self.tape)
+        return FaultyRunner(inner, self.injector.attempts, services.attempts, self.tape)
 
     def taken(self, event: Event) -> None:
         """See an event that is recorded."""

@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import errno
 import os
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.model.errors import NodeConfigError, NodeExecutionError
+from playbill.runtime.processes.exit_codes import signal_of
 from playbill.runtime.processes.leader import SpawnerDied
 from playbill.runtime.processes.program import Program
 from playbill.runtime.processes.spawner_client import SPAWNER
@@ -115,14 +115,8 @@ def _startable(config: CommandConfig) -> Generator[None]:
 
 
 def _failure(config: CommandConfig, exit_code: int, said: str) -> str:
-    end = f"was ended by {_signal_name(-exit_code)}" if exit_code < 0 else f"gave exit code {exit_code}"
+    killer = signal_of(exit_code)
+    end = f"gave exit code {exit_code}" if killer is None else f"was ended by {killer}"
     tail = said.strip()[-_SHOWN_CHARACTERS:]
     allowed = ", ".join(map(str, config.ok_codes))
     return f"command '{config.argv[0]}' {end} (ok_codes: {allowed}): {tail or 'it said nothing'}"
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # a real-time signal has none
-        return f"signal {number}"

@@ -48,7 +48,7 @@ class Request:
         return f"{self.method} {self.shown or shown_url(self.url)}"
 
     def is_good(self, status: int) -> bool:
-        """Tell whether this status is no failure."""
+        """Tell whether a reply of this status is what was wanted."""
         return status < 400 if self.ok_statuses is None else status in self.ok_statuses  # noqa: PLR2004 - HTTP's
 
     @property

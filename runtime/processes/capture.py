@@ -25,7 +25,7 @@ class Capture:
         return self._left_out > 0
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Take the next bytes of the stream."""
         room = self._head_room - len(self._head)
         self._head += data[:room]
         self._tail += data[room:]

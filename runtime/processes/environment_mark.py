@@ -22,9 +22,9 @@ _SWEEP_SECONDS: Final = 0.5
 
 def kill_marked(name: str) -> None:
     """Kill all processes that carry a spawner's name, until a look finds none; blocks for some milliseconds."""
-    mark = f"{VARIABLE}={name}".encode()
+    entry = f"{VARIABLE}={name}".encode()
     until = time.monotonic() + _SWEEP_SECONDS
-    while (found := _marked(mark)) and time.monotonic() < until:
+    while (found := _carriers(entry)) and time.monotonic() < until:
         for pid in found:
             with contextlib.suppress(OSError):  # it has ended, or is another user's
                 _kill(pid, until)
@@ -42,11 +42,12 @@ def _kill(pid: int, until: float) -> None:
         os.close(descriptor)
 
 
-def _marked(mark: bytes) -> list[int]:
+def _carriers(entry: bytes) -> list[int]:
+    """Return the ids of the processes whose environment has an entry."""
     found: list[int] = []
     for process in Path("/proc").iterdir():
         if process.name.isdigit():
             with contextlib.suppress(OSError):  # it has ended, or is another user's
-                if mark in (process / "environ").read_bytes().split(b"\0"):
+                if entry in (process / "environ").read_bytes().split(b"\0"):
                     found.append(int(process.name))
     return found

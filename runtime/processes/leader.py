@@ -14,7 +14,7 @@ from playbill.runtime.processes import linux
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Ended", "Leader", "SpawnerDied"]
+__all__ = ["Leader", "ProcessEnd", "SpawnerDied"]
 
 logger = logging.getLogger("playbill")
 
@@ -23,7 +23,7 @@ class SpawnerDied(ChildProcessError):
     """The spawner ended although nobody asked it to."""
 
 
-class Ended(NamedTuple):
+class ProcessEnd(NamedTuple):
     """The end of a leader, after its sweep."""
 
     exit_code: int
@@ -34,62 +34,88 @@ class Ended(NamedTuple):
 
 
 class Leader:
-    """The first process of a worker or of a command."""
+    """The first process of a worker or of a command: ordered, born, exited, ended; or refused."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, pid: int, order_sweep: Callable[[int], None]) -> None:
-        """Hold a process that was started and is not reaped; `order_sweep(pid)` asks the spawner to end it."""
-        self.pid = pid
+    def __init__(self, loop: asyncio.AbstractEventLoop, order_sweep: Callable[[int], None]) -> None:
+        """Stand for a process that was ordered; `order_sweep(pid)` asks the spawner to end it once it has exited."""
+        self.pid = 0
+        """Its id, which names nobody else until its sweep; 0: it is not born."""
         self.exited: asyncio.Future[int] = loop.create_future()
-        """Done with the exit code when it has exited; it is a zombie until `sweep`."""
-        self.ended: asyncio.Future[Ended] = loop.create_future()
-        """Done when nothing of it is left."""
+        """Done with the exit code when it has exited; it is a zombie until `sweep`. Or with the OSError why it could
+        not be started."""
+        self.ended: asyncio.Future[ProcessEnd] = loop.create_future()
+        """Done when nothing of it is left; or with the same OSError."""
         self._loop = loop
         self._order_sweep = order_sweep
-        self._pidfd = os.pidfd_open(pid)
+        self._pidfd = -1
+        self._queued_signal = 0
+        """What its group gets when it is born."""
         self._is_swept = False
 
+    # ---- told by its owner ------------------------------------------------------------------------------------
+
     def signal(self, number: int) -> None:
-        """Signal its group; nothing once it is swept."""
-        if not self._is_swept:
+        """Signal its group, as soon as it is born; nothing once it is swept."""
+        if self._is_swept:
+            return
+        if self.pid:
             linux.signal_group(self.pid, number)
+        elif self._queued_signal != signal.SIGKILL:
+            self._queued_signal = number
 
     def signal_alone(self, number: int) -> None:
-        """Signal it and nobody else of its group; nothing once it is swept."""
-        if not self._is_swept:
+        """Signal it and nobody else of its group; nothing before it is born, nor once it is swept."""
+        if self.pid and not self._is_swept:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     def sweep(self) -> None:
-        """Kill its group and all that left it; then it is ended."""
+        """Kill its group and all that left it; then it is ended. Only once it has exited."""
         if not self._is_swept:
             self.signal(signal.SIGKILL)
             self._is_swept = True
             self._order_sweep(self.pid)
 
+    # ---- told by the spawner's client -------------------------------------------------------------------------
+
+    def bear(self, pid: int) -> None:
+        """Be process `pid`, which was started and is not reaped."""
+        self.pid = pid
+        self._pidfd = os.pidfd_open(pid)
+        if self._queued_signal:
+            self.signal(self._queued_signal)
+
+    def refuse(self, error: OSError) -> None:
+        """Never be born, because of an error."""
+        self._is_swept = True
+        for future in (self.exited, self.ended):
+            future.set_exception(error)
+        self.exited.exception()  # whoever waits for the end hears it; nobody has to wait for both
+
     def exit(self, code: int) -> None:
-        """Hear from the spawner that it has exited."""
+        """Have exited with a code."""
         if not self.exited.done() and linux.has_exited(self._pidfd):
             self.exited.set_result(code)
 
-    def end(self, ended: Ended) -> None:
-        """Hear from the spawner that nothing of it is left."""
+    def end(self, end: ProcessEnd) -> None:
+        """Be ended: nothing of it is left."""
         self._is_swept = True
-        if ended.orphans:
-            logger.error("processes that SIGKILL does not end: %s", ", ".join(map(str, ended.orphans)))
+        if end.orphans:
+            logger.error("processes that SIGKILL does not end: %s", ", ".join(map(str, end.orphans)))
         if not linux.has_exited(self._pidfd):
-            self._loop.add_reader(self._pidfd, self.end, Ended(ended.exit_code))
+            self._loop.add_reader(self._pidfd, self.end, ProcessEnd(end.exit_code))
             return
-        self.exit(ended.exit_code)
+        self.exit(end.exit_code)
         self._close()
         if not self.ended.done():
-            self.ended.set_result(ended)
+            self.ended.set_result(end)
 
     def lose(self) -> None:
-        """Hear that the spawner is gone: it takes its leaders along, and we their groups."""
+        """Lose the spawner, which takes its leaders along; we take their groups."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._is_swept = True
-        self._loop.add_reader(self._pidfd, self.end, Ended(-signal.SIGKILL, spawner_died=True))
+        self._loop.add_reader(self._pidfd, self.end, ProcessEnd(-signal.SIGKILL, spawner_died=True))
 
     def forget(self) -> None:
         """Let it go: the spawner has buried it, and whoever waits is cancelled."""
@@ -105,5 +131,7 @@ class Leader:
             self._pidfd = -1
 
     def __repr__(self) -> str:
+        if not self.pid:
+            return "<Leader starting>"
         state = "ended" if self.ended.done() else "exited" if self.exited.done() else "running"
         return f"<Leader {self.pid} {state}>"

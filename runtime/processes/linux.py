@@ -11,6 +11,7 @@ import fcntl
 import os
 import select
 import signal
+import sys
 from typing import Final
 
 __all__ = [
@@ -22,12 +23,19 @@ __all__ = [
     "reaped",
     "session_of",
     "signal_group",
+    "supported",
 ]
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _STATE_FIELDS: Final = 4
 """state, parent, group, session: what follows the program's name in /proc/<pid>/stat."""
+
+
+def supported() -> bool:
+    """Tell whether this system offers it all: Linux with pidfds and lists of children."""
+    thread = f"/proc/self/task/{os.getpid()}/children"
+    return sys.platform == "linux" and hasattr(os, "pidfd_open") and os.path.exists(thread)  # noqa: PTH110 (see below)
 
 
 def become_subreaper() -> None:

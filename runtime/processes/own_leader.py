@@ -10,7 +10,7 @@ import subprocess
 import threading
 from typing import TYPE_CHECKING
 
-from playbill.runtime.processes.leader import Ended
+from playbill.runtime.processes.leader import ProcessEnd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +42,7 @@ class OwnLeader:
         """
         loop = asyncio.get_running_loop()
         self.exited: asyncio.Future[int] = loop.create_future()
-        self.ended: asyncio.Future[Ended] = loop.create_future()
+        self.ended: asyncio.Future[ProcessEnd] = loop.create_future()
         self._process = subprocess.Popen(
             argv,
             cwd=cwd,
@@ -68,7 +68,7 @@ class OwnLeader:
         """Kill its group; only once it has exited."""
         if not self.ended.done():
             self.signal(signal.SIGKILL)
-            self.ended.set_result(Ended(self._process.wait()))  # it has exited: this only reaps it
+            self.ended.set_result(ProcessEnd(self._process.wait()))  # it has exited: this only reaps it
 
     def _exit(self) -> None:
         if not self.exited.done():

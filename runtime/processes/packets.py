@@ -1,7 +1,7 @@
 """Messages with descriptors between a host and its spawner: each is one packet of a SOCK_SEQPACKET socket.
 
-A message is plain data (marshal); what is too large for a packet travels in a memory file, whose descriptor is the
-packet's last.
+On the wire a message is its kind's name and its fields as plain data (marshal); what is too large for a packet
+travels in a memory file, whose descriptor is the packet's last.
 """
 
 from __future__ import annotations
@@ -9,12 +9,15 @@ from __future__ import annotations
 import marshal
 import os
 import socket
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["receive", "send"]
+__all__ = [
+    "CommandOrder", "ExitedReport", "Message", "RefusedReport", "StartedReport", "SweepOrder", "SweptReport",
+    "WorkerOrder", "receive", "send",
+]  # fmt: skip
 
 _INLINE_BYTES: Final = 32 * 1024
 _MAX_DESCRIPTORS: Final = 8
@@ -22,14 +25,79 @@ _WHOLE: Final = b"w"
 _IN_FILE: Final = b"f"
 
 
-def send(to: socket.socket, message: tuple[Any, ...], descriptors: Sequence[int] = ()) -> None:
+class WorkerOrder(NamedTuple):
+    """To the spawner: fork a worker; with descriptors of its socket, stdout, stderr and StartedMark."""
+
+    number: int
+    """Of the order; the answer names it."""
+    module: str
+    """Whose `serve(task, started_mark)` the worker calls; imported with the first order that names it."""
+
+
+class CommandOrder(NamedTuple):
+    """To the spawner: start a program; with descriptors of its stdin, if it has one, its stdout and stderr."""
+
+    number: int
+    argv: list[str]
+    cwd: str
+    environment: dict[str, str]
+    has_stdin: bool
+
+
+class SweepOrder(NamedTuple):
+    """To the spawner: kill what is left of a leader that has exited, and bury it."""
+
+    pid: int
+
+
+class StartedReport(NamedTuple):
+    """To the host: an order's process runs."""
+
+    number: int
+    pid: int
+
+
+class RefusedReport(NamedTuple):
+    """To the host: an order's process could not be started."""
+
+    number: int
+    errno: int | None
+    text: str
+
+
+class ExitedReport(NamedTuple):
+    """To the host: a leader has exited; it is a zombie."""
+
+    pid: int
+    code: int
+    """Negative: the signal that killed it."""
+
+
+class SweptReport(NamedTuple):
+    """To the host: nothing is left of a leader, but for the processes that SIGKILL did not end in time."""
+
+    pid: int
+    code: int
+    orphans: list[int]
+
+
+Message: TypeAlias = (
+    WorkerOrder | CommandOrder | SweepOrder | StartedReport | RefusedReport | ExitedReport | SweptReport
+)
+_KINDS: Final[dict[str, type[Message]]] = {
+    kind.__name__: kind
+    for kind in (WorkerOrder, CommandOrder, SweepOrder, StartedReport, RefusedReport, ExitedReport, SweptReport)
+}
+
+
+def send(to: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> None:
     """Send one message; the descriptors stay the caller's.
 
     Raises:
         BlockingIOError: the socket does not block, and is full.
         OSError: the other end is closed.
     """
-    data = marshal.dumps(message)
+    data = marshal.dumps((type(message).__name__, *message))
     if len(data) <= _INLINE_BYTES:
         socket.send_fds(to, [_WHOLE + data], [*descriptors])
         return
@@ -43,7 +111,7 @@ def send(to: socket.socket, message: tuple[Any, ...], descriptors: Sequence[int]
         os.close(file)
 
 
-def receive(source: socket.socket) -> tuple[tuple[Any, ...], list[int]] | None:
+def receive(source: socket.socket) -> tuple[Message, list[int]] | None:
     """Return the next message and its descriptors (not inherited by programs); None: the other end is closed.
 
     Raises:
@@ -59,4 +127,5 @@ def receive(source: socket.socket) -> tuple[tuple[Any, ...], list[int]] | None:
     if data[:1] == _IN_FILE:
         with open(descriptors.pop(), "rb") as whole:  # noqa: PTH123 (it has no path)
             data = _WHOLE + whole.read()
-    return marshal.loads(data[1:]), descriptors  # noqa: S302 (from our own program)
+    name, *fields = marshal.loads(data[1:])  # noqa: S302 (from our own program)
+    return _KINDS[name](*fields), descriptors

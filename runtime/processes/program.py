@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from playbill.runtime.processes.capture import Capture
 from playbill.runtime.processes.own_leader import OwnLeader
+from playbill.runtime.processes.pipe import Pipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from playbill.runtime.processes.leader import Ended, Leader
+    from playbill.runtime.processes.leader import ProcessEnd
     from playbill.runtime.processes.spawner_client import SpawnerClient
 
 __all__ = ["Program"]
@@ -24,11 +25,11 @@ DRAIN_SECONDS: Final = 0.25
 _CHUNK: Final = 64 * 1024
 
 
-class Held(Protocol):
+class ProcessHandle(Protocol):
     """The process of a program: a spawner's leader, or one that we started ourselves."""
 
     exited: asyncio.Future[int]
-    ended: asyncio.Future[Ended]
+    ended: asyncio.Future[ProcessEnd]
 
     def signal(self, number: int) -> None:
         """Signal its group; nothing once it is swept."""
@@ -80,42 +81,33 @@ class Program:
         self.stdout, self.stderr = Capture(limit), Capture(limit)
         self._on_output = on_output
         self._stopping = False
-        self._wanted_signal = 0
-        """What its group shall get when it is there."""
-        self._held: Held | None = None
-        self._outputs: set[int] = set()
-        self._stdin: int | None = None
+        self._outputs: set[Pipe] = set()
+        """Those that are not read to their end."""
+        self._stdin: Pipe | None = None
+        """None: all is written, or nothing was to be."""
         self._unwritten = memoryview(stdin or b"")
         self._drain: asyncio.TimerHandle | None = None
-        with contextlib.ExitStack() as on_error, contextlib.ExitStack() as at_once:
-            pipes: list[tuple[int, int]] = []
-            for _ in range(2 if stdin is None else 3):
-                pipe = os.pipe()
-                on_error.callback(os.close, pipe[len(pipes) == 2])  # noqa: PLR2004 (of stdin we keep the writing end)
-                at_once.callback(os.close, pipe[len(pipes) != 2])  # noqa: PLR2004 (see above)
-                pipes.append(pipe)
-            outputs = pipes[0][1], pipes[1][1]
-            read = None if stdin is None else pipes[2][0]
-            if spawner is None:
-                self._hold(OwnLeader(argv, cwd=cwd, env=env, stdin=read, outputs=outputs))
-            else:
-                ordered = spawner.command(argv, cwd=cwd, env=env, stdin=read, outputs=outputs)
-                ordered.add_done_callback(self._started)
+        with contextlib.ExitStack() as on_error:
+            outputs = on_error.enter_context(Pipe()), on_error.enter_context(Pipe())
+            inputs = None if stdin is None else on_error.enter_context(Pipe())
+            self._process = self._started(argv, cwd, env, inputs, outputs, spawner)
             on_error.pop_all()
-        self._follow([pipe[index == 2] for index, pipe in enumerate(pipes)])  # noqa: PLR2004 (see above)
+        self._process.exited.add_done_callback(self._leader_exited)
+        self._process.ended.add_done_callback(self._leader_ended)
+        self._follow(inputs, outputs)
 
     def __repr__(self) -> str:
         state = "ended" if self.ended.done() else "exited" if self._exited else "running"
-        return f"<Program {self._held} {state}>"
+        return f"<Program {self._process} {state}>"
 
     @property
     def _exited(self) -> bool:
-        return self._held is not None and self._held.exited.done()
+        return self._process.exited.done()
 
     def terminate(self) -> None:
         """Ask the group to end."""
         self._stopping = True
-        self._signal(signal.SIGTERM)
+        self._process.signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """End the group, whatever it does."""
@@ -123,86 +115,87 @@ class Program:
         if self._exited:
             self._sweep()
         else:
-            self._signal(signal.SIGKILL)
+            self._process.signal(signal.SIGKILL)
 
     # ---- its process ------------------------------------------------------------------------------------------
 
-    def _started(self, ordered: asyncio.Future[Leader]) -> None:
-        if ordered.cancelled():
-            self._close()
-            self.ended.cancel()
-            return
-        if (error := ordered.exception()) is not None:
-            self._close()
-            self.ended.set_exception(error)
-            return
-        self._hold(ordered.result())
-        if self._wanted_signal:
-            self._signal(self._wanted_signal)
-
-    def _hold(self, held: Held) -> None:
-        self._held = held
-        held.exited.add_done_callback(self._leader_exited)
-        held.ended.add_done_callback(self._finish)
+    def _started(
+        self,
+        argv: Sequence[str],
+        cwd: str | None,
+        env: Mapping[str, str] | None,
+        inputs: Pipe | None,
+        outputs: tuple[Pipe, Pipe],
+        spawner: SpawnerClient | None,
+    ) -> ProcessHandle:
+        stdin = None if inputs is None else inputs.read
+        writes = outputs[0].write, outputs[1].write
+        if spawner is None:
+            return OwnLeader(argv, cwd=cwd, env=env, stdin=stdin, outputs=writes)
+        return spawner.start_command(argv, cwd=cwd, env=env, stdin=stdin, outputs=writes)
 
     def _leader_exited(self, exited: asyncio.Future[int]) -> None:
         if not self._outputs or not self._stopping:
             self._sweep()
 
     def _sweep(self) -> None:
-        if self._drain is None and self._held is not None and not self.ended.done():
-            self._held.sweep()
+        if self._drain is None and not self.ended.done():
+            self._process.sweep()
             self._drain = self._loop.call_later(DRAIN_SECONDS, self._close)
 
-    def _finish(self, _: object = None) -> None:
+    def _leader_ended(self, ended: asyncio.Future[ProcessEnd]) -> None:
+        if ended.cancelled() or ended.exception() is not None:  # there is nobody who will write more
+            self._close()
+        else:
+            self._finish()
+
+    def _finish(self) -> None:
         """End, once nothing is left of the process and all of its output is read."""
-        held = self._held
-        if held is None or not held.ended.done() or self._outputs or self.ended.done():
+        ended = self._process.ended
+        if not ended.done() or self._outputs or self.ended.done():
             return
         if self._drain is not None:
             self._drain.cancel()
         self._close_stdin()
-        if held.ended.cancelled():
+        if ended.cancelled():
             self.ended.cancel()
+        elif (error := ended.exception()) is not None:
+            self.ended.set_exception(error)
         else:
-            self.ended.set_result(held.ended.result().exit_code)
-
-    def _signal(self, number: int) -> None:
-        if self._held is not None:
-            self._held.signal(number)
-        elif self._wanted_signal != signal.SIGKILL:
-            self._wanted_signal = number
+            self.ended.set_result(ended.result().exit_code)
 
     # ---- its pipes --------------------------------------------------------------------------------------------
 
-    def _follow(self, descriptors: Sequence[int]) -> None:
-        stdout, stderr, *stdin = descriptors
-        for descriptor in descriptors:
-            os.set_blocking(descriptor, False)
-        for descriptor, capture in ((stdout, self.stdout), (stderr, self.stderr)):
-            self._outputs.add(descriptor)
-            self._loop.add_reader(descriptor, self._read, descriptor, capture)
-        for descriptor in stdin:
-            self._stdin = descriptor
-            self._loop.add_writer(descriptor, self._write, descriptor)
+    def _follow(self, inputs: Pipe | None, outputs: tuple[Pipe, Pipe]) -> None:
+        """Let go of the program's ends, and read and write at ours."""
+        for pipe, capture in zip(outputs, (self.stdout, self.stderr), strict=True):
+            pipe.close_write()
+            os.set_blocking(pipe.read, False)
+            self._outputs.add(pipe)
+            self._loop.add_reader(pipe.read, self._read, pipe, capture)
+        if inputs is not None:
+            inputs.close_read()
+            os.set_blocking(inputs.write, False)
+            self._stdin = inputs
+            self._loop.add_writer(inputs.write, self._write, inputs)
 
-    def _read(self, descriptor: int, capture: Capture) -> None:
+    def _read(self, pipe: Pipe, capture: Capture) -> None:
         try:
-            data = os.read(descriptor, _CHUNK)
+            data = os.read(pipe.read, _CHUNK)
         except BlockingIOError:
             return
         if data:
             capture.feed(data)
             self._on_output()
             return
-        self._close_output(descriptor)
+        self._close_output(pipe)
         if self._exited and not self._outputs:
             self._sweep()
             self._finish()
 
-    def _write(self, descriptor: int) -> None:
+    def _write(self, pipe: Pipe) -> None:
         try:
-            self._unwritten = self._unwritten[os.write(descriptor, self._unwritten[:_CHUNK]) :]
+            self._unwritten = self._unwritten[os.write(pipe.write, self._unwritten[:_CHUNK]) :]
         except BlockingIOError:
             return
         except BrokenPipeError:  # it does not want more
@@ -211,19 +204,19 @@ class Program:
             self._close_stdin()
 
     def _close(self) -> None:
-        """Read no more."""
-        for descriptor in tuple(self._outputs):
-            self._close_output(descriptor)
+        """Read no more, and end if nothing is left of the process."""
+        for pipe in tuple(self._outputs):
+            self._close_output(pipe)
         self._close_stdin()
         self._finish()
 
-    def _close_output(self, descriptor: int) -> None:
-        self._outputs.discard(descriptor)
-        self._loop.remove_reader(descriptor)
-        os.close(descriptor)
+    def _close_output(self, pipe: Pipe) -> None:
+        self._outputs.discard(pipe)
+        self._loop.remove_reader(pipe.read)
+        pipe.close()
 
     def _close_stdin(self) -> None:
         if self._stdin is not None:
-            self._loop.remove_writer(self._stdin)
-            os.close(self._stdin)
+            self._loop.remove_writer(self._stdin.write)
+            self._stdin.close()
             self._stdin = None

@@ -7,7 +7,8 @@
 3. Until its sweep the session of an exited leader is spared: a command's children may finish their cleanup. All other
    strays are killed whenever they are seen.
 4. When the host is gone, everything is killed and swept, and the spawner ends.
-5. It loads no user's code; what workers need is imported with the first worker, commands do not wait for it.
+5. It loads no user's code; the module that workers run is named by the host and imported with the first of them,
+   commands do not wait for it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import gc
+import importlib
 import os
 import selectors
 import signal
@@ -22,12 +24,12 @@ import socket
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from playbill.runtime.processes import linux, packets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from types import FrameType
 
 __all__ = ["SWEEP_SECONDS", "main"]
@@ -38,14 +40,14 @@ _LOOK_SECONDS: Final = 0.005
 """Between two looks of a sweep; the end of a child wakes us before."""
 _TASK: Final = 3
 """A worker's descriptor of its socket to the host."""
-_MARK: Final = 4
-"""Its descriptor of the memory that it shares with the host."""
+_STARTED_MARK: Final = 4
+"""Its descriptor of the StartedMark's memory, which it shares with the host."""
 _ABOVE_ALL: Final = 64
 """No descriptor of the spawner's is as high: it keeps a handful."""
 
 
-class Leader:
-    """The first process of a worker or of a command."""
+class LeaderRecord:
+    """What is known of a leader."""
 
     __slots__ = ("code", "exited", "sweep_until")
 
@@ -62,7 +64,7 @@ class Spawner:
     def __init__(self, control: socket.socket, lifeline: int) -> None:
         self._control = control
         self._lifeline = lifeline
-        self._leaders: dict[int, Leader] = {}
+        self._leaders: dict[int, LeaderRecord] = {}
         self._orphans: set[int] = set()
         """Strays that were named already."""
         self._host_is_gone = False
@@ -100,27 +102,32 @@ class Spawner:
         if parcel is None:
             self._lose_host()
             return
-        (order, *arguments), descriptors = parcel
+        order, descriptors = parcel
         try:
-            if order == "sweep":
-                self._sweep(arguments[0])
-            else:
-                self._start(order, arguments, descriptors)
+            match order:
+                case packets.SweepOrder():
+                    self._sweep(order.pid)
+                case packets.WorkerOrder() | packets.CommandOrder():
+                    self._start(order, descriptors)
+                case _:
+                    raise RuntimeError(f"a host does not say {order!r}")
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
 
-    def _start(self, order: str, arguments: list[Any], descriptors: list[int]) -> None:
-        number, *rest = arguments
+    def _start(self, order: packets.WorkerOrder | packets.CommandOrder, descriptors: list[int]) -> None:
         try:
-            pid = self._fork(descriptors) if order == "worker" else _execute(descriptors, *rest)
+            if isinstance(order, packets.WorkerOrder):
+                pid = self._fork(order.module, descriptors)
+            else:
+                pid = _execute(order, descriptors)
         except Exception as error:  # noqa: BLE001 (whatever it is, the others shall not die of it)
-            self._tell("refused", number, getattr(error, "errno", None), str(error))
+            self._tell(packets.RefusedReport(order.number, getattr(error, "errno", None), str(error)))
         else:
-            self._leaders[pid] = Leader()
-            self._tell("started", number, pid)
+            self._leaders[pid] = LeaderRecord()
+            self._tell(packets.StartedReport(order.number, pid))
 
-    def _tell(self, *message: Any) -> None:
+    def _tell(self, message: packets.Message) -> None:
         if not self._host_is_gone:
             try:
                 packets.send(self._control, message)
@@ -143,12 +150,12 @@ class Spawner:
     # ---- the dead ---------------------------------------------------------------------------------------------
 
     def _look(self) -> None:
-        """Hear who has exited, kill the strays, and tell whose sweep is over."""
+        """See who has exited, kill the strays, and tell whose sweep is over."""
         for pid, leader in self._leaders.items():
             if not leader.exited and (end := os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)):
                 leader.exited = True
                 leader.code = end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
-                self._tell("exited", pid, leader.code)
+                self._tell(packets.ExitedReport(pid, leader.code))
         strays = self._kill_strays()
         now = time.monotonic()
         for pid, leader in [*self._leaders.items()]:
@@ -157,14 +164,14 @@ class Spawner:
                 continue
             self._bury(pid, leader, strays)
 
-    def _bury(self, pid: int, leader: Leader, strays: set[int]) -> None:
+    def _bury(self, pid: int, leader: LeaderRecord, strays: set[int]) -> None:
         new = strays - self._orphans
         self._orphans |= new
         if not leader.exited:
             new.add(pid)
         linux.reaped(pid)
         del self._leaders[pid]
-        self._tell("ended", pid, leader.code, sorted(new))
+        self._tell(packets.SweptReport(pid, leader.code, sorted(new)))
 
     def _kill_strays(self) -> set[int]:
         """Kill and reap until a look finds none new; return those that are not dead yet."""
@@ -185,16 +192,15 @@ class Spawner:
 
     # ---- the living -------------------------------------------------------------------------------------------
 
-    def _fork(self, descriptors: Sequence[int]) -> int:
-        from playbill.runtime.runners.workers.inside import worker  # noqa: PLC0415 (commands do without it)
-
+    def _fork(self, module: str, descriptors: Sequence[int]) -> int:
+        serve = importlib.import_module(module).serve
         spawner = os.getpid()
         gc.freeze()  # a collection in the worker would copy all pages that it shares with us
         pid = os.fork()
         if pid == 0:
             try:
                 self._become_worker(spawner, descriptors)
-                worker.serve(_TASK, _MARK)
+                serve(_TASK, _STARTED_MARK)
             except BaseException as error:  # noqa: BLE001 (nothing may run on as a second spawner)
                 sys.excepthook(type(error), error, error.__traceback__)
             finally:
@@ -202,7 +208,7 @@ class Spawner:
         return pid
 
     def _become_worker(self, spawner: int, descriptors: Sequence[int]) -> None:
-        """Keep the standard three, task socket, mark and a lifeline; close all that is the spawner's."""
+        """Keep the standard three, task socket, started mark and a lifeline; close all that is the spawner's."""
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
@@ -213,21 +219,21 @@ class Spawner:
             fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _ABOVE_ALL)
             for descriptor in (*descriptors, self._lifeline)
         ]
-        task, stdout, stderr, mark, lifeline = out_of_the_way
+        task, stdout, stderr, started_mark, lifeline = out_of_the_way
         self._selector.close()
         for own in (self._control, self._wake, self._woken):
             own.detach()
         for source, target in ((stdout, 1), (stderr, 2)):
             os.dup2(source, target)
         os.dup2(task, _TASK, inheritable=False)
-        os.dup2(mark, _MARK, inheritable=False)
-        os.closerange(_MARK + 1, min(out_of_the_way))
+        os.dup2(started_mark, _STARTED_MARK, inheritable=False)
+        os.closerange(_STARTED_MARK + 1, min(out_of_the_way))
         linux.die_with_pipe(lifeline)
         for descriptor in out_of_the_way:
             os.close(descriptor)
 
 
-def _execute(descriptors: Sequence[int], argv: list[str], cwd: str, env: Mapping[str, str], has_stdin: int) -> int:
+def _execute(order: packets.CommandOrder, descriptors: Sequence[int]) -> int:
     """Start a program as a leader.
 
     Raises:
@@ -242,10 +248,10 @@ def _execute(descriptors: Sequence[int], argv: list[str], cwd: str, env: Mapping
 
     *stdin, stdout, stderr = descriptors
     process = subprocess.Popen(
-        argv,
-        cwd=cwd,
-        env=env,
-        stdin=stdin[0] if has_stdin else subprocess.DEVNULL,
+        order.argv,
+        cwd=order.cwd,
+        env=order.environment,
+        stdin=stdin[0] if order.has_stdin else subprocess.DEVNULL,
         stdout=stdout,
         stderr=stderr,
         start_new_session=True,
@@ -256,7 +262,7 @@ def _execute(descriptors: Sequence[int], argv: list[str], cwd: str, env: Mapping
 
 
 def _do_nothing(number: int, frame: FrameType | None) -> None:
-    """Be there, so that the default does not happen."""
+    """Stand in for a signal's default action, which would end us."""
 
 
 def main(control: int, lifeline: int, host: int) -> None:

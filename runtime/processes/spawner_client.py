@@ -12,36 +12,30 @@ import contextlib
 import logging
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
 from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from playbill.runtime.processes import packets
 from playbill.runtime.processes.environment_mark import VARIABLE, kill_marked
-from playbill.runtime.processes.leader import Ended, Leader, SpawnerDied
-from playbill.runtime.runners.workers.importable import imports_main
+from playbill.runtime.processes.leader import Leader, ProcessEnd, SpawnerDied
+from playbill.runtime.processes.main_module import imports_main
+from playbill.runtime.processes.pipe import Pipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["SPAWNER", "SpawnerClient", "supported"]
+__all__ = ["SPAWNER", "SpawnerClient"]
 
 logger = logging.getLogger("playbill")
 SPAWNER: ContextVar[SpawnerClient | None] = ContextVar("SPAWNER", default=None)
 """The spawner that the handlers of a manager use; None: they start their programs themselves."""
 _CLOSE_SECONDS: Final = 2.0
 _MODULE: Final = "playbill.runtime.processes.spawner"
-
-
-def supported() -> bool:
-    """Tell whether this system can hold processes as we do: Linux with pidfds and lists of children."""
-    thread = f"/proc/self/task/{os.getpid()}/children"
-    return sys.platform == "linux" and hasattr(os, "pidfd_open") and os.path.exists(thread)  # noqa: PTH110
 
 
 class SpawnerClient:
@@ -51,41 +45,52 @@ class SpawnerClient:
         self.loop = loop
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
-        self._lifeline = -1
+        self._lifeline: Pipe | None = None
+        """Its writing end is open only here: its end kills the groups of all workers."""
         self._name = ""
         """What all processes of the running spawner carry in their environment."""
         self._numbers = 0
-        self._orders: dict[int, asyncio.Future[Leader]] = {}
+        self._ordered: dict[int, Leader] = {}
+        """Those that are not born, by the numbers of their orders."""
         self._leaders: dict[int, Leader] = {}
         self._lost: set[Leader] = set()
         """Leaders of a spawner that died, until we see that they did, too."""
-        self._unsent: collections.deque[tuple[tuple[Any, ...], list[int]]] = collections.deque()
+        self._unsent: collections.deque[tuple[packets.Message, list[int]]] = collections.deque()
         self._closed = False
 
     def __repr__(self) -> str:
         process = "no process" if self._process is None else f"process {self._process.pid}"
-        return f"<SpawnerClient {process}, leaders={len(self._leaders)} starting={len(self._orders)}>"
+        return f"<SpawnerClient {process}, leaders={len(self._leaders)} starting={len(self._ordered)}>"
 
     @property
     def pid(self) -> int | None:
         """The spawner's process id; None: it does not run."""
         return None if self._process is None else self._process.pid
 
-    def worker(self, task: int, stdout: int, stderr: int, mark: int) -> asyncio.Future[Leader]:
+    def start_worker(self, module: str, task: int, stdout: int, stderr: int, started_mark: int) -> Leader:
         """Order a worker that has these descriptors; they stay the caller's, who may close them at once.
 
+        Args:
+            module: Whose `serve` the worker calls.
+            task: Its socket to the host.
+            stdout: Where it writes.
+            stderr: The same.
+            started_mark: The memory of its StartedMark.
+
         Returns:
-            Its leader, once it runs.
+            Its leader, who may be signalled at once; should it never be born, its futures tell why.
 
         Raises:
             OSError: the spawner cannot be started.
         """
-        return self._order("worker", (), [task, stdout, stderr, mark])
+        self._ready()
+        self._numbers += 1
+        return self._order(packets.WorkerOrder(self._numbers, module), [task, stdout, stderr, started_mark])
 
-    def command(
+    def start_command(
         self, argv: Sequence[str], *, cwd: str | None, env: Mapping[str, str] | None, outputs: tuple[int, int],
         stdin: int | None = None,
-    ) -> asyncio.Future[Leader]:  # fmt: skip
+    ) -> Leader:  # fmt: skip
         """Order a program; `stdin` and `outputs` (stdout, stderr) stay the caller's, who may close them at once.
 
         Args:
@@ -96,7 +101,7 @@ class SpawnerClient:
             stdin: What it reads; None: nothing.
 
         Returns:
-            Its leader, once the program runs, or the system's OSError.
+            Its leader, who may be signalled at once; should it never be born, its futures tell the system's OSError.
 
         Raises:
             OSError: the spawner cannot be started.
@@ -106,21 +111,21 @@ class SpawnerClient:
         environment = {**(os.environ if env is None else env), VARIABLE: self._name}
         if any("\0" in text for text in (*argv, cwd or "", *environment, *environment.values())):
             raise ValueError("embedded null byte")
-        given = ([*argv], str(Path.cwd()) if cwd is None else cwd, environment, int(stdin is not None))
-        return self._order("command", given, [*([] if stdin is None else [stdin]), *outputs])
+        self._numbers += 1
+        place = str(Path.cwd()) if cwd is None else cwd
+        order = packets.CommandOrder(self._numbers, [*argv], place, environment, stdin is not None)
+        return self._order(order, [*([] if stdin is None else [stdin]), *outputs])
 
     # ---- the wire ---------------------------------------------------------------------------------------------
 
-    def _order(self, order: str, arguments: tuple[Any, ...], descriptors: list[int]) -> asyncio.Future[Leader]:
-        self._ready()
-        self._numbers += 1
-        future = self._orders[self._numbers] = self.loop.create_future()
+    def _order(self, order: packets.WorkerOrder | packets.CommandOrder, descriptors: list[int]) -> Leader:
+        leader = self._ordered[order.number] = Leader(self.loop, self._order_sweep)
         try:
-            self._send((order, self._numbers, *arguments), descriptors)
+            self._send(order, descriptors)
         except OSError:  # no descriptor or memory is free
-            del self._orders[self._numbers]
+            del self._ordered[order.number]
             raise
-        return future
+        return leader
 
     def _ready(self) -> None:
         if self._closed:
@@ -128,9 +133,9 @@ class SpawnerClient:
         self.start()
 
     def _order_sweep(self, pid: int) -> None:
-        self._send(("sweep", pid), [])
+        self._send(packets.SweepOrder(pid), [])
 
-    def _send(self, message: tuple[Any, ...], descriptors: list[int]) -> None:
+    def _send(self, message: packets.Message, descriptors: list[int]) -> None:
         if self._control is None:
             return
         if not self._unsent:
@@ -170,28 +175,21 @@ class SpawnerClient:
         if parcel is None:
             self._lose()
         else:
-            self._hear(*parcel[0])
+            self._hear(parcel[0])
 
-    def _hear(self, what: str, number: int, *rest: Any) -> None:
-        if what == "started":
-            (pid,) = rest
-            leader = self._leaders[pid] = Leader(self.loop, pid, self._order_sweep)
-            future = self._orders.pop(number)
-            if future.cancelled():
-                leader.exited.add_done_callback(lambda _: leader.sweep())
-                leader.signal(signal.SIGKILL)
-            else:
-                future.set_result(leader)
-        elif what == "refused":
-            code, text = rest
-            error = OSError(code, os.strerror(code)) if code else OSError(text)
-            if not (future := self._orders.pop(number)).cancelled():
-                future.set_exception(error)
-        elif what == "exited":
-            self._leaders[number].exit(*rest)
-        else:
-            code, orphans = rest
-            self._leaders.pop(number).end(Ended(code, tuple(orphans)))
+    def _hear(self, report: packets.Message) -> None:
+        match report:
+            case packets.StartedReport(number, pid):
+                leader = self._leaders[pid] = self._ordered.pop(number)
+                leader.bear(pid)
+            case packets.RefusedReport(number, code, text):
+                self._ordered.pop(number).refuse(OSError(code, os.strerror(code)) if code else OSError(text))
+            case packets.ExitedReport(pid, code):
+                self._leaders[pid].exit(code)
+            case packets.SweptReport(pid, code, orphans):
+                self._leaders.pop(pid).end(ProcessEnd(code, tuple(orphans)))
+            case _:
+                raise RuntimeError(f"a spawner does not say {report!r}")
 
     # ---- its life ---------------------------------------------------------------------------------------------
 
@@ -207,15 +205,14 @@ class SpawnerClient:
         if imports_main():
             raise RuntimeError("the main script is being imported: guard its end by `if __name__ == '__main__':`")
         self._name = secrets.token_hex(8)
-        with contextlib.ExitStack() as on_error, contextlib.ExitStack() as at_once:
-            ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            on_error.callback(ours.close)
-            at_once.callback(its.close)
-            reads, self._lifeline = os.pipe()
-            on_error.callback(os.close, self._lifeline)
-            at_once.callback(os.close, reads)
-            self._process = self._execute(its.fileno(), reads)
+        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with its, contextlib.ExitStack() as on_error:
+            on_error.enter_context(ours)
+            lifeline = on_error.enter_context(Pipe())
+            self._process = self._execute(its.fileno(), lifeline.read)
             on_error.pop_all()
+        lifeline.close_read()
+        self._lifeline = lifeline
         ours.setblocking(False)  # noqa: FBT003 (its only argument)
         self._control = ours
         self.loop.add_reader(ours.fileno(), self._receive)
@@ -234,18 +231,17 @@ class SpawnerClient:
         )
 
     def _lose(self) -> None:
-        """The spawner has died: what it held dies with it, and the next order starts another."""
+        """Know that the spawner has died: its leaders die with it, and the next order starts another."""
         self._disconnect()
         kill_marked(self._name)
         leaders, self._leaders = self._leaders, {}
-        orders, self._orders = self._orders, {}
+        ordered, self._ordered = self._ordered, {}
         for leader in leaders.values():
             self._lost.add(leader)
             leader.ended.add_done_callback(partial(self._is_over, leader))
             leader.lose()
-        for future in orders.values():
-            if not future.cancelled():
-                future.set_exception(SpawnerDied("spawner died"))
+        for leader in ordered.values():
+            leader.refuse(SpawnerDied("spawner died"))
         self._reap()
 
     def _is_over(self, leader: Leader, _: object) -> None:
@@ -262,10 +258,11 @@ class SpawnerClient:
             self._control.shutdown(socket.SHUT_RDWR)  # what the host forked may hold this end open
         self._control.close()
         self._control = None
-        os.close(self._lifeline)  # the kernel kills the groups of all workers
+        if self._lifeline is not None:
+            self._lifeline.close()  # the kernel kills the groups of all workers
 
     def _reap(self) -> None:
-        """Wait for the spawner, which has nothing left to do."""
+        """Wait for the end of the spawner, which has nothing left to do; kill it after `_CLOSE_SECONDS`."""
         if self._process is not None:
             process, self._process = self._process, None
             try:
@@ -278,16 +275,14 @@ class SpawnerClient:
         """End everything: the spawner kills what it holds and ends; it is waited for, blocking, some milliseconds."""
         self._closed = True
         self._disconnect()
-        for leader in (*self._leaders.values(), *self._lost):
+        for leader in (*self._ordered.values(), *self._leaders.values(), *self._lost):
             leader.forget()
+        self._ordered.clear()
         self._leaders.clear()
-        for future in self._orders.values():
-            future.cancel()
-        self._orders.clear()
         self._reap()
 
     async def aclose(self) -> None:
-        """The same, without blocking the loop."""
+        """End everything as `close` does, without blocking the loop."""
         if (pid := self.pid) is not None:
             self._disconnect()
             over = asyncio.Event()

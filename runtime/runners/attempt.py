@@ -1,31 +1,29 @@
-"""What attempts on the loop and in threads share: a number, a way to answer, an orphan's end."""
+"""What attempts of all kinds share: whose they are, a way to answer, an orphan's end."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from playbill.model.failures import failure_of
 from playbill.model.messages import Returned
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator
 
-    from playbill.actors.ports import Receiver
+    from playbill.actors.ports import Dispatcher, Post, Receiver
     from playbill.model.facts import Failure, Output, Permit
-    from playbill.runtime.runners.thread import ThreadPool
-    from playbill.runtime.runners.workers.pool import ProcessPool
 
 HIDDEN: Final = "***"
 
 
 class Identity(NamedTuple):
-    """Which attempt of which node of which run; None where nobody can tell."""
+    """Which attempt of which node of which run."""
 
-    run_id: str | None
-    node_id: str | None
-    attempt: int | None
+    run_id: str
+    node_id: str
+    attempt: int
 
 
 class Orphans:
@@ -54,20 +52,24 @@ class AttemptServices:
     """What the attempts of one manager share."""
 
     loop: asyncio.AbstractEventLoop
-    post: Callable[[Any, Any], None]
-    """Brings a message to an actor, on the actors' thread."""
-    pool: ThreadPool
+    dispatcher: Dispatcher
+    """Brings messages to actors."""
     orphans: Orphans
-    resources: Mapping[str, Any]
-    secrets: Mapping[str, str]
     draw: Callable[[], float]
     """Draws the jitter of a back-off from [0, 1)."""
-    processes: ProcessPool | None = None
-    """Where the handlers run that have a process of their own; None: in a simulation nobody has."""
+    on_loop: dict[asyncio.Task[None], HandlerAttempt] = field(
+        default_factory=dict["asyncio.Task[None]", "HandlerAttempt"]
+    )
+    """The attempts whose tasks have not ended: so the watchdog can name who blocks the loop."""
+    post: Post = field(init=False)
+    """The dispatcher's method, bound once for all attempts."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "post", self.dispatcher.post)
 
 
 class HandlerAttempt:
-    """One execution of a handler, the `number`-th of a node; it reports to `reply_to`."""
+    """One execution of a handler, the `number`-th of a node of a run; it reports to `reply_to`."""
 
     # No slots: most of these keep their defaults, and an attempt is made for every node.
     asked = False
@@ -78,7 +80,9 @@ class HandlerAttempt:
     _orphaned = False
     _release: Callable[[], None] | None = None
 
-    def __init__(self, number: int, reply_to: Receiver, services: AttemptServices) -> None:
+    def __init__(self, run_id: str, node_id: str, number: int, reply_to: Receiver, services: AttemptServices) -> None:
+        self.run_id = run_id
+        self.node_id = node_id
         self.number = number
         self.reply_to = reply_to
         self.services = services
@@ -86,17 +90,14 @@ class HandlerAttempt:
     @property
     def identity(self) -> Identity:
         """Whose attempt this is."""
-        machine = getattr(self.reply_to, "machine", None)
-        if machine is None:
-            return Identity(None, None, self.number)
-        return Identity(machine.run.run_id, machine.plan.id, self.number)
+        return Identity(self.run_id, self.node_id, self.number)
 
     def send(self, message: Any) -> None:
         """Tell the node's actor something, from wherever the handler runs."""
         raise NotImplementedError
 
     def sleep(self, seconds: float) -> Awaitable[None]:
-        """Wait as the handler's kind does."""
+        """Wait so many seconds, as the handler's kind does."""
         raise NotImplementedError
 
     def abandon(self, release: Callable[[Permit], None] | None, permit: Permit | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from playbill.model.messages import Heartbeat
 
@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Generator, Mapping, MutableMapping
 
     from playbill.model.facts import Output
-    from playbill.model.plan import NodePlan, RunFacts
-    from playbill.runtime.runners.attempt import HandlerAttempt
 
 logger = logging.getLogger("playbill.node")
 
@@ -27,52 +25,59 @@ class NodeLog(logging.LoggerAdapter[logging.Logger]):
         return f"{extra['run_id']}/{extra['node_id']}#{extra['attempt']}: {msg}", kwargs
 
 
+class RunningAttempt(Protocol):
+    """An attempt, as its handler's context uses it."""
+
+    @property
+    def number(self) -> int:
+        """Which attempt of its node it is; counts from 1."""
+        ...
+
+    @property
+    def asked(self) -> bool:
+        """Whether it was asked to end."""
+        ...
+
+    def send(self, message: Heartbeat) -> None:
+        """Tell the node's actor something, from wherever the handler runs."""
+
+    def sleep(self, seconds: float) -> Awaitable[None]:
+        """Wait so many seconds, as the handler's kind does."""
+        ...
+
+
 class NodeContext:
     """One attempt's view of its run."""
 
-    __slots__ = ("_config", "_held", "_plan", "_run", "attempt", "resources")
+    __slots__ = ("_running", "attempt", "config", "node_id", "resources", "run_id", "trigger_data")
 
     def __init__(
         self,
-        run: RunFacts,
-        plan: NodePlan,
-        held: HandlerAttempt,
+        running: RunningAttempt,
+        run_id: str,
+        node_id: str,
+        trigger_data: Output,
         config: Any,
         resources: Mapping[str, Any],
     ) -> None:
-        self._run = run
-        self._plan = plan
-        self._held = held
-        self.attempt = held.number
+        self._running = running
+        self.attempt = running.number
         """Counts from 1."""
-        self._config = config
+        self.run_id = run_id
+        """The run's id."""
+        self.node_id = node_id
+        """The node's id."""
+        self.trigger_data = trigger_data
+        """What the run was started with."""
+        self.config = config
+        """The node's config: an instance of its type's model, or the plain mapping of a type without one."""
         self.resources = resources
         """What the host registered: databases, agents..."""
 
     @property
-    def config(self) -> Any:
-        """The node's config: an instance of its type's model, or the plain mapping of a type without one."""
-        return self._plan.node.config if self._config is None else self._config
-
-    @property
-    def run_id(self) -> str:
-        """The run's id."""
-        return self._run.run_id
-
-    @property
-    def node_id(self) -> str:
-        """The node's id."""
-        return self._plan.id
-
-    @property
     def idempotency_key(self) -> str:
         """`run_id/node_id`: the same for all attempts, also after a restart."""
-        return f"{self._run.run_id}/{self._plan.id}"
-
-    @property
-    def trigger_data(self) -> Output:
-        """What the run was started with."""
-        return self._run.trigger_data
+        return f"{self.run_id}/{self.node_id}"
 
     @property
     def log(self) -> NodeLog:
@@ -83,15 +88,15 @@ class NodeContext:
     @property
     def cancelled(self) -> bool:
         """Whether this attempt was asked to end; for handlers in threads to poll."""
-        return self._held.asked
+        return self._running.asked
 
     def heartbeat(self, progress: Any = None) -> None:
         """Say that the handler is alive: the idle timeout starts again."""
-        self._held.send(Heartbeat(self.attempt, progress))
+        self._running.send(Heartbeat(self.attempt, progress))
 
     def sleep(self, seconds: float) -> Awaitable[None]:
-        """Wait: `await` it on the loop; in a thread the call itself waits, and ends when the attempt shall."""
-        return self._held.sleep(seconds)
+        """Wait so many seconds: `await` it on the loop; in a thread the call waits, until the attempt shall end."""
+        return self._running.sleep(seconds)
 
 
 class Over:

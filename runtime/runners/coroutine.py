@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from contextvars import Context
 
     from playbill.model.definition import PipelineNode
-    from playbill.model.facts import Inputs
+    from playbill.model.facts import Inputs, Permit
     from playbill.runtime.runners.context import NodeContext
 
 CANCEL_AGAIN_SECONDS: Final = 0.01
@@ -36,9 +36,11 @@ class LoopAttempt(HandlerAttempt):
         variables: Context,
     ) -> None:
         """Begin, in a context of variables of its own."""
-        # Not loop.create_task, whose Python costs as much as the task itself; factories are for the host's tasks.
+        # Not loop.create_task, which asks the loop's task factory: factories are for the host's tasks, an eager one
+        # would run the handler here and now, inside the actors' `begin`; and its Python costs as much as the task.
         work = self._run(handler, node, inputs, context)
-        self.task = asyncio.Task(work, loop=self.services.loop, name=node.id, context=variables)
+        self.task = task = asyncio.Task(work, loop=self.services.loop, name=node.id, context=variables)
+        self.services.on_loop[task] = self
 
     async def _run(
         self,
@@ -57,8 +59,11 @@ class LoopAttempt(HandlerAttempt):
             failure = self._failure(error)
         if self._again is not None:
             self._again.cancel()
-        self.task = None
-        self._end(self.services.loop.time(), output, failure)
+        services = self.services
+        if self.task is not None:
+            del services.on_loop[self.task]
+            self.task = None
+        self._end(services.loop.time(), output, failure)
 
     def interrupt(self) -> None:
         """Cancel the task once; one that has not taken its first step never will."""
@@ -67,6 +72,8 @@ class LoopAttempt(HandlerAttempt):
             return
         self.task.cancel()
         if not self._entered:
+            del self.services.on_loop[self.task]
+            self.task = None
             self._end(self.services.loop.time(), None, None)
 
     def kill(self) -> None:
@@ -76,20 +83,20 @@ class LoopAttempt(HandlerAttempt):
         self.interrupt()
         self._again = self.services.loop.call_later(CANCEL_AGAIN_SECONDS, self.kill)
 
-    def abandon(self, release: Any, permit: Any) -> None:
+    def abandon(self, release: Callable[[Permit], None] | None, permit: Permit | None) -> None:
         """Keep it as an orphan, and cancel it no more."""
         if self._again is not None:
             self._again.cancel()
         super().abandon(release, permit)
 
     def send(self, message: Any) -> None:
-        """Tell the node's actor something."""
-        dispatcher = self.services.pool.dispatcher
+        """Tell the node's actor something, from any thread; nothing once the attempt has ended."""
+        dispatcher = self.services.dispatcher
         if not dispatcher.inside():  # a handler may have gone to a thread
             dispatcher.submit(self.send, message)
         elif not self.ended:
             self.services.post(self.reply_to, message)
 
     def sleep(self, seconds: float) -> Awaitable[None]:
-        """Wait on the loop."""
+        """Wait so many seconds on the loop."""
         return asyncio.sleep(seconds)

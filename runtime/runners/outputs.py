@@ -25,18 +25,14 @@ def checked(output: Any, node: PipelineNode, max_bytes: int = MAX_BYTES) -> dict
         NodeConfigError: it is no mapping with string keys and JSON-able values, or larger than `max_bytes` as
             JSON in UTF-8; names the node, its type and the place.
     """
-    if type(output) is not dict:
-        if not isinstance(output, Mapping):
-            raise _wrong(node, f"a handler returns a mapping such as {{'result': ...}}, not {type(output).__name__}")
-        output = dict(cast("Mapping[str, Any]", output))
-    kept = cast("dict[str, Any]", output)
+    # For every node, so without a cast, which is a call.
+    exact = type(output) is dict
+    kept: dict[str, Any] = output if exact else _mapping(output, node)  # pyright: ignore[reportUnknownVariableType]
     length = 0
-    kind: type[object]
     for key, item in kept.items():
-        kind = cast("type[object]", type(item))
-        if type(key) is not str or kind not in FLAT:
+        if type(key) is not str or type(item) not in FLAT:
             break
-        length += len(key) + (len(item) if kind is str else WIDEST_CHARACTER)
+        length += len(key) + (len(item) if type(item) is str else WIDEST_CHARACTER)
     else:
         if length * WIDEST_CHARACTER <= max_bytes:
             return kept
@@ -49,6 +45,12 @@ def checked(output: Any, node: PipelineNode, max_bytes: int = MAX_BYTES) -> dict
             f"its output is {size:,} bytes as JSON, over the limit of {max_bytes:,}: return a reference",
         )
     return kept
+
+
+def _mapping(output: object, node: PipelineNode) -> dict[str, Any]:
+    if not isinstance(output, Mapping):
+        raise _wrong(node, f"a handler returns a mapping such as {{'result': ...}}, not {type(output).__name__}")
+    return dict(cast("Mapping[str, Any]", output))
 
 
 def _wrong(node: PipelineNode, text: str) -> NodeConfigError:

@@ -1,103 +1,86 @@
-"""Binds node types to who does their work: renders the config, makes the context, begins the attempt."""
+"""Runs the handlers of one run: renders the config, makes the context, begins the attempt."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
-from playbill.model.configs import EmptyConfig, FreeConfig
 from playbill.model.errors import InternalError, NodeConfigError
 from playbill.model.plan import variables
-from playbill.runtime.runners.calling import is_async
 from playbill.runtime.runners.context import NodeContext
 from playbill.runtime.runners.coroutine import LoopAttempt
 from playbill.runtime.runners.thread import ThreadAttempt
 from playbill.runtime.runners.workers.attempt import ProcessAttempt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from contextvars import Context
 
     from playbill.actors.ports import Attempt, Receiver
-    from playbill.model.catalog import NodeType
     from playbill.model.definition import PipelineNode
     from playbill.model.facts import Inputs
     from playbill.model.plan import NodePlan, RunFacts
-    from playbill.model.templates import Template
-    from playbill.runtime.runners.attempt import AttemptServices
-    from playbill.runtime.runners.workers.limits import Limits
+    from playbill.runtime.runners.attempt import AttemptServices, HandlerAttempt
+    from playbill.runtime.runners.bindings import Binding, Bindings
+    from playbill.runtime.runners.thread_pool import ThreadPool
+    from playbill.runtime.runners.workers.pool import ProcessPool
 
 
 @dataclass(frozen=True, slots=True)
-class Binding:
-    """Who does the work of a node type, or of one node."""
+class RunnerServices:
+    """What the runners of one manager share."""
 
-    handler: Callable[..., Any]
-    on_loop: bool
-    node_type: NodeType
-    parses: bool
-    """Whether its config has a model."""
-
-    @classmethod
-    def of(cls, node_type: NodeType, handler: Callable[..., Any], model: type[BaseModel]) -> Binding:
-        """Bind `handler` to nodes whose config is a `model`."""
-        return cls(handler, is_async(handler), node_type, model not in {FreeConfig, EmptyConfig})
-
-
-@dataclass(frozen=True, slots=True)
-class Bindings:
-    """The handlers and templates of one definition."""
-
-    by_type: Mapping[str, Binding]
-    by_node: Mapping[str, Binding]
-    """Of nodes whose type alone does not say: actions, python calls."""
-    templates: Mapping[str, Template]
-    """Of nodes whose config has something to replace."""
-    isolated: Mapping[str, Limits | None]
-    """The nodes whose handlers run in processes, and what an attempt may use there."""
-
-    def of(self, node: PipelineNode) -> Binding:
-        """Return who does the work of `node`."""
-        return self.by_type.get(node.type) or self.by_node[node.id]
+    attempts: AttemptServices
+    threads: ThreadPool
+    resources: Mapping[str, Any]
+    secrets: Mapping[str, str]
+    processes: ProcessPool | None = None
+    """Where the handlers run that have a process of their own; None: in a simulation nobody has."""
 
 
 class RunRunner:
     """Begins the attempts of one run; implements the port Runner."""
 
-    __slots__ = ("_bindings", "_context", "_services")
+    __slots__ = ("_bindings", "_context", "_processes", "_resources", "_secrets", "_services", "_threads")
 
-    def __init__(self, services: AttemptServices, bindings: Bindings, context: Context) -> None:
-        self._services = services
+    def __init__(self, services: RunnerServices, bindings: Bindings, context: Context) -> None:
+        self._services = services.attempts
+        self._threads = services.threads
+        self._processes = services.processes
+        self._resources = services.resources
+        self._secrets = services.secrets
         self._bindings = bindings
         self._context = context
 
     def begin(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver) -> Attempt:
         """Begin an attempt."""
         services, bindings, node = self._services, self._bindings, plan.node
-        binding = bindings.by_type.get(plan.type) or bindings.by_node[plan.id]
-        held: LoopAttempt | ThreadAttempt | ProcessAttempt
-        if bindings.isolated and plan.id in bindings.isolated:
-            held = self._isolated(plan.id, attempt, reply_to)
+        run_id, node_id = run.run_id, plan.id
+        binding = bindings.by_type.get(plan.type) or bindings.by_node[node_id]
+        begun: LoopAttempt | ThreadAttempt | ProcessAttempt
+        if bindings.isolated and node_id in bindings.isolated:
+            begun = self._isolated(run_id, node_id, attempt, reply_to)
+        elif binding.on_loop:
+            begun = LoopAttempt(run_id, node_id, attempt, reply_to, services)
         else:
-            held = (LoopAttempt if binding.on_loop else ThreadAttempt)(attempt, reply_to, services)
-        config: Any = None
-        if binding.parses or (bindings.templates and plan.id in bindings.templates):
+            begun = ThreadAttempt(run_id, node_id, attempt, reply_to, services, self._threads)
+        config: Any = node.config
+        if binding.parses or (bindings.templates and node_id in bindings.templates):
             try:
-                node, config = self._configured(binding, plan, run, inputs, held)
+                node, config = self._configured(binding, plan, run, inputs, begun)
             except NodeConfigError as error:
-                held.refuse(error, services.loop.time())
-                return held
-        context = NodeContext(run, plan, held, config, services.resources)
-        held.start(binding.handler, node, inputs, context, self._context.copy())
-        return held
+                begun.refuse(error, services.loop.time())
+                return begun
+        context = NodeContext(begun, run_id, node_id, run.trigger_data, config, self._resources)
+        begun.start(binding.handler, node, inputs, context, self._context.copy())
+        return begun
 
-    def _isolated(self, node: str, attempt: int, reply_to: Receiver) -> ProcessAttempt:
-        pool = self._services.processes
+    def _isolated(self, run_id: str, node_id: str, attempt: int, reply_to: Receiver) -> ProcessAttempt:
+        pool = self._processes
         if pool is None:
-            raise InternalError(f"node '{node}' wants a process, and there is no pool of them")
-        return ProcessAttempt(attempt, reply_to, self._services, pool, self._bindings.isolated[node])
+            raise InternalError(f"node '{node_id}' wants a process, and there is no pool of them")
+        limits = self._bindings.isolated[node_id]
+        return ProcessAttempt(run_id, node_id, attempt, reply_to, self._services, pool, limits)
 
     def _configured(
         self,
@@ -105,17 +88,17 @@ class RunRunner:
         plan: NodePlan,
         run: RunFacts,
         inputs: Inputs,
-        held: LoopAttempt | ThreadAttempt | ProcessAttempt,
+        begun: HandlerAttempt,
     ) -> tuple[PipelineNode, Any]:
         """Render and parse the node's config."""
         node = plan.node
         template = self._bindings.templates.get(node.id)
         if template is not None:
             names = variables(inputs, run.plan.nodes, run.trigger_data)
-            names["run"] = {"id": run.run_id, "pipeline": run.plan.definition.name, "attempt": held.number}
-            names["secrets"] = self._services.secrets
+            names["run"] = {"id": run.run_id, "pipeline": run.plan.definition.name, "attempt": begun.number}
+            names["secrets"] = self._secrets
             if any("secrets" in expression.names for expression in template.expressions):
-                held.secrets = tuple(value for value in self._services.secrets.values() if value)
+                begun.secrets = tuple(value for value in self._secrets.values() if value)
             try:
                 node = node.model_copy(update={"config": template.render(names)})
             except NodeConfigError as error:

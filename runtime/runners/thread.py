@@ -1,4 +1,4 @@
-"""Runs plain functions: in daemon threads of our own, so that an abandoned one cannot hang the program's exit."""
+"""Runs plain functions in threads of the pool: interrupted by a flag, killed by an exception set from outside."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import asyncio
 import contextlib
 import sys
 import threading
-import time
-from collections import deque
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
-from playbill.model.errors import NodeExecutionError
 from playbill.model.messages import Began
-from playbill.runtime.runners.attempt import AttemptServices, HandlerAttempt, Identity
+from playbill.runtime.runners.attempt import AttemptServices, HandlerAttempt
 from playbill.runtime.runners.context import Over
 from playbill.runtime.runners.outputs import checked
 
@@ -20,17 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextvars import Context
 
-    from playbill.actors.ports import Dispatcher, Receiver
+    from playbill.actors.ports import Receiver
     from playbill.model.definition import PipelineNode
-    from playbill.model.facts import Failure, Inputs, Output
+    from playbill.model.facts import Failure, Inputs, Output, Permit
     from playbill.runtime.runners.context import NodeContext
-
-MAX_THREADS: Final = 64
-"""Threads at work at once; abandoned ones are not counted, their places are given to new ones."""
-REMEMBERED: Final = 64
-"""Attempts that have left their threads and are remembered for the watchdog."""
-MAX_ORPHANS: Final = 64
-"""Abandoned attempts in threads until no new one may begin."""
+    from playbill.runtime.runners.thread_pool import ThreadPool
 
 EVAL_CHECKS: Final = 100
 """Turns of an empty loop, at each of which the interpreter looks for an exception set by another thread."""
@@ -40,16 +31,6 @@ class Killed(BaseException):
     """What a killed thread finds raised in its handler."""
 
 
-class Stay(NamedTuple):
-    """When which attempt was in which thread, in monotonic seconds."""
-
-    who: Identity
-    thread: int
-    entered: float
-    left: float | None
-    """None: it is there still."""
-
-
 class ThreadAttempt(HandlerAttempt):
     """An attempt in a thread.
 
@@ -57,9 +38,17 @@ class ThreadAttempt(HandlerAttempt):
     exception never hits the pool's own code.
     """
 
-    def __init__(self, number: int, reply_to: Receiver, services: AttemptServices) -> None:
-        super().__init__(number, reply_to, services)
-        self._pool = services.pool
+    def __init__(
+        self,
+        run_id: str,
+        node_id: str,
+        number: int,
+        reply_to: Receiver,
+        services: AttemptServices,
+        pool: ThreadPool,
+    ) -> None:
+        super().__init__(run_id, node_id, number, reply_to, services)
+        self._pool = pool
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._started = self._inside = self._killed = False
@@ -97,7 +86,7 @@ class ThreadAttempt(HandlerAttempt):
         except Killed:  # it came after the handler had ended, before the lock was taken
             self._leave()
             result = (None, None)
-        self._pool.dispatcher.submit(self._bring, (self._pool.now(), *result))
+        self.services.dispatcher.submit(self._bring, (self._pool.now(), *result))
 
     def _outcome(self) -> tuple[Output | None, Failure | None]:
         work, self._work = self._work, None
@@ -133,14 +122,18 @@ class ThreadAttempt(HandlerAttempt):
                     pass
 
     def sleep(self, seconds: float) -> Awaitable[None]:
-        """Wait in the thread; raises CancelledError as soon as the attempt is asked to end."""
+        """Wait so many seconds in the thread.
+
+        Raises:
+            CancelledError: the attempt was asked to end.
+        """
         if self._wake.wait(seconds):
             raise asyncio.CancelledError
         return Over()
 
     def send(self, message: Any) -> None:
         """Tell the node's actor something, from the thread."""
-        self._pool.dispatcher.submit(self._post, message)
+        self.services.dispatcher.submit(self._post, message)
 
     # ---- on the actors' thread --------------------------------------------------------------------------------
 
@@ -167,101 +160,11 @@ class ThreadAttempt(HandlerAttempt):
                 self._killed = True
                 _raise_in(self.thread, Killed)
 
-    def abandon(self, release: Any, permit: Any) -> None:
+    def abandon(self, release: Callable[[Permit], None] | None, permit: Permit | None) -> None:
         """Keep it as an orphan; its thread's place goes to another."""
         if not self.ended:
             self._pool.replace(self)
         super().abandon(release, permit)
-
-
-class ThreadPool:
-    """Daemon threads that are made on demand and wait for work."""
-
-    def __init__(self, dispatcher: Dispatcher, most: int = MAX_THREADS, max_orphans: int = MAX_ORPHANS) -> None:
-        self.dispatcher = dispatcher
-        self.orphans = 0
-        """Abandoned attempts whose threads have not ended."""
-        self._max_orphans = max_orphans
-        self.now = time.monotonic
-        self._most = most
-        self._threads = 0
-        self._idle = 0
-        self._lock = threading.Condition()
-        self._waiting: deque[ThreadAttempt] = deque()
-        self._running: set[ThreadAttempt] = set()
-        self._left: deque[Stay] = deque(maxlen=REMEMBERED)
-        self._closed = False
-
-    def queue(self, attempt: ThreadAttempt) -> None:
-        """Give an attempt to an idle thread, or to a new one while there may be more."""
-        with self._lock:
-            self._waiting.append(attempt)
-            if self._idle >= len(self._waiting):
-                self._lock.notify()
-            elif self._threads < self._most:
-                self._spawn()
-
-    def refusal(self) -> NodeExecutionError | None:
-        """Return why no attempt may begin: too many threads are lost to handlers that cannot be stopped."""
-        if self.orphans < self._max_orphans:
-            return None
-        return NodeExecutionError(
-            f"{self.orphans} abandoned handlers still hold their threads, and max_orphans is {self._max_orphans}: "
-            "no handler may begin in a thread until one of them ends; run such handlers with isolation: process"
-        )
-
-    def replace(self, attempt: ThreadAttempt) -> None:
-        """Count the thread of an abandoned attempt no more, but as lost until it ends."""
-        with self._lock:
-            if attempt in self._running:
-                self._running.discard(attempt)
-                self._threads -= 1
-                self.orphans += 1
-                if self._waiting:
-                    self._spawn()
-
-    def running(self) -> list[Stay]:
-        """Return who is in a thread, and who was lately; from any thread."""
-        with self._lock:
-            there = [attempt for attempt in self._running if attempt.thread]
-            return [Stay(one.identity, one.thread, one.entered, None) for one in there] + [*self._left]
-
-    def close(self) -> None:
-        """Let the idle threads end, and the others when their handlers do."""
-        with self._lock:
-            self._closed = True
-            self._lock.notify_all()
-
-    def _spawn(self) -> None:
-        self._threads += 1
-        threading.Thread(target=self._serve, name="playbill-handler", daemon=True).start()
-
-    def _serve(self) -> None:
-        while (attempt := self._next()) is not None:
-            attempt.execute()
-            stay = Stay(attempt.identity, attempt.thread, attempt.entered, self.now())
-            with self._lock:
-                self._left.append(stay)
-                if attempt not in self._running:
-                    self.orphans -= 1
-                    return
-                self._running.discard(attempt)
-
-    def _next(self) -> ThreadAttempt | None:
-        with self._lock:
-            while not self._waiting:
-                if self._closed:
-                    self._threads -= 1
-                    return None
-                self._idle += 1
-                self._lock.wait()
-                self._idle -= 1
-            attempt = self._waiting.popleft()
-            self._running.add(attempt)
-            return attempt
-
-    def __repr__(self) -> str:
-        return f"<ThreadPool threads={self._threads} idle={self._idle} waiting={len(self._waiting)}>"
 
 
 def _traced() -> bool:

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from playbill.runtime.clocks.system import Clock
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.faults.tape import Tape
-    from playbill.runtime.runners.attempt import AttemptServices
-    from playbill.runtime.runners.runner import Bindings
+    from playbill.runtime.runners.bindings import Bindings
+    from playbill.runtime.runners.runner import RunnerServices
     from playbill.runtime.simulation.checks.properties import Property
     from playbill.runtime.simulation.coverage import Sight
     from playbill.runtime.simulation.virtual.loop import VirtualLoop
@@ -218,9 +218,9 @@ class SimWorld(FaultyWorld):
             watch = self._watches[run.run_id]
             watch.begun(plan, attempt, inputs, reply_to, reply_to in self._stopped)
 
-    def runner(self, services: AttemptServices, bindings: Bindings, context: Context) -> Runner:
+    def runner(self, services: RunnerServices, bindings: Bindings, context: Context) -> Runner:
         """Run coroutines; stand in for the rest; look at all that begin."""
-        self.orphans = services.orphans
+        self.orphans = services.attempts.orphans
         return WatchedRunner(super().runner(services, bindings, context), self.begun)
 
     def over(self, result: RunResult) -> None:

@@ -10,9 +10,6 @@ from tests.architecture.tree import Module, modules, needs_the_front
 DRAWERS = {"util", "utils", "helper", "helpers", "common"}
 NAMESAKES: dict[str, str] = {
     # the name of several classes: the reason
-    "Ended": "being renamed",
-    "Held": "being renamed",
-    "Leader": "being renamed",
 }
 
 

@@ -22,8 +22,6 @@ WAIVERS: dict[str, str] = {
     # "runtime/x", "model/x.py" or "model/x.py:Class.method": the reason
     "model/machines/node_base.py:NodeBase._failed": "its parameters take nine lines; the decision eighteen",
     "model/messages.py": "all that actors are told, in one place: a reader looks a message up",
-    "runtime/processes/spawner_client.py": "being split",
-    "runtime/runners/workers/worker_client.py": "being split",
 }
 
 

@@ -11,9 +11,9 @@ import anyio.to_thread
 import playbill
 from playbill.model.catalog import Isolation
 from playbill.model.definition import definition_from
-from playbill.model.plan import RunFacts, build_plan
+from playbill.model.plan import build_plan
 from playbill.runtime.runners.context import NodeContext
-from playbill.runtime.runners.workers.packing import Order
+from playbill.runtime.runners.workers.packing import PackedAttempt
 from playbill.runtime.runners.workers.pool import ProcessPool
 from tests.benchmarks import bodies
 from tests.benchmarks.measure import row
@@ -36,7 +36,7 @@ Subject: TypeAlias = "Callable[[], Awaitable[list[int]]]"
 class PooledChain:
     """Attempts as a pool sees them: each is packed, queued and begun when the one before has its result."""
 
-    order: Order | None = None
+    packed: PackedAttempt | None = None
 
     def __init__(self, pool: ProcessPool) -> None:
         plan = build_plan(definition_from({"name": "p", "nodes": [{"id": "n", "type": "work"}]}))
@@ -44,8 +44,8 @@ class PooledChain:
         self.asked = False
         self._pool = pool
         self._node = plan.nodes["n"]
-        held: Any = self
-        self._context = NodeContext(RunFacts("r", plan, {"city": "Lyon"}), self._node, held, None, {})
+        attempt: Any = self
+        self._context = NodeContext(attempt, "r", "n", {"city": "Lyon"}, self._node.node.config, {})
         self._times: list[int] = []
         self._over: asyncio.Future[None]
 
@@ -57,7 +57,7 @@ class PooledChain:
         return self._times
 
     def _begin_next(self) -> None:
-        self.order = self._pool.jobs.order(bodies.tell_time, self._node.node, {"a": {"b": 1}}, self._context, None)
+        self.packed = self._pool.packer.pack(bodies.tell_time, self._node.node, {"a": {"b": 1}}, self._context, None)
         self._pool.queue(self)
 
     def finish(self, ended: float, output: Any, failure: Any) -> None:
@@ -72,8 +72,8 @@ class PooledChain:
     def begin(self) -> None: ...
     def beat(self, progress: Any) -> None: ...
     def log(self, level: int, text: str) -> None: ...
-    def lose(self, ended: Any, *, begun: bool) -> None:
-        raise AssertionError(ended)
+    def lose(self, end: Any, *, begun: bool) -> None:
+        raise AssertionError(end)
 
 
 def _echo(pipe: Any) -> None:

@@ -1,6 +1,7 @@
 """What every runner of handlers keeps, on the loop and in threads."""
 
 import asyncio
+import contextlib
 import contextvars
 import sys
 import threading
@@ -16,12 +17,13 @@ from playbill.model.facts import Now, Permit
 from playbill.model.messages import Began, Heartbeat, Returned
 from playbill.model.plan import RunFacts, build_plan
 from playbill.runtime.clocks.system import SystemClock
-from playbill.runtime.definitions.compiler import bind
+from playbill.runtime.definitions.binder import bind
 from playbill.runtime.definitions.discovery import catalog_of
 from playbill.runtime.dispatchers.loop import LoopDispatcher
 from playbill.runtime.runners.attempt import AttemptServices, HandlerAttempt, Orphans
-from playbill.runtime.runners.runner import RunRunner
-from playbill.runtime.runners.thread import ThreadPool
+from playbill.runtime.runners.coroutine import LoopAttempt
+from playbill.runtime.runners.runner import RunnerServices, RunRunner
+from playbill.runtime.runners.thread_pool import ThreadPool
 
 pytestmark = pytest.mark.anyio
 COLOUR = contextvars.ContextVar("COLOUR", default="none")
@@ -52,11 +54,10 @@ class Bank:
     def __init__(self, max_threads: int = 4) -> None:
         loop = asyncio.get_running_loop()
         dispatcher = LoopDispatcher(loop, SystemClock(loop))
-        self.pool = ThreadPool(dispatcher, max_threads)
+        self.pool = ThreadPool(max_threads)
         self.orphans = Orphans()
-        self.services = AttemptServices(
-            loop, dispatcher.post, self.pool, self.orphans, {"db": "there"}, {}, lambda: 0.5
-        )
+        attempts = AttemptServices(loop, dispatcher, self.orphans, lambda: 0.5)
+        self.services = RunnerServices(attempts, self.pool, {"db": "there"}, {})
         self.node = Node()
 
     def begin(self, handler: Any, number: int = 1) -> HandlerAttempt:
@@ -196,6 +197,61 @@ async def test_interrupted_before_its_first_step_it_never_runs(bank: Bank) -> No
     attempt.interrupt()  # type: ignore[attr-defined]  # both kinds have it
     returned = await bank.end()
     assert (returned.output, returned.failure, ran) == (None, None, [])
+    assert bank.services.attempts.on_loop == {}
+
+
+def refuses(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> Any:
+    """A task factory that nobody may ask."""
+    work.close()
+    raise AssertionError("a host's factory makes the host's tasks")
+
+
+def hurries(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> Any:
+    """A task factory that takes the first step at once, as eager ones do."""
+    with contextlib.suppress(StopIteration):
+        work.send(None)
+    return loop.create_future()
+
+
+EAGER: Any = getattr(asyncio, "eager_task_factory", None)
+"""None before Python 3.12."""
+
+
+@pytest.mark.parametrize("factory", [refuses, hurries, *([EAGER] if EAGER else [])])
+async def test_the_hosts_task_factory_makes_no_attempt(bank: Bank, factory: Any) -> None:
+    loop, ran = asyncio.get_running_loop(), list[int]()
+
+    async def handler(node: Any, inputs: Any, context: Any) -> dict[str, Any]:
+        ran.append(1)
+        return {}
+
+    before = loop.get_task_factory()
+    loop.set_task_factory(factory)
+    try:
+        bank.begin(handler)
+    finally:
+        loop.set_task_factory(before)
+    assert ran == []
+    assert (await bank.end()).output == {}
+    assert ran == [1]
+
+
+@both
+async def test_an_attempt_knows_whose_it_is_and_who_is_on_the_loop_is_known_while_it_is(
+    bank: Bank, kind: Any
+) -> None:
+    seen: list[object] = []
+    on_loop = bank.services.attempts.on_loop
+
+    def body(node: Any, inputs: Any, context: Any) -> dict[str, Any]:
+        seen.extend(on_loop.values())
+        return {}
+
+    attempt = bank.begin(kind(body), number=2)
+    assert attempt.identity == ("r", "n", 2)
+    await bank.end()
+    assert seen == ([attempt] if isinstance(attempt, LoopAttempt) else [])
+    assert on_loop == {}
 
 
 async def test_interrupted_while_it_waits_it_may_clean_up(bank: Bank) -> None:

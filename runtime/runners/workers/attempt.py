@@ -10,6 +10,7 @@ from playbill.model.errors import HandlerKilled, NodeConfigError
 from playbill.model.facts import Failure
 from playbill.model.failures import failure_of
 from playbill.model.messages import Began, Heartbeat
+from playbill.runtime.processes.exit_codes import signal_of
 from playbill.runtime.runners.attempt import AttemptServices, HandlerAttempt
 from playbill.runtime.runners.context import logger
 from playbill.runtime.runners.workers.limits import Limits, reached_by_death
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 
     from playbill.actors.ports import Receiver
     from playbill.model.definition import PipelineNode
-    from playbill.model.facts import Inputs
-    from playbill.runtime.processes.leader import Ended
+    from playbill.model.facts import Inputs, Permit
+    from playbill.runtime.processes.leader import ProcessEnd
     from playbill.runtime.runners.context import NodeContext
-    from playbill.runtime.runners.workers.packing import Order
+    from playbill.runtime.runners.workers.packing import PackedAttempt
     from playbill.runtime.runners.workers.pool import ProcessPool
     from playbill.runtime.runners.workers.worker_client import WorkerClient
 
@@ -33,7 +34,8 @@ __all__ = ["ProcessAttempt"]
 class ProcessAttempt(HandlerAttempt):
     """An attempt in a worker."""
 
-    order: Order | None = None
+    packed: PackedAttempt | None = None
+    """None: it has not been started."""
     _worker: WorkerClient | None = None
     _killed = _was_lost = False
     _began = 0.0
@@ -41,13 +43,15 @@ class ProcessAttempt(HandlerAttempt):
 
     def __init__(
         self,
+        run_id: str,
+        node_id: str,
         number: int,
         reply_to: Receiver,
         services: AttemptServices,
         pool: ProcessPool,
         limits: Limits | None = None,
     ) -> None:
-        super().__init__(number, reply_to, services)
+        super().__init__(run_id, node_id, number, reply_to, services)
         self._pool = pool
         self._limits = limits
 
@@ -62,7 +66,7 @@ class ProcessAttempt(HandlerAttempt):
         """Queue for a worker; what cannot be handed to one is refused. Variables stay in their process."""
         self._context = context
         try:
-            self.order = self._pool.jobs.order(handler, node, inputs, context, self._limits)
+            self.packed = self._pool.packer.pack(handler, node, inputs, context, self._limits)
         except NodeConfigError as error:
             self.refuse(error, self._pool.now())
         else:
@@ -88,34 +92,34 @@ class ProcessAttempt(HandlerAttempt):
             self._killed = True
             self._worker.kill()
 
-    def abandon(self, release: Any, permit: Any) -> None:
+    def abandon(self, release: Callable[[Permit], None] | None, permit: Permit | None) -> None:
         """Keep it as an orphan; its worker's place goes to another."""
         if self._worker is not None and not self.ended:
             self._pool.replace(self._worker)
         super().abandon(release, permit)
 
     def send(self, message: Any) -> None:
-        """Tell the node's actor something."""
+        """Tell the node's actor something; nothing once the attempt has ended."""
         if not self.ended:
             self.services.post(self.reply_to, message)
 
     def sleep(self, seconds: float) -> Awaitable[None]:
-        """Wait on the loop: nobody does, for the handler is elsewhere."""
+        """Wait so many seconds on the loop; nobody does, for the handler is elsewhere."""
         return asyncio.sleep(seconds)
 
     # ---- told by the worker -----------------------------------------------------------------------------------
 
     def take(self, worker: WorkerClient) -> None:
-        """Hear which worker it has."""
+        """Belong to a worker, which is told of interruptions and kills from here on."""
         self._worker = worker
 
     def begin(self) -> None:
-        """Hear that the handler begins: timeouts count from here."""
+        """Tell the node's actor that the handler begins: timeouts count from here."""
         self._began = self._pool.now()
         self.send(Began(self.number))
 
     def beat(self, progress: Any) -> None:
-        """Hear a heartbeat."""
+        """Tell the node's actor of a heartbeat."""
         self.send(Heartbeat(self.number, progress))
 
     def log(self, level: int, text: str) -> None:
@@ -124,40 +128,43 @@ class ProcessAttempt(HandlerAttempt):
             self._context.log.log(level, "%s", self._hidden(text))
 
     def finish(self, ended: float, output: Any, failure: tuple[Any, ...] | None) -> None:
-        """Take the result."""
+        """Answer with the result.
+
+        Args:
+            ended: When the handler did, in monotonic seconds.
+            output: What it gave.
+            failure: A Failure's fields, in their order.
+        """
         self._worker = None
         known = None if failure is None else self._without_secrets(Failure(*failure))
         self._end(min(ended, self._pool.now()), output, known)
 
-    def lose(self, ended: Ended | OSError, *, begun: bool) -> None:
-        """Hear that the worker is gone, and nothing of it left, without a result."""
+    def lose(self, end: ProcessEnd | OSError, *, begun: bool) -> None:
+        """Answer without a result: the worker is gone, and nothing of it left; or wait for another one, once.
+
+        Args:
+            end: How its process ended, or why it could not be started.
+            begun: Whether the handler's code was entered.
+        """
         self._worker = None
         now = self._pool.now()
         if self._killed:
             self._end(now, None, None)
-        elif isinstance(ended, OSError):
-            self._end(now, None, failure_of(HandlerKilled(f"no process could be started for it: {ended}")))
-        elif self.asked and (not begun or ended.exit_code == -signal.SIGTERM):
+        elif isinstance(end, OSError):
+            self._end(now, None, failure_of(HandlerKilled(f"no process could be started for it: {end}")))
+        elif self.asked and (not begun or end.exit_code == -signal.SIGTERM):
             self._end(now, None, None)
         elif not begun and not self._was_lost:
             self._was_lost = True
             self._pool.queue(self)
         else:
-            self._end(now, None, failure_of(HandlerKilled(self._why(ended))))
+            self._end(now, None, failure_of(HandlerKilled(self._why(end))))
 
-    def _why(self, ended: Ended) -> str:
-        if ended.spawner_died:
+    def _why(self, end: ProcessEnd) -> str:
+        if end.spawner_died:
             return "worker lost: spawner died"
-        code = ended.exit_code
+        code = end.exit_code
         if text := reached_by_death(self._limits, code, self._pool.now() - self._began):
             return text
-        if code < 0:
-            return f"its process died of {_signal_name(-code)}"
-        return f"its process ended with exit code {code}"
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # a real-time signal has none
-        return f"signal {number}"
+        killer = signal_of(code)
+        return f"its process ended with exit code {code}" if killer is None else f"its process died of {killer}"

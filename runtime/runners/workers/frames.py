@@ -1,4 +1,4 @@
-"""Frames between a host and a worker: a length and so many bytes; what they say is in the kinds below.
+"""Frames between a host and a worker: a length and so many bytes, which are a kind's name and its fields.
 
 To the worker goes pickle, for it runs users' code anyway; to the host comes marshal, which can be no more than plain
 data.
@@ -6,41 +6,164 @@ data.
 
 from __future__ import annotations
 
+import marshal
+import pickle
 import struct
-from typing import Final
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from playbill.runtime.runners.workers.limits import Limits
 
 __all__ = [
-    "ANSWER", "ASK", "BEAT", "BEGAN", "CANCEL", "DONE", "HEADER", "INIT", "LOG", "RUN", "Reader", "framed",
+    "AnswerFrame", "AskFrame", "AttemptArguments", "BeatFrame", "BeganFrame", "CancelFrame", "DoneFrame", "InitFrame",
+    "LogFrame", "Reader", "RunFrame", "ToHost", "ToWorker", "from_host", "from_worker", "to_host", "to_worker",
 ]  # fmt: skip
 
-# To the worker.
-INIT: Final = "init"
-"""sys.path, working directory, environment, names of the resources, how to import the main module."""
-RUN: Final = "run"
-"""serial, whether the main module is needed, job number, job or None if it is known, the attempt's arguments."""
-CANCEL: Final = "cancel"
-"""serial: should its handler not have begun, it never shall; SIGTERM follows."""
-ANSWER: Final = "answer"
-"""A resource as pickle, or None and why not."""
-
-# To the host.
-BEGAN: Final = "began"
-"""serial; only of a job that the worker did not know: importing it may take its time."""
-BEAT: Final = "beat"
-"""serial, progress."""
-LOG: Final = "log"
-"""serial, level, text."""
-ASK: Final = "ask"
-"""A resource's name."""
-DONE: Final = "done"
-"""serial, when it ended (monotonic), output or None, failure's fields or None, whether the worker leaves."""
-
-HEADER: Final = struct.Struct("<I")
+# ---- to the worker ------------------------------------------------------------------------------------------------
 
 
-def framed(data: bytes) -> bytes:
-    """Return `data` as a frame."""
-    return HEADER.pack(len(data)) + data
+class InitFrame(NamedTuple):
+    """The first frame: where the host's modules and files are, and how long the worker may live."""
+
+    path: list[str]
+    """sys.path."""
+    home: str
+    """The working directory."""
+    environment: dict[str, str]
+    resources: list[str]
+    """Their names."""
+    main_module: dict[str, Any]
+    """How to import it; empty: there is none to find."""
+    max_attempts: int
+    max_resident_bytes: int
+
+
+class AttemptArguments(NamedTuple):
+    """What an attempt does not share with the others of its handler and node; pickled by itself."""
+
+    attempt: int
+    run_id: str
+    trigger_data: Any
+    inputs: Any
+    config: Any
+    """None: the node's own."""
+    limits: Limits | None
+    log_level: int
+    """Below which the host wants to hear nothing."""
+
+
+class RunFrame(NamedTuple):
+    """Begin an attempt."""
+
+    serial: int
+    """Of the attempt; all that the worker says of it carries this."""
+    needs_main: bool
+    """Whether the main module has to be imported first."""
+    handler_number: int
+    handler: bytes | None
+    """Handler and node, pickled; None: the worker knows them by their number."""
+    arguments: bytes
+    """AttemptArguments, pickled."""
+
+
+class CancelFrame(NamedTuple):
+    """Should the attempt's handler not have begun, it never shall; SIGTERM follows."""
+
+    serial: int
+
+
+class AnswerFrame(NamedTuple):
+    """A resource, pickled; or None and why not."""
+
+    resource: bytes | None
+    why_not: str
+
+
+# ---- to the host --------------------------------------------------------------------------------------------------
+
+
+class BeganFrame(NamedTuple):
+    """The handler begins; told only of one that the worker did not know: importing it may take its time."""
+
+    serial: int
+
+
+class BeatFrame(NamedTuple):
+    """A heartbeat."""
+
+    serial: int
+    progress: Any
+
+
+class LogFrame(NamedTuple):
+    """A line that the handler logged."""
+
+    serial: int
+    level: int
+    text: str
+
+
+class AskFrame(NamedTuple):
+    """The handler wants a resource."""
+
+    name: str
+
+
+class DoneFrame(NamedTuple):
+    """The attempt has ended."""
+
+    serial: int
+    ended: float
+    """When, in monotonic seconds."""
+    output: Any
+    failure: tuple[Any, ...] | None
+    """A Failure's fields, in their order."""
+    leaves: bool
+    """Whether the worker ends, too."""
+
+
+ToWorker: TypeAlias = InitFrame | RunFrame | CancelFrame | AnswerFrame
+ToHost: TypeAlias = BeganFrame | BeatFrame | LogFrame | AskFrame | DoneFrame
+_TO_WORKER: Final[dict[str, type[ToWorker]]] = {
+    kind.__name__: kind for kind in (InitFrame, RunFrame, CancelFrame, AnswerFrame)
+}
+_TO_HOST: Final[dict[str, type[ToHost]]] = {
+    kind.__name__: kind for kind in (BeganFrame, BeatFrame, LogFrame, AskFrame, DoneFrame)
+}
+
+
+def to_worker(message: ToWorker) -> bytes:
+    """Return the whole frame, with its length."""
+    return _framed(pickle.dumps((type(message).__name__, *message), pickle.HIGHEST_PROTOCOL))
+
+
+def from_host(frame: bytes) -> ToWorker:
+    """Return what a frame says, as `Reader` gives it."""
+    name, *fields = pickle.loads(frame)  # noqa: S301 (from our own host)
+    return _TO_WORKER[name](*fields)
+
+
+def to_host(message: ToHost) -> bytes:
+    """Return the whole frame, with its length.
+
+    Raises:
+        ValueError: something of it is not plain data.
+    """
+    return _framed(marshal.dumps((type(message).__name__, *message)))
+
+
+def from_worker(frame: bytes) -> ToHost:
+    """Return what a frame says, as `Reader` gives it."""
+    name, *fields = marshal.loads(frame)  # noqa: S302 (from our own program)
+    return _TO_HOST[name](*fields)
+
+
+# ---- the stream ---------------------------------------------------------------------------------------------------
+
+_HEADER: Final = struct.Struct("<I")
+
+
+def _framed(data: bytes) -> bytes:
+    return _HEADER.pack(len(data)) + data
 
 
 class Reader:
@@ -54,16 +177,16 @@ class Reader:
     def feed(self, data: bytes) -> list[bytes]:
         """Take bytes and give the frames that are whole."""
         buffer = self._buffer
-        if not buffer and len(data) >= HEADER.size and HEADER.unpack_from(data)[0] == len(data) - HEADER.size:
-            return [data[HEADER.size :]]  # as it nearly always is
+        if not buffer and len(data) >= _HEADER.size and _HEADER.unpack_from(data)[0] == len(data) - _HEADER.size:
+            return [data[_HEADER.size :]]  # as it nearly always is
         buffer += data
         found: list[bytes] = []
         begin = 0
-        while len(buffer) - begin >= HEADER.size:
-            end = begin + HEADER.size + HEADER.unpack_from(buffer, begin)[0]
+        while len(buffer) - begin >= _HEADER.size:
+            end = begin + _HEADER.size + _HEADER.unpack_from(buffer, begin)[0]
             if len(buffer) < end:
                 break
-            found.append(bytes(buffer[begin + HEADER.size : end]))
+            found.append(bytes(buffer[begin + _HEADER.size : end]))
             begin = end
         del buffer[:begin]
         return found

@@ -1,20 +1,19 @@
-"""Tells before a run whether a process can import a handler, and how it finds the host's main module."""
+"""Tells before a run whether a process can import a handler."""
 
 from __future__ import annotations
 
 import functools
-import os
 import pickle
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from playbill.model.errors import NodeConfigError
+from playbill.runtime.processes.main_module import main_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["check_importable", "imports_main", "main_module"]
+__all__ = ["check_importable"]
 
 
 def check_importable(handler: Callable[..., Any]) -> None:
@@ -31,27 +30,6 @@ def check_importable(handler: Callable[..., Any]) -> None:
             f"handler '{_name(handler)}' cannot run in a process: {why}; define it with `def` at the top of a module,"
             " or use isolation: inline"
         )
-
-
-def imports_main() -> bool:
-    """Tell whether this process imports its host's main script: what a script's guard keeps back must not run."""
-    process = sys.modules.get("multiprocessing.process")  # who imports it nowhere is no worker
-    return process is not None and getattr(process.current_process(), "_inheriting", False)
-
-
-def main_module() -> dict[str, Any]:
-    """Return how `multiprocessing.spawn.prepare` finds the main module; empty: there is none to find."""
-    main = sys.modules["__main__"]
-    spec, path = getattr(main, "__spec__", None), getattr(main, "__file__", None)
-    if spec is not None:
-        return {"init_main_from_name": spec.name, "sys_argv": sys.argv}
-    if path is None:
-        return {}
-    from multiprocessing import process  # noqa: PLC0415 (its import is slow, and commands do without it)
-
-    started_in: str | None = getattr(process, "ORIGINAL_DIR", None)
-    whole = Path(started_in or "", path)
-    return {"init_main_from_path": os.path.normpath(whole), "sys_argv": sys.argv}
 
 
 def _why_not(handler: Callable[..., Any]) -> str | None:

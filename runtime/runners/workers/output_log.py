@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
+    from playbill.runtime.processes.pipe import Pipe
+
 __all__ = ["OutputLog"]
 
 LONGEST_LINE: Final = 16 * 1024
@@ -32,19 +34,19 @@ def _log_nowhere(level: int, text: str) -> None:
 class OutputLog:
     """Reads one output of one worker for as long as it lives."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, descriptor: int, level: int, written: select.poll) -> None:
-        """Read `descriptor`, and be among those that `written` asks whether there is more."""
+    def __init__(self, loop: asyncio.AbstractEventLoop, pipe: Pipe, level: int, written: select.poll) -> None:
+        """Read from `pipe`, close it in the end, and be among those that `written` asks whether there is more."""
         self._loop = loop
-        self._descriptor = descriptor
+        self._pipe = pipe
         self._level = level
         self._log: Callable[[int, str], None] = _log_nowhere
         self._rest = b""
         self._in_long_line = self._has_read = False
         self._bytes = self._lines = self._left_out = 0
         self._written = written
-        written.register(descriptor, select.POLLIN)
-        os.set_blocking(descriptor, False)
-        loop.add_reader(descriptor, self.read)
+        written.register(pipe.read, select.POLLIN)
+        os.set_blocking(pipe.read, False)
+        loop.add_reader(pipe.read, self.read)
 
     def begin(self, log: Callable[[int, str], None]) -> None:
         """Log to `log(level, text)` from here on."""
@@ -66,11 +68,11 @@ class OutputLog:
 
     def read(self) -> bool:
         """Read once; False: there is nothing now."""
-        if self._descriptor < 0:
+        if self._pipe.read < 0:
             return False
         size = _LARGE_CHUNK if self._is_full else _SMALL_CHUNK
         try:
-            data = os.read(self._descriptor, size)
+            data = os.read(self._pipe.read, size)
         except BlockingIOError:
             return False
         if not data:
@@ -82,11 +84,10 @@ class OutputLog:
 
     def close(self) -> None:
         """Read no more."""
-        if self._descriptor >= 0:
-            self._loop.remove_reader(self._descriptor)
-            self._written.unregister(self._descriptor)
-            os.close(self._descriptor)
-            self._descriptor = -1
+        if self._pipe.read >= 0:
+            self._loop.remove_reader(self._pipe.read)
+            self._written.unregister(self._pipe.read)
+            self._pipe.close()
 
     @property
     def _is_full(self) -> bool:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from playbill.model.errors import NodeConfigError
+from playbill.runtime.processes.main_module import main_module
 from playbill.runtime.runners.context import logger as node_logger
 from playbill.runtime.runners.workers import frames
-from playbill.runtime.runners.workers.importable import check_importable, main_module
+from playbill.runtime.runners.workers.importable import check_importable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from playbill.runtime.runners.context import NodeContext
     from playbill.runtime.runners.workers.limits import Limits
 
-__all__ = ["Job", "Jobs", "Order", "answer", "cancelling", "introduction", "running"]
+__all__ = ["PackedAttempt", "PackedHandler", "Packer", "answer", "introduction", "running"]
 
 _KEPT: Final = 1024
 """As many as a worker's attempts until it is replaced; a pipeline of more nodes finds none kept the next time."""
@@ -31,8 +32,8 @@ _DEEPEST: Final = 20
 _MAIN: Final = b"__main__"
 
 
-class Job(NamedTuple):
-    """A handler and its node, packed once for all attempts; a worker keeps it by its number."""
+class PackedHandler(NamedTuple):
+    """A handler and its node, packed once for all attempts; a worker keeps them by the number."""
 
     number: int
     data: bytes
@@ -42,107 +43,93 @@ class Job(NamedTuple):
     """Both kept, so that their ids name nothing else."""
 
 
-class Order(NamedTuple):
+class PackedAttempt(NamedTuple):
     """One attempt, packed."""
 
-    job: Job
+    handler: PackedHandler
     arguments: bytes
     needs_main: bool
 
 
-class Jobs:
-    """The jobs of one pool: each handler and node is packed once, the last used ones are kept."""
+class Packer:
+    """Packs the attempts of one pool: each handler and node only once, the last used ones are kept."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[int, int], Job] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, int], PackedHandler] = OrderedDict()
         self._made = 0
 
-    def order(
+    def pack(
         self,
         handler: Callable[..., Any],
         node: PipelineNode,
         inputs: Inputs,
         context: NodeContext,
         limits: Limits | None,
-    ) -> Order:
+    ) -> PackedAttempt:
         """Pack an attempt.
 
         Raises:
             NodeConfigError: handler, config or inputs cannot be handed to a process; names which, and the type.
         """
-        job = self._job(handler, node)
+        packed = self._packed(handler, node)
         own_config = context.config
         config = None if own_config is node.config else own_config
-        bounds = None if limits is None else limits.fields()
         level = node_logger.getEffectiveLevel()
-        values = (context.attempt, context.run_id, context.trigger_data, inputs, config, bounds, level)
+        values = frames.AttemptArguments(
+            context.attempt, context.run_id, context.trigger_data, inputs, config, limits, level
+        )
         try:
             arguments = pickle.dumps(values, pickle.HIGHEST_PROTOCOL)
         except Exception as error:
             named = {"trigger_data": context.trigger_data, "inputs": inputs, "config": config}
             raise _unpicklable(node, named, error) from error
-        return Order(job, arguments, job.needs_main or _MAIN in arguments)
+        return PackedAttempt(packed, arguments, packed.needs_main or _MAIN in arguments)
 
-    def _job(self, handler: Callable[..., Any], node: PipelineNode) -> Job:
+    def _packed(self, handler: Callable[..., Any], node: PipelineNode) -> PackedHandler:
         key = id(handler), id(node)
-        job = self._kept.get(key)
-        if job is not None:
+        packed = self._kept.get(key)
+        if packed is not None:
             self._kept.move_to_end(key)
-            return job
+            return packed
         check_importable(handler)
         try:
             data = pickle.dumps((handler, node), pickle.HIGHEST_PROTOCOL)
         except Exception as error:
             raise _unpicklable(node, {"config": node.config}, error) from error
         self._made += 1
-        job = self._kept[key] = Job(self._made, data, _MAIN in data, handler, node)
+        packed = self._kept[key] = PackedHandler(self._made, data, _MAIN in data, handler, node)
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
-        return job
+        return packed
 
 
 def introduction(resources: Mapping[str, Any], max_attempts: int, max_resident_bytes: int) -> bytes:
     """Return the first frame of a worker: where the host's modules and files are."""
     home = str(Path.cwd())
-    return _frame(
-        frames.INIT,
-        [*sys.path],
-        home,
-        dict(os.environ),
-        [*resources],
-        main_module(),
-        max_attempts,
-        max_resident_bytes,
+    init = frames.InitFrame(
+        [*sys.path], home, dict(os.environ), [*resources], main_module(), max_attempts, max_resident_bytes
     )
+    return frames.to_worker(init)
 
 
-def running(serial: int, order: Order, *, known: bool) -> bytes:
-    """Return the frame that begins an attempt."""
-    job = order.job
-    return _frame(frames.RUN, serial, order.needs_main, job.number, None if known else job.data, order.arguments)
-
-
-def cancelling(serial: int) -> bytes:
-    """Return the frame that keeps an attempt from beginning."""
-    return _frame(frames.CANCEL, serial)
+def running(serial: int, packed: PackedAttempt, *, known: bool) -> bytes:
+    """Return the frame that begins an attempt; `known` tells whether the worker has its handler already."""
+    number, handler = packed.handler.number, None if known else packed.handler.data
+    return frames.to_worker(frames.RunFrame(serial, packed.needs_main, number, handler, packed.arguments))
 
 
 def answer(resources: Mapping[str, Any], name: str) -> bytes:
     """Return the frame that brings a resource, or tells why it cannot come."""
     try:
         resource = resources[name]
-        return _frame(frames.ANSWER, pickle.dumps(resource, pickle.HIGHEST_PROTOCOL), "")
+        return frames.to_worker(frames.AnswerFrame(pickle.dumps(resource, pickle.HIGHEST_PROTOCOL), ""))
     except Exception as error:  # noqa: BLE001 (whatever a __reduce__ of a user's raises)
         kind = type(resources.get(name)).__name__
         why = (
             f"resource '{name}' ({kind}) cannot be handed to a process: {error}; make it in the handler, or use"
             " isolation: inline"
         )
-        return _frame(frames.ANSWER, None, why)
-
-
-def _frame(*message: Any) -> bytes:
-    return frames.framed(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+        return frames.to_worker(frames.AnswerFrame(None, why))
 
 
 def _unpicklable(node: PipelineNode, named: Mapping[str, Any], error: Exception) -> NodeConfigError:

@@ -1,7 +1,7 @@
 """The workers of one manager: warm ones are given attempts, new ones are started while there may be more.
 
-1. At most `most` workers are at work; further attempts wait, first come, first served.
-2. At most `keep` idle workers stay warm; the one that worked last is the next to work.
+1. At most `max_workers` are at work; further attempts wait, first come, first served.
+2. At most `max_idle` workers stay warm without work; the one that worked last is the next to work.
 3. A worker that was killed, lost or worn out is replaced when another is needed, not before.
 4. An attempt whose worker is lost before the handler begins is given to another one, once.
 """
@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from playbill.runtime.processes.spawner_client import SpawnerClient
-from playbill.runtime.runners.workers.packing import Jobs, introduction
+from playbill.runtime.runners.workers.packing import Packer, introduction
 from playbill.runtime.runners.workers.worker_client import Assigned, WorkerClient
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ class ProcessPool:
         resources: Mapping[str, Any] | None = None,
         *,
         client: SpawnerClient | None = None,
-        most: int | None = None,
-        keep: int | None = None,
+        max_workers: int | None = None,
+        max_idle: int | None = None,
         max_attempts: int = 1000,
         max_resident_bytes: int = 512 * 1024 * 1024,
     ) -> None:
@@ -48,20 +48,20 @@ class ProcessPool:
             loop: The actors' own.
             resources: What handlers may ask for by name.
             client: Whose spawner to use, then not closed by the pool; None: its own.
-            most: Workers at work at once; None: twice the processors.
-            keep: Idle workers that stay; None: as many as processors.
+            max_workers: At work at once; None: twice the processors.
+            max_idle: Workers that stay without work; None: as many as processors.
             max_attempts: After so many a worker is replaced; a start costs as much as a hundred attempts.
             max_resident_bytes: A worker that needs more after an attempt is replaced.
         """
         processors = os.cpu_count() or 1
-        self.jobs = Jobs()
+        self.packer = Packer()
         self.now = time.monotonic
         self._loop = loop
         self._resources: Mapping[str, Any] = {} if resources is None else resources
         self._owns_client = client is None
         self.client = SpawnerClient(loop) if client is None else client
-        self._most = 2 * processors if most is None else most
-        self._keep = processors if keep is None else keep
+        self._max_workers = 2 * processors if max_workers is None else max_workers
+        self._max_idle = processors if max_idle is None else max_idle
         self._wears_out = max_attempts, max_resident_bytes
         self._workers: set[WorkerClient] = set()
         self._idle: list[WorkerClient] = []
@@ -89,7 +89,7 @@ class ProcessPool:
 
     async def aclose(self) -> None:
         """Kill all workers, wait until nothing of them is left, and end the pool's own spawner."""
-        self._most = 0
+        self._max_workers = 0
         for worker in tuple(self._workers):
             worker.kill()
         if self._workers:
@@ -101,7 +101,7 @@ class ProcessPool:
         self.close()
 
     def close(self) -> None:
-        """The same at once: the loop is blocked until the spawner has killed all, some milliseconds."""
+        """Kill all workers at once; with a spawner of its own blocks until that has killed all, some milliseconds."""
         self._waiting.clear()
         if self._owns_client:
             self.client.close()
@@ -114,7 +114,7 @@ class ProcessPool:
 
     def _assign(self) -> None:
         """Give workers to those who wait, as far as there are some."""
-        while self._waiting and (self._idle or len(self._places) < self._most):
+        while self._waiting and (self._idle or len(self._places) < self._max_workers):
             attempt = self._waiting.popleft()
             try:
                 worker = self._idle.pop() if self._idle else self._new()
@@ -133,19 +133,19 @@ class ProcessPool:
         return worker
 
     def _freed(self, worker: WorkerClient) -> None:
-        """Hear that a worker has done its attempt: it is given the next, kept, or let go."""
+        """Give a worker that has done its attempt the next one, keep it, or let it go."""
         if worker.leaves:
             self._places.discard(worker)
         else:
             self._idle.append(worker)
         self._assign()
-        if len(self._idle) > self._keep:
+        if len(self._idle) > self._max_idle:
             oldest = self._idle.pop(0)
             self._places.discard(oldest)
             oldest.dismiss()
 
     def _left(self, worker: WorkerClient) -> None:
-        """Hear that nothing of a worker is left."""
+        """Forget a worker of which nothing is left, and give its place away."""
         self._workers.discard(worker)
         if not self._workers:
             self._empty.set()

@@ -10,13 +10,13 @@ import os
 import struct
 from typing import Final
 
-__all__ = ["StartedMark", "shared"]
+__all__ = ["StartedMark", "shared_memory"]
 
 _NUMBER: Final = struct.Struct("<Q")
 
 
 class StartedMark:
-    """One worker's mark, at either end."""
+    """One worker's mark, at the host or at the worker."""
 
     def __init__(self, descriptor: int) -> None:
         """Map what a descriptor shares; it may be closed then."""
@@ -36,8 +36,8 @@ class StartedMark:
         self._memory.close()
 
 
-def shared() -> int:
+def shared_memory() -> int:
     """Return a new descriptor of a mark's memory."""
-    descriptor = os.memfd_create("playbill-mark", os.MFD_CLOEXEC)
+    descriptor = os.memfd_create("playbill-started-mark", os.MFD_CLOEXEC)
     os.ftruncate(descriptor, _NUMBER.size)
     return descriptor

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from playbill.runtime.faults.behaviour import Behaviour
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.journals.memory import MemoryJournal
-    from playbill.runtime.runners.attempt import AttemptServices
-    from playbill.runtime.runners.runner import Bindings
+    from playbill.runtime.runners.bindings import Bindings
+    from playbill.runtime.runners.runner import RunnerServices
     from playbill.runtime.simulation.load.measures import Measures
 
 UNFIT: Final = (Crash, MessageDelay, JournalFault)
@@ -122,10 +122,10 @@ class LoadWorld(FaultyWorld):
         """Measure events instead of keeping them."""
         return LoadJournal(self._measures, self._compiled.plan, loop.time)
 
-    def runner(self, services: AttemptServices, bindings: Bindings, context: Context) -> Runner:
+    def runner(self, services: RunnerServices, bindings: Bindings, context: Context) -> Runner:
         """Stand in at once for the nodes that no fault may hit; else do as the faults' world does."""
         spared, inner = self._spared, super().runner(services, bindings, context)
-        return StandInRunner(inner, lambda plan: spared.get(plan.id), services, self.tape)
+        return StandInRunner(inner, lambda plan: spared.get(plan.id), services.attempts, self.tape)
 
 
 def _spared(plan: FaultPlan, compiled: CompiledPipeline) -> Iterator[tuple[str, Behaviour]]:

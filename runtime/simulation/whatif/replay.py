@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from playbill.runtime.faults.tape import Tape
     from playbill.runtime.run import Run
     from playbill.runtime.runners.attempt import AttemptServices
-    from playbill.runtime.runners.runner import Bindings
+    from playbill.runtime.runners.bindings import Bindings
+    from playbill.runtime.runners.runner import RunnerServices
     from playbill.runtime.simulation.whatif.takes import Script
     from playbill.runtime.simulation.whatif.timeline import Timeline
 
@@ -107,9 +108,11 @@ class ReplayWorld(SimWorld):
         super().__init__(SeededTape(0), FaultPlan(behaviours=behaviours), "fifo")
         self.script = script
 
-    def runner(self, services: AttemptServices, bindings: Bindings, context: Context) -> Runner:
+    def runner(self, services: RunnerServices, bindings: Bindings, context: Context) -> Runner:
         """Play takes."""
-        return WatchedRunner(ReplayRunner(services, self.script, self.plan.behaviours, self.tape), self.begun)
+        return WatchedRunner(
+            ReplayRunner(services.attempts, self.script, self.plan.behaviours, self.tape), self.begun
+        )
 
 
 class ReplayRunner:
@@ -134,10 +137,10 @@ class ReplayRunner:
         """Begin an attempt."""
         behaviour = self._behaviours.of(plan.id, plan.type) or self._behaviours.default
         if behaviour is not None and self._script.recorded(plan.id, attempt) is None:
-            stand_in = StandIn(attempt, reply_to, replace(self._services, draw=lambda: MIDDLE))
+            stand_in = StandIn(run.run_id, plan.id, attempt, reply_to, replace(self._services, draw=lambda: MIDDLE))
             stand_in.start(behaviour, plan, self._tape)
             return stand_in
         take = self._script.take(plan.id, attempt)
-        played = Played(attempt, reply_to, replace(self._services, draw=lambda: take.jitter))
+        played = Played(run.run_id, plan.id, attempt, reply_to, replace(self._services, draw=lambda: take.jitter))
         played.play(take, plan)
         return played

@@ -325,7 +325,15 @@ def test_a_line_that_is_not_an_event_is_refused_naming_the_field(change: dict[st
 
 
 def test_a_fact_with_an_unknown_field_is_refused() -> None:
-    cause = {"status": "failed", "error": None, "node": "", "source": "", "reason": "", "seconds": 0.0, "colour": "red"}
+    cause = {
+        "status": "failed",
+        "error": None,
+        "node": "",
+        "source": "",
+        "reason": "",
+        "seconds": 0.0,
+        "colour": "red",
+    }
     with pytest.raises(DefinitionError, match=r"cause: .*colour"):
         event_from_json(json.dumps({**GOOD, "data": {"status": "failed", "cause": cause}}))
 

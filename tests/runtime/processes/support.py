@@ -12,13 +12,12 @@ from typing import Any
 from playbill.model.definition import definition_from
 from playbill.model.facts import Failure, Now, Output
 from playbill.model.messages import Began, Heartbeat, Returned
-from playbill.model.plan import Plan, RunFacts, build_plan
+from playbill.model.plan import Plan, build_plan
 from playbill.runtime.clocks.system import SystemClock
 from playbill.runtime.dispatchers.loop import LoopDispatcher
 from playbill.runtime.processes.spawner_client import SpawnerClient
 from playbill.runtime.runners.attempt import AttemptServices, Orphans
 from playbill.runtime.runners.context import NodeContext
-from playbill.runtime.runners.thread import ThreadPool
 from playbill.runtime.runners.workers.attempt import ProcessAttempt
 from playbill.runtime.runners.workers.limits import Limits
 from playbill.runtime.runners.workers.pool import ProcessPool
@@ -67,8 +66,7 @@ class Bank:
         self.pool = ProcessPool(loop, self.resources, **settings)
         self.orphans = Orphans()
         self.plan = build_plan(definition_from(CALL))
-        threads = ThreadPool(dispatcher, 1)
-        self.services = AttemptServices(loop, dispatcher.post, threads, self.orphans, self.resources, {}, lambda: 0.5)
+        self.services = AttemptServices(loop, dispatcher, self.orphans, lambda: 0.5)
 
     def begin(
         self,
@@ -91,11 +89,11 @@ class Bank:
         secrets: tuple[str, ...] = (),
     ) -> tuple[ProcessAttempt, Node]:
         reply_to = Node()
-        attempt = ProcessAttempt(number, reply_to, self.services, self.pool, limits)
+        attempt = ProcessAttempt("r", "n", number, reply_to, self.services, self.pool, limits)
         attempt.secrets = secrets
-        run, node = RunFacts("r", plan, {"city": "Lyon"}), plan.nodes["n"]
-        context = NodeContext(run, node, attempt, None, self.resources)
-        attempt.start(handler, node.node, {"a": {"b": 1}}, context, contextvars.copy_context())
+        node = plan.nodes["n"].node
+        context = NodeContext(attempt, "r", "n", {"city": "Lyon"}, node.config, self.resources)
+        attempt.start(handler, node, {"a": {"b": 1}}, context, contextvars.copy_context())
         return attempt, reply_to
 
     async def again(self, handler: Any) -> Returned:

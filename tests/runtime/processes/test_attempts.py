@@ -165,7 +165,7 @@ def test_importable_handlers_are_not_refused() -> None:
 
 
 async def test_attempts_wait_for_a_worker_first_come_first_served_and_can_be_taken_back(tmp_path: Any) -> None:
-    async with opened(most=1) as bank:
+    async with opened(max_workers=1) as bank:
         first, busy = await bank.ready(bodies.waits, str(tmp_path / "x"))
         second, taken_back = bank.begin(bodies.pid)
         _, third = bank.begin(bodies.pid)
@@ -180,7 +180,7 @@ async def test_attempts_wait_for_a_worker_first_come_first_served_and_can_be_tak
 
 
 async def test_at_most_so_many_run_and_so_many_are_kept() -> None:
-    async with opened(most=3, keep=2) as bank:
+    async with opened(max_workers=3, max_idle=2) as bank:
         nodes = [bank.begin(bodies.pid)[1] for _ in range(9)]
         pids = {(await node.output())["pid"] for node in nodes}
         assert len(pids) <= 3

@@ -74,7 +74,7 @@ async def test_a_result_that_came_before_the_kill_counts_once_the_worker_is_dead
     first = await bank.begin_planned(bodies.pid, bank.plan)[1].output()
     attempt, node = bank.begin_planned(bodies.pid, bank.plan)
     worker: Any = attempt._worker
-    select.select([worker._task], [], [])  # the loop does not turn: the result is there, and nobody has read it
+    select.select([worker._task._socket], [], [])  # the loop does not turn: the result is there, unread
     attempt.kill()
     assert await node.output() == first
     assert is_dead(first["pid"])
@@ -169,7 +169,7 @@ async def test_one_kill_does_not_hurt_the_others(bank: Bank, lifeline: Lifeline)
 
 
 async def test_kills_leave_no_process_no_thread_and_no_descriptor() -> None:
-    async with opened(most=4) as bank:
+    async with opened(max_workers=4) as bank:
         await bank.output(bodies.nothing)
         spawner = bank.pool.client.pid
         before = resources_of(os.getpid()), resources_of(spawner or 0)
@@ -189,7 +189,7 @@ def resources_of(pid: int) -> tuple[int, int, int]:
 
 
 async def test_an_abandoned_worker_is_an_orphan_and_its_place_is_given_away() -> None:
-    async with opened(most=1) as bank:
+    async with opened(max_workers=1) as bank:
         attempt, node = await bank.ready(bodies.ignores_sigterm)
         released = asyncio.Event()
         attempt.abandon(lambda permit: released.set(), Permit("k", 0, "i"))
@@ -219,7 +219,6 @@ async def test_a_pool_of_a_shared_spawner_may_be_closed_from_plain_code(
 ) -> None:
     await bank.ready(bodies.family, [str(lifeline.path), "waits"])
     (worker,) = bank.pool._workers
-    assert worker.leader is not None
     bank.pool.close()
     await worker.leader.ended
     assert not lifeline.is_held

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from playbill.runtime.processes.leader import Ended, Leader
+from playbill.runtime.processes.leader import Leader, ProcessEnd
 from tests.runtime.processes.support import until_dead
 
 pytestmark = pytest.mark.anyio
@@ -21,32 +21,63 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
         started.kill()
 
 
+@pytest.mark.parametrize("later", [signal.SIGTERM, signal.SIGKILL])
+async def test_a_signal_before_it_is_born_is_kept_and_none_replaces_a_kill(
+    process: subprocess.Popen[bytes], later: signal.Signals
+) -> None:
+    leader = Leader(asyncio.get_running_loop(), lambda pid: None)
+    assert repr(leader) == "<Leader starting>"
+    leader.signal(signal.SIGKILL)
+    leader.signal_alone(signal.SIGTERM)
+    leader.signal(later)
+    leader.bear(process.pid)
+    await until_dead(process.pid)
+    assert process.wait() == -signal.SIGKILL
+    leader.forget()
+
+
+async def test_one_that_is_refused_tells_why_and_is_signalled_and_swept_no_more() -> None:
+    ordered: list[int] = []
+    leader = Leader(asyncio.get_running_loop(), ordered.append)
+    leader.signal(signal.SIGTERM)
+    leader.refuse(OSError("no room"))
+    leader.signal(signal.SIGKILL)
+    leader.sweep()
+    for future in (leader.exited, leader.ended):
+        with pytest.raises(OSError, match="no room"):
+            await future
+    assert ordered == []
+
+
 async def test_a_signal_before_it_made_its_group_reaches_it_all_the_same(process: subprocess.Popen[bytes]) -> None:
-    leader = Leader(asyncio.get_running_loop(), process.pid, lambda pid: None)
+    leader = Leader(asyncio.get_running_loop(), lambda pid: None)
+    leader.bear(process.pid)
     leader.signal(signal.SIGKILL)
     await until_dead(process.pid)
-    leader.end(Ended(-9))
-    assert leader.ended.result() == Ended(-9)
+    leader.end(ProcessEnd(-9))
+    assert leader.ended.result() == ProcessEnd(-9)
 
 
 async def test_after_its_sweep_it_is_signalled_no_more(process: subprocess.Popen[bytes]) -> None:
     ordered: list[int] = []
-    leader = Leader(asyncio.get_running_loop(), process.pid, ordered.append)
+    leader = Leader(asyncio.get_running_loop(), ordered.append)
+    leader.bear(process.pid)
     leader.sweep()
     leader.sweep()
     assert ordered == [process.pid]
     await until_dead(process.pid)
     process.wait()
     leader.signal(signal.SIGKILL)
-    leader.end(Ended(-9))
+    leader.end(ProcessEnd(-9))
 
 
 async def test_it_has_not_ended_as_long_as_the_kernel_says_so(
     process: subprocess.Popen[bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
-    leader = Leader(asyncio.get_running_loop(), process.pid, lambda pid: None)
+    leader = Leader(asyncio.get_running_loop(), lambda pid: None)
+    leader.bear(process.pid)
     leader.exit(0)
-    leader.end(Ended(-9, (process.pid,)))
+    leader.end(ProcessEnd(-9, (process.pid,)))
     assert not leader.exited.done()
     assert not leader.ended.done()
     assert caplog.messages == [f"processes that SIGKILL does not end: {process.pid}"]

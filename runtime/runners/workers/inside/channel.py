@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import marshal
 import os
 import pickle
 import select
 import socket
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.model.errors import NodeConfigError
 from playbill.runtime.runners.workers import frames
@@ -31,7 +30,7 @@ class Channel:
         self._arrived.register(descriptor, select.POLLIN)
         self._lock = threading.RLock()
         self._reader = frames.Reader()
-        self._frames: list[tuple[Any, ...]] = []
+        self._frames: list[frames.ToWorker] = []
         self._is_forked = False
         self._cancelled = 0
         """The serial of the last attempt that was cancelled by a frame."""
@@ -41,18 +40,18 @@ class Channel:
         self._lock = threading.RLock()
         self._is_forked = True
 
-    def send(self, *message: Any) -> None:
-        """Send a frame of plain data.
+    def send(self, message: frames.ToHost) -> None:
+        """Send a frame; from any thread.
 
         Raises:
-            ValueError: something of it is no plain data.
+            ValueError: something of it is not plain data.
         """
-        frame = frames.framed(marshal.dumps(message))
+        frame = frames.to_host(message)
         with self._interrupts, self._lock:
             self._socket.sendall(frame)
 
-    def next(self) -> tuple[Any, ...]:
-        """Return the next frame that is not about cancelling; outside of attempts only."""
+    def next(self) -> frames.ToWorker:
+        """Wait for the next frame that is not about cancelling; outside of attempts only."""
         while not self._frames:
             self._receive()
         return self._frames.pop(0)
@@ -77,14 +76,12 @@ class Channel:
         if self._is_forked:
             raise RuntimeError(f"resource '{name}' is first used in a process that the handler forked: use it before")
         with self._interrupts, self._lock:
-            self._socket.sendall(frames.framed(marshal.dumps((frames.ASK, name))))
-            while not self._frames:
-                self._receive()
-            _, data, why = self._frames.pop(0)
-        if data is None:
-            raise NodeConfigError(why)
+            self._socket.sendall(frames.to_host(frames.AskFrame(name)))
+            answer = cast("frames.AnswerFrame", self.next())  # within an attempt nothing else comes
+        if answer.resource is None:
+            raise NodeConfigError(answer.why_not)
         try:
-            return pickle.loads(data)  # noqa: S301 (from our own host)
+            return pickle.loads(answer.resource)  # noqa: S301 (from our own host)
         except Exception as error:
             raise NodeConfigError(f"resource '{name}' cannot be made anew in a process: {error!r}") from error
 
@@ -93,8 +90,8 @@ class Channel:
         if not data:
             os._exit(0)  # the host is done with us; what it left in the group, the spawner sweeps
         for frame in self._reader.feed(data):
-            message = pickle.loads(frame)  # noqa: S301 (from our own host)
-            if message[0] == frames.CANCEL:
-                self._cancelled = message[1]
+            message = frames.from_host(frame)
+            if isinstance(message, frames.CancelFrame):
+                self._cancelled = message.serial
             else:
                 self._frames.append(message)

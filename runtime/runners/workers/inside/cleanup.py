@@ -9,11 +9,12 @@ import resource
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TextIO
+from typing import TYPE_CHECKING, Final, NoReturn, TextIO
 
 from playbill.runtime.processes import linux
 
 if TYPE_CHECKING:
+    from playbill.model.facts import Failure
     from playbill.runtime.runners.workers.inside.interrupts import Interrupts
 
 __all__ = ["Cleanup"]
@@ -46,11 +47,11 @@ class Cleanup:
         worn_out = self._attempts >= self.max_attempts or self._is_large() or _is_crowded()
         return left_children or worn_out or _has_threads()
 
-    def leave(self, failure: tuple[Any, ...] | None) -> NoReturn:
+    def leave(self, failure: Failure | None) -> NoReturn:
         """End a process that a handler forked: it shall not work for the host beside us."""
         if failure is not None:
             with contextlib.suppress(Exception):  # the stream may be anything, and closed
-                sys.stderr.write(failure[4])  # its traceback
+                sys.stderr.write(failure.traceback)
         self._flush()
         os._exit(0 if failure is None else 1)
 
@@ -65,11 +66,11 @@ class Cleanup:
         os.chdir(self.home)
 
     def _is_large(self) -> bool:
-        most = self.max_resident_bytes
-        if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 < most:  # the peak is cheaper to ask for
+        bound = self.max_resident_bytes
+        if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 < bound:  # the peak is cheaper to ask for
             return False
         with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 (after every attempt of a worker that was large)
-            return int(file.read().split()[1]) * _PAGE > most
+            return int(file.read().split()[1]) * _PAGE > bound
 
     def _flush(self) -> None:
         stdout, stderr = self._stdout, self._stderr

@@ -1,4 +1,4 @@
-"""In a worker: what stands behind a handler's context where the host has the attempt, its run and its resources."""
+"""In a worker: what stands behind a handler's context where the host has the attempt, resources and logs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import logging
 import marshal
 import time
 from collections.abc import Mapping
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from playbill.runtime.runners.context import Over, logger
 from playbill.runtime.runners.workers import frames
@@ -16,17 +15,14 @@ from playbill.runtime.runners.workers import frames
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Iterator
 
-    from playbill.model.definition import PipelineNode
-    from playbill.model.facts import Output
     from playbill.model.messages import Heartbeat
-    from playbill.model.plan import NodePlan, RunFacts
     from playbill.runtime.runners.workers.inside.channel import Channel
     from playbill.runtime.runners.workers.inside.interrupts import Interrupts
 
-__all__ = ["ForwardedLog", "Held", "Resources", "plan_of", "run_of"]
+__all__ = ["AttemptHandle", "ForwardedLog", "Resources"]
 
 
-class Held:
+class AttemptHandle:
     """An attempt, as far as a context uses it."""
 
     def __init__(self, channel: Channel, interrupts: Interrupts, serial: int, number: int, *, on_loop: bool) -> None:
@@ -42,16 +38,16 @@ class Held:
         return self._interrupts.asked
 
     def send(self, message: Heartbeat) -> None:
-        """Tell the host; progress that is no plain data is told as its text."""
+        """Tell the host; progress that is not plain data is told as its text."""
         progress = message.progress
         try:
             marshal.dumps(progress)
         except ValueError:
             progress = "".join([repr(progress)])
-        self._channel.send(frames.BEAT, self._serial, progress)
+        self._channel.send(frames.BeatFrame(self._serial, progress))
 
     def sleep(self, seconds: float) -> Awaitable[None]:
-        """Wait as the handler's kind does."""
+        """Wait so many seconds, as the handler's kind does."""
         if self._on_loop:
             return asyncio.sleep(seconds)
         time.sleep(seconds)
@@ -105,14 +101,4 @@ class ForwardedLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Send one record as text."""
         text = str(self.format(record)).removeprefix(self._speaker)
-        self._channel.send(frames.LOG, self._serial, record.levelno, text)
-
-
-def run_of(run_id: str, trigger_data: Output) -> RunFacts:
-    """Return what a context wants to know of a run."""
-    return cast("RunFacts", SimpleNamespace(run_id=run_id, trigger_data=trigger_data))
-
-
-def plan_of(node: PipelineNode) -> NodePlan:
-    """Return what a context wants to know of a node's plan."""
-    return cast("NodePlan", SimpleNamespace(id=node.id, node=node))
+        self._channel.send(frames.LogFrame(self._serial, record.levelno, text))

@@ -33,7 +33,7 @@ class Interrupts:
         """Whether the attempt was asked to end."""
         self._own_handler = self._signalled
         self._main_thread = threading.main_thread().ident
-        self._inside = self._struck = self._held = False
+        self._inside = self._struck = self._is_postponed = False
         self._shields = 0
         self._cancel: Callable[[], object] | None = None
 
@@ -45,8 +45,8 @@ class Interrupts:
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         if threading.get_ident() == self._main_thread:
             self._shields -= 1
-            if self._held and not self._shields:
-                self._held = False
+            if self._is_postponed and not self._shields:
+                self._is_postponed = False
                 raise asyncio.CancelledError
 
     def install(self) -> None:
@@ -61,11 +61,11 @@ class Interrupts:
 
     def enter(self) -> None:
         """Begin an attempt: from here on a CancelledError may be raised anywhere."""
-        self.asked = self._struck = self._held = False
+        self.asked = self._struck = self._is_postponed = False
         self._inside = True
 
     def leave(self) -> None:
-        """End it."""
+        """End the attempt: from here on nothing is raised."""
         self._inside = False
 
     def strike(self) -> None:
@@ -76,7 +76,7 @@ class Interrupts:
         if self._cancel is not None:
             self._cancel()
         elif self._shields:
-            self._held = True
+            self._is_postponed = True
         else:
             raise asyncio.CancelledError
 
@@ -88,8 +88,8 @@ class Interrupts:
             raise RuntimeError("only a task can be cancelled")
         # From a signal handler: the loop may be waiting, and its wake-up is what the threadsafe call sends.
         self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
-        if self._held:
-            self._held = False
+        if self._is_postponed:
+            self._is_postponed = False
             task.cancel()
         try:
             yield

@@ -19,7 +19,8 @@ import os
 import pickle
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Final, cast
+from dataclasses import astuple, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.errors import HandlerKilled, NodeConfigError
 from playbill.model.failures import failure_of
@@ -30,15 +31,18 @@ from playbill.runtime.runners.outputs import checked
 from playbill.runtime.runners.workers import frames
 from playbill.runtime.runners.workers.inside.channel import Channel
 from playbill.runtime.runners.workers.inside.cleanup import Cleanup
-from playbill.runtime.runners.workers.inside.handle import ForwardedLog, Held, Resources, plan_of, run_of
+from playbill.runtime.runners.workers.inside.handle import AttemptHandle, ForwardedLog, Resources
 from playbill.runtime.runners.workers.inside.interrupts import Interrupts
-from playbill.runtime.runners.workers.limits import Limits, limited, reached_by_error
+from playbill.runtime.runners.workers.inside.limited import limited
+from playbill.runtime.runners.workers.limits import reached_by_error
 from playbill.runtime.runners.workers.started_mark import StartedMark
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from playbill.model.definition import PipelineNode
+    from playbill.model.facts import Failure
+    from playbill.runtime.runners.workers.limits import Limits
 
 __all__ = ["serve"]
 
@@ -48,14 +52,16 @@ _UNLIMITED: Final = contextlib.nullcontext()
 class Worker:
     """Serves one host."""
 
-    def __init__(self, descriptor: int, mark: StartedMark) -> None:
-        self._mark = mark
+    def __init__(self, task: int, started_mark: StartedMark) -> None:
+        """Serve the host at the other end of a socket's descriptor, `task`."""
+        self._started_mark = started_mark
         self._interrupts = Interrupts()
         self._interrupts.install()
-        self._channel = Channel(descriptor, self._interrupts)
+        self._channel = Channel(task, self._interrupts)
         self._upkeep = Cleanup(self._interrupts)
         self._log = ForwardedLog(self._channel)
-        self._jobs: dict[int, tuple[Callable[..., Any], bool, PipelineNode]] = {}
+        self._handlers: dict[int, tuple[Callable[..., Any], bool, PipelineNode]] = {}
+        """By the host's numbers: the handler, whether it runs on a loop, and its node."""
         self._main: dict[str, Any] | None = None
         """How to import the main module; None: it is imported."""
         self._resources = Resources(self._channel, ())
@@ -63,53 +69,61 @@ class Worker:
         os.register_at_fork(after_in_child=self._disown)
 
     def _disown(self) -> None:
-        """Hear, in a process that a handler forked, that it is none of ours."""
         self._is_forked = True
         self._interrupts.disown()
         self._channel.disown()
 
     def serve(self) -> None:
         """Execute attempts until the host closes its end, or the worker has to go."""
-        self._begin(*self._channel.next()[1:])
         leaves = False
         while not leaves:
-            _, serial, *order = self._channel.next()
-            output, failure, whole = self._outcome(serial, *order)
-            if self._is_forked:
-                self._upkeep.leave(failure)
-            ended = time.monotonic()
-            leaves = self._upkeep.settle() or not whole
-            try:
-                self._channel.send(frames.DONE, serial, ended, output, failure, leaves)
-            except ValueError:  # subclasses of JSON's types, which the host may not be able to load
-                output = json.loads(json.dumps(output))
-                self._channel.send(frames.DONE, serial, ended, output, failure, leaves)
-            self._upkeep.restore()
+            message = self._channel.next()
+            if isinstance(message, frames.RunFrame):
+                leaves = self._execute(message)
+            elif isinstance(message, frames.InitFrame):
+                self._begin(message)
 
-    def _begin(self, path: list[str], home: str, environment: dict[str, str], *rest: Any) -> None:
+    def _execute(self, run: frames.RunFrame) -> bool:
+        """Execute one attempt and tell its result; True: the worker has to go."""
+        output, failure, whole = self._outcome(run)
+        if self._is_forked:
+            self._upkeep.leave(failure)
+        ended = time.monotonic()
+        leaves = self._upkeep.settle() or not whole
+        fields = None if failure is None else astuple(failure)
+        done = frames.DoneFrame(run.serial, ended, output, fields, leaves)
+        try:
+            self._channel.send(done)
+        except ValueError:  # subclasses of JSON's types, which the host may not be able to load
+            self._channel.send(done._replace(output=json.loads(json.dumps(output))))
+        self._upkeep.restore()
+        return leaves
+
+    def _begin(self, init: frames.InitFrame) -> None:
         """Find modules and files as the host does."""
-        resources, self._main, self._upkeep.max_attempts, self._upkeep.max_resident_bytes = rest
-        sys.path[:] = path
-        os.chdir(home)
-        self._upkeep.home = home
+        self._main = init.main_module
+        self._upkeep.max_attempts, self._upkeep.max_resident_bytes = init.max_attempts, init.max_resident_bytes
+        sys.path[:] = init.path
+        os.chdir(init.home)
+        self._upkeep.home = init.home
         own = os.environ[VARIABLE]
         os.environ.clear()
-        os.environ.update({**environment, VARIABLE: own})
-        self._resources = Resources(self._channel, resources)
+        os.environ.update({**init.environment, VARIABLE: own})
+        self._resources = Resources(self._channel, init.resources)
 
-    def _outcome(self, serial: int, *order: Any) -> tuple[Any, tuple[Any, ...] | None, bool]:
+    def _outcome(self, run: frames.RunFrame) -> tuple[Any, Failure | None, bool]:
         """Execute one attempt: its output, its failure, and whether no import was broken off."""
         output = failure = None
         whole = False
         try:
             self._interrupts.enter()
             try:
-                if not self._channel.is_cancelled(serial):
-                    work = self._prepared(serial, *order)
+                if not self._channel.is_cancelled(run.serial):
+                    work = self._prepared(run)
                     whole = True
-                    self._mark.set(serial)
-                    if order[2] is not None:  # of a handler that we had, the host knows that it begins at once
-                        self._channel.send(frames.BEGAN, serial)
+                    self._started_mark.set(run.serial)
+                    if run.handler is not None:  # of one that we had, the host knows that it begins at once
+                        self._channel.send(frames.BeganFrame(run.serial))
                     output = work()
                 whole = True
             except BaseException as error:  # noqa: BLE001 (a handler's SystemExit is not the worker's)
@@ -120,30 +134,23 @@ class Worker:
             self._interrupts.leave()
         return output, failure, whole
 
-    def _prepared(
-        self,
-        serial: int,
-        needs_main: bool,  # noqa: FBT001 (a frame's field)
-        number: int,
-        job: bytes | None,
-        arguments: bytes,
-    ) -> Callable[[], Any]:
+    def _prepared(self, run: frames.RunFrame) -> Callable[[], Any]:
         """Load handler and arguments; return the handler's call."""
         try:
-            if needs_main and self._main is not None:
+            if run.needs_main and self._main is not None:
                 self._import_main()
-            if job is not None:
-                handler, node = pickle.loads(job)  # noqa: S301 (from our own host)
-                self._jobs[number] = (handler, is_async(handler), node)
-            handler, on_loop, node = self._jobs[number]
-            attempt, run_id, trigger, inputs, config, limits, level = pickle.loads(arguments)  # noqa: S301 (the same)
+            if run.handler is not None:
+                handler, node = pickle.loads(run.handler)  # noqa: S301 (from our own host)
+                self._handlers[run.handler_number] = (handler, is_async(handler), node)
+            handler, on_loop, node = self._handlers[run.handler_number]
+            given: frames.AttemptArguments = pickle.loads(run.arguments)  # noqa: S301 (the same)
         except Exception as error:
             raise NodeConfigError(f"its handler cannot be loaded in a process: {error!r}") from error
-        self._log.begin(serial, f"{run_id}/{node.id}#{attempt}: ", level)
-        held = Held(self._channel, self._interrupts, serial, attempt, on_loop=on_loop)
-        context = NodeContext(run_of(run_id, trigger), plan_of(node), cast("Any", held), config, self._resources)
-        bounds = None if limits is None else Limits(*limits)
-        return lambda: self._call(handler, node, inputs, context, bounds, on_loop=on_loop)
+        self._log.begin(run.serial, f"{given.run_id}/{node.id}#{given.attempt}: ", given.log_level)
+        handle = AttemptHandle(self._channel, self._interrupts, run.serial, given.attempt, on_loop=on_loop)
+        config = node.config if given.config is None else given.config
+        context = NodeContext(handle, given.run_id, node.id, given.trigger_data, config, self._resources)
+        return lambda: self._call(handler, node, given.inputs, context, given.limits, on_loop=on_loop)
 
     def _call(
         self,
@@ -175,27 +182,32 @@ class Worker:
     def _import_main(self) -> None:
         """Import the host's main module under another name, as multiprocessing does."""
         process: Any = multiprocessing.process.current_process()
-        process._inheriting = True  # noqa: SLF001 (the mark that says: a script without a guard is being imported)
+        process._inheriting = True  # noqa: SLF001 (which says: a script without a guard is being imported)
         try:
             multiprocessing.spawn.prepare(self._main or {})
         finally:
             del process._inheriting  # noqa: SLF001
         self._main = None
 
-    def _failure(self, error: BaseException) -> tuple[Any, ...] | None:
+    def _failure(self, error: BaseException) -> Failure | None:
         """Return what went wrong as plain data; None for the interruption that was asked for."""
         if self._interrupts.asked and isinstance(error, asyncio.CancelledError):
             return None
         failure = failure_of(error, traceback=True)
         after = None if failure.retry_after is None else float(failure.retry_after)
         message = "".join([failure.message])  # noqa: FLY002 (an f-string would be the same object)  # of a text's subclass, the plain text
-        return failure.type, message, failure.retryable, failure.kinds, failure.traceback, after
+        return replace(failure, message=message, retry_after=after)
 
 
-def serve(descriptor: int, mark: int) -> None:
-    """Be a worker of the host at the other end of a socket and of a mark; never returns."""
+def serve(task: int, started_mark: int) -> None:
+    """Be a worker of the host at the other end of a socket and of a StartedMark; never returns.
+
+    Args:
+        task: The socket's descriptor.
+        started_mark: That of the mark's memory.
+    """
     logging.raiseExceptions = False  # the host may be gone
-    own = StartedMark(mark)
-    os.close(mark)
-    Worker(descriptor, own).serve()
+    mark = StartedMark(started_mark)
+    os.close(started_mark)
+    Worker(task, mark).serve()
     os._exit(0)  # no exit handlers, no waiting for threads

@@ -21,19 +21,20 @@ from playbill.runtime.runners.runner import RunnerServices
 from playbill.runtime.runners.thread_pool import MAX_ORPHANS, ThreadPool
 from playbill.runtime.runners.workers.pool import ProcessPool
 from playbill.runtime.watchdog import STREAM, Watchdog
-from playbill.runtime.world import world_of
+from playbill.runtime.world import ManagerView, world_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from contextvars import Context
+    from collections.abc import Callable, Mapping, Sequence
 
     from playbill.actors.shell import Shell
+    from playbill.actors.supervisor import SupervisorActor
+    from playbill.model.definition import PipelineDefinition
     from playbill.model.facts import Inputs
     from playbill.model.messages import Force
     from playbill.model.plan import NodePlan, RunFacts
     from playbill.model.policies import BreakerPolicy
-    from playbill.runtime.clocks.system import Clock
     from playbill.runtime.faults.plan import FaultPlan
+    from playbill.runtime.runners.bindings import Bindings
     from playbill.runtime.world import World
 
 logger = logging.getLogger("playbill")
@@ -52,9 +53,14 @@ class CountedDeadLetters:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """What a manager may use, and how long it is patient."""
+class SystemSettings:
+    """What a manager's actors may use, and how long they are patient."""
 
+    resources: Mapping[str, Any]
+    secrets: Mapping[str, str]
+    policies: Mapping[str, BreakerPolicy]
+    """Of breakers, by key."""
+    faults: FaultPlan | None = None
     max_orphans: int = MAX_ORPHANS
     """Abandoned attempts in threads until no new one may begin."""
     watchdog_seconds: float | None = 1.0
@@ -66,90 +72,88 @@ class Bounds:
 
 
 class ActorSystem:
-    """Everything between one manager's actors and the world; made when a loop is there."""
+    """Everything between one manager's actors and the world, on the loop that runs when it is made.
 
-    def __init__(
-        self,
-        resources: Mapping[str, Any],
-        secrets: Mapping[str, str],
-        policies: Mapping[str, BreakerPolicy],
-        faults: FaultPlan | None = None,
-        bounds: Bounds = Bounds(),
-    ) -> None:
-        self._faults = faults
-        self._bounds = bounds
-        self._resources = resources
-        self._secrets = secrets
-        self._policies = policies
+    Args:
+        settings: what the manager was given.
+        runs: gives the supervisors of the active runs, oldest first.
+
+    Raises:
+        RuntimeError: no asyncio loop runs here, or a worker imports the host's script.
+        DefinitionError: the faults cannot happen in this world.
+    """
+
+    def __init__(self, settings: SystemSettings, runs: Callable[[], Sequence[SupervisorActor]]) -> None:
+        self._loop = loop = _running_loop()
+        self._runs = runs
+        _refuse_workers()
         self.dead_letters = CountedDeadLetters()
         self.orphans = Orphans()
-        self.wired = False
-        self.watchdog: Watchdog | None = None
+        self.breakers = Breakers(settings.policies)
+        world = _with_faults(world_of(loop), settings.faults, loop)
+        self.parts = parts = world.open(loop, ManagerView(self.breakers, runs, lambda: self.dead_letters.count))
+        self._threads = ThreadPool(max_orphans=settings.max_orphans)
         self._spawner: SpawnerClient | None = None
         self._processes: ProcessPool | None = None
-        self._loop: asyncio.AbstractEventLoop
-
-    def wire(self, runs: Callable[[], Iterable[Shell[Any]]]) -> None:
-        """Bind to the running loop, once; `runs` gives the supervisors of the active runs.
-
-        Raises:
-            RuntimeError: no asyncio loop runs here, or another one than before.
-        """
-        loop = _running_loop()
-        if self.wired:
-            if loop is not self._loop:
-                raise RuntimeError("this manager belongs to another event loop: use BlockingManager from there")
-            return
-        if imports_main():
-            raise RuntimeError(
-                "this script is imported by a worker process, and would run its pipelines there again: "
-                "put what starts them under `if __name__ == '__main__':`"
-            )
-        self._loop = loop
-        self.world = world = self._faulty(world_of(loop))
-        clock = world.clock(loop)
-        self._dispatcher = world.dispatcher(loop, clock)
-        self._timers = world.timers(loop, self._dispatcher.post)
-        self.journal = world.journal(loop)
-        self._pool = ThreadPool(max_orphans=self._bounds.max_orphans)
-        resources, secrets = self._resources, self._secrets
-        if supported() and not world.simulated:
-            self._spawner = SpawnerClient(loop)
-            self._processes = ProcessPool(
-                loop, resources, client=self._spawner, max_workers=self._bounds.max_processes
-            )
-        attempts = AttemptServices(loop, self._dispatcher, self.orphans, world.draw)
-        self.services = RunnerServices(attempts, self._pool, resources, secrets, self._processes)
-        self.breakers = Breakers(self.ports(NullRunner()), self._policies)
-        self.wired = True
-        world.wired(self.breakers, runs, lambda: self.dead_letters.count)
+        self.watchdog: Watchdog | None = None
+        attempts = AttemptServices(loop, parts.dispatcher, self.orphans, parts.draw)
         if not world.simulated:
-            self.watchdog = self._watch(clock)
+            self.watchdog = self._watch(settings)
+            if supported():
+                self._spawner = spawner = SpawnerClient(loop)
+                self._processes = ProcessPool(
+                    loop, settings.resources, client=spawner, max_workers=settings.max_processes
+                )
+        self._services = RunnerServices(
+            attempts, self._threads, settings.resources, settings.secrets, self._processes
+        )
+        self._breaker_ports = self._ports(NullRunner())
 
-    def _watch(self, clock: Clock) -> Watchdog | None:
-        limit, interrupts = self._bounds.watchdog_seconds, self._bounds.watchdog_interrupts
+    def _watch(self, settings: SystemSettings) -> Watchdog | None:
+        limit, parts = settings.watchdog_seconds, self.parts
         if limit is None:
             return None
-        writer = self.journal.open(STREAM, NullKeeper())
-        tasks = self.services.attempts.on_loop
-        return Watchdog(self._loop, clock, writer, tasks, self._pool.running, limit, interrupts=interrupts)
+        writer, threads = parts.journal.open(STREAM, NullKeeper()), self._threads.running
+        interrupts = settings.watchdog_interrupts
+        return Watchdog(self._loop, parts.clock, writer, self._attempts, threads, limit, interrupts=interrupts)
 
-    def _faulty(self, world: World) -> World:
-        """Return the surroundings, with the manager's own faults around them if it has any."""
-        if self._faults is None:
-            return world
-        from playbill.runtime.faults.world import FaultyWorld  # noqa: PLC0415 (few need it, and its import is slow)
-
-        return FaultyWorld(world, self._faults, SeededTape(None))
+    def _attempts(self) -> list[object]:
+        """Return the attempts that are alive; from any thread, so of copies."""
+        found: list[object] = [node.attempt for run in self._runs() for node in list(run.nodes.values())]
+        return [*found, *self.orphans]
 
     @property
     def is_over(self) -> bool:
-        """Whether the loop it was bound to is closed."""
-        return self.wired and self._loop.is_closed()
+        """Whether its loop is closed."""
+        return self._loop.is_closed()
 
-    def ports(self, runner: Runner) -> Ports:
-        """Return the ports for actors whose handlers `runner` executes."""
-        return Ports(self._dispatcher, self._timers, runner, self.journal, self.dead_letters)
+    def check_loop(self) -> None:
+        """Refuse callers on other loops.
+
+        Raises:
+            RuntimeError: no asyncio loop runs here, or another one than its own.
+        """
+        if _running_loop() is not self._loop:
+            raise RuntimeError("this manager belongs to another event loop: use BlockingManager from there")
+
+    def ports_of_run(self, bindings: Bindings) -> Ports:
+        """Return the ports of a run with these handlers, which are called in the context of who calls this."""
+        context = copy_context()
+        if self._spawner is not None:
+            context.run(SPAWNER.set, self._spawner)
+        return self._ports(self.parts.runner(self._services, bindings, context))
+
+    def _ports(self, runner: Runner) -> Ports:
+        parts = self.parts
+        return Ports(parts.dispatcher, parts.timers, runner, parts.journal, self.dead_letters)
+
+    def breakers_of(self, definition: PipelineDefinition, keys: frozenset[str]) -> dict[str, Shell[Any]]:
+        """Return the breakers that a pipeline uses, by key.
+
+        Raises:
+            DefinitionError: it wants another policy for a key than the pipeline that used the key first.
+        """
+        return self.breakers.of(definition, keys, self._breaker_ports)
 
     async def force(self, key: str, message: Force) -> None:
         """Set a breaker by hand.
@@ -165,26 +169,17 @@ class ActorSystem:
             raise DefinitionError.single("unknown-state", key, text)
         await actor.actor_ref.ask(message, block=False)
 
-    def context(self) -> Context:
-        """Return the context in which the handlers of a run are called: its starter's, and who starts programs."""
-        context = copy_context()
-        if self._spawner is not None:
-            context.run(SPAWNER.set, self._spawner)
-        return context
-
     async def close(self) -> None:
         """Let everything go: processes are killed, other abandoned work stays an orphan."""
-        if not self.wired:
-            return
         if self._processes is not None and self._spawner is not None:
             await self._processes.aclose()
             await self._spawner.aclose()
         self.breakers.close()
-        self._timers.close()
-        self._pool.close()
+        self.parts.timers.close()
+        self._threads.close()
         if self.watchdog is not None:
             self.watchdog.close()
-        self.journal.close()
+        self.parts.journal.close()
 
 
 class NullKeeper:
@@ -203,6 +198,30 @@ class NullRunner:
     def begin(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver) -> NoReturn:
         """Refuse."""
         raise NotImplementedError("breakers run no handlers")
+
+
+def _with_faults(world: World, plan: FaultPlan | None, loop: asyncio.AbstractEventLoop) -> World:
+    """Return the world with a manager's own faults around it, if it has any.
+
+    Raises:
+        DefinitionError: the world has faults of its own, or none of these.
+    """
+    if plan is None:
+        return world
+    if world.simulated:
+        text = "a simulated manager has the faults of its simulation: give them to Simulation(faults=...)"
+        raise DefinitionError.single("simulated-faults", "faults", text)
+    from playbill.runtime.faults.world import FaultyWorld  # noqa: PLC0415 (few need it, and its import is slow)
+
+    return FaultyWorld(world, plan, SeededTape(None), loop)
+
+
+def _refuse_workers() -> None:
+    if imports_main():
+        raise RuntimeError(
+            "this script is imported by a worker process, and would run its pipelines there again: "
+            "put what starts them under `if __name__ == '__main__':`"
+        )
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:

@@ -22,14 +22,13 @@ DEFAULT: Final = BreakerPolicy()
 class Breakers:
     """Breakers by key, made when a pipeline first uses them."""
 
-    def __init__(self, ports: Ports, policies: Mapping[str, BreakerPolicy]) -> None:
-        self._ports = ports
+    def __init__(self, policies: Mapping[str, BreakerPolicy]) -> None:
         self._policies = dict(policies)
         self._owners = dict.fromkeys(policies, "the manager")
         self._actors: dict[str, BreakerActor] = {}
 
-    def of(self, definition: PipelineDefinition, keys: frozenset[str]) -> dict[str, Shell[Any]]:
-        """Return the breakers that a pipeline uses.
+    def of(self, definition: PipelineDefinition, keys: frozenset[str], ports: Ports) -> dict[str, Shell[Any]]:
+        """Return the breakers that a pipeline uses; those that nobody has used yet are made with `ports`.
 
         Raises:
             DefinitionError: it wants another policy for a key than the pipeline that used the key first.
@@ -39,7 +38,7 @@ class Breakers:
         found: dict[str, Shell[Any]] = {}
         for key in keys:
             self._owners.setdefault(key, f"pipeline '{definition.name}'")
-            found[key] = self._actor(key, definition.breakers.get(key, DEFAULT))
+            found[key] = self._actor(key, definition.breakers.get(key, DEFAULT), ports)
         return found
 
     def get(self, key: str) -> BreakerActor | None:
@@ -70,9 +69,9 @@ class Breakers:
             )
             raise DefinitionError.single("two-policies", f"breakers.{key}", text)
 
-    def _actor(self, key: str, policy: BreakerPolicy) -> BreakerActor:
+    def _actor(self, key: str, policy: BreakerPolicy, ports: Ports) -> BreakerActor:
         actor = self._actors.get(key)
         if actor is None or actor.ended:
             policy = self._policies.setdefault(key, policy)
-            actor = self._actors[key] = BreakerActor(self._ports, key, policy)
+            actor = self._actors[key] = BreakerActor(ports, key, policy)
         return actor

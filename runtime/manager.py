@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from playbill.actors.supervisor import SupervisorActor
 from playbill.model.definition import PipelineDefinition, definition_from
@@ -12,13 +12,13 @@ from playbill.model.messages import Cancel, Force, Start
 from playbill.model.plan import RunFacts
 from playbill.model.policies import StopPolicy
 from playbill.model.run_inputs import check_trigger_data
-from playbill.runtime.actor_system import ActorSystem, Bounds
+from playbill.runtime.actor_system import ActorSystem, SystemSettings
 from playbill.runtime.definitions.compiler import PipelineCompiler
 from playbill.runtime.definitions.discovery import catalog_of
 from playbill.runtime.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
     from types import TracebackType
 
     from playbill.model.events import Event
@@ -28,27 +28,7 @@ if TYPE_CHECKING:
     from playbill.runtime.definitions.compiler import CompiledPipeline
     from playbill.runtime.definitions.discovery import Source
     from playbill.runtime.faults.plan import FaultPlan
-
-OnExit = Literal["cancel", "wait"]
-
-
-class ManagerOptions(TypedDict, total=False):
-    """The arguments of PipelineRunManager, for those who hand them on."""
-
-    journal: Literal["memory"]
-    resources: Mapping[str, Any] | None
-    types: Iterable[Source] | None
-    breakers: Mapping[str, BreakerPolicy] | None
-    secrets: Mapping[str, str] | None
-    grace: float
-    kill_bound: float
-    on_exit: OnExit
-    keep_runs: int
-    faults: FaultPlan | None
-    max_orphans: int
-    watchdog_seconds: float | None
-    watchdog_interrupts: bool
-    max_processes: int | None
+    from playbill.runtime.options import OnExit
 
 
 class PipelineRunManager:
@@ -95,10 +75,11 @@ class PipelineRunManager:
         if on_exit not in {"cancel", "wait"}:
             raise DefinitionError.single("on-exit", "on_exit", f"on_exit is 'cancel' or 'wait', not {on_exit!r}")
         self.stop_policy = StopPolicy(grace=grace, kill_bound=kill_bound)
-        bounds = Bounds(max_orphans, watchdog_seconds, watchdog_interrupts, max_processes)
-        self._system = ActorSystem(
-            {} if resources is None else resources, secrets or {}, breakers or {}, faults, bounds
-        )
+        shared: Mapping[str, Any] = {} if resources is None else resources
+        bounds = (max_orphans, watchdog_seconds, watchdog_interrupts, max_processes)
+        self._settings = SystemSettings(shared, secrets or {}, breakers or {}, faults, *bounds)
+        self._system: ActorSystem | None = None
+        """What the actors live in; None: no loop has been used yet."""
         self._on_exit = on_exit
         self._keep_runs = keep_runs
         self._active: dict[str, Run] = {}
@@ -128,13 +109,15 @@ class PipelineRunManager:
             DefinitionError: the pipeline, the data or the run_id is wrong; carries all problems.
             RuntimeError: not on the manager's loop, or the manager is closed.
         """
-        self._use_loop()
+        system = self._use_loop()
         if not isinstance(definition, PipelineDefinition):
             definition = definition_from(definition)
         data = check_trigger_data(definition, trigger_data or {})
         if run_id is not None and (known := self._known(run_id)) is not None:
-            return _same(known, definition, data)
-        return self._begin(self.compiler.of(definition), data, run_id or self._system.world.new_id(), timeout_seconds)
+            known.check_same(definition, data)
+            return known
+        compiled = self.compiler.of(definition)
+        return self._begin(system, compiled, data, run_id or system.parts.new_id(), timeout_seconds)
 
     def prepare(self, definition: PipelineDefinition) -> None:
         """Validate and plan a definition now rather than with its first run.
@@ -145,19 +128,22 @@ class PipelineRunManager:
         self.compiler.of(definition)
 
     def _begin(
-        self, compiled: CompiledPipeline, data: dict[str, Any], run_id: str, timeout_seconds: float | None
+        self,
+        system: ActorSystem,
+        compiled: CompiledPipeline,
+        data: dict[str, Any],
+        run_id: str,
+        timeout_seconds: float | None,
     ) -> Run:
-        definition, system = compiled.definition, self._system
+        definition = compiled.definition
         timeout = definition.timeout if timeout_seconds is None else timeout_seconds
         if not 0 < timeout < float("inf"):
-            raise DefinitionError.single(
-                "timeout", "timeout_seconds", f"timeout_seconds is over 0 and finite, not {timeout}"
-            )
-        breakers = system.breakers.of(definition, compiled.breaker_keys)
-        ports = system.ports(system.world.runner(system.services, compiled.bindings, system.context()))
+            text = f"timeout_seconds is over 0 and finite, not {timeout}"
+            raise DefinitionError.single("timeout", "timeout_seconds", text)
+        breakers = system.breakers_of(definition, compiled.breaker_keys)
         facts = RunFacts(run_id, compiled.plan, data)
-        actor = SupervisorActor(ports, facts, timeout, breakers, self._conclude)
-        run = self._active[run_id] = Run(definition, data, actor, system.journal.streams[run_id])
+        actor = SupervisorActor(system.ports_of_run(compiled.bindings), facts, timeout, breakers, self._conclude)
+        run = self._active[run_id] = Run(definition, data, actor, system.parts.journal.streams[run_id])
         actor.post(Start(data))
         return run
 
@@ -167,7 +153,8 @@ class PipelineRunManager:
         self._ended[run.id] = run
         if len(self._ended) > self._keep_runs:
             oldest, _ = self._ended.popitem(last=False)
-            self._system.journal.drop(oldest)
+            if self._system is not None:
+                self._system.parts.journal.drop(oldest)
         run.conclude(result)
 
     async def cancel_run(self, run_id: str, reason: str = "", grace: float | None = None) -> bool:
@@ -215,13 +202,12 @@ class PipelineRunManager:
 
     def events(self) -> AsyncIterator[Event]:
         """Iterate over the events of all runs and breakers from now on; one 10,000 behind misses the oldest."""
-        self._use_loop()
-        return self._system.journal.tail()
+        return self._use_loop().parts.journal.tail()
 
     @property
     def circuits(self) -> dict[str, CircuitState]:
         """Where each circuit breaker stands, by key."""
-        return self._system.breakers.states() if self._system.wired else {}
+        return {} if self._system is None else self._system.breakers.states()
 
     async def force_circuit(self, key: str, state: CircuitState | str) -> None:
         """Set a breaker by hand: forced_open, disabled, metrics_only, or closed to let it run again.
@@ -229,23 +215,22 @@ class PipelineRunManager:
         Raises:
             DefinitionError: no pipeline has used this key, or there is no such state to force.
         """
-        self._use_loop()
-        await self._system.force(key, Force(str(state)))
+        await self._use_loop().force(key, Force(str(state)))
 
     @property
     def dead_letters(self) -> int:
         """How many messages came too late for anybody."""
-        return self._system.dead_letters.count
+        return 0 if self._system is None else self._system.dead_letters.count
 
     @property
     def orphans(self) -> int:
         """How many attempts could not be stopped and have not ended yet."""
-        return len(self._system.orphans)
+        return 0 if self._system is None else len(self._system.orphans)
 
     @property
     def is_over(self) -> bool:
         """Whether it was closed, or its loop was."""
-        return self._closed or self._system.is_over
+        return self._closed or (self._system is not None and self._system.is_over)
 
     # ---- its own life -----------------------------------------------------------------------------------------
 
@@ -262,47 +247,40 @@ class PipelineRunManager:
 
     async def close(self, grace: float | None = None) -> None:
         """Cancel live runs, wait for their ends (a bounded time), and let everything go."""
-        if self._closed or not self._system.wired:
+        if self._closed or self._system is None:
             self._closed = True
             return
-        self._use_loop()
+        system = self._use_loop()
         self._closed = True
         for run in self.active_runs:
             run.actor.post(Cancel("shutdown", "the manager is closed", grace))
         await self._all_ended()
-        await self._system.close()
+        await system.close()
 
     async def _all_ended(self) -> None:
         while self._active:  # a run may be started while one waits
             await next(iter(self._active.values())).result()
 
-    def _use_loop(self) -> None:
+    def _use_loop(self) -> ActorSystem:
+        """Return the system of the manager's loop, made with its first use.
+
+        Raises:
+            RuntimeError: the manager is closed, or not on its loop.
+        """
         if self._closed:
             raise RuntimeError("this manager is closed: make a new one")
-        self._system.wire(self._supervisors)
+        if self._system is None:
+            self._system = ActorSystem(self._settings, self._supervisors)
+        else:
+            self._system.check_loop()
+        return self._system
 
-    def _supervisors(self) -> Iterator[SupervisorActor]:
-        return (run.actor for run in self._active.values())
+    def _supervisors(self) -> list[SupervisorActor]:
+        """Return the supervisors of the active runs, oldest first; from any thread."""
+        return [run.actor for run in list(self._active.values())]
 
     def _known(self, run_id: str) -> Run | None:
         return self._active.get(run_id) or self._ended.get(run_id)
 
     def __repr__(self) -> str:
         return f"<PipelineRunManager active={len(self._active)} ended={len(self._ended)}>"
-
-
-def _same(known: Run, definition: PipelineDefinition, data: dict[str, Any]) -> Run:
-    """Return a run that was started before, if it is the same.
-
-    Raises:
-        DefinitionError: its id was used with another definition or other data.
-    """
-    differs: list[str] = []
-    if known.definition is not definition and known.definition != definition:
-        differs.append("definition")
-    if known.trigger_data != data:
-        differs.append("trigger data")
-    if differs:
-        text = f"run_id '{known.id}' is taken by a run with another {' and other '.join(differs)}: choose a new id"
-        raise DefinitionError.single("run-id-reused", "run_id", text)
-    return known

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from playbill.model.errors import DefinitionError
 from playbill.model.facts import RunStatus
 from playbill.model.messages import Cancel, Pause, Resume
 
@@ -103,6 +104,21 @@ class Run:
         if self.actor.ended:
             return False
         return await self.actor.actor_ref.ask(message, block=False)
+
+    def check_same(self, definition: PipelineDefinition, data: Mapping[str, Any]) -> None:
+        """Refuse to be taken for another run of the same id.
+
+        Raises:
+            DefinitionError: it has another definition or other trigger data.
+        """
+        differs: list[str] = []
+        if self.definition is not definition and self.definition != definition:
+            differs.append("definition")
+        if self.trigger_data != data:
+            differs.append("trigger data")
+        if differs:
+            text = f"run_id '{self.id}' is taken by a run with another {' and other '.join(differs)}: choose a new id"
+            raise DefinitionError.single("run-id-reused", "run_id", text)
 
     def conclude(self, result: RunResult) -> None:
         """Take the result; for the manager."""

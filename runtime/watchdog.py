@@ -19,17 +19,18 @@ import sys
 import threading
 import time
 import traceback
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from playbill.model.events import Event, EventType
+from playbill.runtime.runners.coroutine import LoopAttempt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from types import FrameType
 
     from playbill.actors.ports import Writer
     from playbill.runtime.clocks.system import Clock
-    from playbill.runtime.runners.attempt import HandlerAttempt, Identity
+    from playbill.runtime.runners.attempt import Identity
     from playbill.runtime.runners.thread_pool import Stay
 
 logger = logging.getLogger("playbill")
@@ -65,7 +66,7 @@ class Watchdog:
         loop: which is running.
         clock: tells when.
         writer: keeps the events.
-        tasks: the attempts on the loop, by their tasks.
+        attempts: gives those that are alive; asked from the watchdog's thread, when the loop is blocked.
         threads: tells which attempts are or were in threads.
         limit: seconds without a sign of life until the loop is blocked.
         interrupts: whether it may interrupt the culprit.
@@ -76,7 +77,7 @@ class Watchdog:
         loop: asyncio.AbstractEventLoop,
         clock: Clock,
         writer: Writer,
-        tasks: Mapping[asyncio.Task[Any], HandlerAttempt],
+        attempts: Callable[[], Iterable[object]],
         threads: Callable[[], Iterable[Stay]],
         limit: float,
         *,
@@ -87,7 +88,7 @@ class Watchdog:
         self._loop = loop
         self._clock = clock
         self._writer = writer
-        self._tasks = tasks
+        self._attempts = attempts
         self._threads = threads
         self._limit = limit
         self._interrupts = interrupts
@@ -161,8 +162,11 @@ class Watchdog:
     def _on_loop(self) -> Identity | None:
         """Return whose task takes its step; None: nobody's, or that of no attempt."""
         task = asyncio.current_task(self._loop)
-        attempt = None if task is None else self._tasks.get(task)
-        return None if attempt is None else attempt.identity
+        if task is not None:
+            for attempt in self._attempts():
+                if isinstance(attempt, LoopAttempt) and attempt.task is task:
+                    return attempt.identity
+        return None
 
     def _interrupt(self) -> None:
         """Raise Interrupted in the loop's thread, if a handler is what it executes."""

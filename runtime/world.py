@@ -1,12 +1,13 @@
-"""What stands between a manager's actors and the world: made anew for each manager, by the loop it runs on.
+"""What stands between a manager's actors and the world: opened once for each manager, by the loop it runs on.
 
-A loop may bring surroundings of its own, as the simulation's does; nobody else has to know.
+A loop may bring a world of its own, as the simulation's does; nobody else has to know.
 """
 
 from __future__ import annotations
 
 import random
 import uuid
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from playbill.actors.ports import Timers
@@ -14,7 +15,7 @@ from playbill.runtime.clocks.system import SystemClock
 from playbill.runtime.clocks.wheel import LoopTimers
 from playbill.runtime.dispatchers.loop import LoopDispatcher
 from playbill.runtime.journals.memory import MemoryJournal
-from playbill.runtime.runners.runner import RunnerServices, RunRunner
+from playbill.runtime.runners.runner import RunRunner
 
 if TYPE_CHECKING:
     import asyncio
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from playbill.runtime.breakers import Breakers
     from playbill.runtime.clocks.system import Clock
     from playbill.runtime.runners.bindings import Bindings
+    from playbill.runtime.runners.runner import RunnerServices
 
 
 class OwnTimers(Timers, Protocol):
@@ -35,93 +37,88 @@ class OwnTimers(Timers, Protocol):
         """Forget all timers."""
 
 
+class MakeRunner(Protocol):
+    """Makes what executes the handlers of one run."""
+
+    def __call__(self, services: RunnerServices, bindings: Bindings, context: Context, /) -> Runner:
+        """Return the runner of a run whose handlers are called in `context`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a manager's actors are built on."""
+
+    clock: Clock
+    dispatcher: Dispatcher
+    timers: OwnTimers
+    journal: MemoryJournal
+    runner: MakeRunner
+    draw: Callable[[], float]
+    """Draws a number from [0, 1): the jitter of a back-off."""
+    new_id: Callable[[], str]
+    """Makes a run's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class ManagerView:
+    """What a world may look at while the manager works."""
+
+    breakers: Breakers
+    runs: Callable[[], Iterable[Shell[Any]]]
+    """Gives the supervisors of the active runs, oldest first."""
+    dead_letters: Callable[[], int]
+    """Counts the messages that came too late."""
+
+
+def unchanged(clock: Clock) -> Clock:
+    """Return a clock as it is."""
+    return clock
+
+
 class World(Protocol):
-    """The parts of one manager that differ between the real world, a world with faults, and a simulated one."""
+    """Where a manager's actors live: the real world, one with faults, or a simulated one."""
 
     @property
     def simulated(self) -> bool:
         """Whether time is virtual: there are no threads and no processes, and nobody watches the loop."""
         ...
 
-    def clock(self, loop: asyncio.AbstractEventLoop) -> Clock:
-        """Make the clock."""
-        ...
-
-    def dispatcher(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> Dispatcher:
-        """Make what carries the mail."""
-        ...
-
-    def timers(self, loop: asyncio.AbstractEventLoop, post: Callable[[Any, Any], None]) -> OwnTimers:
-        """Make what tells things later."""
-        ...
-
-    def journal(self, loop: asyncio.AbstractEventLoop) -> MemoryJournal:
-        """Make what keeps events."""
-        ...
-
-    def runner(self, services: RunnerServices, bindings: Bindings, context: Context) -> Runner:
-        """Make what executes the handlers of one run."""
-        ...
-
-    def draw(self) -> float:
-        """Draw a number from [0, 1): the jitter of a back-off."""
-        ...
-
-    def new_id(self) -> str:
-        """Make a run's id."""
-        ...
-
-    def wired(
-        self, circuits: Breakers, runs: Callable[[], Iterable[Shell[Any]]], dead_letters: Callable[[], int]
-    ) -> None:
-        """Hear that all of it stands.
+    def open(
+        self, loop: asyncio.AbstractEventLoop, view: ManagerView, wrap: Callable[[Clock], Clock] = unchanged
+    ) -> Parts:
+        """Make the parts of one manager.
 
         Args:
-            circuits: the breakers.
-            runs: gives the supervisors of the active runs, oldest first.
-            dead_letters: counts the messages that came too late.
+            loop: the one that runs.
+            view: what may be looked at from the loop's next turn on.
+            wrap: what is to stand around the clock.
+
+        Raises:
+            DefinitionError: this world cannot be as it is wanted; names why.
         """
+        ...
 
 
 class RealWorld:
-    """The surroundings of a manager on an ordinary loop."""
+    """The world of a manager on an ordinary loop."""
 
     simulated = False
 
-    def clock(self, loop: asyncio.AbstractEventLoop) -> Clock:
-        """Read the system's clock."""
-        return SystemClock(loop)
+    def open(
+        self, loop: asyncio.AbstractEventLoop, view: ManagerView, wrap: Callable[[Clock], Clock] = unchanged
+    ) -> Parts:
+        """Make the parts: the system's clock, mail in the order it came, events in memory, users' handlers."""
+        clock = wrap(SystemClock(loop))
+        dispatcher = LoopDispatcher(loop, clock)
+        timers = LoopTimers(loop, dispatcher.post)
+        return Parts(clock, dispatcher, timers, MemoryJournal(), RunRunner, random.random, _unique_id)
 
-    def dispatcher(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> Dispatcher:
-        """Carry mail in the order it came."""
-        return LoopDispatcher(loop, clock)
 
-    def timers(self, loop: asyncio.AbstractEventLoop, post: Callable[[Any, Any], None]) -> OwnTimers:
-        """Use the loop's timers."""
-        return LoopTimers(loop, post)
-
-    def journal(self, loop: asyncio.AbstractEventLoop) -> MemoryJournal:
-        """Keep events in memory."""
-        return MemoryJournal()
-
-    def runner(self, services: RunnerServices, bindings: Bindings, context: Context) -> Runner:
-        """Run the handlers."""
-        return RunRunner(services, bindings, context)
-
-    def draw(self) -> float:
-        """Draw a number from [0, 1)."""
-        return random.random()  # noqa: S311 (spreads retries)
-
-    def new_id(self) -> str:
-        """Make a run's id that nobody else makes."""
-        return uuid.uuid4().hex
-
-    def wired(
-        self, circuits: Breakers, runs: Callable[[], Iterable[Shell[Any]]], dead_letters: Callable[[], int]
-    ) -> None:
-        """Nothing to do."""
+def _unique_id() -> str:
+    return uuid.uuid4().hex
 
 
 def world_of(loop: asyncio.AbstractEventLoop) -> World:
-    """Return the surroundings that managers on `loop` are wired to."""
+    """Return the world of the managers on `loop`."""
     return getattr(loop, "world", None) or RealWorld()

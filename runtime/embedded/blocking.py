@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from playbill.model.events import Event
     from playbill.model.facts import RunStatus
     from playbill.model.results import RunResult
-    from playbill.runtime.manager import ManagerOptions
+    from playbill.runtime.options import ManagerOptions
     from playbill.runtime.run import Run
 
 T = TypeVar("T")

@@ -20,17 +20,26 @@ if TYPE_CHECKING:
     from playbill.runtime.world import OwnTimers
 
 
-class SkewedClock:
-    """A clock whose UTC may be off; monotonic time is not."""
+class Skew:
+    """How far UTC is off."""
 
-    def __init__(self, clock: Clock) -> None:
+    __slots__ = ("by",)
+
+    def __init__(self) -> None:
+        self.by = timedelta()
+
+
+class SkewedClock:
+    """A clock whose UTC may be off by a skew that others move; monotonic time is not."""
+
+    def __init__(self, clock: Clock, skew: Skew) -> None:
         self._clock = clock
-        self.skew = timedelta()
+        self._skew = skew
 
     def now(self) -> Now:
         """Return monotonic seconds and the skewed UTC."""
         now = self._clock.now()
-        return Now(now.monotonic, now.utc + self.skew) if self.skew else now
+        return Now(now.monotonic, now.utc + self._skew.by) if self._skew.by else now
 
 
 class LateTimers:

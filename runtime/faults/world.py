@@ -1,8 +1,8 @@
-"""World with faults: around any others, those of an ordinary loop or of the simulation."""
+"""A world with faults: around any other, that of an ordinary loop or of the simulation."""
 
 from __future__ import annotations
 
-import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,81 +10,71 @@ from playbill.model.errors import DefinitionError
 from playbill.model.messages import Cancel, Force, Pause, Resume
 from playbill.runtime.faults.injector import Injector
 from playbill.runtime.faults.kinds import CancelRun, ClockSkew, Crash, ForceBreaker, MessageDelay, PauseRun
-from playbill.runtime.faults.ports import FaultyJournal, LateTimers, SkewedClock
+from playbill.runtime.faults.ports import FaultyJournal, LateTimers, Skew, SkewedClock
 from playbill.runtime.faults.runner import FaultyRunner
 from playbill.runtime.faults.stand_in import StandInRunner, stand_in_of
-from playbill.runtime.runners.runner import RunnerServices, RunRunner
+from playbill.runtime.runners.runner import RunRunner
+from playbill.runtime.world import unchanged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    import asyncio
+    from collections.abc import Callable
     from contextvars import Context
 
-    from playbill.actors.ports import Dispatcher, Keeper, Runner
+    from playbill.actors.ports import Keeper, Runner
     from playbill.actors.shell import Shell
     from playbill.model.events import Event
     from playbill.model.plan import NodePlan
-    from playbill.runtime.breakers import Breakers
     from playbill.runtime.clocks.system import Clock
     from playbill.runtime.faults.behaviour import Behaviour
     from playbill.runtime.faults.kinds import TimedFault
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.faults.tape import Tape
-    from playbill.runtime.journals.memory import MemoryJournal
     from playbill.runtime.runners.bindings import Bindings
-    from playbill.runtime.world import OwnTimers, World
+    from playbill.runtime.runners.runner import RunnerServices
+    from playbill.runtime.world import ManagerView, Parts, World
 
 
 class FaultyWorld:
-    """World whose parts may fail as a plan says."""
+    """A world whose parts may fail as a plan says.
 
-    injector: Injector
-    circuits: Breakers
-    skewed: SkewedClock
+    Args:
+        inner: the world as it would be.
+        plan: what shall go wrong.
+        tape: decides what does.
+        loop: the one its manager is on.
 
-    def __init__(self, world: World, plan: FaultPlan, tape: Tape) -> None:
-        self.inner = world
-        self.simulated = world.simulated
+    Raises:
+        DefinitionError: the plan has faults that need a simulated world.
+    """
+
+    def __init__(self, inner: World, plan: FaultPlan, tape: Tape, loop: asyncio.AbstractEventLoop) -> None:
+        began = loop.time()
+        self.simulated = inner.simulated
         self.plan = plan
         self.tape = tape
-
-    def draw(self) -> float:
-        """Draw as the others do."""
-        return self.inner.draw()
-
-    def new_id(self) -> str:
-        """Name runs as the others do."""
-        return self.inner.new_id()
-
-    def clock(self, loop: asyncio.AbstractEventLoop) -> Clock:
-        """Make a clock that may jump.
-
-        Raises:
-            DefinitionError: the plan has faults that need a simulated world.
-        """
-        began = loop.time()
-        self.loop = loop
-        self.injector = Injector(self.plan, self.tape, lambda: loop.time() - began)
-        if not self.simulated and (faults := [*self.plan.of(Crash), *self.plan.of(MessageDelay)]):
+        self.injector = Injector(plan, tape, lambda: loop.time() - began)
+        self._inner = inner
+        self._skew = Skew()
+        if not self.simulated and (faults := [*plan.of(Crash), *plan.of(MessageDelay)]):
             text = (
                 f"a {faults[0].kind} fault needs a simulated world: run the plan with `playbill sim` or leave it out"
             )
             raise DefinitionError.single("only-simulated", "faults", text)
-        self.skewed = SkewedClock(self.inner.clock(loop))
-        return self.skewed
 
-    def dispatcher(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> Dispatcher:
-        """Carry mail as the others do."""
-        return self.inner.dispatcher(loop, clock)
-
-    def timers(self, loop: asyncio.AbstractEventLoop, post: Callable[[Any, Any], None]) -> OwnTimers:
-        """Make timers that may be late."""
-        timers = self.inner.timers(loop, post)
-        return LateTimers(timers, self.injector) if self.injector.timers.are_possible else timers
-
-    def journal(self, loop: asyncio.AbstractEventLoop) -> MemoryJournal:
-        """Make a journal that may be slow or sick."""
-        self.ledger = FaultyJournal(loop, self.injector, self.taken, self.kept)
-        return self.ledger
+    def open(
+        self, loop: asyncio.AbstractEventLoop, view: ManagerView, wrap: Callable[[Clock], Clock] = unchanged
+    ) -> Parts:
+        """Make the parts, with faults around them; set off those that have a time of their own."""
+        if self.plan.of(ClockSkew):
+            parts = self._inner.open(loop, view, lambda clock: SkewedClock(wrap(clock), self._skew))
+        else:
+            parts = self._inner.open(loop, view, wrap)
+        timers = LateTimers(parts.timers, self.injector) if self.injector.timers.are_possible else parts.timers
+        for fault in self.injector.timed():
+            loop.call_later(fault.due, self._happen, fault, loop, view)
+        journal = FaultyJournal(loop, self.injector, self.taken, self.kept)
+        return replace(parts, timers=timers, journal=journal, runner=self.runner)
 
     def runner(self, services: RunnerServices, bindings: Bindings, context: Context) -> Runner:
         """Run handlers, or what stands in for them, with the faults that hit them."""
@@ -105,35 +95,29 @@ class FaultyWorld:
         """Tell who waits that its events up to `seq` are kept."""
         keeper.kept(seq)
 
-    def wired(
-        self, circuits: Breakers, runs: Callable[[], Iterable[Shell[Any]]], dead_letters: Callable[[], int]
-    ) -> None:
-        """Set off what has a time of its own."""
-        self.circuits = circuits
-        self.runs = runs
-        for fault in self.injector.timed():
-            self.loop.call_later(fault.due, self._happen, fault)
-
-    def _happen(self, fault: TimedFault) -> None:
+    def _happen(self, fault: TimedFault, loop: asyncio.AbstractEventLoop, view: ManagerView) -> None:
         self.injector.fired[fault.kind] += 1
         if isinstance(fault, ClockSkew):
-            self.skewed.skew += timedelta(seconds=fault.seconds)
+            self._skew.by += timedelta(seconds=fault.seconds)
         elif isinstance(fault, ForceBreaker):
-            self._force(fault.breaker, fault.state, fault.seconds)
-        elif (run := self.oldest_run()) is not None:
+            if force(view, fault.breaker, fault.state) and fault.state != "closed":
+                loop.call_later(fault.seconds, force, view, fault.breaker, "closed")
+        elif (run := oldest_run(view)) is not None:
             if isinstance(fault, CancelRun):
                 run.post(Cancel("injected", "a fault plan says so", fault.grace))
             elif isinstance(fault, PauseRun):
                 run.post(Pause())
-                self.loop.call_later(fault.seconds, run.post, Resume())
+                loop.call_later(fault.seconds, run.post, Resume())
 
-    def _force(self, key: str, state: str, seconds: float) -> None:
-        actor = self.circuits.get(key)
-        if actor is not None:
-            actor.post(Force(state))
-            if state != "closed":
-                self.loop.call_later(seconds, self._force, key, "closed", 0.0)
 
-    def oldest_run(self) -> Shell[Any] | None:
-        """Return the supervisor of the oldest run that has not ended."""
-        return next((run for run in self.runs() if not run.ended), None)
+def force(view: ManagerView, key: str, state: str) -> bool:
+    """Set a breaker by hand; False: nobody has used it yet."""
+    actor = view.breakers.get(key)
+    if actor is not None:
+        actor.post(Force(state))
+    return actor is not None
+
+
+def oldest_run(view: ManagerView) -> Shell[Any] | None:
+    """Return the supervisor of the oldest run that has not ended."""
+    return next((run for run in view.runs() if not run.ended), None)

@@ -57,10 +57,6 @@ class AttemptServices:
     orphans: Orphans
     draw: Callable[[], float]
     """Draws the jitter of a back-off from [0, 1)."""
-    on_loop: dict[asyncio.Task[None], HandlerAttempt] = field(
-        default_factory=dict["asyncio.Task[None]", "HandlerAttempt"]
-    )
-    """The attempts whose tasks have not ended: so the watchdog can name who blocks the loop."""
     post: Post = field(init=False)
     """The dispatcher's method, bound once for all attempts."""
 

@@ -39,8 +39,7 @@ class LoopAttempt(HandlerAttempt):
         # Not loop.create_task, which asks the loop's task factory: factories are for the host's tasks, an eager one
         # would run the handler here and now, inside the actors' `begin`; and its Python costs as much as the task.
         work = self._run(handler, node, inputs, context)
-        self.task = task = asyncio.Task(work, loop=self.services.loop, name=node.id, context=variables)
-        self.services.on_loop[task] = self
+        self.task = asyncio.Task(work, loop=self.services.loop, name=node.id, context=variables)
 
     async def _run(
         self,
@@ -59,11 +58,8 @@ class LoopAttempt(HandlerAttempt):
             failure = self._failure(error)
         if self._again is not None:
             self._again.cancel()
-        services = self.services
-        if self.task is not None:
-            del services.on_loop[self.task]
-            self.task = None
-        self._end(services.loop.time(), output, failure)
+        self.task = None
+        self._end(self.services.loop.time(), output, failure)
 
     def interrupt(self) -> None:
         """Cancel the task once; one that has not taken its first step never will."""
@@ -72,7 +68,6 @@ class LoopAttempt(HandlerAttempt):
             return
         self.task.cancel()
         if not self._entered:
-            del self.services.on_loop[self.task]
             self.task = None
             self._end(self.services.loop.time(), None, None)
 

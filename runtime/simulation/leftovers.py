@@ -33,7 +33,7 @@ def left_of(
     """
     allowed = {attempt.task for attempt in world.orphans if isinstance(attempt, LoopAttempt)}
     names = [task.get_name() for task in tasks if task not in allowed]
-    actors = [actor for actor in world.circuits if not actor.ended or actor.timers]
+    actors = [actor for actor in world.breakers() if not actor.ended or actor.timers]
     timers = [
         handle
         for handle in loop.pending
@@ -66,9 +66,9 @@ def dissolve(world: SimWorld, runs: Sequence[Run]) -> None:
     """
     supervisors = [run.actor for run in runs]
     nodes = [node for actor in supervisors for node in actor.nodes.values()]
-    hubs = [vars(world).get(name) for name in ("injector", "ledger", "mail")]  # missing, if it never began
+    breakers = [*world.breakers()]
     for attempt in [*world.orphans]:
         world.orphans.discard(attempt)
-    for part in (*nodes, *supervisors, *getattr(world, "circuits", ()), *runs, *hubs, world):
+    for part in (*nodes, *supervisors, *breakers, *runs, world.injector, world.mail, world.journal, world):
         if part is not None:
             vars(part).clear()

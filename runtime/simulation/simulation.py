@@ -72,9 +72,7 @@ class Simulation:
         self.guard = Guard() if guard is None else guard
         self.guard.loop = self.loop
         rules = [rule.fresh() for rule in properties]
-        self.world = SimWorld(self.tape, plan, policy, rules, traced=traced)
-        self.world.loop = self.loop
-        self.loop.world = self.world
+        self.world = self.loop.world = SimWorld(self.loop, self.tape, plan, policy, rules, traced=traced)
         self.manager = PipelineRunManager(**options) if manager is None else manager
         self.crashed = False
         self._runs: list[Run] = []

@@ -1,4 +1,4 @@
-"""The simulated world: surroundings in which a tape decides, deliveries are seen and the invariants watched."""
+"""The simulated world: a tape decides, deliveries are seen and the invariants watched."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from playbill.runtime.simulation.trace import Delivery, describe, name_of, state
 from playbill.runtime.simulation.virtual.dispatcher import SeededDispatcher
 from playbill.runtime.simulation.virtual.schedules import picker
 from playbill.runtime.simulation.virtual.world import VirtualWorld
+from playbill.runtime.world import unchanged
 
 if TYPE_CHECKING:
     import asyncio
@@ -30,15 +31,16 @@ if TYPE_CHECKING:
     from playbill.model.facts import Inputs, Now
     from playbill.model.plan import NodePlan, RunFacts
     from playbill.model.results import RunResult
-    from playbill.runtime.breakers import Breakers
     from playbill.runtime.clocks.system import Clock
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.faults.tape import Tape
+    from playbill.runtime.journals.memory import MemoryJournal
     from playbill.runtime.runners.bindings import Bindings
     from playbill.runtime.runners.runner import RunnerServices
     from playbill.runtime.simulation.checks.properties import Property
     from playbill.runtime.simulation.coverage import Sight
     from playbill.runtime.simulation.virtual.loop import VirtualLoop
+    from playbill.runtime.world import ManagerView, Parts
 
 ACTORS: Final = frozenset({SupervisorActor, NodeActor, BreakerActor})
 HALF_OPEN: Final = BreakerMachine.ACTIONS[rules.HALF_OPEN]
@@ -66,9 +68,10 @@ class WatchedRunner:
 
 
 class SimWorld(FaultyWorld):
-    """The surroundings of the managers on one virtual loop.
+    """The world of the manager on one virtual loop.
 
     Args:
+        loop: the one it is on.
         tape: decides everything.
         plan: faults and behaviours.
         policy: which mailbox is served next.
@@ -77,37 +80,63 @@ class SimWorld(FaultyWorld):
     """
 
     def __init__(
-        self, tape: Tape, plan: FaultPlan, policy: str, properties: Iterable[Property] = (), *, traced: bool = False
+        self,
+        loop: VirtualLoop,
+        tape: Tape,
+        plan: FaultPlan,
+        policy: str,
+        properties: Iterable[Property] = (),
+        *,
+        traced: bool = False,
     ) -> None:
-        super().__init__(VirtualWorld(tape), plan, tape)
+        super().__init__(VirtualWorld(tape, self._dispatcher), plan, tape, loop)
+        self.loop = loop
+        self.view: ManagerView | None = None
+        """What its manager shows; None: nobody has opened it yet."""
+        self.mail: SeededDispatcher | None = None
+        """What carries the manager's mail."""
+        self.journal: MemoryJournal | None = None
+        """What keeps its events."""
         self.seen: set[Sight] = set()
         self.events: list[Event] = []
         self.violations: list[Violation] = []
         self.properties = list(properties)
         self.trace: list[Delivery] | None = [] if traced else None
-        self.dead_letters: Callable[[], int] = lambda: 0
         self.orphans = Orphans()
         self._policy = policy
         self._watches: dict[str, rules.RunWatch] = {}
         self._stopped: set[Shell[Any]] = set()
-        self.loop: VirtualLoop
 
-    # ---- surroundings -----------------------------------------------------------------------------------------
+    # ---- its parts --------------------------------------------------------------------------------------------
 
-    def dispatcher(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> Dispatcher:
+    def _dispatcher(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> Dispatcher:
         """Let the tape choose whose mail comes next."""
         delays = self.injector.messages if self.injector.messages.are_possible else None
         self.mail = SeededDispatcher(loop, clock, self.tape, picker(self._policy, self.tape), self, delays=delays)
         return self.mail
 
-    def wired(
-        self, circuits: Breakers, runs: Callable[[], Iterable[Shell[Any]]], dead_letters: Callable[[], int]
-    ) -> None:
-        """Watch the permits when nothing is under way."""
-        super().wired(circuits, runs, dead_letters)
-        self.dead_letters = dead_letters
+    def open(
+        self, loop: asyncio.AbstractEventLoop, view: ManagerView, wrap: Callable[[Clock], Clock] = unchanged
+    ) -> Parts:
+        """Make the parts; watch the permits when nothing is under way."""
+        self.view = view
         self.loop.jumped = self._idle
         self.loop.describe = lambda: [repr(run) for run in self.runs()]
+        parts = super().open(loop, view, wrap)
+        self.journal = parts.journal
+        return parts
+
+    def runs(self) -> Iterable[Shell[Any]]:
+        """Return the supervisors of the active runs, oldest first."""
+        return () if self.view is None else self.view.runs()
+
+    def breakers(self) -> Iterable[BreakerActor]:
+        """Return the breakers there are."""
+        return () if self.view is None else self.view.breakers
+
+    def dead_letters(self) -> int:
+        """Count the messages that came too late."""
+        return 0 if self.view is None else self.view.dead_letters()
 
     # ---- what happens -----------------------------------------------------------------------------------------
 
@@ -207,7 +236,7 @@ class SimWorld(FaultyWorld):
 
     def kept(self, keeper: Keeper, seq: int) -> None:
         """Tell a supervisor; what its gate lets go is its own mail, in order with all else it says."""
-        if isinstance(keeper, SupervisorActor):
+        if isinstance(keeper, SupervisorActor) and self.mail is not None:
             self.mail.speak(keeper, keeper.kept, seq)
         else:
             keeper.kept(seq)
@@ -229,14 +258,13 @@ class SimWorld(FaultyWorld):
 
     def lose(self) -> None:
         """Let all actors be dead: nothing is told any more."""
-        if self.loop.jumped is not None:
-            for actor in [*self.runs(), *self.circuits]:
-                actor.lose()
+        for actor in [*self.runs(), *self.breakers()]:
+            actor.lose()
 
     def _idle(self) -> None:
         """Look at the permits when nothing is ready and no mail under way."""
-        if self.mail.is_idle:
-            rules.check_permits(self.circuits, self.runs(), self.report)  # type: ignore[arg-type]
+        if self.mail is not None and self.mail.is_idle:
+            rules.check_permits(self.breakers(), self.runs(), self.report)  # type: ignore[arg-type]
 
     def report(self, invariant: str, text: str) -> None:
         """Keep a violation; the first one ends the simulation."""

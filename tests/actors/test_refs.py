@@ -20,7 +20,6 @@ from playbill.actors.shell import Shell
 from playbill.model.machines.breaker import BreakerMachine
 from playbill.model.machines.supervisor import SupervisorMachine
 from playbill.model.messages import Ask, Cancel, Force, Pause, Resume, Start
-from playbill.runtime.breakers import Breakers
 
 pytestmark = pytest.mark.anyio
 
@@ -73,8 +72,8 @@ async def elsewhere(call: Callable[..., Any], *arguments: Any, **named: Any) -> 
 
 
 def breaker_of(manager: playbill.PipelineRunManager) -> Shell[Any]:
-    circuits: Breakers = manager._system.breakers
-    found = circuits.get("waits")
+    assert manager._system is not None
+    found = manager._system.breakers.get("waits")
     assert found is not None
     return found
 

@@ -123,6 +123,7 @@ async def process_seconds(rounds: int = ROUNDS) -> list[float]:
     async with playbill.PipelineRunManager(types=[work], keep_runs=1) as manager:
         run = _chain_of(manager, "process")
         await run()
+        assert manager._system is not None
         assert "workers=1" in repr(manager._system._processes)
         found = await _least_seconds(trips, pooled.run, run, rounds=rounds)
     await pool.aclose()

@@ -198,6 +198,7 @@ class Growth:
 async def growth(kills: int, at_once: int = 2, warm: int = 100) -> Growth:
     """Kill stuck handlers, `at_once` at a time; look before and after, once `warm` kills have filled all caches."""
     async with stuck_runs(at_once) as (manager, runs):
+        assert manager._system is not None
         spawner = manager._system._spawner
         assert spawner is not None
         assert spawner.pid is not None

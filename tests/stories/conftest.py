@@ -38,7 +38,7 @@ class StoryLoop(VirtualLoop):
     @property
     def world(self) -> SimWorld:
         """The world of one more manager."""
-        world = SimWorld(self.tape, STAND_INS, "random")
+        world = SimWorld(self, self.tape, STAND_INS, "random")
         self.worlds.append(world)
         return world
 

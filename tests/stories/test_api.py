@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import playbill
-from playbill.runtime.manager import ManagerOptions
+from playbill.runtime.options import ManagerOptions
 from tests.stories import support
 from tests.stories.support import finished, node, pipeline
 

@@ -130,5 +130,6 @@ async def test_nobody_looks_if_that_is_wished_and_a_closed_manager_leaves_no_thr
     async with playbill.PipelineRunManager(types=[]) as manager:
         assert watchers() == before + 1
         (thread,) = [t for t in threading.enumerate() if t.name == "playbill-watchdog"][before:]
+        assert manager._system is not None
         assert repr(manager._system.watchdog) == "<Watchdog limit=1 blocked=0>"
     thread.join()

@@ -114,7 +114,7 @@ class _Load:
         began, threshold = time.perf_counter(), gc.get_threshold()
         gc.set_threshold(*COLLECTED)
         self.loop = LoadLoop(None, self._watch)
-        self.loop.world = LoadWorld(self.faults, self.plan.seed, self.measures, self.compiled)
+        self.loop.world = LoadWorld(self.loop, self.faults, self.plan.seed, self.measures, self.compiled)
         try:
             self.loop.run_until_complete(self._all(trigger_data_of(self.plan, trigger_data)))
             self._look()

@@ -1,8 +1,9 @@
-"""The surroundings of a load: the faults' world in virtual time, where mail keeps its order and waits are seen."""
+"""The world of a load: that of the faults in virtual time, where mail keeps its order and waits are seen."""
 
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.actors.node import NodeActor
@@ -10,28 +11,30 @@ from playbill.model.errors import DefinitionError
 from playbill.model.messages import CONTROL, Parked, SlotWanted
 from playbill.model.plan import Kind
 from playbill.runtime.dispatchers.loop import LoopDispatcher
-from playbill.runtime.faults.kinds import AttemptFault, ClockSkew, Crash, JournalFault, MessageDelay
+from playbill.runtime.faults.kinds import AttemptFault, Crash, JournalFault, MessageDelay
 from playbill.runtime.faults.stand_in import StandInRunner, stand_in_of
 from playbill.runtime.faults.world import FaultyWorld
 from playbill.runtime.simulation.load.measures import Phase
 from playbill.runtime.simulation.load.streams import LoadJournal, RunStream
 from playbill.runtime.simulation.virtual.world import VirtualWorld
+from playbill.runtime.world import unchanged
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextvars import Context
 
-    from playbill.actors.ports import Dispatcher, Receiver, Runner
+    from playbill.actors.ports import Receiver, Runner
     from playbill.actors.supervisor import SupervisorActor
     from playbill.runtime.clocks.system import Clock
     from playbill.runtime.definitions.compiler import CompiledPipeline
     from playbill.runtime.faults.behaviour import Behaviour
     from playbill.runtime.faults.plan import FaultPlan
-    from playbill.runtime.journals.memory import MemoryJournal
     from playbill.runtime.runners.bindings import Bindings
     from playbill.runtime.runners.runner import RunnerServices
     from playbill.runtime.simulation.load.measures import Measures
+    from playbill.runtime.simulation.virtual.loop import VirtualLoop
+    from playbill.runtime.world import ManagerView, Parts
 
 UNFIT: Final = (Crash, MessageDelay, JournalFault)
 """Faults that a load has no place for: it has no journal, and does not choose the order of mail."""
@@ -93,34 +96,31 @@ def stream_of(supervisor: Any) -> RunStream:
 
 
 class LoadWorld(FaultyWorld):
-    """The surroundings of a manager under load.
+    """The world of a manager under load.
 
     Args:
+        loop: the one it is on.
         plan: behaviours, and such faults as a load can have.
         seed: of all choices but the arrivals'.
         measures: what sees all of it.
         compiled: the pipeline whose runs are measured.
     """
 
-    def __init__(self, plan: FaultPlan, seed: int, measures: Measures, compiled: CompiledPipeline) -> None:
+    def __init__(
+        self, loop: VirtualLoop, plan: FaultPlan, seed: int, measures: Measures, compiled: CompiledPipeline
+    ) -> None:
         tape = RandomTape(f"{seed}/world")
-        super().__init__(VirtualWorld(tape), plan, tape)
+        super().__init__(VirtualWorld(tape, LoadDispatcher), plan, tape, loop)
         self._measures = measures
         self._compiled = compiled
         self._spared = dict(_spared(plan, compiled))
 
-    def clock(self, loop: asyncio.AbstractEventLoop) -> Clock:
-        """Make a clock that may jump, if the plan says so."""
-        skewed = super().clock(loop)
-        return skewed if self.plan.of(ClockSkew) else self.inner.clock(loop)
-
-    def dispatcher(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> Dispatcher:
-        """Carry mail in the order it came."""
-        return LoadDispatcher(loop, clock)
-
-    def journal(self, loop: asyncio.AbstractEventLoop) -> MemoryJournal:
-        """Measure events instead of keeping them."""
-        return LoadJournal(self._measures, self._compiled.plan, loop.time)
+    def open(
+        self, loop: asyncio.AbstractEventLoop, view: ManagerView, wrap: Callable[[Clock], Clock] = unchanged
+    ) -> Parts:
+        """Make the parts; events are measured instead of kept."""
+        journal = LoadJournal(self._measures, self._compiled.plan, loop.time)
+        return replace(super().open(loop, view, wrap), journal=journal)
 
     def runner(self, services: RunnerServices, bindings: Bindings, context: Context) -> Runner:
         """Stand in at once for the nodes that no fault may hit; else do as the faults' world does."""

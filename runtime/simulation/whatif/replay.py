@@ -59,8 +59,7 @@ class Replay:
         self._recording = recording
         self._timeout = timeout
         self._loop = VirtualLoop()
-        self._loop.world = world = ReplayWorld(script, behaviours)
-        world.loop = self._loop
+        self._loop.world = ReplayWorld(self._loop, script, behaviours)
 
     def events(self) -> list[Event]:
         """Run it; return its events."""
@@ -104,8 +103,8 @@ def _grace(definition: PipelineDefinition, recording: Timeline, policy: StopPoli
 class ReplayWorld(SimWorld):
     """A simulated world in which takes are played."""
 
-    def __init__(self, script: Script, behaviours: Behaviours) -> None:
-        super().__init__(SeededTape(0), FaultPlan(behaviours=behaviours), "fifo")
+    def __init__(self, loop: VirtualLoop, script: Script, behaviours: Behaviours) -> None:
+        super().__init__(loop, SeededTape(0), FaultPlan(behaviours=behaviours), "fifo")
         self.script = script
 
     def runner(self, services: RunnerServices, bindings: Bindings, context: Context) -> Runner:

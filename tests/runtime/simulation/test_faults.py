@@ -275,6 +275,15 @@ async def test_what_only_a_simulated_world_can_do_is_refused_elsewhere(kind: str
             pass
 
 
+def test_a_manager_in_a_simulation_has_no_faults_of_its_own() -> None:
+    async def start() -> None:
+        async with playbill.PipelineRunManager(faults=fault_plan({"faults": [{"fault": "hang"}]})):
+            pass
+
+    with Simulation() as sim, pytest.raises(DefinitionError, match=r"give them to Simulation\(faults=\.\.\.\)"):
+        sim.call(start())
+
+
 # ---- wrong plans ----------------------------------------------------------------------------------------------
 
 

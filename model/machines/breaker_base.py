@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from playbill.model.policies import BreakerPolicy
 
 S: Final = CircuitState
+# Bound once, see machine.py.
 HALF_OPEN: Final = S.HALF_OPEN
 FOREVER: Final = float("inf")
 
@@ -89,7 +90,7 @@ class BreakerBase(Machine[CircuitState]):
         out.tell(ask.reply_to, Parked(ask.ask_id))
 
     def _refuse(self, ask: Ask, now: Now, out: Outbox) -> None:
-        ends = {S.OPEN: self.open_ends, S.HALF_OPEN: self.half_open_ends}.get(S(self.state), FOREVER)
+        ends = {S.OPEN: self.open_ends, HALF_OPEN: self.half_open_ends}.get(S(self.state), FOREVER)
         out.tell(ask.reply_to, Refused(ask.ask_id, self.key, max(0.0, ends - now.monotonic)))
 
     def _drain(self, now: Now, out: Outbox) -> None:
@@ -97,7 +98,7 @@ class BreakerBase(Machine[CircuitState]):
         if self.state in {S.OPEN, S.FORCED_OPEN}:
             return
         while self.waiting:
-            if self.state is S.HALF_OPEN and self._probes_left() <= 0:
+            if self.state is HALF_OPEN and self._probes_left() <= 0:
                 return
             if not self._has_room(now, out):
                 return

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from playbill.model.facts import Now, Permit
     from playbill.model.messages import Released, Settle
 
+# Bound once, see machine.py.
 SUCCESS: Final = Verdict.SUCCESS
 FAILURE: Final = Verdict.FAILURE
 COUNTED: Final = Report.COUNTED
@@ -80,7 +81,7 @@ class BreakerSettling(BreakerBase):
                 self.successes += 1
                 if self.successes >= self.policy.half_open_permits:
                     self._close(now, out)
-            elif message.verdict in {Verdict.FAILURE, Verdict.LOST}:
+            elif message.verdict in {FAILURE, Verdict.LOST}:
                 self._open(now, out)
             elif self.probes == 0:
                 out.drop_timer(Timer.HALF_OPEN)

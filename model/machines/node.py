@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from playbill.model.facts import Now
 
 S: Final = NodeState
+# Bound once, see machine.py.
 SUCCESS: Final = Verdict.SUCCESS
 BEGUN: Final = (S.HELD, S.QUEUED, S.ASKING, S.COMMITTING, S.RUNNING)
 """Where `_enqueue` leads: the furthest step that needs nobody's answer."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from playbill.model.plan import NodePlan, RunFacts
 
 S: Final = NodeState
+# Bound once, see machine.py.
 DONE: Final = S.DONE
 COMPLETED: Final = NodeStatus.COMPLETED
 

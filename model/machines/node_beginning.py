@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
 
 S: Final = NodeState
+# Bound once, see machine.py.
 ASKING: Final = S.ASKING
 RUNNING: Final = S.RUNNING
 ATTEMPT: Final = Timer.ATTEMPT

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from playbill.model.messages import Input, Skip
 
 S: Final = NodeState
+# Bound once, see machine.py.
 HANDLER: Final = Kind.HANDLER
 
 

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from playbill.model.facts import Now
 
 S: Final = SupervisorState
+# Bound once, see machine.py.
 STARTED: Final = EventType.PIPELINE_NODE_STARTED
 AFTER_THE_END: Final = late(
     SlotWanted,

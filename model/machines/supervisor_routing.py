@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MANY: Final = 8
 """From how many live edges on they are looked up in a set."""
+# Bound once, see machine.py.
 COMPLETED: Final = EventType.PIPELINE_NODE_COMPLETED
 SUCCEEDED: Final = NodeStatus.COMPLETED
 NODE_END_EVENTS: Final = {
@@ -82,7 +83,7 @@ class SupervisorRouting(SupervisorSlots):
 
 def _end_data(node: NodePlan, outcome: Outcome, live: tuple[int, ...], broken: Failure | None) -> dict[str, Any]:
     """Return what the event of a node's end says."""
-    if outcome.status is NodeStatus.COMPLETED:
+    if outcome.status is SUCCEEDED:
         data: dict[str, Any] = {"output": outcome.output, "live": live}
         if outcome.carried is not None:
             data["carried"] = outcome.carried

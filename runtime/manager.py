@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from playbill.actors.supervisor import SupervisorActor
@@ -270,17 +271,18 @@ class PipelineRunManager:
         if self._closed:
             raise RuntimeError("this manager is closed: make a new one")
         if self._system is None:
-            self._system = ActorSystem(self._settings, self._supervisors)
+            self._system = ActorSystem(self._settings, partial(_supervisors, self._active))
         else:
             self._system.check_loop()
         return self._system
-
-    def _supervisors(self) -> list[SupervisorActor]:
-        """Return the supervisors of the active runs, oldest first; from any thread."""
-        return [run.actor for run in list(self._active.values())]
 
     def _known(self, run_id: str) -> Run | None:
         return self._active.get(run_id) or self._ended.get(run_id)
 
     def __repr__(self) -> str:
         return f"<PipelineRunManager active={len(self._active)} ended={len(self._ended)}>"
+
+
+def _supervisors(active: Mapping[str, Run]) -> list[SupervisorActor]:
+    """Return the supervisors of the active runs, oldest first; from any thread, so of a copy."""
+    return [run.actor for run in list(active.values())]

@@ -90,7 +90,7 @@ class BreakerBase(Machine[CircuitState]):
         out.tell(ask.reply_to, Parked(ask.ask_id))
 
     def _refuse(self, ask: Ask, now: Now, out: Outbox) -> None:
-        ends = {S.OPEN: self.open_ends, HALF_OPEN: self.half_open_ends}.get(S(self.state), FOREVER)
+        ends = {S.OPEN: self.open_ends, HALF_OPEN: self.half_open_ends}.get(self.state, FOREVER)
         out.tell(ask.reply_to, Refused(ask.ask_id, self.key, max(0.0, ends - now.monotonic)))
 
     def _drain(self, now: Now, out: Outbox) -> None:

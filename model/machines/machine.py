@@ -1,7 +1,7 @@
 """The base of the machines: a state, a table of rows, and `receive`, which looks the row up.
 
-Weak spot: on CPython 3.11 a member looked up on its enum costs 0.6 k instructions. Members on the way of every node are
-therefore bound to module names, the only spelling in their module's actions: 12.6 k instructions a node less, 7 %.
+Weak spot: on CPython 3.11 a member looked up on its enum costs 0.6 k instructions. Members on the way of every node
+are therefore bound to module names, the only spelling in their module's actions: 12.6 k a node less, 7 %.
 """
 
 from __future__ import annotations

@@ -20,6 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
+import anyio
+
 from playbill.runtime.processes import packets
 from playbill.runtime.processes.environment_mark import VARIABLE, kill_marked
 from playbill.runtime.processes.leader import Leader, ProcessEnd, SpawnerDied
@@ -285,15 +287,12 @@ class SpawnerClient:
         """End everything as `close` does, without blocking the loop."""
         if (pid := self.pid) is not None:
             self._disconnect()
-            over = asyncio.Event()
             descriptor = os.pidfd_open(pid)
-            self.loop.add_reader(descriptor, over.set)
             try:
-                async with asyncio.timeout(_CLOSE_SECONDS):
-                    await over.wait()
-            except TimeoutError:
-                logger.error("spawner %s does not end", pid)  # noqa: TRY400 (the timeout says no more)
+                with anyio.move_on_after(_CLOSE_SECONDS) as patience:
+                    await anyio.wait_readable(descriptor)
             finally:
-                self.loop.remove_reader(descriptor)
                 os.close(descriptor)
+            if patience.cancelled_caught:
+                logger.error("spawner %s does not end", pid)
         self.close()

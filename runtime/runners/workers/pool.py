@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import contextlib
 import os
 import time
 from typing import TYPE_CHECKING, Any, Final
+
+import anyio
 
 from playbill.runtime.processes.spawner_client import SpawnerClient
 from playbill.runtime.runners.workers.packing import Packer, introduction
@@ -93,9 +94,8 @@ class ProcessPool:
         for worker in tuple(self._workers):
             worker.kill()
         if self._workers:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await self._empty.wait()
+            with anyio.move_on_after(CLOSE_SECONDS):
+                await self._empty.wait()
         if self._owns_client:
             await self.client.aclose()
         self.close()

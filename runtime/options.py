@@ -1,4 +1,4 @@
-"""What a manager can be told, as one type for those who hand it on: so a slip is an error to a type checker."""
+"""What a manager can be told, as types for those who hand it on: so a slip is an error to a type checker."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 OnExit = Literal["cancel", "wait"]
 
 
-class ManagerOptions(TypedDict, total=False):
-    """The arguments of PipelineRunManager, for those who hand them on."""
+class SimulatedOptions(TypedDict, total=False):
+    """The arguments of a PipelineRunManager whose faults are its simulation's."""
 
     journal: Literal["memory"]
     resources: Mapping[str, Any] | None
@@ -26,8 +26,20 @@ class ManagerOptions(TypedDict, total=False):
     kill_bound: float
     on_exit: OnExit
     keep_runs: int
-    faults: FaultPlan | None
     max_orphans: int
     watchdog_seconds: float | None
     watchdog_interrupts: bool
     max_processes: int | None
+
+
+class ManagerOptions(SimulatedOptions, total=False):
+    """The arguments of PipelineRunManager."""
+
+    faults: FaultPlan | None
+
+
+class StartOptions(TypedDict, total=False):
+    """The arguments of PipelineRunManager.start_run beside definition and data."""
+
+    run_id: str | None
+    timeout_seconds: float | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import time, timedelta
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
 from playbill.model.definition import PipelineDefinition, definition_from
 from playbill.runtime.faults.loading import Faults, plan_of
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from playbill.model.results import RunResult
     from playbill.runtime.faults.tape import Tape
+    from playbill.runtime.options import SimulatedOptions, StartOptions
     from playbill.runtime.run import Run
     from playbill.runtime.simulation.checks.properties import Property
     from playbill.runtime.simulation.trace import Delivery
@@ -62,7 +63,7 @@ class Simulation:
         traced: bool = False,
         manager: PipelineRunManager | None = None,
         guard: Guard | None = None,
-        **options: Any,
+        **options: Unpack[SimulatedOptions],
     ) -> None:
         self.seed = seed
         self.tape: Tape = _tape(seed, tape)
@@ -114,7 +115,7 @@ class Simulation:
         self,
         definition: PipelineDefinition | Mapping[str, Any],
         trigger_data: Mapping[str, Any] | None = None,
-        **options: Any,
+        **options: Unpack[StartOptions],
     ) -> Run:
         """Start a run; it goes on as `advance` lets time pass."""
         self._enter()
@@ -129,7 +130,7 @@ class Simulation:
         self,
         definition: PipelineDefinition | Mapping[str, Any],
         trigger_data: Mapping[str, Any] | None = None,
-        **options: Any,
+        **options: Unpack[StartOptions],
     ) -> RunResult:
         """Run a pipeline to its end, in virtual time.
 

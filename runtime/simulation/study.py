@@ -11,6 +11,7 @@ from playbill.runtime.definitions.compiler import PipelineCompiler
 from playbill.runtime.faults.plan import FaultPlan, fault_plan
 from playbill.runtime.faults.tape import DullTape, RecordedTape, SeededTape
 from playbill.runtime.manager import PipelineRunManager
+from playbill.runtime.options import SimulatedOptions
 from playbill.runtime.simulation.checks.properties import Sometimes
 from playbill.runtime.simulation.checks.violations import Crashed, Violation
 from playbill.runtime.simulation.coverage import pairs_of
@@ -83,7 +84,7 @@ class Study:
     policy: str = "random"
     allow: Collection[str] | None = ()
     properties: Sequence[Property] = ()
-    options: dict[str, Any] = field(default_factory=dict[str, Any])
+    options: SimulatedOptions = field(default_factory=SimulatedOptions)
     guard: Guard = field(default_factory=Guard)
     """Whoever runs many seeds enters it once."""
     _watch: EscapeWatch | None = None

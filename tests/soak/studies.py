@@ -8,6 +8,7 @@ import playbill
 from playbill.runtime.cli.modules import open_definition
 from playbill.runtime.faults.loading import plan_of
 from playbill.runtime.faults.plan import fault_plan
+from playbill.runtime.options import SimulatedOptions
 from playbill.runtime.simulation.study import Study
 
 EXAMPLES: Final = Path(__file__).resolve().parents[2] / "examples"
@@ -87,7 +88,7 @@ def example(name: str, plan: str, data: dict[str, Any], policy: str = "random") 
 def own(definition: dict[str, Any], policy: str = "random") -> Study:
     """A pipeline of coroutines, with every fault and breakers forced."""
     faults = plan_of(["all", fault_plan(FORCED)])
-    options = {"types": [work, stubborn]}
+    options: SimulatedOptions = {"types": [work, stubborn]}
     return Study(playbill.PipelineDefinition.model_validate(definition), {}, faults, policy, options=options)
 
 

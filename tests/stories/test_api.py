@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import playbill
-from playbill.runtime.options import ManagerOptions
+from playbill.runtime.options import ManagerOptions, StartOptions
 from tests.stories import support
 from tests.stories.support import finished, node, pipeline
 
@@ -326,7 +326,9 @@ async def test_results_as_plain_data(manager: Manager) -> None:
 
 
 def test_the_options_that_are_handed_on_are_those_of_the_manager() -> None:
-    assert [*inspect.signature(playbill.PipelineRunManager).parameters] == [*ManagerOptions.__annotations__]
+    assert {*inspect.signature(playbill.PipelineRunManager).parameters} == {*ManagerOptions.__annotations__}
+    taken = {*inspect.signature(playbill.PipelineRunManager.start_run).parameters}
+    assert taken == {"self", "definition", "trigger_data", *StartOptions.__annotations__}
 
 
 @pytest.mark.real("two tasks leave the same manager")

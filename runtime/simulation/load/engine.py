@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from playbill.model.plan import Kind
 from playbill.runtime.faults.plan import FaultPlan
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from playbill.model.definition import PipelineDefinition
+    from playbill.runtime.options import SimulatedOptions
     from playbill.runtime.simulation.load.measures import Sample
     from playbill.runtime.simulation.load.plan import LoadPlan
 
@@ -41,7 +42,7 @@ def simulate_load(
     faults: FaultPlan | None = None,
     allow: Collection[str] | None = (),
     report: Callable[[float, Measures], None] | None = None,
-    **options: Any,
+    **options: Unpack[SimulatedOptions],
 ) -> LoadOutcome:
     """Let runs arrive as the plan says, in virtual time, and return what was measured.
 
@@ -78,7 +79,7 @@ class _Load:
     """One load, from the first arrival to the last end."""
 
     def __init__(
-        self, definition: PipelineDefinition, plan: LoadPlan, faults: FaultPlan, options: Mapping[str, Any]
+        self, definition: PipelineDefinition, plan: LoadPlan, faults: FaultPlan, options: SimulatedOptions
     ) -> None:
         self.definition = definition
         self.plan = plan
@@ -86,7 +87,7 @@ class _Load:
         self.faults.check(definition)
         check_faults(self.faults)
         check_recorded(plan)
-        settings: dict[str, Any] = {**options, "keep_runs": 0}
+        settings: SimulatedOptions = {**options, "keep_runs": 0}
         self.manager = PipelineRunManager(**settings)
         self.compiled = self.manager.compiler.of(definition)
         self.measures = Measures(plan.warm_up)

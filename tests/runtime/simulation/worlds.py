@@ -5,6 +5,7 @@ from typing import Any, Final
 import playbill
 from playbill.model.definition import definition_from
 from playbill.runtime.faults.plan import FaultPlan, fault_plan
+from playbill.runtime.options import SimulatedOptions
 from playbill.runtime.simulation.explore import Exploration, explore
 from playbill.runtime.simulation.study import Study
 
@@ -60,7 +61,8 @@ FAULTS: Final = fault_plan(
 def study_of(definition: dict[str, Any], faults: FaultPlan | dict[str, Any] = FAULTS, **more: Any) -> Study:
     """A study of a definition with the types of these tests."""
     plan = faults if isinstance(faults, FaultPlan) else fault_plan(faults)
-    options = {"types": ALL, **more.pop("options", {})}
+    given: SimulatedOptions = more.pop("options", {})
+    options: SimulatedOptions = {"types": ALL, **given}
     return Study(definition_from(definition), faults=plan, options=options, **more)
 
 

@@ -7,6 +7,7 @@ import pytest
 import playbill
 from playbill.model.definition import definition_from
 from playbill.runtime.faults.plan import fault_plan
+from playbill.runtime.options import SimulatedOptions
 from playbill.runtime.simulation.explore import explore
 from playbill.runtime.simulation.simulation import Simulation
 from playbill.runtime.simulation.study import Study
@@ -32,7 +33,7 @@ BEHAVIOURS = {
 }
 RECEIPTS = {"polite": "interrupted", "slow": "killed", "deaf": "killed", "stuck": "abandoned"}
 LOST = {"fault": "lost", "node": "dies", "seconds": 0.5}
-OPTIONS: dict[str, Any] = {"types": [isolated], "grace": GRACE, "kill_bound": KILL_BOUND}
+OPTIONS: SimulatedOptions = {"types": [isolated], "grace": GRACE, "kill_bound": KILL_BOUND}
 
 
 def definition(**nodes: dict[str, Any]) -> dict[str, Any]:

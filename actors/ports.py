@@ -65,7 +65,7 @@ class Dispatcher(Protocol):
 
 
 class Timers(Protocol):
-    """Tell things later."""
+    """Sets messages to be posted after a delay, and drops them."""
 
     def set(self, now: float, delay: float, to: Receiver, message: object, *, coarse: bool) -> Any:
         """Post `message` to `to`, `delay` seconds after `now`; a coarse timer may be a fraction of a second late.

@@ -74,38 +74,38 @@ class Outbox(Protocol):
 
 
 class NullOutbox:
-    """An outbox that performs nothing: shells override what their machine may ask for."""
+    """An outbox that refuses: shells override what their machine may ask for; all else is a fault of ours."""
 
     def record(self, event: Event) -> None:
-        """Refuse."""
+        """Raise InternalError: only supervisors and breakers record."""
         self._refuse("record", event)
 
     def spawn(self, node: str) -> None:
-        """Refuse."""
+        """Raise InternalError: only supervisors have nodes."""
         self._refuse("spawn", node)
 
     def forget(self, node: str) -> None:
-        """Refuse."""
+        """Raise InternalError: only supervisors have nodes."""
         self._refuse("forget", node)
 
     def begin(self, attempt: int, inputs: Inputs) -> None:
-        """Refuse."""
+        """Raise InternalError: only nodes have attempts."""
         self._refuse("begin attempt", attempt)
 
     def interrupt(self, attempt: int) -> None:
-        """Refuse."""
+        """Raise InternalError: only nodes have attempts."""
         self._refuse("interrupt attempt", attempt)
 
     def kill(self, attempt: int) -> None:
-        """Refuse."""
+        """Raise InternalError: only nodes have attempts."""
         self._refuse("kill attempt", attempt)
 
     def abandon(self, attempt: int, permit: Permit | None) -> None:
-        """Refuse."""
+        """Raise InternalError: only nodes have attempts."""
         self._refuse("abandon attempt", attempt)
 
     def finish(self, result: RunResult | None) -> None:
-        """Refuse."""
+        """Raise InternalError: only supervisors and nodes finish."""
         self._refuse("finish with", result)
 
     def _refuse(self, what: str, argument: object) -> NoReturn:

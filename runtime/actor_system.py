@@ -47,7 +47,7 @@ class CountedDeadLetters:
         self.count = 0
 
     def add(self, actor: str, message: object) -> None:
-        """Count a message."""
+        """Count a message that came too late for `actor`."""
         self.count += 1
         logger.debug("dead letter to %s: %r", actor, message)
 
@@ -186,17 +186,17 @@ class NullKeeper:
     """Keeps a stream for which nobody waits."""
 
     def kept(self, seq: int) -> None:
-        """Nobody waits."""
+        """Take note of nothing: nobody waits for these records."""
 
     def failed(self, error: str) -> None:
-        """Nobody waits."""
+        """Take note of nothing: nobody waits for these records."""
 
 
 class NullRunner:
     """Stands where actors without handlers, breakers, are wired."""
 
     def begin(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver) -> NoReturn:
-        """Refuse."""
+        """Raise NotImplementedError: breakers run no handlers."""
         raise NotImplementedError("breakers run no handlers")
 
 

@@ -80,7 +80,7 @@ class Run:
         Raises:
             ValueError: the grace is no number of seconds.
         """
-        return bool(await self._ask(Cancel(source, reason, checked_grace(grace))))
+        return bool(await self._ask(Cancel(source, reason, check_grace(grace))))
 
     def request_cancel(self, reason: str = "", grace: float | None = None) -> None:
         """Ask for a stop without waiting for the answer; also from other threads.
@@ -88,7 +88,7 @@ class Run:
         Raises:
             ValueError: the grace is no number of seconds.
         """
-        message = Cancel("user", reason, checked_grace(grace))
+        message = Cancel("user", reason, check_grace(grace))
         if not self.actor.ended:
             self.actor.actor_ref.tell(message)
 
@@ -132,7 +132,7 @@ class Run:
         return f"<Run {self.id} {self.status} of {self.definition.name!r}>"
 
 
-def checked_grace(grace: object) -> float | None:
+def check_grace(grace: object) -> float | None:
     """Return a grace that a caller has given.
 
     Raises:

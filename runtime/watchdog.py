@@ -100,7 +100,7 @@ class Watchdog:
         threading.Thread(target=self._watch, name="playbill-watchdog", daemon=True).start()
 
     def close(self) -> None:
-        """Watch no more."""
+        """End the watching thread; a block under way becomes no event."""
         self._closing.set()
         self._alive.set()
 
@@ -115,7 +115,7 @@ class Watchdog:
                 self._alive.clear()
                 if self._closing.is_set() or not self._submit(self._alive.set):
                     return
-                culprit = self._waited(began)
+                culprit = self._wait(began)
             if culprit is not None and not self._closing.is_set():
                 self._alive.wait()
                 self._submit(self._record, culprit, time.monotonic() - began)
@@ -128,7 +128,7 @@ class Watchdog:
         self._tell(culprit, "kept the interpreter's lock in a C call (or the process stood still)")
         return culprit
 
-    def _waited(self, began: float) -> Culprit | None:
+    def _wait(self, began: float) -> Culprit | None:
         """Wait for the sign of life; return who kept it back for longer than the limit."""
         while not self._alive.wait(self._limit / LOOKS):
             if time.monotonic() - began >= self._limit:

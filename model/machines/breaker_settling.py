@@ -99,7 +99,7 @@ class BreakerSettling(BreakerBase):
         return report
 
     def settle_metrics(self, message: Settle, now: Now, out: Outbox) -> Report:
-        """Count a result and open never."""
+        """Count a result; metrics_only never opens by it."""
         report = self._take(message, now, out)
         if report is COUNTED:
             self._count(message, now)

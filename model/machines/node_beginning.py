@@ -72,7 +72,7 @@ class NodeBeginning(NodeBase):
         self._ready(now, out)
 
     def parked(self, message: Parked, now: Now, out: Outbox) -> None:
-        """Wait for the breaker."""
+        """Stay parked until the breaker grants, refuses or forgets the ask."""
         if message.ask_id == self.ask_id:
             self.become(S.PARKED)
         else:

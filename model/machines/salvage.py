@@ -70,7 +70,7 @@ class SalvageMachine(Machine[SalvageState]):
             self._finish(now, out)
 
     def overdue(self, message: StopOverdue, now: Now, out: Outbox) -> None:
-        """Wait no longer."""
+        """End the run: nodes that have not ended by now are orphans."""
         self.run.orphans.extend(self.live)
         self._finish(now, out)
 

@@ -95,7 +95,7 @@ async def _attempt(runner: RunRunner, run: RunFacts, node: str, inputs: Mapping[
         attempt.interrupt()
         raise
     if returned.failure is not None:
-        raise _raised(returned.failure)
+        raise _error_of(returned.failure)
     return dict(returned.output or {})
 
 
@@ -108,7 +108,7 @@ def _judge(node: PipelineNode, inputs: Mapping[str, Any]) -> bool:
     return condition.evaluate({"inputs": dict(inputs), "input": merge_inputs(outputs), "trigger": {}})
 
 
-def _raised(failure: Failure) -> NodeExecutionError | NodeConfigError:
+def _error_of(failure: Failure) -> NodeExecutionError | NodeConfigError:
     if failure.retryable:
         return NodeExecutionError(str(failure), retry_after=failure.retry_after)
     return NodeConfigError(str(failure))

@@ -12,7 +12,7 @@ from playbill.model.messages import Began
 from playbill.model.plan import BUILT_IN
 from playbill.runtime.faults.behaviour import Behaviour, Duration, Ending
 from playbill.runtime.runners.attempt import HandlerAttempt
-from playbill.runtime.runners.outputs import checked
+from playbill.runtime.runners.outputs import check_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +106,7 @@ class StandIn(HandlerAttempt):
             self._end(at, None, Failure(ending.error, ending.message, ending.retryable, kinds))
             return
         try:
-            output = checked(ending.output, self._node)
+            output = check_output(ending.output, self._node)
         except NodeConfigError as error:
             self._end(at, None, failure_of(error))
         else:

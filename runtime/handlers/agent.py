@@ -40,9 +40,9 @@ async def agent(
     config = cast("AgentConfig", context.config)
     agents = context.resources.get("agents")
     if agents is None:
-        return _simulated(config, context)
+        return _simulate(config, context)
     process = await _process_of(agents, config.agent_id)
-    result = await _asked(process, prompt_of(config.task, inputs))
+    result = await _ask(process, prompt_of(config.task, inputs))
     return {"result": result, "agent_id": config.agent_id, "simulated": False}
 
 
@@ -57,7 +57,7 @@ def _plain(value: object) -> object:
     return dict(cast("Mapping[object, object]", value)) if isinstance(value, Mapping) else str(value)
 
 
-def _simulated(config: AgentConfig, context: NodeContext) -> dict[str, Any]:
+def _simulate(config: AgentConfig, context: NodeContext) -> dict[str, Any]:
     context.log.warning("no agents are registered (resources['agents']): agent '%s' is simulated", config.agent_id)
     result = f"Simulated result of agent '{config.agent_id}' for the task: {config.task}"
     return {"result": result, "agent_id": config.agent_id, "simulated": True}
@@ -85,7 +85,7 @@ def _known(agents: object, agent_id: str) -> str:
     return f"{did_you_mean(agent_id, names)}; registered are: {list_names(names)}"
 
 
-async def _asked(process: Callable[[str], Any], prompt: str) -> object:
+async def _ask(process: Callable[[str], Any], prompt: str) -> object:
     if is_async(process):
         return await process(prompt)
     result = await in_daemon_thread(process, prompt)

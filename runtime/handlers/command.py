@@ -53,8 +53,8 @@ async def command(
     """
     config = cast("CommandConfig", context.config)
     with _startable(config):
-        child = _started(config, context)
-        await _outlasted(child)
+        child = _start(config, context)
+        await _outlast(child)
         exit_code = child.ended.result()
     stdout, stderr = child.stdout.text(), child.stderr.text()
     if exit_code not in config.ok_codes:
@@ -63,7 +63,7 @@ async def command(
     return output | {"truncated": True} if child.stdout.truncated or child.stderr.truncated else output
 
 
-async def _outlasted(child: Program) -> None:
+async def _outlast(child: Program) -> None:
     """Wait for the child's end through all cancels, each a signal to it; then raise the first of them."""
     cancelled: asyncio.CancelledError | None = None
     try:
@@ -82,7 +82,7 @@ async def _outlasted(child: Program) -> None:
         child.kill()  # for whatever else ends a coroutine; nothing once it has ended
 
 
-def _started(config: CommandConfig, context: NodeContext) -> Program:
+def _start(config: CommandConfig, context: NodeContext) -> Program:
     if config.cwd is not None and not Path(config.cwd).is_dir():
         text = f"command '{config.argv[0]}' cannot start: its cwd '{config.cwd}' is not a directory"
         raise NodeConfigError(text)

@@ -84,23 +84,23 @@ async def exchange(request: Request) -> Reply:
 
     try:
         async with asyncio.timeout(request.timeout_seconds):
-            return await _exchanged(request)
+            return await _exchange(request)
     except TimeoutError as error:
         raise NodeExecutionError(
             f"{request} gave no answer within timeout_seconds {request.timeout_seconds:g}"
         ) from error
     except httpx.TimeoutException as error:
-        raise NodeExecutionError(f"{request} ran into a {_said(error)}") from error
+        raise NodeExecutionError(f"{request} ran into a {_describe(error)}") from error
     except httpx.InvalidURL:  # its text and its chain may quote a password
         shown = request.shown or re.sub(r"//.*@", "//***@", shown_url(request.url), flags=re.DOTALL)
         raise NodeConfigError(f"{request.method} cannot be sent to '{shown}': the URL is not valid") from None
     except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.TooManyRedirects) as error:
-        raise NodeConfigError(f"{request} cannot be done: {_said(error)}") from error
+        raise NodeConfigError(f"{request} cannot be done: {_describe(error)}") from error
     except httpx.RequestError as error:
-        raise NodeExecutionError(f"{request} failed: {_said(error)}") from error
+        raise NodeExecutionError(f"{request} failed: {_describe(error)}") from error
 
 
-async def _exchanged(request: Request) -> Reply:
+async def _exchange(request: Request) -> Reply:
     import httpx  # noqa: PLC0415 - see above
 
     url = httpx.URL(request.url)
@@ -166,5 +166,5 @@ def _retry_after(value: str) -> float | None:
     return max(0.0, (at - datetime.now(UTC)).total_seconds())
 
 
-def _said(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".rstrip(": ")

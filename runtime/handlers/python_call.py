@@ -28,7 +28,7 @@ async def python_async(
     Raises:
         NodeConfigError: There is no such function, or it does not take these arguments.
     """
-    function, keywords = _prepared(node, inputs, context)
+    function, keywords = _prepare(node, inputs, context)
     return cast("dict[str, Any]", await function(**keywords))
 
 
@@ -38,7 +38,7 @@ def python_sync(node: PipelineNode, inputs: Mapping[str, Mapping[str, Any]], con
     Raises:
         NodeConfigError: There is no such function, it does not take these arguments, or it gave a coroutine.
     """
-    function, keywords = _prepared(node, inputs, context)
+    function, keywords = _prepare(node, inputs, context)
     result = function(**keywords)
     if inspect.iscoroutine(result):
         result.close()
@@ -53,7 +53,7 @@ def resolve(call: str) -> Callable[..., Any]:
         NodeConfigError: The module or the function is missing, or the import fails.
     """
     module_name, _, path = call.partition(":")
-    found: Any = _imported(call, module_name)
+    found: Any = _import(call, module_name)
     reached = module_name
     for name in path.split("."):
         if not hasattr(found, name):
@@ -64,7 +64,7 @@ def resolve(call: str) -> Callable[..., Any]:
     return cast("Callable[..., Any]", found)
 
 
-def _imported(call: str, module_name: str) -> object:
+def _import(call: str, module_name: str) -> object:
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -107,7 +107,7 @@ def _call(context: NodeContext) -> str:
     return cast("PythonConfig", context.config).call
 
 
-def _prepared(
+def _prepare(
     node: PipelineNode, inputs: Mapping[str, Mapping[str, Any]], context: NodeContext
 ) -> tuple[Callable[..., Any], dict[str, Any]]:
     config = cast("PythonConfig", context.config)

@@ -61,13 +61,13 @@ def _without_path(url: str) -> str:
 
 
 async def _by_apprise(urls: list[str], config: SendNotificationConfig) -> None:
-    told = await in_daemon_thread(_loaded, urls)
+    told = await in_daemon_thread(_load, urls)
     if not await told.async_notify(body=config.message, title=config.title or ""):
         schemes = ", ".join(sorted({_scheme(url) for url in urls}))
         raise NodeExecutionError(f"apprise could not tell everybody of {schemes}; its log says why")
 
 
-def _loaded(urls: list[str]) -> apprise.Apprise:
+def _load(urls: list[str]) -> apprise.Apprise:
     """Import apprise and its hundred plugins, which takes a second: never on the loop."""
     try:
         import apprise  # noqa: PLC0415 - an extra, and slow to import

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from playbill.runtime.runners.attempt import HandlerAttempt
-from playbill.runtime.runners.outputs import checked
+from playbill.runtime.runners.outputs import check_output
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -51,7 +51,7 @@ class LoopAttempt(HandlerAttempt):
         self._entered = True
         output = failure = None
         try:
-            output = checked(await handler(node, inputs, context), node)
+            output = check_output(await handler(node, inputs, context), node)
         except BaseException as error:  # noqa: BLE001 (asyncio would carry SystemExit out of the loop)
             if self.services.loop.is_closed():
                 return  # an orphan that outlived its loop is collected: nobody is left to hear of it

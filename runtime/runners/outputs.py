@@ -18,7 +18,7 @@ WIDEST_CHARACTER: Final = 4
 """Bytes a character takes in UTF-8 at most."""
 
 
-def checked(output: Any, node: PipelineNode, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+def check_output(output: Any, node: PipelineNode, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     """Return `output` if it may be kept and handed on.
 
     Raises:

@@ -59,7 +59,7 @@ class RunRunner:
         binding = bindings.by_type.get(plan.type) or bindings.by_node[node_id]
         begun: LoopAttempt | ThreadAttempt | ProcessAttempt
         if bindings.isolated and node_id in bindings.isolated:
-            begun = self._isolated(run_id, node_id, attempt, reply_to)
+            begun = self._begin_isolated(run_id, node_id, attempt, reply_to)
         elif binding.on_loop:
             begun = LoopAttempt(run_id, node_id, attempt, reply_to, services)
         else:
@@ -67,7 +67,7 @@ class RunRunner:
         config: Any = node.config
         if binding.parses or (bindings.templates and node_id in bindings.templates):
             try:
-                node, config = self._configured(binding, plan, run, inputs, begun)
+                node, config = self._configure(binding, plan, run, inputs, begun)
             except NodeConfigError as error:
                 begun.refuse(error, services.loop.time())
                 return begun
@@ -75,14 +75,14 @@ class RunRunner:
         begun.start(binding.handler, node, inputs, context, self._context.copy())
         return begun
 
-    def _isolated(self, run_id: str, node_id: str, attempt: int, reply_to: Receiver) -> ProcessAttempt:
+    def _begin_isolated(self, run_id: str, node_id: str, attempt: int, reply_to: Receiver) -> ProcessAttempt:
         pool = self._processes
         if pool is None:
             raise InternalError(f"node '{node_id}' wants a process, and there is no pool of them")
         limits = self._bindings.isolated[node_id]
         return ProcessAttempt(run_id, node_id, attempt, reply_to, self._services, pool, limits)
 
-    def _configured(
+    def _configure(
         self,
         binding: Binding,
         plan: NodePlan,

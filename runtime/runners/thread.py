@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from playbill.model.messages import Began
 from playbill.runtime.runners.attempt import AttemptServices, HandlerAttempt
 from playbill.runtime.runners.context import Over
-from playbill.runtime.runners.outputs import checked
+from playbill.runtime.runners.outputs import check_output
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -69,7 +69,7 @@ class ThreadAttempt(HandlerAttempt):
         if refusal := self._pool.refusal():
             self.refuse(refusal, self._pool.now())
             return
-        self._work = lambda: checked(variables.run(handler, node, inputs, context), node)
+        self._work = lambda: check_output(variables.run(handler, node, inputs, context), node)
         self._pool.queue(self)
 
     # ---- in the thread ----------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ class ThreadAttempt(HandlerAttempt):
         """Raise Killed in the handler's code; it comes as soon as the thread executes Python again."""
         self.interrupt()
         with self._lock:
-            if self._inside and not self._killed and not _traced():
+            if self._inside and not self._killed and not _is_traced():
                 self._killed = True
                 _raise_in(self.thread, Killed)
 
@@ -167,7 +167,7 @@ class ThreadAttempt(HandlerAttempt):
         super().abandon(release, permit)
 
 
-def _traced() -> bool:
+def _is_traced() -> bool:
     """Tell whether a debugger or a coverage tool makes a kill too dangerous.
 
     While an exception is on its way to a thread that sleeps, traced threads of CPython 3.11 hang. An attempt that

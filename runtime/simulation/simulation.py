@@ -223,14 +223,14 @@ class Simulation:
         for rule in self.world.properties:
             rule.end(self.world)
         await self.manager.close()
-        await self._settled()
+        await self._settle()
         tasks = asyncio.all_tasks()
         tasks.discard(cast("asyncio.Task[Any]", asyncio.current_task()))
         self._remaining = tasks
         for what, left in left_of(self.world, self.loop, tasks):
             self.world.report(LEFT, f"{what} are left: {left}")
 
-    async def _settled(self) -> None:
+    async def _settle(self) -> None:
         """Let all that is ready have its turn; time does not go on."""
         turn = self.loop.create_future()
         self.loop.call_at(self.loop.time(), turn.set_result, None)

@@ -110,9 +110,9 @@ class Study:
 
     def compiled(self) -> CompiledPipeline:
         """Return the pipeline as every seed runs it."""
-        return self._shared(PipelineRunManager(**self.options)).of(self.definition)
+        return self._share(PipelineRunManager(**self.options)).of(self.definition)
 
-    def _shared(self, manager: PipelineRunManager) -> PipelineCompiler:
+    def _share(self, manager: PipelineRunManager) -> PipelineCompiler:
         """Let all managers of the study share what is assembled once."""
         if self._compiler is None:
             self._compiler = manager.compiler
@@ -152,7 +152,7 @@ class Study:
 
     def _simulation(self, tape: Tape, *, traced: bool, watched: bool) -> Simulation:
         manager = PipelineRunManager(**self.options)
-        self._shared(manager)
+        self._share(manager)
         if self.allow is not None and self._watch is None:
             self._watch = EscapeWatch(self.allow)
         if self._watch is not None:

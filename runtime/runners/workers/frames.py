@@ -133,7 +133,7 @@ _TO_HOST: Final[dict[str, type[ToHost]]] = {
 
 def to_worker(message: ToWorker) -> bytes:
     """Return the whole frame, with its length."""
-    return _framed(pickle.dumps((type(message).__name__, *message), pickle.HIGHEST_PROTOCOL))
+    return _frame(pickle.dumps((type(message).__name__, *message), pickle.HIGHEST_PROTOCOL))
 
 
 def from_host(frame: bytes) -> ToWorker:
@@ -148,7 +148,7 @@ def to_host(message: ToHost) -> bytes:
     Raises:
         ValueError: something of it is not plain data.
     """
-    return _framed(marshal.dumps((type(message).__name__, *message)))
+    return _frame(marshal.dumps((type(message).__name__, *message)))
 
 
 def from_worker(frame: bytes) -> ToHost:
@@ -162,7 +162,7 @@ def from_worker(frame: bytes) -> ToHost:
 _HEADER: Final = struct.Struct("<I")
 
 
-def _framed(data: bytes) -> bytes:
+def _frame(data: bytes) -> bytes:
     return _HEADER.pack(len(data)) + data
 
 

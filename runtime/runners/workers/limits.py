@@ -22,7 +22,7 @@ class Limits:
     """Unlike a timeout without grace, and kept by the kernel even while the host is stopped."""
 
 
-def _reached(name: str, value: float) -> str:
+def _describe(name: str, value: float) -> str:
     """Return the text that names a limit that was reached."""
     return f"limit {name} of {value:,} reached" if isinstance(value, int) else f"limit {name} of {value:g} reached"
 
@@ -34,11 +34,11 @@ def reached_by_death(limits: Limits | None, exit_code: int, seconds: float) -> s
     cpu, memory, wall = limits.cpu_seconds, limits.memory_bytes, limits.wall_seconds
     killed = exit_code == -signal.SIGKILL
     if wall is not None and (exit_code == -signal.SIGALRM or (killed and seconds >= wall)):
-        return _reached("wall_seconds", wall)
+        return _describe("wall_seconds", wall)
     if cpu is not None and (exit_code == -signal.SIGXCPU or (killed and seconds >= cpu)):
-        return _reached("cpu_seconds", cpu)
+        return _describe("cpu_seconds", cpu)
     if exit_code == -signal.SIGABRT and memory is not None:  # an allocator that takes no for an end
-        return _reached("memory_bytes", memory)
+        return _describe("memory_bytes", memory)
     return None
 
 
@@ -47,7 +47,7 @@ def reached_by_error(limits: Limits | None, error: BaseException) -> str | None:
     if limits is None:
         return None
     if isinstance(error, MemoryError) and limits.memory_bytes is not None:
-        return _reached("memory_bytes", limits.memory_bytes)
+        return _describe("memory_bytes", limits.memory_bytes)
     if isinstance(error, OSError) and error.errno == errno.EMFILE and limits.open_files is not None:
-        return _reached("open_files", limits.open_files)
+        return _describe("open_files", limits.open_files)
     return None

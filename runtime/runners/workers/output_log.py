@@ -83,7 +83,7 @@ class OutputLog:
         return True
 
     def close(self) -> None:
-        """Read no more."""
+        """Stop reading and close the descriptor; what is unread is lost."""
         if self._pipe.read >= 0:
             self._loop.remove_reader(self._pipe.read)
             self._written.unregister(self._pipe.read)

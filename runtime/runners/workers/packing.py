@@ -71,7 +71,7 @@ class Packer:
         Raises:
             NodeConfigError: handler, config or inputs cannot be handed to a process; names which, and the type.
         """
-        packed = self._packed(handler, node)
+        packed = self._pack(handler, node)
         own_config = context.config
         config = None if own_config is node.config else own_config
         level = node_logger.getEffectiveLevel()
@@ -85,7 +85,7 @@ class Packer:
             raise _unpicklable(node, named, error) from error
         return PackedAttempt(packed, arguments, packed.needs_main or _MAIN in arguments)
 
-    def _packed(self, handler: Callable[..., Any], node: PipelineNode) -> PackedHandler:
+    def _pack(self, handler: Callable[..., Any], node: PipelineNode) -> PackedHandler:
         key = id(handler), id(node)
         packed = self._kept.get(key)
         if packed is not None:

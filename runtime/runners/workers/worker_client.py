@@ -205,7 +205,7 @@ class WorkerClient:
                     break
         if self.attempt is not None:
             if self._result is None:
-                attempt = self._released()
+                attempt = self._release()
                 attempt.lose(end, begun=self._started_mark.serial == self._serial)
             else:
                 self._deliver()
@@ -255,11 +255,11 @@ class WorkerClient:
     def _deliver(self) -> None:
         if self._result is not None:
             result, self._result = self._result, None
-            attempt = self._released()
+            attempt = self._release()
             self._free(self)  # first: whoever waits for a worker begins while the result goes its way
             attempt.finish(result.ended, result.output, result.failure)
 
-    def _released(self) -> Assigned:
+    def _release(self) -> Assigned:
         attempt = self.attempt
         if attempt is None:
             raise RuntimeError("a worker without an attempt has nothing to release")

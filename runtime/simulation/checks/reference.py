@@ -84,7 +84,7 @@ class _Walk:
         self._inputs(node, end)
 
     def _inputs(self, node: NodePlan, end: NodeExecutionResult) -> None:
-        expected = self._expected(node)
+        expected = self._expect(node)
         if expected is None:
             return
         for attempt in range(1, end.attempts + 1):
@@ -98,7 +98,7 @@ class _Walk:
             if output is not None and end.output != output:
                 self.lines.append(f"node '{node.id}' ({node.kind}) gave {end.output!r}, expected {output!r}")
 
-    def _expected(self, node: NodePlan) -> dict[str, Output] | None:
+    def _expect(self, node: NodePlan) -> dict[str, Output] | None:
         """Return the union of what the live edges into `node` carry."""
         union: dict[str, Output] = {}
         for _, carried in self._live[node.id]:
@@ -121,7 +121,7 @@ class _Walk:
 
     def _follow(self, node: NodePlan, end: NodeExecutionResult) -> None:
         """Judge the edges out of a node that has ended."""
-        carried = self._carried(node, end)
+        carried = self._carry(node, end)
         for edge in node.edges:
             if end.status is NodeStatus.SKIPPED:
                 live: bool | None = False
@@ -135,14 +135,14 @@ class _Walk:
             if live:
                 self._live[edge.target].append((node.id, carried))
 
-    def _carried(self, node: NodePlan, end: NodeExecutionResult) -> Inputs | None:
+    def _carry(self, node: NodePlan, end: NodeExecutionResult) -> Inputs | None:
         if end.status is NodeStatus.FAILED:
             return {node.id: end.error.as_error()} if end.error is not None else {}
         output = end.output or {}
         if node.kind in {Kind.PARALLEL, Kind.DELAY}:
             return output
         if node.kind is Kind.CONDITION:
-            received = self._expected(node)
+            received = self._expect(node)
             return None if received is None or node.joins_any else {**received, node.id: output}
         return {node.id: output}
 

@@ -39,11 +39,11 @@ def check_recorded(plan: LoadPlan) -> None:
         DefinitionError: a file cannot be read, or a line is not a time or goes back in time; names file and line.
     """
     for source in plan.arrivals:
-        if source.recorded is not None and next(_recorded(source.recorded.file), None) is None:
+        if source.recorded is not None and next(_read_recorded(source.recorded.file), None) is None:
             text = f"{source.recorded.file}: holds no arrival: write one time a line, in seconds or ISO 8601"
             raise DefinitionError.single("no-arrivals", source.recorded.file, text)
         if source.recorded is not None:
-            for _ in _recorded(source.recorded.file):
+            for _ in _read_recorded(source.recorded.file):
                 pass
 
 
@@ -63,7 +63,7 @@ def _times(source: Arrivals, draw: random.Random, span: float) -> Iterator[float
     if source.constant is not None:
         constant = source.constant
         return (constant.first + at * constant.every for at in count())
-    return _recorded(source.recorded.file if source.recorded is not None else "")
+    return _read_recorded(source.recorded.file if source.recorded is not None else "")
 
 
 def _poisson(poisson: Poisson, draw: random.Random, span: float) -> Iterator[float]:
@@ -95,7 +95,7 @@ def _steps(poisson: Poisson, span: float) -> Iterator[tuple[float, float, float]
             yield at, min(until, span), rate
 
 
-def _recorded(file: str) -> Iterator[float]:
+def _read_recorded(file: str) -> Iterator[float]:
     """Yield the times of a file, as it is read.
 
     Raises:

@@ -110,7 +110,7 @@ class _Load:
             self._watch = EscapeWatch(allow)
 
     def run(self, trigger_data: Mapping[str, Any], report: Callable[[float, Measures], None] | None) -> LoadOutcome:
-        """Run it all."""
+        """Let all runs arrive and end; return what was measured."""
         self._report = report
         began, threshold = time.perf_counter(), gc.get_threshold()
         gc.set_threshold(*COLLECTED)

@@ -158,7 +158,7 @@ class LoadOutcome:
 
     def bottleneck(self, since: Sample | None = None) -> Limit | None:
         """Return the most used limit that runs compete for; None: there is none."""
-        return max(self._rated(since), key=_use, default=None)
+        return max(self._rate(since), key=_use, default=None)
 
     @property
     def suffices(self) -> bool:
@@ -171,7 +171,7 @@ class LoadOutcome:
         longest: tuple[Limit, float, float] | None = None
         current: tuple[str, float] | None = None
         for one, two in pairwise(self.measures.samples):
-            tightest = max(self._rated(one, two), key=_use, default=None) if two.at > one.at else None
+            tightest = max(self._rate(one, two), key=_use, default=None) if two.at > one.at else None
             if tightest is None or _use(tightest) < EXHAUSTED:
                 current = None
                 continue
@@ -181,7 +181,7 @@ class LoadOutcome:
                 longest = (tightest, current[1], two.at - current[1])
         return longest if self.measures.live.max_n - self.mean_live > FEW else None
 
-    def _rated(self, begin: Sample | None = None, end: Sample | None = None) -> list[Limit]:
+    def _rate(self, begin: Sample | None = None, end: Sample | None = None) -> list[Limit]:
         return [limit for limit in self.limits(begin, end) if limit.shared and limit.utilisation is not None]
 
     # ---- in words ---------------------------------------------------------------------------------------------

@@ -136,10 +136,10 @@ class LoadJournal(MemoryJournal):
 
     def open(self, stream: str, keeper: Keeper) -> MemoryStream:
         """Open the stream of a run or a breaker."""
-        opened = self.streams[stream] = self._opened(stream, keeper)
+        opened = self.streams[stream] = self._open(stream, keeper)
         return opened
 
-    def _opened(self, stream: str, keeper: Keeper) -> MemoryStream:
+    def _open(self, stream: str, keeper: Keeper) -> MemoryStream:
         if isinstance(keeper, SupervisorActor):
             return RunStream(self) if keeper.facts.plan is self.plan else QuietStream(self)
         queue = self.measures.queues.get(stream.removeprefix("breaker:"))

@@ -126,10 +126,10 @@ def _variant(definition: PipelineDefinition, plan: LoadPlan, path: str, value: A
     load = plan.model_dump(exclude_unset=True, exclude={"sweep"})
     if root == "breakers":
         keys = {node.breaker or node.type for node in definition.nodes} | definition.breakers.keys()
-        key, field = _named("breaker", rest, keys)
+        key, field = _name("breaker", rest, keys)
         _put(pipeline.setdefault("breakers", {}).setdefault(key, {}), field, value)
     elif root == "nodes":
-        node, field = _named("node", rest, [node.id for node in definition.nodes])
+        node, field = _name("node", rest, [node.id for node in definition.nodes])
         _put(next(each for each in pipeline["nodes"] if each["id"] == node), field, value)
     elif root == "arrivals":
         _put_arrival(load["arrivals"], rest, value)
@@ -140,7 +140,7 @@ def _variant(definition: PipelineDefinition, plan: LoadPlan, path: str, value: A
     return Variant(value, definition_from(pipeline), load_plan(load))
 
 
-def _named(word: str, rest: str, names: Iterable[str]) -> tuple[str, str]:
+def _name(word: str, rest: str, names: Iterable[str]) -> tuple[str, str]:
     """Split a path behind a name, which may hold dots itself."""
     every = sorted(names, key=len, reverse=True)
     for name in every:

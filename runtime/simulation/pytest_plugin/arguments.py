@@ -50,13 +50,13 @@ def seeds_of(item: pytest.Item, said: object) -> Sequence[int]:
         return (0,)
     if isinstance(said, int) and not isinstance(said, bool):
         said = range(said)
-    seeds = said if isinstance(said, range) else _listed(said)
+    seeds = said if isinstance(said, range) else _list(said)
     if not seeds:
         raise ValueError("seeds is 1 or more, or the seeds themselves")
     return seeds
 
 
-def _listed(said: object) -> list[int]:
+def _list(said: object) -> list[int]:
     if isinstance(said, str) or not isinstance(said, Iterable):
         raise TypeError(f"seeds is a number or the seeds themselves, not {said!r:.60}")
     seeds = list(cast("Iterable[object]", said))

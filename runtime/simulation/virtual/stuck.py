@@ -23,7 +23,7 @@ class Deadlock(SimulationError):
     def __init__(self, now: float, waiting: Iterable[str]) -> None:
         self.waiting = list(waiting)
         super().__init__(
-            f"deadlock at {now:g} s: nothing is ready and no timer is set; these wait:{_listed(self.waiting)}"
+            f"deadlock at {now:g} s: nothing is ready and no timer is set; these wait:{_list(self.waiting)}"
         )
 
 
@@ -33,8 +33,7 @@ class Livelock(SimulationError):
     def __init__(self, steps: int, now: float, waiting: Iterable[str]) -> None:
         self.waiting = list(waiting)
         super().__init__(
-            f"livelock at {now:g} s: {steps:,} callbacks ran and time did not go on; "
-            f"there are:{_listed(self.waiting)}"
+            f"livelock at {now:g} s: {steps:,} callbacks ran and time did not go on; there are:{_list(self.waiting)}"
         )
 
 
@@ -74,5 +73,5 @@ def waiting_tasks(loop: asyncio.AbstractEventLoop) -> Iterator[str]:
         yield f"task {task.get_name()!r} at {place}"
 
 
-def _listed(lines: list[str]) -> str:
+def _list(lines: list[str]) -> str:
     return "".join(f"\n  {line}" for line in lines) or " nobody"

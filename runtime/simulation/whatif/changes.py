@@ -65,12 +65,12 @@ class Change(Settings):
         problems = unknown_names(_names(self, definition))
         defaults = definition.defaults.model_copy(update=_fields(self.defaults))
         old_retry = definition.defaults.retry or RetryPolicy()
-        retry = _merged(RetryPolicy, old_retry, self.defaults.retry, "defaults.retry", problems)
+        retry = _merge(RetryPolicy, old_retry, self.defaults.retry, "defaults.retry", problems)
         nodes = [self._node(node, defaults, retry, problems) for node in definition.nodes]
         breakers = dict(definition.breakers)
         for key, fields in self.breakers.items():
             old = breakers.get(key, BreakerPolicy())
-            breakers[key] = _merged(BreakerPolicy, old, fields, f"breakers.{key}", problems)
+            breakers[key] = _merge(BreakerPolicy, old, fields, f"breakers.{key}", problems)
         if problems:
             raise DefinitionError("", problems, "change")
         update: Fields = {"nodes": nodes, "breakers": breakers, "defaults": PipelineDefaults()}
@@ -91,7 +91,7 @@ class Change(Settings):
         if change is not None:
             update |= _fields(change)
             where = f"nodes.{node.id}.retry"
-            update["retry"] = _merged(RetryPolicy, update["retry"], change.retry, where, problems)
+            update["retry"] = _merge(RetryPolicy, update["retry"], change.retry, where, problems)
         return node.model_copy(update=update)
 
 
@@ -100,7 +100,7 @@ def _fields(change: NodeDefaults) -> Fields:
     return {name: getattr(change, name) for name in change.model_fields_set if name != "retry"}
 
 
-def _merged(model: type[P], old: P, fields: Fields | None, where: str, problems: list[Problem]) -> P:
+def _merge(model: type[P], old: P, fields: Fields | None, where: str, problems: list[Problem]) -> P:
     """Return a policy with other fields; what is wrong with them joins `problems`."""
     if not fields:
         return old

@@ -55,7 +55,7 @@ class AttemptBar:
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """How many seconds it took, from its begin to its end."""
         return self.ended - self.began
 
     @property
@@ -71,7 +71,7 @@ class AttemptBar:
 
 @dataclass(slots=True)
 class Track:
-    """One node."""
+    """What happened to one node: its attempts, its end, its waits."""
 
     node: str
     status: NodeStatus = NodeStatus.NOT_STARTED
@@ -113,7 +113,7 @@ class Control:
 
 @dataclass(slots=True)
 class Timeline:
-    """One run."""
+    """What happened to one run, node by node, in seconds from its start."""
 
     pipeline: str
     version: str

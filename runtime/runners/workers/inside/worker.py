@@ -27,7 +27,7 @@ from playbill.model.failures import failure_of
 from playbill.runtime.processes.environment_mark import VARIABLE
 from playbill.runtime.runners.calling import is_async
 from playbill.runtime.runners.context import NodeContext
-from playbill.runtime.runners.outputs import checked
+from playbill.runtime.runners.outputs import check_output
 from playbill.runtime.runners.workers import frames
 from playbill.runtime.runners.workers.inside.channel import Channel
 from playbill.runtime.runners.workers.inside.cleanup import Cleanup
@@ -119,7 +119,7 @@ class Worker:
             self._interrupts.enter()
             try:
                 if not self._channel.is_cancelled(run.serial):
-                    work = self._prepared(run)
+                    work = self._prepare(run)
                     whole = True
                     self._started_mark.set(run.serial)
                     if run.handler is not None:  # of one that we had, the host knows that it begins at once
@@ -134,7 +134,7 @@ class Worker:
             self._interrupts.leave()
         return output, failure, whole
 
-    def _prepared(self, run: frames.RunFrame) -> Callable[[], Any]:
+    def _prepare(self, run: frames.RunFrame) -> Callable[[], Any]:
         """Load handler and arguments; return the handler's call."""
         try:
             if run.needs_main and self._main is not None:
@@ -169,7 +169,7 @@ class Worker:
             if text := reached_by_error(limits, error):
                 raise HandlerKilled(text) from error
             raise
-        return checked(result, node)
+        return check_output(result, node)
 
     def _on_loop(self, handler: Callable[..., Any], *arguments: Any) -> Any:
         async def main() -> Any:

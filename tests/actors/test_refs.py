@@ -352,23 +352,23 @@ def test_stop_all_after_the_loop_is_closed_hangs_nobody(own_thread: bool) -> Non
     assert repr(kept).startswith("<PipelineRunManager")
 
 
-def test_an_answer_that_the_closed_loop_never_brought_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("playbill.actors.futures.LOOK_AGAIN_SECONDS", 0.01)
-    kept: list[Any] = []
+async def started() -> tuple[playbill.PipelineRunManager, playbill.Run]:
+    """A manager and its run, a long delay: nothing that the end of the loop would leave half done."""
+    manager = playbill.PipelineRunManager()
+    return manager, await manager.start_run({"nodes": [{"id": "a", "type": "delay", "config": {"seconds": 60}}]})
 
-    async def main() -> None:
-        manager = playbill.PipelineRunManager(types=[waits], resources={"doors": Doors()})
-        run = await manager.start_run(PIPELINE)
-        kept.append(manager)
-        monkeypatch.setattr(run.actor, "open", lambda *_: None)  # the answer is lost on its way
-        kept.append(run.actor.actor_ref.ask(Pause(), block=False))
 
-    asyncio.run(main())
+def test_an_answer_that_the_closed_loop_never_brought_is_an_error() -> None:
+    loop = asyncio.new_event_loop()
+    kept, run = loop.run_until_complete(started())
+    answer = run.actor.actor_ref.ask(Pause(), block=False)  # the loop stands still: the question waits in it
+    loop.close()
     with pytest.raises(pykka.ActorDeadError, match="loop is closed"):
-        kept[1].get()
+        answer.get()
     with pytest.raises(pykka.Timeout):
-        kept[1].get(timeout=0.01)
+        answer.get(timeout=0.01)
     ActorRegistry.stop_all()
+    assert kept.is_over
 
 
 def test_a_thread_that_waits_while_the_loop_closes_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -380,19 +380,16 @@ def test_a_thread_that_waits_while_the_loop_closes_is_let_go(monkeypatch: pytest
         waiting.set()
         future.get()
 
-    async def main(pool: ThreadPoolExecutor) -> Any:
-        manager = playbill.PipelineRunManager(types=[waits], resources={"doors": Doors()})
-        run = await manager.start_run(PIPELINE)
-        monkeypatch.setattr(run.actor, "open", lambda *_: None)
-        asked = pool.submit(ask, run.actor.actor_ref)
-        await asyncio.get_running_loop().run_in_executor(None, waiting.wait)
-        return asked
-
+    loop = asyncio.new_event_loop()
+    kept, run = loop.run_until_complete(started())
     with ThreadPoolExecutor(1) as pool:
-        asked = asyncio.run(main(pool))
+        asked = pool.submit(ask, run.actor.actor_ref)
+        waiting.wait()
+        loop.close()
         with pytest.raises(pykka.ActorDeadError, match="no answer will come"):
             asked.result()
     ActorRegistry.stop_all()
+    assert kept.is_over
 
 
 # ---- pykka's stop, by kind of actor --------------------------------------------------------------------------------

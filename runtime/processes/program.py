@@ -90,7 +90,7 @@ class Program:
         with contextlib.ExitStack() as on_error:
             outputs = on_error.enter_context(Pipe()), on_error.enter_context(Pipe())
             inputs = None if stdin is None else on_error.enter_context(Pipe())
-            self._process = self._started(argv, cwd, env, inputs, outputs, spawner)
+            self._process = self._start(argv, cwd, env, inputs, outputs, spawner)
             on_error.pop_all()
         self._process.exited.add_done_callback(self._leader_exited)
         self._process.ended.add_done_callback(self._leader_ended)
@@ -119,7 +119,7 @@ class Program:
 
     # ---- its process ------------------------------------------------------------------------------------------
 
-    def _started(
+    def _start(
         self,
         argv: Sequence[str],
         cwd: str | None,

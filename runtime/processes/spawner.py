@@ -98,11 +98,11 @@ class Spawner:
             self._woken.recv(4096)
 
     def _read_order(self) -> None:
-        parcel = packets.receive(self._control)
-        if parcel is None:
+        packet = packets.receive(self._control)
+        if packet is None:
             self._lose_host()
             return
-        order, descriptors = parcel
+        order, descriptors = packet
         try:
             match order:
                 case packets.SweepOrder():

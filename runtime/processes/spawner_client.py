@@ -171,13 +171,13 @@ class SpawnerClient:
         if self._control is None:
             return
         try:
-            parcel = packets.receive(self._control)
+            packet = packets.receive(self._control)
         except BlockingIOError:
             return
-        if parcel is None:
+        if packet is None:
             self._lose()
         else:
-            self._hear(parcel[0])
+            self._hear(packet[0])
 
     def _hear(self, report: packets.Message) -> None:
         match report:

@@ -27,24 +27,24 @@ class NodeActor(Shell[NodeMachine]):
     attempt: Attempt | None = None
 
     def __init__(
-        self, ports: Ports, run: RunFacts, plan: NodePlan, supervisor: Shell[Any], breaker: Shell[Any] | None
+        self, ports: Ports, facts: RunFacts, plan: NodePlan, supervisor: Shell[Any], breaker: Shell[Any] | None
     ) -> None:
         # Not super().__init__: one is made for every node, and its urn only when somebody asks for it.
         self.ended = False
         self.timers = None
         self.ports = ports
         self.tell = ports.post
-        self.machine = NodeMachine(run, plan, self, supervisor, breaker)
+        self.machine = NodeMachine(facts, plan, self, supervisor, breaker)
 
     @property
     def actor_urn(self) -> str:  # type: ignore[override]
         """Run and node."""
-        return f"{self.machine.run.run_id}/{self.machine.plan.id}"
+        return f"{self.machine.facts.run_id}/{self.machine.plan.id}"
 
     def begin(self, attempt: int, inputs: Inputs) -> None:
         """Run the node's handler."""
         machine = self.machine
-        self.attempt = self.ports.runner.begin(machine.run, machine.plan, attempt, inputs, self)
+        self.attempt = self.ports.runner.begin(machine.facts, machine.plan, attempt, inputs, self)
 
     def interrupt(self, attempt: int) -> None:
         """Ask the attempt to end."""

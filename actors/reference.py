@@ -1,6 +1,6 @@
 """What other threads hold of an actor: pykka's reference, the inbox behind it, and the flag that says it has ended.
 
-Here and in shell.py stands all that reaches below pykka's public names.
+Here, in shell.py and in futures.py stands all that reaches below pykka's public names.
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ class SlotGranted:
 
 @value
 class Proceed:
-    """The start of attempt `attempt` is on disk: begin it."""
+    """The journal has kept the start of attempt `attempt`: begin it."""
 
     attempt: int
 

@@ -61,7 +61,7 @@ class InputScope:
                 yield Problem("unreachable-input", where, text)
 
 
-def node_problems(index: int, node: PipelineNode, catalog: Catalog, visibility: InputScope) -> Iterator[Problem]:
+def node_problems(index: int, node: PipelineNode, catalog: Catalog, scope: InputScope) -> Iterator[Problem]:
     """Tell all that is wrong with one node in itself."""
     where = f"nodes[{index}]"
     subject = f"node '{node.id}'"
@@ -75,9 +75,9 @@ def node_problems(index: int, node: PipelineNode, catalog: Catalog, visibility: 
     yield from wrong
     if not node.config:
         return
-    yield from _template_problems(node, node_type, visibility, where)
+    yield from _template_problems(node, node_type, scope, where)
     if node.type == "condition" and not wrong:
-        yield from _condition_problems(node, visibility, where)
+        yield from _condition_problems(node, scope, where)
     if node.type == "action" and node.config.get("action") == "execute_pipeline":
         text = f"{subject}: action 'execute_pipeline' is not supported yet"
         yield Problem("not-yet", f"{where}.config.action", text)
@@ -93,9 +93,7 @@ def _isolation_problems(node: PipelineNode, node_type: NodeType, where: str) -> 
         yield Problem("isolation", f"{where}.limits", text)
 
 
-def _template_problems(
-    node: PipelineNode, node_type: NodeType, visibility: InputScope, where: str
-) -> Iterable[Problem]:
+def _template_problems(node: PipelineNode, node_type: NodeType, scope: InputScope, where: str) -> Iterable[Problem]:
     subject = f"node '{node.id}'"
     literal = node_type.literals(node.config)
     for key in [key for key in node.config if key not in literal]:
@@ -106,16 +104,16 @@ def _template_problems(
             yield Problem(error.code, place, f"{subject}: config.{key}: {error}")
             continue
         for expression in template.expressions if template else ():
-            yield from visibility.problems(expression.text, node.id, place, subject)
+            yield from scope.problems(expression.text, node.id, place, subject)
 
 
-def _condition_problems(node: PipelineNode, visibility: InputScope, where: str) -> Iterable[Problem]:
+def _condition_problems(node: PipelineNode, scope: InputScope, where: str) -> Iterable[Problem]:
     subject, place = f"node '{node.id}'", f"{where}.config.condition"
     text = str(node.config["condition"])
-    predecessors = visibility.predecessors.get(node.id, ())
+    predecessors = scope.predecessors.get(node.id, ())
     try:
         compile_condition(text, predecessors=predecessors, roots=CONDITION_ROOTS)
     except ExpressionError as error:
         yield Problem(error.code, place, f"{subject}: condition: {error}")
     else:
-        yield from visibility.problems(text, node.id, place, subject)
+        yield from scope.problems(text, node.id, place, subject)

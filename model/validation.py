@@ -37,13 +37,13 @@ def validate(definition: PipelineDefinition, catalog: Catalog = BUILTIN) -> list
         definition: What to check.
         catalog: The node types and actions it may use.
     """
-    visibility = InputScope(definition)
+    scope = InputScope(definition)
     return [
         *_id_problems(definition),
-        *(p for i, node in enumerate(definition.nodes) for p in node_problems(i, node, catalog, visibility)),
-        *_edge_problems(definition, visibility),
-        *_cycle_problems(definition, visibility),
-        *_output_problems(definition, visibility),
+        *(p for i, node in enumerate(definition.nodes) for p in node_problems(i, node, catalog, scope)),
+        *_edge_problems(definition, scope),
+        *_cycle_problems(definition, scope),
+        *_output_problems(definition, scope),
         *_breaker_problems(definition),
         *(schema_problems(definition.inputs) if definition.inputs is not None else ()),
     ]
@@ -79,22 +79,22 @@ def _id_problems(definition: PipelineDefinition) -> Iterator[Problem]:
             yield Problem("duplicate-id", f"nodes[{index}].id", text)
 
 
-def _edge_problems(definition: PipelineDefinition, visibility: InputScope) -> Iterator[Problem]:
+def _edge_problems(definition: PipelineDefinition, scope: InputScope) -> Iterator[Problem]:
     seen: set[tuple[str, str, str | None, str]] = set()
     for index, edge in enumerate(definition.edges):
         where = f"edges[{index}]"
-        yield from _unknown_ends(index, edge, visibility.types)
+        yield from _unknown_ends(index, edge, scope.types)
         if edge.from_node == edge.to_node:
             yield Problem("self-edge", where, f"edge '{edge.id}' leads back to its own node: a cycle of one")
         key = (edge.from_node, edge.to_node, edge.condition, edge.when)
         if key in seen:
             yield Problem("duplicate-edge", where, f"duplicate edge '{edge.id}': remove one of the two")
         seen.add(key)
-        if visibility.types.get(edge.to_node) == "trigger":
+        if scope.types.get(edge.to_node) == "trigger":
             text = f"edge '{edge.id}' leads to trigger '{edge.to_node}': triggers have no incoming edges"
             yield Problem("trigger-with-input", where, text)
         if edge.condition is not None:
-            yield from _condition_problems(f"{where}.condition", edge, edge.condition, visibility)
+            yield from _condition_problems(f"{where}.condition", edge, edge.condition, scope)
 
 
 def _unknown_ends(index: int, edge: PipelineEdge, types: dict[str, str]) -> Iterator[Problem]:
@@ -105,10 +105,10 @@ def _unknown_ends(index: int, edge: PipelineEdge, types: dict[str, str]) -> Iter
             yield Problem(f"unknown-{end}", f"edges[{index}]", text)
 
 
-def _condition_problems(where: str, edge: PipelineEdge, text: str, visibility: InputScope) -> Iterator[Problem]:
+def _condition_problems(where: str, edge: PipelineEdge, text: str, scope: InputScope) -> Iterator[Problem]:
     source = edge.from_node
     subject = f"edge '{edge.id}'"
-    if text.strip().lower() == "false" and visibility.types.get(source) != "condition":
+    if text.strip().lower() == "false" and scope.types.get(source) != "condition":
         rule = f"is constantly 'false' but '{source}' is not a condition node: it is never live"
         yield Problem("never-live", where, f"{subject} {rule}; remove the edge or give it a condition")
         return
@@ -117,11 +117,11 @@ def _condition_problems(where: str, edge: PipelineEdge, text: str, visibility: I
     except ExpressionError as error:
         yield Problem(error.code, where, f"{subject}: condition: {error}")
     else:
-        yield from visibility.problems(text, source, where, subject, source)
+        yield from scope.problems(text, source, where, subject, source)
 
 
-def _cycle_problems(definition: PipelineDefinition, visibility: InputScope) -> Iterator[Problem]:
-    known = visibility.types
+def _cycle_problems(definition: PipelineDefinition, scope: InputScope) -> Iterator[Problem]:
+    known = scope.types
     ends = ((edge.from_node, edge.to_node) for edge in definition.edges)
     try:
         topological_order(known, ((a, b) for a, b in ends if a != b and a in known and b in known))
@@ -129,7 +129,7 @@ def _cycle_problems(definition: PipelineDefinition, visibility: InputScope) -> I
         yield Problem("cycle", "edges", f"{error}; a pipeline has none: remove one of these edges")
 
 
-def _output_problems(definition: PipelineDefinition, visibility: InputScope) -> Iterator[Problem]:
+def _output_problems(definition: PipelineDefinition, scope: InputScope) -> Iterator[Problem]:
     for name, expression in definition.outputs.items():
         where = f"outputs.{name}"
         try:
@@ -137,7 +137,7 @@ def _output_problems(definition: PipelineDefinition, visibility: InputScope) -> 
         except ExpressionError as error:
             yield Problem(error.code, where, f"output '{name}': {error}")
             continue
-        for node in sorted(node_references(expression) - visibility.types.keys()):
+        for node in sorted(node_references(expression) - scope.types.keys()):
             text = f"output '{name}': inputs['{node}'] names no node of the pipeline"
             yield Problem("unknown-node", where, text)
 

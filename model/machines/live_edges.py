@@ -1,4 +1,18 @@
-"""Which edges of a node that has ended are live, and what they carry."""
+"""Which edges of a node that has ended are live, and what they carry.
+
+Rules:
+
+1. `when: success` (the default) wants a node that completed, `failure` one that failed, `always` either; a node that
+   was skipped or cancelled makes no edge live. Of a failed node with `on_error: continue` success edges are live,
+   too.
+2. From a condition node an edge without a condition wants its result to be true (`always`: either), one with "true"
+   or "false" that very result.
+3. Any other condition is evaluated over what the edge would carry; an error there names the edge and fails the run.
+4. Live edges carry what a transparent node passes on, else the node's output, or `{"error": ...}` of one that failed.
+
+The simulation's plain evaluator reads the rules in its own way (runtime/simulation/checks/reference.py); the tests
+have a third reading (tests/model/machines/test_reference.py).
+"""
 
 from __future__ import annotations
 
@@ -36,6 +50,7 @@ def live_edges(node: NodePlan, outcome: Outcome, carried: Inputs, run: RunFacts)
 
 
 def _is_live(edge: EdgePlan, node: NodePlan, outcome: Outcome, carried: Inputs, run: RunFacts) -> bool:
+    """Judge an edge of a node that completed or failed (rules 1 to 3)."""
     succeeded = outcome.status is NodeStatus.COMPLETED or (node.continues and edge.when == "success")
     if edge.when == ("failure" if succeeded else "success"):
         return False

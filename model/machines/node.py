@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 S: Final = NodeState
 # Bound once, see machine.py.
 SUCCESS: Final = Verdict.SUCCESS
-BEGUN: Final = (S.HELD, S.QUEUED, S.ASKING, S.COMMITTING, S.RUNNING)
+ENQUEUED: Final = (S.HELD, S.QUEUED, S.ASKING, S.COMMITTING, S.RUNNING)
 """Where `_enqueue` leads: the furthest step that needs nobody's answer."""
 RETRIED: Final = (S.BACKING_OFF, S.DONE)
 STALE: Final = late(
@@ -126,8 +126,8 @@ class NodeMachine(NodeJoining, NodePausing, NodeStopping):
     TRANSITIONS = table(
         {
             S.WAITING: [
-                row(Input, NodeJoining.join, S.WAITING, S.DELAYING, *BEGUN, S.DONE),
-                row(Skip, NodeJoining.skip, S.WAITING, S.DELAYING, *BEGUN, S.DONE),
+                row(Input, NodeJoining.join, S.WAITING, S.DELAYING, *ENQUEUED, S.DONE),
+                row(Skip, NodeJoining.skip, S.WAITING, S.DELAYING, *ENQUEUED, S.DONE),
                 STOP_IDLE,
                 *PAUSING,
             ],
@@ -192,7 +192,7 @@ class NodeMachine(NodeJoining, NodePausing, NodeStopping):
             ],
             S.BACKING_OFF: [
                 *STALE,
-                row(Due, NodeBeginning.back_off_over, *BEGUN),
+                row(Due, NodeBeginning.back_off_over, *ENQUEUED),
                 row(TotalOverdue, NodeStopping.total_overdue_idle, S.DONE, S.BACKING_OFF),
                 STOP_IDLE,
                 *PAUSING,

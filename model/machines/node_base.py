@@ -42,8 +42,8 @@ class NodeBase(Machine[NodeState]):
     total_at: float | None = None
     total_left: float | None = None
 
-    def __init__(self, run: RunFacts, plan: NodePlan, me: Token, supervisor: Token, breaker: Token) -> None:
-        self.run = run
+    def __init__(self, facts: RunFacts, plan: NodePlan, me: Token, supervisor: Token, breaker: Token) -> None:
+        self.facts = facts
         self.plan = plan
         self.me = me
         self.supervisor = supervisor
@@ -123,4 +123,4 @@ class NodeBase(Machine[NodeState]):
         self._settle(out, Verdict.LOST)
 
     def __repr__(self) -> str:
-        return f"<NodeMachine {self.run.run_id}/{self.plan.id} {self.state} attempt={self.attempts}>"
+        return f"<NodeMachine {self.facts.run_id}/{self.plan.id} {self.state} attempt={self.attempts}>"

@@ -54,7 +54,7 @@ class NodeBeginning(NodeBase):
 
     def _ask(self, out: Outbox) -> None:
         self.asks += 1
-        self.ask_id = f"{self.run.run_id}/{self.plan.id}#{self.asks}"
+        self.ask_id = f"{self.facts.run_id}/{self.plan.id}#{self.asks}"
         out.tell(self.breaker, Ask(self.ask_id, self.me, self.plan.waits_open))
         self.become(ASKING)
 
@@ -102,7 +102,7 @@ class NodeBeginning(NodeBase):
             self._begin(now, out)
 
     def proceed(self, message: Proceed, now: Now, out: Outbox) -> None:
-        """Begin: the start is on disk."""
+        """Begin: the journal has kept the start."""
         self._begin(now, out)
 
     # ---- an attempt -------------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ class NodeJoining(NodeBeginning):
             return
         out.tell(self.supervisor, AttemptReady(plan.id, 1))
         if plan.kind is Kind.TRIGGER:
-            self._complete(out, self.run.trigger_data)
+            self._complete(out, self.facts.trigger_data)
         elif plan.condition is not None:
             self._judge(plan.condition, inputs, out)
         else:
@@ -86,7 +86,7 @@ class NodeJoining(NodeBeginning):
     def _judge(self, condition: Condition, inputs: Inputs, out: Outbox) -> None:
         """Evaluate a condition node."""
         try:
-            result = condition.evaluate(variables(inputs, self.run.plan.nodes, self.run.trigger_data))
+            result = condition.evaluate(variables(inputs, self.facts.plan.nodes, self.facts.trigger_data))
         except Exception as error:  # noqa: BLE001 (whatever CEL raises is this node's failure)
             self._end(out, Outcome(NodeStatus.FAILED, 1, failure=failure_of(error)))
             return

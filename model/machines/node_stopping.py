@@ -94,7 +94,7 @@ class NodeStopping(NodeBase):
     def _kill(self, ladder: Ladder, out: Outbox) -> None:
         ladder.killed = True
         out.kill(self.attempts)
-        out.set_timer(Timer.LADDER, self.run.plan.stop.kill_bound, KillOverdue(self.attempts))
+        out.set_timer(Timer.LADDER, self.facts.plan.stop.kill_bound, KillOverdue(self.attempts))
 
     def grace_over(self, message: GraceOver, now: Now, out: Outbox) -> None:
         """Kill the attempt that did not end by itself."""

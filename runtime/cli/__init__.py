@@ -1,15 +1,16 @@
-"""The command `playbill`: its subcommands, its exit codes, its errors."""
+"""The command `playbill`: its subcommands, and what becomes of errors."""
 
 from __future__ import annotations
 
 import os
 import sys
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from cyclopts import App, CycloptsError
 
 from playbill.model.errors import DefinitionError
+from playbill.runtime.cli.exit_codes import FINE, INTERRUPTED, WRONG
 from playbill.runtime.cli.inspect import graph, schema, types, validate
 from playbill.runtime.cli.run import run
 
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["main"]
-
-WRONG: Final = 2
-"""The exit code of a bad definition and of bad usage."""
-INTERRUPTED: Final = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -35,8 +32,9 @@ def _main(arguments: Sequence[str]) -> int:
     app = App(name="playbill", help="Run pipelines as actors.", version=version("playbill"))
     for command in (run, validate, graph, schema, types):
         app.command(command)
-    app.command("playbill.runtime.cli.sim:sim")
-    app.command("playbill.runtime.cli.whatif:whatif")
+    # Named, not imported: each takes as long to import as all the rest.
+    app.command("playbill.runtime.cli.sim:sim", help="Simulate a pipeline in virtual time, under faults or a load.")
+    app.command("playbill.runtime.cli.whatif:whatif", help="Replay a recorded run under other policies.")
     try:
         code = app(arguments, exit_on_error=False, result_action="return_value")
     except CycloptsError:  # it has printed what is wrong
@@ -48,5 +46,5 @@ def _main(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except BrokenPipeError:  # whoever reads has seen enough; nothing more can be written, not even at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    return code if isinstance(code, int) else 0
+        return FINE
+    return code if isinstance(code, int) else FINE

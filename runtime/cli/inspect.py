@@ -13,6 +13,7 @@ from playbill.model import validation
 from playbill.model.definition import json_schema
 from playbill.model.errors import DefinitionError
 from playbill.model.graph import CycleError
+from playbill.runtime.cli.exit_codes import FINE, WRONG
 from playbill.runtime.cli.modules import find_modules, open_catalog, open_definition
 
 if TYPE_CHECKING:
@@ -39,9 +40,9 @@ def validate(file: Path, /, *, imports: Imports = None) -> int:
     for problem in problems:
         sys.stderr.write(f"{problem.where}: {problem.message} [{problem.code}]\n")
     if problems:
-        return 2
+        return WRONG
     sys.stdout.write(f"ok: {definition.name}, {len(definition.nodes)} nodes, {len(definition.edges)} edges\n")
-    return 0
+    return FINE
 
 
 def graph(
@@ -66,7 +67,7 @@ def graph(
             raise DefinitionError.single("cycle", "edges", f"{file}: {error}") from error
     for line in _drawing(definition, mermaid=mermaid, layers=layers):
         sys.stdout.write(f"{line}\n")
-    return 0
+    return FINE
 
 
 def _drawing(definition: PipelineDefinition, *, mermaid: bool, layers: bool) -> Iterator[str]:
@@ -89,7 +90,7 @@ def _drawing(definition: PipelineDefinition, *, mermaid: bool, layers: bool) -> 
 def schema() -> int:
     """Print the JSON Schema of pipeline definitions, for editors."""
     sys.stdout.write(f"{json.dumps(json_schema(), indent=2)}\n")
-    return 0
+    return FINE
 
 
 def types(*, imports: Imports = None) -> int:
@@ -106,7 +107,7 @@ def types(*, imports: Imports = None) -> int:
     for name, kind in _rows(open_catalog(imports or [])):
         table.add_row(name, ", ".join(_fields(kind)), kind.origin)
     Console(width=None if sys.stdout.isatty() else 160).print(table)
-    return 0
+    return FINE
 
 
 def _rows(catalog: Iterable[NodeType]) -> Iterable[tuple[str, NodeType | ActionType]]:

@@ -9,12 +9,13 @@ import signal
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Parameter
 
 from playbill.model.errors import DefinitionError, JournalError
-from playbill.model.facts import NodeStatus, RunStatus
+from playbill.model.facts import NodeStatus
+from playbill.runtime.cli.exit_codes import OF_RUNS
 from playbill.runtime.cli.inspect import Imports
 from playbill.runtime.cli.modules import open_definition
 from playbill.runtime.cli.progress import progress_of
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from playbill.model.events import Event
     from playbill.model.results import RunResult
     from playbill.runtime.run import Run
-
-EXIT_CODES: Final = {RunStatus.COMPLETED: 0, RunStatus.FAILED: 1, RunStatus.TIMEOUT: 124, RunStatus.CANCELLED: 130}
 
 
 def run(  # noqa: PLR0913 (a user names those they want)
@@ -64,16 +63,16 @@ def run(  # noqa: PLR0913 (a user names those they want)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     definition = open_definition(file, imports)
     data = trigger_data_of(input_json, inputs or [])
-    own = PrivateLoop()
+    loop = PrivateLoop()
     try:
         with _write_events(events) as write:
-            result = own.run(_run(definition, data, timeout, grace, write))
+            result = loop.run(_run(definition, data, timeout, grace, write))
     finally:
-        own.close()
+        loop.close()
     _print(definition, result, as_json=as_json)
     if verbose and result.error is not None and result.error.traceback:
         sys.stderr.write(f"{result.error.traceback}\n")
-    return EXIT_CODES[result.status]
+    return OF_RUNS[result.status]
 
 
 async def _run(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from cyclopts import Parameter
 
 from playbill.model.errors import DefinitionError
+from playbill.runtime.cli.exit_codes import FINE, FOUND
 from playbill.runtime.cli.inspect import Imports
 from playbill.runtime.cli.modules import open_definition
 from playbill.runtime.cli.progress import ProgressBar
@@ -54,7 +55,7 @@ def sim(  # noqa: PLR0913 (options of a command)
         seeds: how many.
         seed: only this one, with its trace: what a finding tells you to type.
         faults: a fault plan in YAML, or `all`; several are taken together.
-        policy: random, fifo, pct:<changes> or exhaustive (every order of mail; for small pipelines).
+        policy: random, fifo, pct:N (N changes of priority) or exhaustive (every order of mail; for small pipelines).
         jobs: how many processes.
         inputs: one value of the trigger data as key=value.
         imports: modules that define node types.
@@ -117,9 +118,9 @@ def _explore(study: Study, arguments: tuple[Any, ...], seeds: int, jobs: int) ->
 
 def _report_first(study: Study, seen: Exploration, command: str, html: Path | None) -> int:
     if not seen.findings:
-        return 0
+        return FINE
     findings(study, seen.findings[0], command, html)
-    return 1
+    return FOUND
 
 
 def _one(study: Study, seed: int, command: str, html: Path | None) -> int:
@@ -128,9 +129,9 @@ def _one(study: Study, seed: int, command: str, html: Path | None) -> int:
     seed_result = study.seed(seed, traced=True)
     sys.stdout.write(f"{text(seed_result.trace, 10_000)}\n{seed_result.status} after {seed_result.seconds:g} s\n")
     if seed_result.finding is None:
-        return 0
+        return FINE
     findings(study, seed_result.finding, command, html)
-    return 1
+    return FOUND
 
 
 def _play(study: Study, tape: Path, command: str, html: Path | None) -> int:
@@ -141,13 +142,13 @@ def _play(study: Study, tape: Path, command: str, html: Path | None) -> int:
     sys.stdout.write(f"{text(seed_result.trace)}\n")
     if seed_result.finding is None:
         sys.stdout.write(f"{seed_result.status}: '{invariant}' holds now\n")
-        return 0
+        return FINE
     sys.stdout.write(f"{seed_result.finding}\n")
     if html is not None:
         from playbill.runtime.cli.sim_report import draw  # noqa: PLC0415 (only for showing)
 
         draw(html, played, seed_result, str(seed_result.finding), f"{command} --tape {tape}")
-    return 1
+    return FOUND
 
 
 def _check(study: Study, arguments: tuple[Any, ...]) -> int:
@@ -155,6 +156,6 @@ def _check(study: Study, arguments: tuple[Any, ...]) -> int:
         lines = check_determinism(study, range(CHECKED_SEEDS), make_study, arguments)
     except NotDeterministic as error:
         sys.stderr.write(f"{error}\n")
-        return 1
+        return FOUND
     sys.stdout.write(f"deterministic: {CHECKED_SEEDS} seeds, {lines:,} lines the same 3 times\n")
-    return 0
+    return FINE

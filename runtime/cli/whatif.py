@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from playbill.runtime.cli.exit_codes import FINE
 from playbill.runtime.cli.inspect import Imports
 from playbill.runtime.cli.modules import open_definition
 from playbill.runtime.cli.whatif_report import show
@@ -35,4 +36,4 @@ def whatif(
         title = f"{definition.name}: what if {'nothing changed' if change is None else change.name}"
         html.write_text(page(title, found), encoding="utf-8")
         sys.stdout.write(f"drawn       {html}\n")
-    return 0
+    return FINE

@@ -52,11 +52,11 @@ def run(
             started = await manager.start_run(definition, trigger_data, timeout_seconds=timeout_seconds)
             return await started.result()
 
-    own = PrivateLoop()
+    loop = PrivateLoop()
     try:
-        return own.run(work())
+        return loop.run(work())
     finally:
-        own.close()
+        loop.close()
 
 
 class BlockingRun:
@@ -119,15 +119,15 @@ class BlockingManager:
 
     def __init__(self, **options: Unpack[ManagerOptions]) -> None:
         self._options = options
-        self._own: PrivateLoop | None = None
+        self._loop: PrivateLoop | None = None
         self._thread: threading.Thread
         self._manager: PipelineRunManager
         self._stop: asyncio.Event
 
     def __enter__(self) -> Self:
         started: Future[None] = Future()
-        self._own = own = PrivateLoop()
-        self._thread = threading.Thread(target=self._serve, args=(own, started), name="playbill", daemon=True)
+        self._loop = loop = PrivateLoop()
+        self._thread = threading.Thread(target=self._serve, args=(loop, started), name="playbill", daemon=True)
         self._thread.start()
         started.result()
         return self
@@ -137,7 +137,7 @@ class BlockingManager:
     ) -> None:
         self.call(self._leave(kind, error, trace))
         self._thread.join()
-        self._own = None
+        self._loop = None
 
     def start_run(
         self,
@@ -173,7 +173,7 @@ class BlockingManager:
 
     @property
     def _running(self) -> PipelineRunManager:
-        if self._own is None:
+        if self._loop is None:
             raise RuntimeError("use a BlockingManager inside `with`")
         return self._manager
 
@@ -184,20 +184,20 @@ class BlockingManager:
             RuntimeError: outside `with`, or on the manager's own thread, where it would wait for itself.
             TimeoutError: it took longer than `timeout` seconds.
         """
-        if self._own is None:
+        if self._loop is None:
             work.close()
             raise RuntimeError("use a BlockingManager inside `with`")
         if threading.current_thread() is self._thread:
             work.close()
             raise RuntimeError("this thread runs the manager's loop and cannot wait for it: use the async manager")
-        future = asyncio.run_coroutine_threadsafe(work, self._own.loop)
+        future = asyncio.run_coroutine_threadsafe(work, self._loop.loop)
         try:
             return future.result(timeout)
         except TimeoutError:
             future.cancel()
             raise
 
-    def _serve(self, own: PrivateLoop, started: Future[None]) -> None:
+    def _serve(self, loop: PrivateLoop, started: Future[None]) -> None:
         async def serve() -> None:
             try:
                 self._stop = asyncio.Event()
@@ -210,9 +210,9 @@ class BlockingManager:
             await self._stop.wait()
 
         try:
-            own.run(serve())
+            loop.run(serve())
         finally:
-            own.close()
+            loop.close()
 
     async def _leave(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

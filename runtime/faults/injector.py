@@ -97,12 +97,12 @@ class Occasions(Generic[F]):
         plan = self._injector.plan
         return bool(plan.of(self._kind)) or (self._site is not None and plan.buggify > 0.0)
 
-    def happens(self, subject: str = "", kind: str = "", attempt: int = 0) -> F | None:
+    def happens(self, subject: str = "", node_type: str = "", attempt: int = 0) -> F | None:
         """Return the fault that happens at this occasion.
 
         Args:
             subject: the name of the node, the event or the message.
-            kind: the node's type.
+            node_type: of the node, where it is one.
             attempt: its number.
         """
         if self.calm:
@@ -110,10 +110,10 @@ class Occasions(Generic[F]):
             return None
         if self._chances is None and self._odds is None:
             self._first()
-            return self.happens(subject, kind, attempt)
+            return self.happens(subject, node_type, attempt)
         injector = self._injector
         if self._chances is None:
-            choice = self._by_odds(subject, kind, attempt)
+            choice = self._by_odds(subject, node_type, attempt)
         else:
             choice = self._chances.which(injector.tape)
             self.calm = self._chances.spares(injector.tape)
@@ -135,11 +135,11 @@ class Occasions(Generic[F]):
         else:
             self._odds = [Odds(choice) for choice in choices]
 
-    def _by_odds(self, subject: str, kind: str, attempt: int) -> Choice[F] | None:
+    def _by_odds(self, subject: str, node_type: str, attempt: int) -> Choice[F] | None:
         injector = self._injector
         for odds in self._odds or ():
             fault = odds.choice.fault
-            is_its_own = fault.is_everywhere or fault.touches(subject, kind, attempt, injector.time())
+            is_its_own = fault.is_everywhere or fault.touches(subject, node_type, attempt, injector.time())
             if is_its_own and odds.happens(injector.tape):
                 return odds.choice
         return None

@@ -207,4 +207,4 @@ EVERYTHING: Final = FaultPlan(
     ),
     buggify=0.25,
 )
-"""Every fault, now and then: what `--faults all` means."""
+"""Every kind but `breaker`, which needs a key, now and then: what `--faults all` means."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from playbill.model.errors import DefinitionError
+from playbill.model.errors import DefinitionError, InternalError
 from playbill.model.messages import Cancel, Force, Pause, Resume
 from playbill.runtime.faults.injector import Injector
 from playbill.runtime.faults.kinds import CancelRun, ClockSkew, Crash, ForceBreaker, MessageDelay, PauseRun
@@ -102,12 +102,19 @@ class FaultyWorld:
         elif isinstance(fault, ForceBreaker):
             if force(view, fault.breaker, fault.state) and fault.state != "closed":
                 loop.call_later(fault.seconds, force, view, fault.breaker, "closed")
-        elif (run := oldest_run(view)) is not None:
-            if isinstance(fault, CancelRun):
-                run.post(Cancel("injected", "a fault plan says so", fault.grace))
-            elif isinstance(fault, PauseRun):
-                run.post(Pause())
-                loop.call_later(fault.seconds, run.post, Resume())
+        elif isinstance(fault, CancelRun | PauseRun):
+            if (run := oldest_run(view)) is not None:
+                _stop_or_pause(fault, run, loop)
+        else:
+            raise InternalError(f"nobody does a {fault.kind} fault")
+
+
+def _stop_or_pause(fault: CancelRun | PauseRun, run: Shell[Any], loop: asyncio.AbstractEventLoop) -> None:
+    if isinstance(fault, CancelRun):
+        run.post(Cancel("injected", "a fault plan says so", fault.grace))
+    else:
+        run.post(Pause())
+        loop.call_later(fault.seconds, run.post, Resume())
 
 
 def force(view: ManagerView, key: str, state: str) -> bool:

@@ -1,4 +1,10 @@
-"""The kinds of faults: one class each, with the fields that its kind takes; what they do is done elsewhere."""
+"""The kinds of faults: one class each, with the fields that its kind takes.
+
+What they do is done where it is done without them: attempts begin in faults/runner.py; journal, timers and clock
+are wrapped in faults/ports.py; those with a time of their own happen in faults/world.py; crashes and delays of mail
+in the simulation's world. To add one: write its class, name it in `Fault` below, do it there; one of attempts, or
+with a time of its own, that nobody does is an InternalError.
+"""
 
 from typing import Final, TypeAlias, get_args
 

@@ -40,12 +40,12 @@ class AttemptFault(RecurringFault):
         """What an attempt does in the place of its handler; None: its handler runs."""
         return None
 
-    def may_hit(self, node: str, kind: str) -> bool:
+    def may_hit(self, node: str, node_type: str) -> bool:
         """Tell whether any attempt of a node of this type may be hit."""
-        return self.node in {None, node} and self.type in {None, kind}
+        return self.node in {None, node} and self.type in {None, node_type}
 
-    def _fits(self, subject: str, kind: str, attempt: int) -> bool:
-        return self.may_hit(subject, kind) and (not self.attempts or attempt in self.attempts)
+    def _fits(self, subject: str, node_type: str, attempt: int) -> bool:
+        return self.may_hit(subject, node_type) and (not self.attempts or attempt in self.attempts)
 
 
 class Raise(AttemptFault):
@@ -59,7 +59,7 @@ class Raise(AttemptFault):
 
     @property
     def instead(self) -> Behaviour:
-        """Fail."""
+        """Fail at once, with its error and message."""
         return self._failing
 
     @cached_property
@@ -76,7 +76,7 @@ class Hang(AttemptFault):
 
     @property
     def instead(self) -> Behaviour:
-        """Hang."""
+        """Hang until it is stopped or lost."""
         return HANGS
 
 
@@ -121,5 +121,5 @@ class Lost(AttemptFault):
 
     @property
     def instead(self) -> Behaviour:
-        """Hang."""
+        """Hang until it is stopped or lost."""
         return HANGS

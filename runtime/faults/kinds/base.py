@@ -66,17 +66,17 @@ class RecurringFault(AnyFault):
         """Whether it may happen at any occasion of its kind, at any time."""
         return not self.after and self.until is None and not self.chooses
 
-    def touches(self, subject: str, kind: str, attempt: int, seconds: float) -> bool:
+    def touches(self, subject: str, node_type: str, attempt: int, seconds: float) -> bool:
         """Tell whether it may happen at this occasion.
 
         Args:
             subject: the name of the node, the event or the message.
-            kind: the node's type.
+            node_type: of the node, where it is one.
             attempt: its number.
             seconds: since the manager was there.
         """
         in_time = seconds >= self.after and (self.until is None or seconds < self.until)
-        return in_time and self._fits(subject, kind, attempt)
+        return in_time and self._fits(subject, node_type, attempt)
 
-    def _fits(self, subject: str, kind: str, attempt: int) -> bool:
+    def _fits(self, subject: str, node_type: str, attempt: int) -> bool:
         return True

@@ -20,7 +20,7 @@ class Crash(RecurringFault):
         """Whether it waits for a type of event."""
         return self.event is not None
 
-    def _fits(self, subject: str, kind: str, attempt: int) -> bool:
+    def _fits(self, subject: str, node_type: str, attempt: int) -> bool:
         return self.event in {None, subject}
 
 
@@ -64,7 +64,7 @@ class MailFault(RecurringFault):
         """Whether it waits for a class of message."""
         return self.message is not None
 
-    def _fits(self, subject: str, kind: str, attempt: int) -> bool:
+    def _fits(self, subject: str, node_type: str, attempt: int) -> bool:
         return self.message in {None, subject}
 
 

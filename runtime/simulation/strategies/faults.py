@@ -1,4 +1,4 @@
-"""Hypothesis strategies for what goes wrong: behaviours and fault plans; strategies.py is where users find them."""
+"""Hypothesis strategies for what goes wrong: behaviours and fault plans; users import them from the package."""
 
 from __future__ import annotations
 

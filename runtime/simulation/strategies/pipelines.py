@@ -1,4 +1,4 @@
-"""Hypothesis strategies: valid pipelines, behaviours of their nodes, and fault plans that fit them.
+"""Hypothesis strategies for valid pipelines and their policies; users import them from the package.
 
     @given(st.data(), st.integers(0, 1000))
     def test_nothing_is_left_whatever_happens(data, seed):
@@ -6,7 +6,7 @@
         with Simulation(seed, faults=data.draw(fault_plans(definition))) as sim:
             sim.run(definition)
 
-All shrink towards one parallel node, no edges, no faults. Only this module imports Hypothesis: extra `sim`.
+All shrink towards one parallel node, no edges, no faults. This package alone imports Hypothesis: extra `sim`.
 """
 
 from __future__ import annotations

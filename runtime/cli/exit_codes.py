@@ -1,0 +1,23 @@
+"""The exit codes of the command, and what they say."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from playbill.model.facts import RunStatus
+
+__all__ = ["FINE", "FOUND", "INTERRUPTED", "OF_RUNS", "WRONG"]
+
+FINE: Final = 0
+FOUND: Final = 1
+"""A run failed, a simulation found something, a load is too much."""
+WRONG: Final = 2
+"""A bad definition, or bad usage."""
+INTERRUPTED: Final = 130
+OF_RUNS: Final = {
+    RunStatus.COMPLETED: FINE,
+    RunStatus.FAILED: FOUND,
+    RunStatus.TIMEOUT: 124,
+    RunStatus.CANCELLED: INTERRUPTED,
+}
+"""How a run ended."""

@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from dataclasses import is_dataclass
+from typing import Annotated, ClassVar, Final, Literal
 
+from pydantic import AfterValidator
+
+from playbill.model import messages
+from playbill.model.diagnostics import did_you_mean, list_names
+from playbill.model.events import EventType
 from playbill.model.fields import Seconds
 from playbill.runtime.faults.kinds.base import RecurringFault
+
+MESSAGES: Final = tuple(name for name, found in vars(messages).items() if is_dataclass(found))
+"""The classes of all that actors are told."""
+
+
+def _is_event(name: str) -> str:
+    if name not in {*EventType}:
+        hint = f"{did_you_mean(name, EventType)}; events are: {list_names(EventType, 40)}"
+        raise ValueError(f"unknown event '{name}'{hint}")
+    return name
+
+
+def _is_message(name: str) -> str:
+    if name not in MESSAGES:
+        hint = f"{did_you_mean(name, MESSAGES)}; messages are: {list_names(MESSAGES, 50)}"
+        raise ValueError(f"unknown message '{name}'{hint}")
+    return name
 
 
 class Crash(RecurringFault):
     """The runtime dies as an event is recorded."""
 
     fault: Literal["crash"] = "crash"
-    event: str | None = None
+    event: Annotated[str, AfterValidator(_is_event)] | None = None
     """Which type of event; None: any."""
 
     @property
@@ -55,7 +78,7 @@ class JournalFull(JournalFault):
 class MailFault(RecurringFault):
     """What is told comes `seconds` late."""
 
-    message: str | None = None
+    message: Annotated[str, AfterValidator(_is_message)] | None = None
     """The class of the message; None: any."""
     seconds: Seconds = 1.0
 

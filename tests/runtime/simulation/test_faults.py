@@ -312,6 +312,14 @@ def test_a_manager_in_a_simulation_has_no_faults_of_its_own() -> None:
             "fault 2: unknown field 'node'; fields are: 'probability', 'at', 'after', 'fault', 'grace'",
         ),
         ({"faults": [{"fault": "raise", "attempts": [0]}]}, "greater than or equal to 1"),
+        (
+            {"faults": [{"fault": "crash", "event": "pipeline_node.complete"}]},
+            "fault 1: event: unknown event 'pipeline_node.complete', did you mean 'pipeline_node.completed'?; events",
+        ),
+        (
+            {"faults": [{"fault": "timer_late", "message": "Dew"}]},
+            "fault 1: message: unknown message 'Dew', did you mean 'Due'?; messages are: 'Start', ",
+        ),
         ({"behaviours": {"nodes": {"a": {"duration": -1}}}}, "behaviour of node 'a'"),
         ({"behaviours": {"types": {"t": {"duration": {"uniform": [3, 1]}}}}}, "from the smaller to the larger"),
         ({"behaviours": {"default": {"duration": {"constant": 1, "exponential": 2}}}}, "exactly one of constant"),

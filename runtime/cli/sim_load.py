@@ -11,6 +11,7 @@ from rich.text import Text
 
 from playbill.model.wording import describe_seconds
 from playbill.runtime.cli.progress import ProgressBar
+from playbill.runtime.definitions.files import write
 from playbill.runtime.simulation.load.engine import simulate_load
 from playbill.runtime.simulation.load.plan import load_load_plan
 from playbill.runtime.simulation.load.report.tables import facts, headline, sweep_table, tables
@@ -55,11 +56,11 @@ def study_load(study: Study, load: Path, html: Path | None, jobs: int) -> int:
             report=show_progress,
             **study.options,
         )
+    show(outcome, _console())
     if html is not None:
         from playbill.runtime.simulation.load.report.page import page  # noqa: PLC0415 (imports matplotlib)
 
-        html.write_text(page(outcome), encoding="utf-8")
-    show(outcome, _console())
+        write(html, page(outcome))
     _say_drawn(html)
     return int(_fails(outcome))
 
@@ -76,11 +77,11 @@ def _sweep(study: Study, plan: LoadPlan, html: Path | None, jobs: int) -> int:
             allow=study.allow,
             report=lambda points: bar.show(points, "values"),
         )
+    show_sweep(path, points, _console())
     if html is not None:
         from playbill.runtime.simulation.load.report.page import sweep_page  # noqa: PLC0415 (imports matplotlib)
 
-        html.write_text(sweep_page(path, points), encoding="utf-8")
-    show_sweep(path, points, _console())
+        write(html, sweep_page(path, points))
     _say_drawn(html)
     return int(all(_fails(point.outcome) for point in points))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from playbill.model.wording import describe_seconds
+from playbill.runtime.definitions.files import write
 from playbill.runtime.simulation.coverage import all_pairs, unreached
 from playbill.runtime.simulation.sequence import html as page
 from playbill.runtime.simulation.sequence import text
@@ -101,5 +102,5 @@ def findings(study: Study, finding: Finding, command: str, html: Path | None) ->
 def draw(html: Path, study: Study, seed_result: SeedResult, wrong: str, replay: str) -> None:
     """Write the page that shows a finding."""
     definition = json.dumps(study.as_dict()["definition"], indent=1)
-    html.write_text(page(study.definition.name, wrong, replay, definition, seed_result.trace), encoding="utf-8")
+    write(html, page(study.definition.name, wrong, replay, definition, seed_result.trace))
     sys.stdout.write(f"drawn      {html}\n")

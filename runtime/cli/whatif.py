@@ -9,6 +9,7 @@ from playbill.runtime.cli.exit_codes import FINE
 from playbill.runtime.cli.inspect import Imports
 from playbill.runtime.cli.modules import open_definition
 from playbill.runtime.cli.whatif_report import show
+from playbill.runtime.definitions.files import write
 from playbill.runtime.simulation.whatif.changes import Change, load_change
 from playbill.runtime.simulation.whatif.page import page
 from playbill.runtime.simulation.whatif.recording import load_recording
@@ -34,6 +35,6 @@ def whatif(
     show(found)
     if html is not None:
         title = f"{definition.name}: what if {'nothing changed' if change is None else change.name}"
-        html.write_text(page(title, found), encoding="utf-8")
+        write(html, page(title, found))
         sys.stdout.write(f"drawn       {html}\n")
     return FINE

@@ -1,4 +1,4 @@
-"""Loads definitions from files."""
+"""Loads definitions from files, and reads and writes texts: whatever is wrong with a file is told by its name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from playbill.model.definition import PipelineDefinition
 
-__all__ = ["load", "load_mapping", "read"]
+__all__ = ["load", "load_mapping", "read", "write"]
 
 
 def load(source: str | os.PathLike[str]) -> PipelineDefinition:
@@ -48,3 +48,17 @@ def read(source: str | os.PathLike[str]) -> str:
         text = f"{path}: cannot be read: {error.strerror or error}"
         raise DefinitionError.single("unreadable", str(path), text) from error
     return decode(data, str(path))
+
+
+def write(target: str | os.PathLike[str], text: str) -> None:
+    """Write a text file; what it held before is gone.
+
+    Raises:
+        DefinitionError: it cannot be written.
+    """
+    path = Path(target)
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        said = f"{path}: cannot be written: {error.strerror or error}"
+        raise DefinitionError.single("unwritable", str(path), said) from error

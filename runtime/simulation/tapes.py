@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
 from playbill.model.errors import DefinitionError
 from playbill.model.fields import Whole
-from playbill.runtime.definitions.files import load_mapping
+from playbill.runtime.definitions.files import load_mapping, write
 
 if TYPE_CHECKING:
     import os
@@ -37,7 +36,7 @@ def save_tape(path: str | os.PathLike[str], original: PipelineDefinition, study:
         **study.as_dict(),
         "lanes": finding.lanes,
     }
-    Path(path).write_text(json.dumps(data, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    write(path, json.dumps(data, indent=1, sort_keys=True) + "\n")
 
 
 def load_tape(source: str | os.PathLike[str], study: Study) -> tuple[Study, dict[str, list[int]], str]:

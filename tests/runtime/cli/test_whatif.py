@@ -106,6 +106,12 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
+def test_a_page_that_cannot_be_written_is_an_error_and_the_result_is_shown_all_the_same(folder: Path) -> None:
+    done = playbill(folder, "whatif", "orders.yaml", "events.jsonl", "--html", "no/such/out.html")
+    assert (done.returncode, done.stderr) == (2, "no/such/out.html: cannot be written: No such file or directory\n")
+    assert "what if" in done.stdout
+
+
 def test_html_draws_two_lanes_for_each_node_and_escapes_what_users_wrote(folder: Path) -> None:
     done = playbill(folder, "whatif", "orders.yaml", "events.jsonl", "--html", "out.html")
     assert done.stdout.endswith("drawn       out.html\n")

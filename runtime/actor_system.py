@@ -16,7 +16,7 @@ from playbill.runtime.faults.tape import SeededTape
 from playbill.runtime.processes.linux import supported
 from playbill.runtime.processes.main_module import imports_main
 from playbill.runtime.processes.spawner_client import SPAWNER, SpawnerClient
-from playbill.runtime.runners.attempt import AttemptServices, Orphans
+from playbill.runtime.runners.attempt import ON_LOOP, AttemptServices, OnLoop, Orphans
 from playbill.runtime.runners.runner import RunnerServices
 from playbill.runtime.runners.thread_pool import MAX_ORPHANS, ThreadPool
 from playbill.runtime.runners.workers.pool import ProcessPool
@@ -85,7 +85,6 @@ class ActorSystem:
 
     def __init__(self, settings: SystemSettings, runs: Callable[[], Sequence[SupervisorActor]]) -> None:
         self._loop = loop = _running_loop()
-        self._runs = runs
         _refuse_workers()
         self.dead_letters = CountedDeadLetters()
         self.orphans = Orphans()
@@ -96,9 +95,10 @@ class ActorSystem:
         self._spawner: SpawnerClient | None = None
         self._processes: ProcessPool | None = None
         self.watchdog: Watchdog | None = None
-        attempts = AttemptServices(loop, parts.dispatcher, self.orphans, parts.draw)
+        on_loop: OnLoop | None = None if world.simulated or settings.watchdog_seconds is None else {}
+        attempts = AttemptServices(loop, parts.dispatcher, self.orphans, parts.draw, on_loop)
         if not world.simulated:
-            self.watchdog = self._watch(settings)
+            self.watchdog = self._watch(settings, on_loop)
             if supported():
                 self._spawner = spawner = SpawnerClient(loop)
                 self._processes = ProcessPool(
@@ -109,18 +109,13 @@ class ActorSystem:
         )
         self._breaker_ports = self._ports(NullRunner())
 
-    def _watch(self, settings: SystemSettings) -> Watchdog | None:
+    def _watch(self, settings: SystemSettings, on_loop: OnLoop | None) -> Watchdog | None:
         limit, parts = settings.watchdog_seconds, self.parts
-        if limit is None:
+        if limit is None or on_loop is None:
             return None
         writer, threads = parts.journal.open(STREAM, NullKeeper()), self._threads.running
         interrupts = settings.watchdog_interrupts
-        return Watchdog(self._loop, parts.clock, writer, self._attempts, threads, limit, interrupts=interrupts)
-
-    def _attempts(self) -> list[object]:
-        """Return the attempts that are alive; from any thread, so of copies."""
-        found: list[object] = [node.attempt for run in self._runs() for node in list(run.nodes.values())]
-        return [*found, *self.orphans]
+        return Watchdog(self._loop, parts.clock, writer, on_loop, threads, limit, interrupts=interrupts)
 
     @property
     def is_over(self) -> bool:
@@ -139,6 +134,7 @@ class ActorSystem:
     def ports_of_run(self, bindings: Bindings) -> Ports:
         """Return the ports of a run with these handlers, which are called in the context of who calls this."""
         context = copy_context()
+        context.run(ON_LOOP.set, self._services.attempts.on_loop)
         if self._spawner is not None:
             context.run(SPAWNER.set, self._spawner)
         return self._ports(self.parts.runner(self._services, bindings, context))

@@ -242,21 +242,22 @@ class PipelineRunManager:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._on_exit == "wait" and error is None:
-            await self._all_ended()
-        await self.close()
+        try:
+            if self._on_exit == "wait" and error is None:
+                await self._all_ended()
+        finally:
+            await self.close()
 
     async def close(self, grace: float | None = None) -> None:
         """Cancel live runs, wait for their ends (a bounded time), and let everything go."""
-        if self._closed or self._system is None:
-            self._closed = True
-            return
-        system = self._use_loop()
         self._closed = True
+        if self._system is None or self._system.is_over:
+            return
+        self._system.check_loop()
         for run in self.active_runs:
             run.actor.post(Cancel("shutdown", "the manager is closed", grace))
         await self._all_ended()
-        await system.close()
+        await self._system.close()
 
     async def _all_ended(self) -> None:
         while self._active:  # a run may be started while one waits

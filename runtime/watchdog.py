@@ -22,7 +22,6 @@ import traceback
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from playbill.model.events import Event, EventType
-from playbill.runtime.runners.coroutine import LoopAttempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
     from playbill.actors.ports import Writer
     from playbill.runtime.clocks.system import Clock
-    from playbill.runtime.runners.attempt import Identity
+    from playbill.runtime.runners.attempt import Identity, OnLoop
     from playbill.runtime.runners.thread_pool import Stay
 
 logger = logging.getLogger("playbill")
@@ -66,7 +65,7 @@ class Watchdog:
         loop: which is running.
         clock: tells when.
         writer: keeps the events.
-        attempts: gives those that are alive; asked from the watchdog's thread, when the loop is blocked.
+        on_loop: the attempts on the loop, by their tasks.
         threads: tells which attempts are or were in threads.
         limit: seconds without a sign of life until the loop is blocked.
         interrupts: whether it may interrupt the culprit.
@@ -77,7 +76,7 @@ class Watchdog:
         loop: asyncio.AbstractEventLoop,
         clock: Clock,
         writer: Writer,
-        attempts: Callable[[], Iterable[object]],
+        on_loop: OnLoop,
         threads: Callable[[], Iterable[Stay]],
         limit: float,
         *,
@@ -88,7 +87,7 @@ class Watchdog:
         self._loop = loop
         self._clock = clock
         self._writer = writer
-        self._attempts = attempts
+        self._attempts = on_loop
         self._threads = threads
         self._limit = limit
         self._interrupts = interrupts
@@ -107,18 +106,28 @@ class Watchdog:
     # ---- in the watchdog's thread -----------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        while not self._closing.is_set():
-            began = time.monotonic()
-            self._closing.wait(self._limit / LOOKS)
-            culprit = self._overslept(began)
-            if culprit is None:
-                self._alive.clear()
-                if self._closing.is_set() or not self._submit(self._alive.set):
-                    return
-                culprit = self._wait(began)
-            if culprit is not None and not self._closing.is_set():
-                self._alive.wait()
-                self._submit(self._record, culprit, time.monotonic() - began)
+        goes_on = True
+        while goes_on and not self._closing.is_set():
+            try:
+                goes_on = self._watch_once()
+            except Exception:  # a look that fails shall not be the last one
+                logger.exception("the watchdog could not look at the event loop")
+                self._alive.set()
+
+    def _watch_once(self) -> bool:
+        """Wait for one sign of life, and tell if it is late; False: there will be none any more."""
+        began = time.monotonic()
+        self._closing.wait(self._limit / LOOKS)
+        culprit = self._overslept(began)
+        if culprit is None:
+            self._alive.clear()
+            if self._closing.is_set() or not self._submit(self._alive.set):
+                return False
+            culprit = self._wait(began)
+        if culprit is not None and not self._closing.is_set():
+            self._alive.wait()
+            self._submit(self._record, culprit, time.monotonic() - began)
+        return True
 
     def _overslept(self, began: float) -> Culprit | None:
         """Return who kept even this thread from running, if anybody did."""
@@ -162,11 +171,8 @@ class Watchdog:
     def _on_loop(self) -> Identity | None:
         """Return whose task takes its step; None: nobody's, or that of no attempt."""
         task = asyncio.current_task(self._loop)
-        if task is not None:
-            for attempt in self._attempts():
-                if isinstance(attempt, LoopAttempt) and attempt.task is task:
-                    return attempt.identity
-        return None
+        attempt = None if task is None else self._attempts.get(task)
+        return None if attempt is None else attempt.identity
 
     def _interrupt(self) -> None:
         """Raise Interrupted in the loop's thread, if a handler is what it executes."""

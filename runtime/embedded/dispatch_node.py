@@ -17,7 +17,7 @@ from playbill.runtime.clocks.system import SystemClock
 from playbill.runtime.definitions.binder import bind
 from playbill.runtime.definitions.discovery import catalog_of
 from playbill.runtime.dispatchers.loop import LoopDispatcher
-from playbill.runtime.runners.attempt import AttemptServices, Orphans
+from playbill.runtime.runners.attempt import ON_LOOP, AttemptServices, Orphans
 from playbill.runtime.runners.runner import RunnerServices, RunRunner
 from playbill.runtime.runners.thread_pool import ThreadPool
 
@@ -64,7 +64,8 @@ async def dispatch_node(
     dispatcher = LoopDispatcher(loop, SystemClock(loop))
     pool = ThreadPool()
     resources: Mapping[str, Any] = {} if context is None else context.resources
-    services = RunnerServices(AttemptServices(loop, dispatcher, Orphans(), lambda: 0.5), pool, resources, {})
+    attempts = AttemptServices(loop, dispatcher, Orphans(), lambda: 0.5, ON_LOOP.get())
+    services = RunnerServices(attempts, pool, resources, {})
     runner = RunRunner(services, bind(definition, catalog), contextvars.copy_context())
     trigger: Mapping[str, Any] = {} if context is None else context.trigger_data
     run_id = "dispatch" if context is None else context.run_id

@@ -146,10 +146,10 @@ def _problems(error: ValidationError, data: Mapping[str, Any]) -> Iterator[Probl
     read: set[int] = set()
     for detail, problem in zip(error.errors(), problems_of(error, FaultPlan, owner=owner_of_behaviour), strict=True):
         match detail["loc"]:
-            case ("faults", int(index), *_):
+            case ("faults", int(index), *_) if isinstance(data["faults"], list | tuple):
                 if index not in read:
                     read.add(index)
-                    yield from _problems_of_fault(index, data["faults"][index])
+                    yield from _problems_of_fault(index, cast("Sequence[Any]", data["faults"])[index])
             case _:
                 yield problem
 

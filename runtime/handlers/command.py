@@ -77,6 +77,8 @@ async def _outlast(child: Program) -> None:
                 else:
                     child.kill()
         if cancelled is not None:
+            if not child.ended.cancelled():
+                child.ended.exception()  # whatever it is, the cancel says why it ended
             raise cancelled
     finally:
         child.kill()  # for whatever else ends a coroutine; nothing once it has ended

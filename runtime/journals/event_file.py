@@ -1,14 +1,16 @@
 """Files of events, one a line: written as they happen, and read again line by line, whatever their size.
 
-Whoever wrote a file may have been killed in the midst of its last line: a line that begins an event and has no end is
-left out, and a warning is logged that names it. Any other line that is not an event is refused.
+Whoever wrote a file may have been killed in the midst of its last line: one that begins an event and does not end it
+is left out, and a warning is logged that names it. Any other line that is not an event is refused.
 """
 
 from __future__ import annotations
 
+import codecs
+import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from playbill.model.errors import DefinitionError, JournalError
 from playbill.runtime.journals.codec import event_from_json, event_to_json
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["EventFile", "read_events"]
 
 logger = logging.getLogger("playbill")
+
+UTF_8: Final = codecs.getincrementaldecoder("utf-8-sig")
 
 
 def read_events(path: str | os.PathLike[str]) -> Iterator[Event]:
@@ -45,14 +49,23 @@ def read_events(path: str | os.PathLike[str]) -> Iterator[Event]:
 def _event_of(line: bytes, where: str) -> Event | None:
     """Return the event that a line says; of a torn one none, with a warning."""
     try:
-        return event_from_json(line.decode("utf-8-sig"), where)
+        text = UTF_8().decode(line)  # what a torn line has of its last character is left out
     except UnicodeDecodeError as error:
         raise DefinitionError.single("not-utf8", where, f"{where}: this is not UTF-8: {error}") from error
-    except DefinitionError:
-        if line.startswith(b"{") and not line.endswith(b"\n"):  # only the last line of a file has no end
-            logger.warning("%s: this last line is torn and was left out", where)
-            return None
-        raise
+    if text.startswith("{") and not text.endswith("\n") and not _is_json(text):  # only a file's last line has no end
+        logger.warning("%s: this last line is torn and was left out", where)
+        return None
+    return event_from_json(text, where)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    except RecursionError:
+        pass  # too deep to tell, and who reads it says so
+    return True
 
 
 class EventFile:

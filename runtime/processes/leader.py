@@ -81,9 +81,12 @@ class Leader:
     def bear(self, pid: int) -> None:
         """Be process `pid`, which was started and is not reaped."""
         self.pid = pid
-        self._pidfd = os.pidfd_open(pid)
         if self._queued_signal:
             self.signal(self._queued_signal)
+        try:
+            self._pidfd = os.pidfd_open(pid)
+        except OSError as error:  # no descriptor is free: then the spawner's word has to do
+            logger.warning("process %s is followed by the spawner only: %s", pid, error)
 
     def refuse(self, error: OSError) -> None:
         """Never be born, because of an error."""
@@ -94,7 +97,7 @@ class Leader:
 
     def exit(self, code: int) -> None:
         """Have exited with a code."""
-        if not self.exited.done() and linux.has_exited(self._pidfd):
+        if not self.exited.done() and self._has_exited():
             self.exited.set_result(code)
 
     def end(self, end: ProcessEnd) -> None:
@@ -102,7 +105,7 @@ class Leader:
         self._is_swept = True
         if end.orphans:
             logger.error("processes that SIGKILL does not end: %s", ", ".join(map(str, end.orphans)))
-        if not linux.has_exited(self._pidfd):
+        if not self._has_exited():
             self._loop.add_reader(self._pidfd, self.end, ProcessEnd(end.exit_code))
             return
         self.exit(end.exit_code)
@@ -115,7 +118,11 @@ class Leader:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._is_swept = True
-        self._loop.add_reader(self._pidfd, self.end, ProcessEnd(-signal.SIGKILL, spawner_died=True))
+        end = ProcessEnd(-signal.SIGKILL, spawner_died=True)
+        if self._pidfd < 0:
+            self.end(end)
+        else:
+            self._loop.add_reader(self._pidfd, self.end, end)
 
     def forget(self) -> None:
         """Let it go: the spawner has buried it, and whoever waits is cancelled."""
@@ -123,6 +130,9 @@ class Leader:
         self._close()
         self.exited.cancel()
         self.ended.cancel()
+
+    def _has_exited(self) -> bool:
+        return self._pidfd < 0 or linux.has_exited(self._pidfd)
 
     def _close(self) -> None:
         if self._pidfd >= 0:

@@ -149,7 +149,13 @@ class SpawnerClient:
                 return
             else:
                 return
-        self._unsent.append((message, [os.dup(descriptor) for descriptor in descriptors]))
+        with contextlib.ExitStack() as on_error:
+            kept: list[int] = []
+            for descriptor in descriptors:
+                kept.append(os.dup(descriptor))
+                on_error.callback(os.close, kept[-1])
+            on_error.pop_all()
+        self._unsent.append((message, kept))
 
     def _send_more(self) -> None:
         while self._unsent and self._control is not None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from playbill.model.failures import failure_of
 from playbill.model.messages import Returned
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
     from playbill.model.facts import Failure, Output, Permit
 
 HIDDEN: Final = "***"
+
+
+OnLoop: TypeAlias = "dict[asyncio.Task[None], HandlerAttempt]"
+"""The attempts whose tasks have not ended, by task."""
+ON_LOOP: ContextVar[OnLoop | None] = ContextVar("ON_LOOP", default=None)
+"""Where attempts that a handler begins by itself are to be found, too."""
 
 
 class Identity(NamedTuple):
@@ -57,6 +64,8 @@ class AttemptServices:
     orphans: Orphans
     draw: Callable[[], float]
     """Draws the jitter of a back-off from [0, 1)."""
+    on_loop: OnLoop | None = None
+    """Where attempts on the loop say which task is theirs, for who names those that block it; None: nobody looks."""
     post: Post = field(init=False)
     """The dispatcher's method, bound once for all attempts."""
 

@@ -39,7 +39,10 @@ class LoopAttempt(HandlerAttempt):
         # Not loop.create_task, which asks the loop's task factory: factories are for the host's tasks, an eager one
         # would run the handler here and now, inside the actors' `begin`; and its Python costs as much as the task.
         work = self._run(handler, node, inputs, context)
-        self.task = asyncio.Task(work, loop=self.services.loop, name=node.id, context=variables)
+        services = self.services
+        self.task = task = asyncio.Task(work, loop=services.loop, name=node.id, context=variables)
+        if services.on_loop is not None:
+            services.on_loop[task] = self
 
     async def _run(
         self,
@@ -58,8 +61,14 @@ class LoopAttempt(HandlerAttempt):
             failure = self._failure(error)
         if self._again is not None:
             self._again.cancel()
-        self.task = None
+        self._leave()
         self._end(self.services.loop.time(), output, failure)
+
+    def _leave(self) -> None:
+        """Have no task any more."""
+        task, self.task = self.task, None
+        if self.services.on_loop is not None and task is not None:
+            del self.services.on_loop[task]
 
     def interrupt(self) -> None:
         """Cancel the task once; one that has not taken its first step never will."""
@@ -68,7 +77,7 @@ class LoopAttempt(HandlerAttempt):
             return
         self.task.cancel()
         if not self._entered:
-            self.task = None
+            self._leave()
             self._end(self.services.loop.time(), None, None)
 
     def kill(self) -> None:

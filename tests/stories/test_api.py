@@ -338,3 +338,46 @@ async def test_a_close_while_another_waits_for_the_runs_lets_both_go() -> None:
         closing = asyncio.create_task(manager.close(grace=0))
     await closing
     assert (await run.result()).status is playbill.RunStatus.CANCELLED
+
+
+def is_let_go(manager: playbill.PipelineRunManager) -> bool:
+    """Whether the system of a manager was closed to its end."""
+    assert manager._system is not None
+    assert manager._system.watchdog is not None
+    return manager._system.watchdog._closing.is_set()
+
+
+@pytest.mark.real("a task that closes is cancelled while handlers are")
+async def test_a_close_that_was_cancelled_is_made_whole_by_the_next() -> None:
+    manager = playbill.PipelineRunManager()
+    await manager.__aenter__()
+    run = await manager.start_run(pipeline(node("a", "command", argv=["sleep", "60"])))
+    closing = asyncio.create_task(manager.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    await manager.close()
+    assert manager.active_runs == []
+    assert (await run.result()).status is playbill.RunStatus.CANCELLED
+    assert is_let_go(manager)
+    await manager.close()
+
+
+@pytest.mark.real("a task that waits for the runs is cancelled")
+async def test_one_that_waits_on_exit_and_is_cancelled_closes_all_the_same() -> None:
+    manager = playbill.PipelineRunManager(on_exit="wait")
+
+    async def use() -> None:
+        async with manager:
+            await manager.start_run(pipeline(node("a", "delay", seconds=60)))
+            started.set()
+
+    started = asyncio.Event()
+    using = asyncio.create_task(use())
+    await started.wait()
+    using.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await using
+    assert manager.active_runs == []
+    assert is_let_go(manager)

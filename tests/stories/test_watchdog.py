@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 import playbill
+from playbill.runtime.faults.plan import fault_plan
+from playbill.runtime.watchdog import Watchdog
 from tests.stories.support import node, pipeline
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real("it is about a thread that looks at the loop")]
@@ -63,6 +65,12 @@ def heard() -> Any:
     logger.removeHandler(handler)
 
 
+@playbill.node_type("calls")
+async def calls(node: Any, inputs: Any, context: playbill.NodeContext) -> Any:
+    """Run a node of another type by itself."""
+    return await playbill.dispatch_node(node.model_copy(update={"id": "inner", "type": "blocks"}), inputs, context)
+
+
 async def told(manager: playbill.PipelineRunManager, kind: str, **more: Any) -> tuple[Any, playbill.Event]:
     """Run one node of a kind; return the result and the first word of the watchdog."""
     events = manager.events()
@@ -85,6 +93,41 @@ async def test_a_handler_that_blocks_the_loop_is_named_with_its_line(heard: Hear
     first = heard.said[0].splitlines()[0]
     assert first.startswith("attempt 1 of node 'a' in run 'r' ")  # on a busy machine the watchdog oversleeps
     assert first.endswith(" for more than 0.05 s:")
+
+
+@pytest.mark.parametrize("fault", [{"fault": "ignore_cancel"}, {"fault": "late"}, {"fault": "slow", "seconds": 0.01}])
+async def test_a_handler_behind_a_fault_is_named_all_the_same(heard: Heard, fault: dict[str, Any]) -> None:
+    options: dict[str, Any] = {"resources": {"seen": heard.seen}, "faults": fault_plan({"faults": [fault]})}
+    async with playbill.PipelineRunManager(types=[blocks], watchdog_seconds=LIMIT, **options) as manager:
+        _, event = await told(manager, "blocks")
+    assert (event.node_id, event.attempt, event.data["run_id"]) == ("a", 1, "r")
+
+
+async def test_a_node_that_a_handler_runs_by_itself_is_named(heard: Heard) -> None:
+    resources = {"seen": heard.seen}
+    types = [blocks, calls]
+    async with playbill.PipelineRunManager(types=types, resources=resources, watchdog_seconds=LIMIT) as manager:
+        result, event = await told(manager, "calls")
+    assert result.outputs == {"a": {"went": "on"}}
+    assert (event.node_id, event.attempt, event.data["run_id"]) == ("inner", 1, "r")
+
+
+async def test_a_look_that_fails_is_not_the_last(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[None] = []
+
+    def breaks_once(self: Watchdog) -> Any:
+        looks.append(None)
+        if len(looks) == 1:
+            raise OSError("no memory")
+        return named(self)
+
+    named = Watchdog._on_loop
+    monkeypatch.setattr(Watchdog, "_on_loop", breaks_once)
+    resources = {"seen": heard.seen}
+    async with playbill.PipelineRunManager(types=[blocks], resources=resources, watchdog_seconds=LIMIT) as manager:
+        _, event = await told(manager, "blocks")
+    assert event.node_id == "a"
+    assert len(looks) > 1
 
 
 async def test_it_is_interrupted_if_that_is_allowed_and_the_run_goes_on(heard: Heard) -> None:

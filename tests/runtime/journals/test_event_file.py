@@ -48,6 +48,13 @@ def test_a_torn_last_line_is_left_out_and_said_wherever_it_is_torn(
     assert caplog.messages == [f"{path}:2: this last line is torn and was left out"]
 
 
+@pytest.mark.parametrize("cut", [1, 2])
+def test_a_line_torn_within_a_character_is_torn(tmp_path: Path, caplog: pytest.LogCaptureFixture, cut: int) -> None:
+    path = written(tmp_path / "run.jsonl", b"\xef\xbb\xbf" + '{"stream": "\u2028'.encode()[:-cut])
+    assert list(read_events(path)) == []
+    assert caplog.messages == [f"{path}:1: this last line is torn and was left out"]
+
+
 @pytest.mark.parametrize("text", [f"{LINE}\n{LINE}", f"{LINE}\r\n{LINE}\r\n", f"\ufeff{LINE}\n{LINE}\n"])
 def test_a_whole_last_line_needs_no_end(tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str) -> None:
     assert list(read_events(written(tmp_path / "run.jsonl", text))) == [PAUSED, PAUSED]
@@ -62,6 +69,10 @@ def test_a_whole_last_line_needs_no_end(tmp_path: Path, caplog: pytest.LogCaptur
         (f"{LINE}\n\n{LINE}\n", ":2: this is not an event: "),
         ("name: fine", ":1: this is not an event: "),
         (LINE.encode() + b"\n\xff\xff", ":2: this is not UTF-8: "),
+        (LINE.encode() + b'\n{"stream": "\xe9"}', ":2: this is not UTF-8: "),
+        ('{"version": "1"}', ":1: this is not an event: unknown version"),
+        (f'{LINE}\n{LINE[:-1]}, "more": 1}}', ":2: this is not an event: unknown more"),
+        ('{"a": ' + "[" * 100_000, ":1: this is not an event: maximum recursion depth"),
     ],
 )
 def test_every_other_line_that_is_not_an_event_is_refused_with_its_place(

@@ -1,6 +1,7 @@
 """Command nodes whose programs are started by the spawner: the same rules, and nobody escapes."""
 
 import asyncio
+import gc
 import inspect
 import os
 import signal
@@ -76,6 +77,21 @@ async def run(spawner: SpawnerClient, *argv: str) -> dict[str, Any]:
         return await command(NODE, {}, context_of(CommandConfig(argv=[*argv])))
     finally:
         SPAWNER.reset(token)
+
+
+async def test_a_cancelled_command_that_could_not_start_leaves_no_error_that_nobody_asked_for(
+    spawner: SpawnerClient,
+) -> None:
+    said: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+    task = asyncio.create_task(run(spawner, "no such program"))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    del task
+    gc.collect()
+    assert said == []
 
 
 async def test_a_leader_is_the_spawners_child_in_a_session_of_its_own(spawner: SpawnerClient) -> None:

@@ -1,6 +1,8 @@
 """A leader as the host holds it, in the moments that a real spawner hurries through."""
 
 import asyncio
+import errno
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -83,3 +85,22 @@ async def test_it_has_not_ended_as_long_as_the_kernel_says_so(
     assert caplog.messages == [f"processes that SIGKILL does not end: {process.pid}"]
     process.kill()
     assert (await leader.ended).exit_code == -9
+
+
+async def test_without_a_descriptor_for_it_the_spawner_is_believed(
+    process: subprocess.Popen[bytes], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_is_free(pid: int) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "pidfd_open", none_is_free)
+    leader, lost = (Leader(asyncio.get_running_loop(), lambda pid: None) for _ in range(2))
+    leader.signal(signal.SIGKILL)
+    leader.bear(process.pid)
+    assert "followed by the spawner only: [Errno 24] Too many open files" in caplog.text
+    assert process.wait() == -signal.SIGKILL
+    leader.end(ProcessEnd(-9))
+    assert leader.ended.result() == ProcessEnd(-9)
+    lost.bear(process.pid)
+    lost.lose()
+    assert lost.ended.result() == ProcessEnd(-9, spawner_died=True)

@@ -139,6 +139,15 @@ def test_runs_can_be_cancelled_and_paused() -> None:
     assert (result.status, sim.time > 30) == ("completed", True)
 
 
+def test_faults_that_stand_in_no_list_are_read_or_refused_as_well() -> None:
+    said = {"fault": "hang"}
+    assert fault_plan({"faults": (one for one in [said])}) == fault_plan({"faults": [said]})
+    with pytest.raises(DefinitionError, match=r"- faults\[0\]: input should be a valid dictionary"):
+        fault_plan({"faults": {1, 2}})
+    with pytest.raises(DefinitionError, match=r"faults\[0\]: input tag 'hong'"):
+        fault_plan({"faults": (one for one in [{"fault": "hong"}])})
+
+
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_a_plan_of_any_kind_is_read_again_from_what_it_writes(kind: str) -> None:
     said = {"fault": kind, "probability": 0.5, **({"breaker": "works"} if kind == "breaker" else {})}

@@ -6,6 +6,7 @@ travels in a memory file, whose descriptor is the packet's last.
 
 from __future__ import annotations
 
+import contextlib
 import marshal
 import os
 import socket
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CommandOrder", "ExitedReport", "Message", "RefusedReport", "StartedReport", "SweepOrder", "SweptReport",
-    "WorkerOrder", "receive", "send",
+    "WorkerOrder", "duplicates", "receive", "send",
 ]  # fmt: skip
 
 _INLINE_BYTES: Final = 32 * 1024
@@ -129,3 +130,18 @@ def receive(source: socket.socket) -> tuple[Message, list[int]] | None:
             data = _WHOLE + whole.read()
     name, *fields = marshal.loads(data[1:])  # noqa: S302 (from our own program)
     return _KINDS[name](*fields), descriptors
+
+
+def duplicates(descriptors: Sequence[int]) -> list[int]:
+    """Return descriptors of our own of what these name, to be sent later.
+
+    Raises:
+        OSError: no descriptor is free; then none was made.
+    """
+    made: list[int] = []
+    with contextlib.ExitStack() as on_error:
+        for descriptor in descriptors:
+            made.append(os.dup(descriptor))
+            on_error.callback(os.close, made[-1])
+        on_error.pop_all()
+    return made

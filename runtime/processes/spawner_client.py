@@ -149,13 +149,7 @@ class SpawnerClient:
                 return
             else:
                 return
-        with contextlib.ExitStack() as on_error:
-            kept: list[int] = []
-            for descriptor in descriptors:
-                kept.append(os.dup(descriptor))
-                on_error.callback(os.close, kept[-1])
-            on_error.pop_all()
-        self._unsent.append((message, kept))
+        self._unsent.append((message, packets.duplicates(descriptors)))
 
     def _send_more(self) -> None:
         while self._unsent and self._control is not None:

@@ -56,6 +56,8 @@ class ThreadAttempt(HandlerAttempt):
         """The identifier of the thread it runs in; 0: none yet."""
         self.entered = 0.0
         self._work: Callable[[], Output] | None = None
+        self._result: tuple[float, Output | None, Failure | None] | None = None
+        """When it ended, and with what."""
 
     def start(
         self,
@@ -75,7 +77,7 @@ class ThreadAttempt(HandlerAttempt):
     # ---- in the thread ----------------------------------------------------------------------------------------
 
     def execute(self) -> None:
-        """Run the handler and bring the result home."""
+        """Run the handler; the result is brought home by `bring`."""
         with self._lock:
             if self.asked:
                 return
@@ -86,7 +88,12 @@ class ThreadAttempt(HandlerAttempt):
         except Killed:  # it came after the handler had ended, before the lock was taken
             self._leave()
             result = (None, None)
-        self.services.dispatcher.submit(self._bring, (self._pool.now(), *result))
+        self._result = (self._pool.now(), *result)
+
+    def bring(self) -> None:
+        """Bring the result home; of an attempt that never ran there is none."""
+        if self._result is not None:
+            self.services.dispatcher.submit(self._take, self._result)
 
     def _outcome(self) -> tuple[Output | None, Failure | None]:
         work, self._work = self._work, None
@@ -140,7 +147,7 @@ class ThreadAttempt(HandlerAttempt):
     def _post(self, message: Any) -> None:
         self.services.post(self.reply_to, message)
 
-    def _bring(self, result: tuple[float, Output | None, Failure | None]) -> None:
+    def _take(self, result: tuple[float, Output | None, Failure | None]) -> None:
         self._end(*result)
 
     def interrupt(self) -> None:

@@ -42,7 +42,10 @@ class ThreadedAttempt(Protocol):
         ...
 
     def execute(self) -> None:
-        """Run the handler in the calling thread, and tell its actor the result; never raises."""
+        """Run the handler in the calling thread; never raises."""
+
+    def bring(self) -> None:
+        """Tell its actor the result, once the pool knows that its thread is free."""
 
 
 class ThreadPool:
@@ -109,13 +112,21 @@ class ThreadPool:
     def _serve(self) -> None:
         while (attempt := self._next()) is not None:
             attempt.execute()
-            stay = Stay(attempt.identity, attempt.thread, attempt.entered, self.now())
-            with self._lock:
-                self._left.append(stay)
-                if attempt not in self._running:
-                    self.orphans -= 1
-                    return
-                self._running.discard(attempt)
+            was_lost = self._leave(attempt)
+            attempt.bring()
+            if was_lost:
+                return
+
+    def _leave(self, attempt: ThreadedAttempt) -> bool:
+        """Take note that an attempt's handler has ended; tell if its thread was given up for lost."""
+        stay = Stay(attempt.identity, attempt.thread, attempt.entered, self.now())
+        with self._lock:
+            self._left.append(stay)
+            was_lost = attempt not in self._running
+            if was_lost:
+                self.orphans -= 1
+            self._running.discard(attempt)
+        return was_lost
 
     def _next(self) -> ThreadedAttempt | None:
         with self._lock:

@@ -393,6 +393,32 @@ async def test_an_abandoned_thread_is_an_orphan_until_it_ends_and_its_place_is_g
     bank.pool.close()
 
 
+async def test_the_pool_knows_of_an_orphans_end_before_anybody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    bank = Bank()
+    began, wake, released = threading.Event(), threading.Event(), asyncio.Event()
+    orphans: list[int] = []
+
+    def asleep(node: Any, inputs: Any, context: Any) -> dict[str, Any]:
+        began.set()
+        wake.wait()
+        return {}
+
+    def submit(self: LoopDispatcher, call: Any, value: Any) -> bool:
+        orphans.append(bank.pool.orphans)
+        return submits(self, call, value)
+
+    submits = LoopDispatcher.submit
+    monkeypatch.setattr(LoopDispatcher, "submit", submit)
+    attempt = bank.begin(asleep)
+    await asyncio.to_thread(began.wait)
+    attempt.abandon(lambda _: released.set(), Permit("k", 0, "i"))
+    assert bank.pool.orphans == 1
+    wake.set()
+    await released.wait()
+    assert orphans == [0, 0]
+    bank.pool.close()
+
+
 async def test_an_attempt_that_has_just_ended_releases_at_once(bank: Bank) -> None:
     attempt = bank.begin(on_loop(lambda *_: {}))
     await bank.end()

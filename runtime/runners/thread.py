@@ -84,11 +84,11 @@ class ThreadAttempt(HandlerAttempt):
             self._started = True
         self.send(Began(self.number))
         try:
-            result = self._outcome()
+            output, failure = self._outcome()
         except Killed:  # it came after the handler had ended, before the lock was taken
             self._leave()
-            result = (None, None)
-        self._result = (self._pool.now(), *result)
+            output = failure = None
+        self._result = (self._pool.now(), output, failure)
 
     def bring(self) -> None:
         """Bring the result home; of an attempt that never ran there is none."""

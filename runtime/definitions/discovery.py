@@ -56,14 +56,7 @@ def node_type(
     Raises:
         DefinitionError: the handler has a wrong signature, or limits and no process.
     """
-
-    def mark(handler: F) -> F:
-        origin = _check_signature(handler, f"node type '{name}'")
-        _check_limits(f"node type '{name}'", origin, isolation, limits)
-        kind = NodeType(name, config, handler=handler, origin=origin, isolation=isolation, limits=limits)
-        return _mark(handler, kind)
-
-    return mark
+    return _marking(NodeType, f"node type '{name}'", name, config, isolation, limits)
 
 
 def action(
@@ -84,12 +77,24 @@ def action(
     Raises:
         DefinitionError: the handler has a wrong signature, or limits and no process.
     """
+    return _marking(ActionType, f"action '{name}'", name, config, isolation, limits)
+
+
+def _marking(
+    kind: type[NodeType | ActionType],
+    subject: str,
+    name: str,
+    config: type[BaseModel],
+    isolation: Isolation,
+    limits: LimitsPolicy | None,
+) -> Callable[[F], F]:
+    """Return the decorator that checks a handler and marks it as the work of such a kind."""
 
     def mark(handler: F) -> F:
-        origin = _check_signature(handler, f"action '{name}'")
-        _check_limits(f"action '{name}'", origin, isolation, limits)
-        done = ActionType(name, config, handler=handler, origin=origin, isolation=isolation, limits=limits)
-        return _mark(handler, done)
+        origin = _check_signature(handler, subject)
+        _check_limits(subject, origin, isolation, limits)
+        found = kind(name, config, handler=handler, origin=origin, isolation=isolation, limits=limits)
+        return _mark(handler, found)
 
     return mark
 

@@ -42,65 +42,56 @@ class Tape(Protocol):
         ...
 
 
-class SeededTape:
-    """Draws its choices from a seed, and records them."""
+class DrawingTape:
+    """Records each number that it draws; what is impossible, certain or the only choice takes no tape."""
 
-    def __init__(self, seed: int | None) -> None:
+    def __init__(self) -> None:
         self.lanes: defaultdict[str, list[int]] = defaultdict(list)
-        self._random = random.Random(seed).random  # noqa: S311 (no secret)
+
+    def _draw(self, lane: str, count: int) -> int:
+        """Return one of 0..count-1, the next of the lane."""
+        raise NotImplementedError
 
     def choose(self, lane: str, count: int) -> int:
         """Return one of 0..count-1."""
         if count == 1:
             return 0
-        value = int(self._random() * count)
+        value = self._draw(lane, count)
         self.lanes[lane].append(value)
         return value
 
     def fraction(self, lane: str) -> float:
         """Return a number in [0, 1)."""
-        value = int(self._random() * SCALE)
-        self.lanes[lane].append(value)
-        return value / SCALE
-
-    def chance(self, lane: str, probability: float) -> bool:
-        """Tell whether something of this probability happens; what is impossible or certain takes no tape."""
-        if not 0.0 < probability < 1.0:
-            return probability > 0.0
-        return self.fraction(lane) >= 1.0 - probability
-
-
-class RecordedTape:
-    """Plays recorded choices; beyond a lane's end all is dull. Records what it gave."""
-
-    def __init__(self, lanes: Mapping[str, Sequence[int]]) -> None:
-        self.lanes: defaultdict[str, list[int]] = defaultdict(list)
-        self._recorded = lanes
-
-    def _next(self, lane: str) -> int:
-        recorded, given = self._recorded.get(lane, ()), self.lanes[lane]
-        place = len(given)
-        return recorded[place] if place < len(recorded) else 0
-
-    def choose(self, lane: str, count: int) -> int:
-        """Return one of 0..count-1."""
-        if count == 1:
-            return 0
-        value = min(self._next(lane), count - 1)
-        self.lanes[lane].append(value)
-        return value
-
-    def fraction(self, lane: str) -> float:
-        """Return a number in [0, 1)."""
-        value = min(self._next(lane), SCALE - 1)
-        self.lanes[lane].append(value)
-        return value / SCALE
+        return self.choose(lane, SCALE) / SCALE
 
     def chance(self, lane: str, probability: float) -> bool:
         """Tell whether something of this probability happens."""
         if not 0.0 < probability < 1.0:
             return probability > 0.0
         return self.fraction(lane) >= 1.0 - probability
+
+
+class SeededTape(DrawingTape):
+    """Draws its choices from a seed, and records them."""
+
+    def __init__(self, seed: int | None) -> None:
+        super().__init__()
+        self._random = random.Random(seed).random  # noqa: S311 (no secret)
+
+    def _draw(self, lane: str, count: int) -> int:
+        return int(self._random() * count)
+
+
+class RecordedTape(DrawingTape):
+    """Plays recorded choices; beyond a lane's end all is dull. Records what it gave."""
+
+    def __init__(self, lanes: Mapping[str, Sequence[int]]) -> None:
+        super().__init__()
+        self._recorded = lanes
+
+    def _draw(self, lane: str, count: int) -> int:
+        recorded, place = self._recorded.get(lane, ()), len(self.lanes[lane])
+        return min(recorded[place], count - 1) if place < len(recorded) else 0
 
 
 class DullTape:

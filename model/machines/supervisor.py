@@ -73,11 +73,14 @@ class SupervisorMachine(SupervisorPausing, SupervisorStopping):
 
     def start(self, message: Start, now: Now, out: Outbox) -> None:
         """Record the start and begin the roots."""
-        definition = self.facts.plan.definition
+        definition, stop = self.facts.plan.definition, self.facts.plan.stop
         data = {
             "pipeline": definition.name,
             "version": definition.version,
             "trigger_data": message.trigger_data,
+            "timeout": self.timeout,
+            "grace": stop.grace,
+            "kill_bound": stop.kill_bound,
         }
         self._record(EventType.PIPELINE_RUN_STARTED, now, out, data=data)
         self.become(S.RUNNING)

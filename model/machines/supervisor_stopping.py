@@ -20,23 +20,20 @@ class SupervisorStopping(SupervisorBase):
     def cancel(self, message: Cancel, now: Now, out: Outbox) -> bool:
         """Stop the run; tell whether this cancel decides it."""
         decides = self.run.cause is None
-        cause = Cause(RunStatus.CANCELLED, source=message.source, reason=message.reason)
-        self._record(EventType.PIPELINE_RUN_CANCEL_REQUESTED, now, out, data={"cause": cause})
-        self._stop(self._grace(message), now, out)
+        grace = self._record_cancel(message, now, out)
+        self._stop(grace, now, out)
         return decides
 
     def cancel_new(self, message: Cancel, now: Now, out: Outbox) -> bool:
         """End a run that never began."""
-        cause = Cause(RunStatus.CANCELLED, source=message.source, reason=message.reason)
-        self._record(EventType.PIPELINE_RUN_CANCEL_REQUESTED, now, out, data={"cause": cause})
+        self._record_cancel(message, now, out)
         self._finish(now, out)
         return True
 
     def cancel_sooner(self, message: Cancel, now: Now, out: Outbox) -> bool:
         """Shorten the grace of a run that is stopping already."""
-        grace = self._grace(message)
-        if now.monotonic + grace < self.grace_ends:
-            self._tell_stop(grace, now, out)
+        if now.monotonic + self._grace(message) < self.grace_ends:
+            self._tell_stop(self._record_cancel(message, now, out), now, out)
         return False
 
     def deadline_reached(self, message: DeadlineReached, now: Now, out: Outbox) -> None:
@@ -45,8 +42,9 @@ class SupervisorStopping(SupervisorBase):
             out.dead_letter(message)
             return
         cause = Cause(RunStatus.TIMEOUT, source="timeout", seconds=self.timeout)
-        self._record(EventType.PIPELINE_RUN_CANCEL_REQUESTED, now, out, data={"cause": cause})
-        self._stop(self.facts.plan.stop.grace, now, out)
+        grace = self.facts.plan.stop.grace
+        self._record(EventType.PIPELINE_RUN_CANCEL_REQUESTED, now, out, data={"cause": cause, "grace": grace})
+        self._stop(grace, now, out)
 
     def stop_overdue(self, message: StopOverdue, now: Now, out: Outbox) -> None:
         """Give up the nodes that have not ended within the bound."""
@@ -56,6 +54,13 @@ class SupervisorStopping(SupervisorBase):
             data = {"status": NodeStatus.CANCELLED, "failure": None, "receipt": receipt}
             self._record(EventType.PIPELINE_NODE_CANCELLED, now, out, node, attempts, data)
         self._finish(now, out)
+
+    def _record_cancel(self, message: Cancel, now: Now, out: Outbox) -> float:
+        """Record a cancel that changes something; return its grace."""
+        grace = self._grace(message)
+        cause = Cause(RunStatus.CANCELLED, source=message.source, reason=message.reason)
+        self._record(EventType.PIPELINE_RUN_CANCEL_REQUESTED, now, out, data={"cause": cause, "grace": grace})
+        return grace
 
     def _grace(self, message: Cancel) -> float:
         return self.facts.plan.stop.grace if message.grace is None else max(0.0, message.grace)

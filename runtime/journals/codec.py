@@ -162,15 +162,22 @@ CAUSE: Final = _or_none(
     _fact(Cause, status=_one_of(RunStatus), error=FAILURE, node=TEXT, source=TEXT, reason=TEXT, seconds=NUMBER)
 )
 LIVE: Final = _many(WHOLE)
+BOUNDS: Final = ("timeout", "grace", "kill_bound")
+"""The seconds that bound a run; files of playbill 0.1 may lack them, as they do a cancel's grace."""
 ENDED: Final = {"status": _one_of(RunStatus), "cause": CAUSE}
 
 FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
-    EventType.PIPELINE_RUN_STARTED: {"pipeline": TEXT, "version": TEXT, "trigger_data": OUTPUT},
+    EventType.PIPELINE_RUN_STARTED: {
+        "pipeline": TEXT,
+        "version": TEXT,
+        "trigger_data": OUTPUT,
+        **dict.fromkeys(BOUNDS, NUMBER),
+    },
     EventType.PIPELINE_RUN_COMPLETED: ENDED,
     EventType.PIPELINE_RUN_FAILED: ENDED,
     EventType.PIPELINE_RUN_CANCELLED: ENDED,
     EventType.PIPELINE_RUN_TIMEOUT: ENDED,
-    EventType.PIPELINE_RUN_CANCEL_REQUESTED: {"cause": CAUSE},
+    EventType.PIPELINE_RUN_CANCEL_REQUESTED: {"cause": CAUSE, "grace": NUMBER},
     EventType.PIPELINE_NODE_STARTED: {"due_at": MOMENT},
     EventType.PIPELINE_NODE_COMPLETED: {"output": OUTPUT, "live": LIVE, "carried": OUTPUTS, "failure": FAILURE},
     EventType.PIPELINE_NODE_FAILED: {"failure": FAILURE, "receipt": RECEIPT, "live": LIVE, "handled": FLAG},
@@ -184,6 +191,8 @@ FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
     EventType.LOOP_BLOCKED: {"run_id": _or_none(TEXT), "seconds": NUMBER, "stack": TEXT},
 }
 OPTIONAL: Final[Mapping[EventType, frozenset[str]]] = {
+    EventType.PIPELINE_RUN_STARTED: frozenset(BOUNDS),
+    EventType.PIPELINE_RUN_CANCEL_REQUESTED: frozenset({"grace"}),
     EventType.PIPELINE_NODE_STARTED: frozenset({"due_at"}),
     EventType.PIPELINE_NODE_COMPLETED: frozenset({"carried", "failure"}),
 }

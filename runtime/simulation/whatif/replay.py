@@ -71,9 +71,8 @@ class Replay:
 
     async def _run(self) -> list[Event]:
         trigger = self._recording.trigger_data
-        policy = StopPolicy()
-        grace = _grace(self._definition, self._recording, policy)
-        async with PipelineRunManager(grace=grace, kill_bound=policy.kill_bound) as manager:
+        policy = _stop_policy(self._definition, self._recording)
+        async with PipelineRunManager(grace=policy.grace, kill_bound=policy.kill_bound) as manager:
             run = await manager.start_run(self._definition, trigger, timeout_seconds=self._timeout)
             self._control(run)
             await run.result()
@@ -84,12 +83,20 @@ class Replay:
         for control in self._recording.controls:
             message: Any = Pause() if control.kind is EventType.PIPELINE_RUN_PAUSED else Resume()
             if control.cause is not None:
-                message = Cancel(control.cause.source, control.cause.reason)
+                message = Cancel(control.cause.source, control.cause.reason, control.grace)
             self._loop.call_later(control.at, run.actor.post, message)
 
 
-def _grace(definition: PipelineDefinition, recording: Timeline, policy: StopPolicy) -> float:
-    """Return the grace that the run was started with, if an attempt outlived it; else the usual one."""
+def _stop_policy(definition: PipelineDefinition, recording: Timeline) -> StopPolicy:
+    """Return what the run was started with; of recordings that do not say, as far as an attempt shows it."""
+    if recording.grace is not None and recording.kill_bound is not None:
+        return StopPolicy(grace=recording.grace, kill_bound=recording.kill_bound)
+    policy = StopPolicy()
+    return StopPolicy(grace=_shown_grace(definition, recording, policy), kill_bound=policy.kill_bound)
+
+
+def _shown_grace(definition: PipelineDefinition, recording: Timeline, policy: StopPolicy) -> float:
+    """Return the grace that an attempt shows by outliving it; else the usual one."""
     for node in definition.nodes:
         track = recording.nodes.get(node.id)
         for attempt in track.attempts if track is not None and node.grace is None else ():

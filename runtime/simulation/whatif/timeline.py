@@ -109,6 +109,8 @@ class Control:
     kind: EventType
     cause: Cause | None
     """Of a cancel."""
+    grace: float | None
+    """Of a cancel, in seconds; None: the recording does not say."""
 
 
 @dataclass(slots=True)
@@ -127,6 +129,10 @@ class Timeline:
     nodes: dict[str, Track]
     """Those that were reached."""
     controls: list[Control]
+    timeout: float | None
+    """Seconds, as it was started with; None (and so below): a recording of an older playbill, which does not say."""
+    grace: float | None
+    kill_bound: float | None
 
     @property
     def node_seconds(self) -> dict[str, float]:
@@ -159,7 +165,7 @@ def timeline_of(events: Sequence[Event]) -> Timeline:
         if event.type in CONTROLS:
             cause = event.data.get("cause")
             if cause is None or cause.status is RunStatus.CANCELLED:  # a deadline comes by itself
-                controls.append(Control(at, event.type, cause))
+                controls.append(Control(at, event.type, cause, event.data.get("grace")))
         elif event.node_id is not None:
             _take(tracks.setdefault(event.node_id, Track(event.node_id)), event, at, stopped)
     end = max(0.0, (last.at - first.at).total_seconds())
@@ -179,6 +185,7 @@ def timeline_of(events: Sequence[Event]) -> Timeline:
         last.type in TERMINAL,
         tracks,
         controls,
+        *(first.data.get(name) for name in ("timeout", "grace", "kill_bound")),
     )
 
 

@@ -72,7 +72,9 @@ def check_recording(definition: PipelineDefinition, recording: Timeline) -> None
 
 
 def _timeout(recording: Timeline, change: Change) -> float | None:
-    """Return the timeout of the run, when it was started with another than its definition's."""
-    if change.timeout is None and recording.status is RunStatus.TIMEOUT and recording.cause is not None:
+    """Return the timeout that the run was started with; None: the change's, or nobody knows and its definition's."""
+    if change.timeout is not None:
+        return None
+    if recording.timeout is None and recording.status is RunStatus.TIMEOUT and recording.cause is not None:
         return recording.cause.seconds
-    return None
+    return recording.timeout

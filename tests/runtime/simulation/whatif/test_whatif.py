@@ -221,6 +221,22 @@ def test_a_grace_from_the_command_line_holds_in_the_replay() -> None:
     assert taken(found.after, "a") == [(1, 0.0, 3.5, "stopped")]
 
 
+def test_a_second_cancel_with_less_grace_holds_in_the_replay() -> None:
+    plan = {
+        "faults": [{"fault": "cancel", "at": 2.0, "grace": 4.0}, {"fault": "cancel", "at": 3.0, "grace": 0.5}],
+        **behaving(a={"duration": 60.0, "ignores_cancel": True}),
+    }
+    found = what_if(pipeline(command("a")), timeline_of(record(pipeline(command("a")), plan)))
+    assert taken(found.after, "a") == [(1, 0.0, 3.5, "stopped")]
+
+
+def test_a_change_of_the_timeout_wins_over_the_recorded_one() -> None:
+    definition = pipeline(command("a"), timeout=9.0)
+    recording = timeline_of(record(definition, behaving(a={"duration": 6.0})))
+    found = what_if(definition, recording, change_from({"timeout": 4.0}))
+    assert found.after.seconds == pytest.approx(4.0, abs=SLACK)
+
+
 def test_a_timeout_from_the_command_line_holds_in_the_replay() -> None:
     definition = pipeline(command("a"))
     with Simulation(faults=behaving(a={"duration": 60.0})) as sim:

@@ -55,13 +55,14 @@ class BreakerActor(Shell[BreakerMachine]):
             self._turn_away(ask)
 
     def fault(self, error: BaseException, message: Any) -> None:
-        """Start afresh, closed, in a new epoch; those who waited ask again."""
+        """Start afresh, closed, in a new epoch; those who waited ask again, and work that goes on keeps its share."""
         logger.error("%r failed: %s", self, error, exc_info=error)
         old = self.machine
         for timer in (self.timers or {}).values():
             self.ports.timers.drop(timer)
         self.timers = None
         self.machine = BreakerMachine(old.key, old.policy, epoch=old.epoch + 1, seq=old.seq + 1)
+        self.machine.keep_shares(old)
         data = {"epoch": self.machine.epoch, "error": repr(error)}
         self.record(Event(EventType.BREAKER_RESET, self.actor_urn, self.machine.seq, self.now.utc, None, None, data))
         for ask in old.waiting.values():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from playbill.actors.shell import Shell, logger
 from playbill.model.errors import InternalError
-from playbill.model.facts import NodeStatus, Outcome
+from playbill.model.facts import NodeStatus, Outcome, Receipt, Stopped
 from playbill.model.failures import failure_of
 from playbill.model.machines.node import NodeMachine
 from playbill.model.messages import Ended, Released
@@ -81,15 +81,19 @@ class NodeActor(Shell[NodeMachine]):
         wrapped = InternalError(f"the actor of node '{machine.plan.id}' failed: {error!r}")
         wrapped.__cause__ = error
         failure = failure_of(wrapped, traceback=True)
+        receipt = Receipt(Stopped.ABANDONED) if machine.has_attempt else None
         self.give_up()
-        outcome = Outcome(NodeStatus.FAILED, machine.attempts, failure=failure)
+        outcome = Outcome(NodeStatus.FAILED, machine.attempts, failure=failure, receipt=receipt)
         machine.supervisor.post(Ended(machine.plan.id, outcome))
 
     def give_up(self) -> None:
-        """End without a word: the attempt is killed and abandoned, permit and ask are given back."""
-        if self.attempt is not None:
-            self.attempt.kill()
-            self.attempt.abandon(None, None)
-            self.attempt = None
-        self.machine.release(self)
+        """End without a word: the attempt is killed and abandoned, permit and ask are given back.
+
+        The share of an attempt that goes on is given back when it does end.
+        """
+        attempt, self.attempt = self.attempt, None
+        permit = self.machine.release(self)
+        if attempt is not None:
+            attempt.kill()
+            attempt.abandon(self._release, permit)
         self.close()

@@ -10,10 +10,10 @@ from playbill.actors.shell import Shell, logger
 from playbill.model.errors import InternalError
 from playbill.model.facts import Cause, RunStatus
 from playbill.model.failures import failure_of
+from playbill.model.machines.conclusion import Conclusion
 from playbill.model.machines.salvage import SalvageMachine
 from playbill.model.machines.supervisor import SupervisorMachine
 from playbill.model.messages import GATED, Cancel, JournalBack, JournalFailed
-from playbill.model.results import RunResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from playbill.actors.ports import Ports
     from playbill.model.events import Event
     from playbill.model.plan import RunFacts
+    from playbill.model.results import RunResult
 
 
 class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
@@ -138,15 +139,14 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
         if isinstance(self.machine, SalvageMachine):
             self._sink(Cause(RunStatus.FAILED, failure))
             return
-        live = [node for node, actor in self.nodes.items() if not actor.ended]
-        self.machine = SalvageMachine(self.facts, self.machine.run, live, failure)
+        self.machine = SalvageMachine(self.facts, self.machine.run, self.nodes, failure)
         try:
-            self.machine.begin(self.now, self)
+            self.machine.begin(self.now, self, message)
         except BaseException as again:  # noqa: BLE001 (the run must end)
             self.fault(again, None)
 
     def _sink(self, cause: Cause) -> None:
         """End the run although not even its end can be recorded."""
         self.gate = Gate()
-        run = self.machine.run
-        self.finish(RunResult(self.facts.run_id, cause.status, {}, dict(run.nodes), cause))
+        self.machine.run.cause = cause
+        self.finish(Conclusion(cause.status, cause, {}).result(self.facts, self.machine.run))

@@ -101,7 +101,9 @@ class RunState:
         node.ended_at = event.at
         self._receive(node, data["receipt"])
         self.live[node.node_id] = data["live"]
-        if not data["handled"]:
+        if "edge_failure" in data:
+            self._decide(Cause(RunStatus.FAILED, data["edge_failure"]))
+        elif not data["handled"]:
             self._decide(Cause(RunStatus.FAILED, data["failure"], node=node.node_id))
 
     def _node_skipped(self, event: Event) -> None:

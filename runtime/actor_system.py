@@ -44,7 +44,7 @@ class CountedDeadLetters:
     """Counts mail that came too late for anybody."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count: int = 0
 
     def add(self, actor: str, message: object) -> None:
         """Count a message that came too late for `actor`."""

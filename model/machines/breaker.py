@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from playbill.model.effects import Timer
 from playbill.model.errors import InternalError
 from playbill.model.events import EventType
 from playbill.model.facts import Verdict
@@ -85,9 +86,13 @@ class BreakerMachine(BreakerSettling):
         self._drain(now, out)
 
     def half_open_over(self, message: HalfOpenOver, now: Now, out: Outbox) -> None:
-        """Count probes that are still out as lost."""
+        """Count probes that are still out as lost, unless they began after this was on its way."""
+        left = self.half_open_ends - now.monotonic
         if message.epoch != self.epoch or self.probes == 0:
             out.dead_letter(message)
+            return
+        if left > 0:
+            out.set_timer(Timer.HALF_OPEN, left, message)
             return
         self.counts[Verdict.LOST] += self.probes
         self._open(now, out)

@@ -56,6 +56,12 @@ class BreakerBase(Machine[CircuitState]):
         self.next_start = 0.0
         self.draw = 0.5
 
+    def keep_shares(self, other: BreakerBase) -> None:
+        """Take over what is out or goes on: its share of the concurrency stays with the work until it ends."""
+        self.out = dict(other.out)
+        self.orphaned = dict(other.orphaned)
+        self.released_early = set(other.released_early)
+
     # ---- giving permits ------------------------------------------------------------------------------------------
 
     def _has_room(self, now: Now, out: Outbox) -> bool:

@@ -25,7 +25,7 @@ class Ladder:
     """The timeout it outlived; None: the run stops it."""
     final: bool = False
     """No attempt follows, whatever the retry policy says."""
-    killed: bool = False
+    killed_at: float | None = None
 
     def in_time(self, returned: Returned) -> bool:
         """Tell whether `returned` ended before anybody wanted it to end."""
@@ -34,7 +34,7 @@ class Ladder:
 
     def receipt(self, returned: Returned) -> Receipt:
         """Return the proof that the attempt has ended."""
-        if self.killed:
+        if self.killed_at is not None and returned.ended >= self.killed_at:
             how = Stopped.KILLED
         elif returned.output is None and returned.failure is None:
             how = Stopped.INTERRUPTED

@@ -117,10 +117,21 @@ class NodeBase(Machine[NodeState]):
         out.tell(self.supervisor, Ended(self.plan.id, outcome))
         out.finish(None)
 
-    def release(self, out: Outbox) -> None:
-        """Give back what a node still holds when its actor ends for another reason."""
+    @property
+    def has_attempt(self) -> bool:
+        """Whether an attempt of its is running or being ended."""
+        return self.state in {S.RUNNING, S.INTERRUPTING, S.STOPPING}
+
+    def release(self, out: Outbox) -> Permit | None:
+        """Give back what a node still holds when its actor ends for another reason.
+
+        Returns the permit whose share stays with the attempt until that has ended.
+        """
         self._take_back(out)
-        self._settle(out, Verdict.LOST)
+        permit, self.permit = self.permit, None
+        if permit is not None:
+            out.tell(self.breaker, Settle(permit, Verdict.LOST, running=True))
+        return permit
 
     def __repr__(self) -> str:
         return f"<NodeMachine {self.facts.run_id}/{self.plan.id} {self.state} attempt={self.attempts}>"

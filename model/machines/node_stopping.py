@@ -89,19 +89,19 @@ class NodeStopping(NodeBase):
         if left > 0:
             out.set_timer(Timer.LADDER, left, GraceOver(self.attempts))
         else:
-            self._kill(ladder, out)
+            self._kill(ladder, now, out)
 
-    def _kill(self, ladder: Ladder, out: Outbox) -> None:
-        ladder.killed = True
+    def _kill(self, ladder: Ladder, now: Now, out: Outbox) -> None:
+        ladder.killed_at = now.monotonic
         out.kill(self.attempts)
         out.set_timer(Timer.LADDER, self.facts.plan.stop.kill_bound, KillOverdue(self.attempts))
 
     def grace_over(self, message: GraceOver, now: Now, out: Outbox) -> None:
         """Kill the attempt that did not end by itself."""
-        if message.attempt != self.attempts or self.ladder is None or self.ladder.killed:
+        if message.attempt != self.attempts or self.ladder is None or self.ladder.killed_at is not None:
             out.dead_letter(message)
         else:
-            self._kill(self.ladder, out)
+            self._kill(self.ladder, now, out)
 
     def give_up(self, message: KillOverdue, now: Now, out: Outbox) -> None:
         """Abandon a timed-out attempt that cannot be ended; a retry may follow, fenced by its number."""
@@ -133,8 +133,9 @@ class NodeStopping(NodeBase):
         """Shorten the grace of an attempt that is on the ladder already."""
         self.become(S.STOPPING)
         ladder = self.ladder
-        if ladder is not None and not ladder.killed and now.monotonic + message.grace < ladder.grace_ends:
-            ladder.grace_ends = now.monotonic + message.grace
+        grace_ends = now.monotonic + message.grace
+        if ladder is not None and ladder.killed_at is None and grace_ends < ladder.grace_ends:
+            ladder.grace_ends = grace_ends
             self._next_step(ladder, now, out)
 
     def give_up_stopping(self, message: KillOverdue, now: Now, out: Outbox) -> None:

@@ -5,25 +5,26 @@ Told by: its nodes, its timer. Tells: its nodes.
 Rules:
 
 1. Every live node is told Stop at once; a backstop timer bounds the wait for their ends.
-2. Nothing of the failed machine is used but the durable state, to which the terminal event is applied.
+2. Nothing of the failed machine is used but the durable state; each node's end and the terminal event are recorded.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.effects import Timer
 from playbill.model.events import Event, EventType
-from playbill.model.facts import Cause, RunStatus
+from playbill.model.facts import Cause, NodeStatus, Outcome, Receipt, RunStatus, Stopped
 from playbill.model.machines.conclusion import Conclusion
 from playbill.model.machines.machine import Machine, row, table
 from playbill.model.machines.supervisor import AFTER_THE_END
 from playbill.model.machines.supervisor_base import BACKSTOP_SECONDS
+from playbill.model.machines.supervisor_routing import NODE_END_EVENTS, end_data
 from playbill.model.messages import Ended, Stop, StopOverdue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from playbill.model.effects import Outbox
     from playbill.model.facts import Failure, Now
@@ -51,9 +52,14 @@ class SalvageMachine(Machine[SalvageState]):
         self.run = run
         self.live = dict.fromkeys(live)
         self.failure = failure
+        self.asked = 0.0
+        """When all was told to stop, in monotonic seconds."""
 
-    def begin(self, now: Now, out: Outbox) -> None:
-        """Stop whatever lives."""
+    def begin(self, now: Now, out: Outbox, lost: object = None) -> None:
+        """Stop whatever lives; `lost` is what the supervisor failed over: a node's end in it is taken in."""
+        self.asked = now.monotonic
+        if isinstance(lost, Ended):
+            self._let_go(lost, now, out)
         stop = self.facts.plan.stop
         out.drop_timer(Timer.DEADLINE)
         out.set_timer(Timer.OVERDUE, stop.grace + stop.kill_bound + BACKSTOP_SECONDS, StopOverdue())
@@ -63,26 +69,53 @@ class SalvageMachine(Machine[SalvageState]):
             self._finish(now, out)
 
     def ended(self, message: Ended, now: Now, out: Outbox) -> None:
-        """Let a node go; the last one ends the run."""
-        self.live.pop(message.node, None)
-        out.forget(message.node)
+        """Record how a node ended, and let it go; the last one ends the run."""
+        self._let_go(message, now, out)
         if not self.live:
             self._finish(now, out)
 
+    def _let_go(self, message: Ended, now: Now, out: Outbox) -> None:
+        self.live.pop(message.node, None)
+        out.forget(message.node)
+        self._record_end(message.node, message.outcome, now, out)
+
     def overdue(self, message: StopOverdue, now: Now, out: Outbox) -> None:
         """End the run: nodes that have not ended by now are orphans."""
-        self.run.orphans.extend(self.live)
+        receipt = Receipt(Stopped.ABANDONED, (now.monotonic - self.asked) * 1000)
+        for node in self.live:
+            attempts = self.run.nodes[node].attempts if node in self.run.nodes else 0
+            self._record_end(node, Outcome(NodeStatus.CANCELLED, attempts, receipt=receipt), now, out)
         self._finish(now, out)
+
+    def _record_end(self, node: str, outcome: Outcome, now: Now, out: Outbox) -> None:
+        """Record a node's end, unless it was; no edge is followed any more, and it decides nothing."""
+        if node in self.run.nodes and self.run.nodes[node].ended_at is not None:
+            return
+        data = end_data(self.facts.plan.nodes[node], outcome, (), None)
+        if outcome.status is NodeStatus.FAILED:
+            data["handled"] = True
+        self._record(NODE_END_EVENTS[outcome.status], now, out, data, node, outcome.attempts)
+
+    def _record(
+        self,
+        kind: EventType,
+        now: Now,
+        out: Outbox,
+        data: Mapping[str, Any],
+        node: str | None = None,
+        attempt: int | None = None,
+    ) -> None:
+        event = Event(kind, self.facts.run_id, self.run.seq + 1, now.utc, node, attempt, data)
+        self.run.apply(event)
+        out.record(event)
 
     def _finish(self, now: Now, out: Outbox) -> None:
         self.become(S.ENDED)
         run = self.run
         cause = run.cause or Cause(RunStatus.FAILED, self.failure)
         data = {"status": RunStatus.FAILED, "cause": cause}
-        event = Event(EventType.PIPELINE_RUN_FAILED, self.facts.run_id, run.seq + 1, now.utc, None, None, data)
-        run.apply(event)
+        self._record(EventType.PIPELINE_RUN_FAILED, now, out, data)
         run.cause = Cause(RunStatus.FAILED, self.failure)
-        out.record(event)
         out.finish(Conclusion(RunStatus.FAILED, run.cause, {}).result(self.facts, run))
 
     TRANSITIONS = table(

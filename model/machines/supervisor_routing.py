@@ -50,7 +50,7 @@ class SupervisorRouting(SupervisorSlots):
             return node, node.all_live, {node.id: output}
         carried = carried_by(node, outcome)
         live, broken = self._judge(node, outcome, carried)
-        data = _end_data(node, outcome, live, broken)
+        data = end_data(node, outcome, live, broken)
         self._record(NODE_END_EVENTS[outcome.status], now, out, node.id, outcome.attempts, data)
         return node, live, carried
 
@@ -81,7 +81,7 @@ class SupervisorRouting(SupervisorSlots):
             out.tell(target, on_live if alive else Skip(node.id))
 
 
-def _end_data(node: NodePlan, outcome: Outcome, live: tuple[int, ...], broken: Failure | None) -> dict[str, Any]:
+def end_data(node: NodePlan, outcome: Outcome, live: tuple[int, ...], broken: Failure | None) -> dict[str, Any]:
     """Return what the event of a node's end says."""
     if outcome.status is SUCCEEDED:
         data: dict[str, Any] = {"output": outcome.output, "live": live}
@@ -95,5 +95,6 @@ def _end_data(node: NodePlan, outcome: Outcome, live: tuple[int, ...], broken: F
     data = {"failure": outcome.failure, "receipt": outcome.receipt}
     if outcome.status is NodeStatus.FAILED:
         handled = node.continues or any(edge.index in live for edge in node.edges if edge.when != "success")
-        return {**data, "live": live, "handled": handled and broken is None}
+        data |= {"live": live, "handled": handled and broken is None}
+        return data if broken is None else {**data, "edge_failure": broken}
     return {**data, "status": outcome.status}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from enum import StrEnum
 
-__all__ = ["event_from_json", "event_to_json"]
+__all__ = ["event_from_json", "event_to_json", "failure_to_json", "plain_data"]
 
 # ---- how one value is written ---------------------------------------------------------------------------------
 
@@ -180,7 +180,13 @@ FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
     EventType.PIPELINE_RUN_CANCEL_REQUESTED: {"cause": CAUSE, "grace": NUMBER},
     EventType.PIPELINE_NODE_STARTED: {"due_at": MOMENT},
     EventType.PIPELINE_NODE_COMPLETED: {"output": OUTPUT, "live": LIVE, "carried": OUTPUTS, "failure": FAILURE},
-    EventType.PIPELINE_NODE_FAILED: {"failure": FAILURE, "receipt": RECEIPT, "live": LIVE, "handled": FLAG},
+    EventType.PIPELINE_NODE_FAILED: {
+        "failure": FAILURE,
+        "receipt": RECEIPT,
+        "live": LIVE,
+        "handled": FLAG,
+        "edge_failure": FAILURE,
+    },
     EventType.PIPELINE_NODE_RETRYING: {"failure": FAILURE, "due_at": MOMENT, "receipt": RECEIPT},
     EventType.PIPELINE_NODE_CANCELLED: {"failure": FAILURE, "receipt": RECEIPT, "status": _one_of(NodeStatus)},
     EventType.BREAKER_OPENED: {"seconds": NUMBER, "epoch": WHOLE},
@@ -195,6 +201,7 @@ OPTIONAL: Final[Mapping[EventType, frozenset[str]]] = {
     EventType.PIPELINE_RUN_CANCEL_REQUESTED: frozenset({"grace"}),
     EventType.PIPELINE_NODE_STARTED: frozenset({"due_at"}),
     EventType.PIPELINE_NODE_COMPLETED: frozenset({"carried", "failure"}),
+    EventType.PIPELINE_NODE_FAILED: frozenset({"edge_failure"}),
 }
 """The data that an event may have and another of its type may lack."""
 HEAD: Final[Mapping[str, Form]] = {
@@ -217,8 +224,7 @@ def event_to_json(event: Event) -> str:
     Raises:
         JournalError: JSON cannot say its data; names the event and the part of it.
     """
-    forms = FIELDS.get(event.type, {})
-    data = {name: forms.get(name, OUTPUT).write(value) for name, value in event.data.items()}
+    data = plain_data(event)
     if why := why_not_json(data, "data"):
         raise JournalError(f"event {event.seq} of '{event.stream}' ({event.type}): its {why}")
     line = {name: form.write(getattr(event, name)) for name, form in HEAD.items()}
@@ -226,6 +232,18 @@ def event_to_json(event: Event) -> str:
     if tuples := _tuples_in(data):
         line["tuples"] = tuples
     return json.dumps(line, separators=(",", ":"))
+
+
+def plain_data(event: Event) -> dict[str, Any]:
+    """Return the data of `event` as JSON has it: failures, receipts and causes as mappings, moments as text."""
+    forms = FIELDS.get(event.type, {})
+    return {name: forms.get(name, OUTPUT).write(value) for name, value in event.data.items()}
+
+
+def failure_to_json(failure: Failure | None) -> dict[str, Any] | None:
+    """Return a failure as events have it in JSON."""
+    written: dict[str, Any] | None = FAILURE.write(failure)
+    return written
 
 
 def event_from_json(text: str, where: str = "event") -> Event:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from math import inf, nextafter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from playbill.model.failures import failure_of
@@ -77,8 +78,8 @@ class HandlerAttempt:
     """One execution of a handler, the `number`-th of a node of a run; it reports to `reply_to`."""
 
     # No slots: most of these keep their defaults, and an attempt is made for every node.
-    asked = False
-    """Whether it was asked to end."""
+    asked_at: float | None = None
+    """When it was asked to end, in the loop's time; None: it was not."""
     ended = False
     secrets: tuple[str, ...] = ()
     """Values that its failure must not show."""
@@ -91,6 +92,16 @@ class HandlerAttempt:
         self.number = number
         self.reply_to = reply_to
         self.services = services
+
+    @property
+    def asked(self) -> bool:
+        """Whether it was asked to end."""
+        return self.asked_at is not None
+
+    def ask(self) -> None:
+        """Note that it is asked to end."""
+        if self.asked_at is None:
+            self.asked_at = self.services.loop.time()
 
     @property
     def identity(self) -> Identity:
@@ -124,6 +135,10 @@ class HandlerAttempt:
         if self.ended:
             return
         self.ended = True
+        if (
+            at == self.asked_at
+        ):  # in virtual time an answer to being asked takes no time, and comes after it all the same
+            at = nextafter(at, inf)
         if failure is None:
             self.services.post(self.reply_to, Returned(self.number, at, output))
         else:

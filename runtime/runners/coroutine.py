@@ -72,7 +72,7 @@ class LoopAttempt(HandlerAttempt):
 
     def interrupt(self) -> None:
         """Cancel the task once; one that has not taken its first step never will."""
-        self.asked = True
+        self.ask()
         if self.task is None:
             return
         self.task.cancel()

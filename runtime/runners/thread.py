@@ -153,7 +153,7 @@ class ThreadAttempt(HandlerAttempt):
     def interrupt(self) -> None:
         """Set `context.cancelled`; one that has no thread yet never gets one."""
         with self._lock:
-            self.asked = True
+            self.ask()
             waits = not self._started
         self._wake.set()
         if waits:

@@ -13,7 +13,19 @@ from playbill.model.machines.breaker_state import CircuitState
 from playbill.model.machines.node import NodeMachine
 from playbill.model.machines.salvage import SalvageMachine
 from playbill.model.machines.supervisor import SupervisorMachine
-from playbill.model.messages import Ask, AskAgain, Cancel, Ended, Force, Pause, Refused, Returned, Start, Withdraw
+from playbill.model.messages import (
+    Ask,
+    AskAgain,
+    Cancel,
+    Ended,
+    Force,
+    Pause,
+    Refused,
+    Resume,
+    Returned,
+    Start,
+    Withdraw,
+)
 from playbill.model.policies import BreakerPolicy, StopPolicy
 from tests.actors.support import World, chain, pipeline, work
 
@@ -229,6 +241,43 @@ def test_a_result_nobody_can_take_ends_the_run_all_the_same(world: MakeWorld) ->
     assert made.stream.types()[-1] == "pipeline_run.completed"
 
 
+def test_a_salvaged_run_says_how_each_of_its_nodes_ended(world: MakeWorld, breaks: Break) -> None:
+    breaks(SupervisorMachine, Ended)
+    made = world(pipeline(work("a"), work("b"), work("c"), edges="a>c")).start().returns("a", {"n": 1})
+    made.interrupted("b")
+    assert made.statuses() == {"a": "completed", "b": "cancelled", "c": "not_started"}
+    assert made.result.node_results["a"].output == {"n": 1}
+    assert made.stream.types()[-3:] == [
+        "pipeline_node.completed a",
+        "pipeline_node.cancelled b",
+        "pipeline_run.failed",
+    ]
+
+
+def test_a_result_names_all_nodes_also_when_the_salvage_breaks(world: MakeWorld, breaks: Break) -> None:
+    breaks(SupervisorMachine, Ended)
+    breaks(SalvageMachine, Ended)
+    made = world(pipeline(work("a"), work("b"), work("c"), edges="a>c")).start().returns("a")
+    made.interrupted("b")
+    assert [*made.result.node_results] == ["a", "b", "c"]
+    assert made.result.error is not None
+
+
+def test_the_share_of_a_broken_nodes_work_is_taken_until_that_ends(world: MakeWorld, breaks: Break) -> None:
+    breaks(NodeMachine, Pause, times=1)
+    written = pipeline(work("a", on_error="continue"), work("b"))
+    made = world(written, guarded=True, policy=BreakerPolicy(max_concurrent=1)).start()
+    made.tell(Pause())
+    made.tell(Resume())
+    assert made.begun() == ["a"]
+    assert made.stream.events[-2].data["receipt"].how == "abandoned"
+    release = made.attempt("a").released
+    assert release is not None
+    release()
+    assert made.deliver().begun() == ["a", "b"]
+    assert made.returns("b").result.orphans == ("a",)
+
+
 # ---- in a breaker --------------------------------------------------------------------------------------------------
 
 
@@ -252,10 +301,11 @@ def test_a_broken_breaker_starts_afresh_and_its_askers_ask_again(
     assert repr(error) in event.data["error"]
     asked = [m.ask_id for _, m in made.dispatcher.carried if type(m) is AskAgain]
     assert asked == ["r/b#1", "r/c#1"]
-    assert made.begun() == ["a", "b"]
-    made.returns("a").returns("b").returns("c")
+    assert made.begun() == ["a"]  # its share stays with its work, until that ends
+    assert made.returns("a").begun() == ["a", "b"]
+    made.returns("b").returns("c")
     assert made.result.status is RunStatus.COMPLETED
-    assert made.letters.names() == ["breaker:work Settle"]
+    assert made.letters.names() == []
 
 
 def test_a_broken_breaker_drops_its_timers(world: MakeWorld, breaks: Break) -> None:

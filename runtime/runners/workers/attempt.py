@@ -78,7 +78,7 @@ class ProcessAttempt(HandlerAttempt):
         """Send SIGTERM to the group; one that has no worker yet never gets one."""
         if self.ended or self.asked:
             return
-        self.asked = True
+        self.ask()
         if self._worker is not None:
             self._worker.interrupt()
         else:

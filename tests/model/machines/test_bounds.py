@@ -27,10 +27,11 @@ class Books(Recorder):
         return [dict(event.data) for event in self.events if event.type is kind]
 
 
-def begun() -> tuple[SupervisorMachine, Books]:
+def begun() -> tuple[SupervisorMachine, Any]:
     definition = definition_from({"nodes": [{"id": "a", "type": "agent", "config": {"agent_id": "a", "task": "t"}}]})
     plan = build_plan(definition, stop=StopPolicy(grace=3.0, kill_bound=0.5))
-    machine, books = SupervisorMachine(facts_of(plan), 40.0), Books()
+    books: Any = Books()
+    machine = SupervisorMachine(facts_of(plan), 40.0)
     machine.receive(m.Start({}), at(0.0), books)
     return machine, books
 

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from playbill.model.errors import InternalError
 from playbill.model.facts import Verdict
 from playbill.model.machines.breaker_state import Report
+from playbill.model.messages import HalfOpenOver
 from tests.model.machines.circuit import BAD, OK, Circuit
+from tests.model.machines.recorder import at
 
 
 class Naive:
@@ -239,3 +241,20 @@ def test_its_repr_tells_the_live_state() -> None:
     circuit.ask("a")
     circuit.ask("b")
     assert repr(circuit.machine) == "<BreakerMachine key closed epoch=0 in_a_row=0 out=1 waiting=1>"
+
+
+def test_a_wait_that_was_over_for_the_last_probe_is_not_over_for_the_next() -> None:
+    circuit = Circuit(failures=1, open_seconds=10.0, half_open_max_wait_seconds=3.0)
+    circuit.call("bad", BAD)
+    circuit.wait(10.0)
+    circuit.ask("probe")
+    on_its_way = HalfOpenOver(circuit.machine.epoch)
+    circuit.now += 3.0  # the timer has fired, and its message is not there yet
+    circuit.settle("probe", Verdict.CANCELLED)
+    circuit.ask("next")
+    circuit.machine.receive(on_its_way, at(circuit.now), circuit)  # type: ignore[arg-type]
+    assert circuit.state == "half_open"
+    circuit.wait(2.9)
+    assert circuit.state == "half_open"
+    circuit.wait(0.1)
+    assert circuit.state == "open"

@@ -1,45 +1,10 @@
 """A node's life as traces: what it was told, what it asked for."""
 
-from typing import Any
-
 from playbill.model import messages as m
 from playbill.model.effects import Timer
 from playbill.model.facts import Failure, NodeStatus, Outcome, Permit, Receipt, Stopped, Verdict
-from playbill.model.machines.node import NodeMachine
-from tests.model.machines.recorder import FATAL, FLAKY, Recorder, at, facts_of, plan_of
-
-PERMIT = Permit("agent", 0, "run/job#1")
-
-
-class Job:
-    """One handler node with one parent, and what it was asked to do."""
-
-    def __init__(self, more: dict[str, Any] | None = None, **fields: Any) -> None:
-        job = {"id": "job", "type": "agent", "config": {"agent_id": "a", "task": "t"}, **fields}
-        plan = plan_of({"id": "start", "type": "trigger", "next": "job"}, job, **(more or {}))
-        self.machine = NodeMachine(facts_of(plan), plan.nodes["job"], "me", "supervisor", "breaker")
-        self.out: Any = Recorder()
-
-    def tell(self, *messages: Any, now: float = 0.0) -> list[tuple[Any, ...]]:
-        for message in messages:
-            self.machine.receive(message, at(now), self.out)
-        calls: list[tuple[Any, ...]] = self.out.take()
-        return calls
-
-    def running(self, now: float = 0.0) -> "Job":
-        self.tell(m.Input("start", {"start": {}}), m.Granted(PERMIT), now=now)
-        return self
-
-    @property
-    def state(self) -> str:
-        return str(self.machine.state)
-
-
-def outcome(calls: list[tuple[Any, ...]]) -> Outcome:
-    (ended,) = [call[2] for call in calls if call[0] == "tell" and isinstance(call[2], m.Ended)]
-    assert calls[-1] == ("finish", None)
-    result: Outcome = ended.outcome
-    return result
+from tests.model.machines.job import PERMIT, Job, outcome
+from tests.model.machines.recorder import FATAL, FLAKY, at
 
 
 def test_one_attempt_from_input_to_outcome() -> None:
@@ -236,6 +201,15 @@ def test_the_total_timeout_stands_still_in_a_pause() -> None:
 
 def test_a_teardown_gives_back_what_it_holds() -> None:
     job = Job().running()
-    job.machine.release(job.out)
-    assert job.out.take() == [("tell", "breaker", m.Settle(PERMIT, Verdict.LOST))]
+    assert job.machine.release(job.out) == PERMIT
+    assert job.out.take() == [("tell", "breaker", m.Settle(PERMIT, Verdict.LOST, running=True))]
     assert repr(job.machine) == "<NodeMachine run/job running attempt=1>"
+
+
+def test_what_had_ended_before_it_was_killed_was_not_killed() -> None:
+    for output, how in (({}, Stopped.COOPERATIVE), (None, Stopped.INTERRUPTED)):
+        job = Job().running()
+        job.tell(m.Stop(2.0), now=1.0)
+        job.tell(m.GraceOver(1), now=3.0)
+        ended = outcome(job.tell(m.Returned(1, 2.5, output), now=3.1))
+        assert ended.receipt == Receipt(how, 1500.0)

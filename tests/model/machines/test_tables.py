@@ -137,7 +137,7 @@ def breaker_messages(machine: Machine[Any], rng: random.Random, now: float) -> I
 @cache
 def walked_breakers() -> Walked:
     kinds = [
-        lambda: BreakerMachine("key", BreakerPolicy(failures=1)),
+        lambda: BreakerMachine("key", BreakerPolicy(failures=1, half_open_max_wait_seconds=1.0)),
         lambda: BreakerMachine("key", BreakerPolicy(failures=2, half_open_permits=2, max_concurrent=2, rate=1.0)),
     ]
     return walk(kinds, breaker_messages, walks=1000, steps=20)

@@ -217,8 +217,16 @@ class Out:
         if self.owner == SUPERVISOR:
             world.result = result
             for node, machine in list(world.nodes.items()):
-                machine.release(Out(world, node))
+                self._give_up(node, machine)
                 world.drop_timers(node)
             world.nodes.clear()
         else:
             world.ended.add(self.owner)
+
+    def _give_up(self, node: str, machine: NodeMachine) -> None:
+        """Do what a node's actor does whose run ends without it: the share stays with the work."""
+        attempt, permit = (node, machine.attempts), machine.release(Out(self.world, node))
+        if permit is not None and attempt in self.world.attempts:
+            self.world.orphans[attempt] = permit
+        elif permit is not None:
+            self.world.post(node, BREAKER, Released(permit))

@@ -1,0 +1,112 @@
+"""What is left of a run whose supervisor machine has failed, as traces."""
+
+from typing import Any
+
+from playbill.model import messages as m
+from playbill.model.effects import Timer
+from playbill.model.facts import Cause, Failure, NodeStatus, Outcome, Receipt, RunStatus, Stopped
+from playbill.model.machines.salvage import SalvageMachine
+from playbill.model.plan import RunFacts, build_plan
+from playbill.model.policies import StopPolicy
+from playbill.model.results import RunResult
+from playbill.model.runstate import RunState
+from tests.model.machines.recorder import FATAL, Recorder, at, plan_of
+
+OURS = Failure("InternalError", "a rule was broken", retryable=False)
+ENDED = Outcome(NodeStatus.CANCELLED, 1)
+
+
+class Salvage:
+    """The salvage of a run of two nodes, of which these live."""
+
+    def __init__(self, *live: str, cause: Cause | None = None) -> None:
+        nodes = [{"id": node, "type": "parallel"} for node in "ab"]
+        plan = build_plan(plan_of(*nodes).definition, stop=StopPolicy(grace=4.0, kill_bound=2.0))
+        self.run = RunState(status=RunStatus.RUNNING, seq=7, cause=cause)
+        self.machine = SalvageMachine(RunFacts("run", plan, {}), self.run, live, OURS)
+        self.out: Any = Recorder()
+
+    def begin(self) -> list[tuple[Any, ...]]:
+        self.machine.begin(at(1.0), self.out)
+        calls: list[tuple[Any, ...]] = self.out.take()
+        return calls
+
+    def tell(self, message: Any) -> list[tuple[Any, ...]]:
+        self.machine.receive(message, at(2.0), self.out)
+        calls: list[tuple[Any, ...]] = self.out.take()
+        return calls
+
+
+def result(calls: list[tuple[Any, ...]]) -> RunResult:
+    assert [call[0] for call in calls[-2:]] == ["record", "finish"]
+    found: RunResult = calls[-1][1]
+    return found
+
+
+def test_it_stops_who_lives_and_ends_the_run_with_the_last_of_them() -> None:
+    salvage = Salvage("a", "b")
+    assert salvage.begin() == [
+        ("drop_timer", Timer.DEADLINE),
+        ("set_timer", Timer.OVERDUE, 6.1, m.StopOverdue()),
+        ("tell", "a", m.Stop(4.0)),
+        ("tell", "b", m.Stop(4.0)),
+    ]
+    forgotten, recorded = salvage.tell(m.Ended("b", ENDED))
+    assert forgotten == ("forget", "b")
+    event = recorded[1]
+    assert (str(event.type), event.node_id, event.attempt, event.seq) == ("pipeline_node.cancelled", "b", 1, 8)
+    calls = salvage.tell(m.Ended("a", ENDED))
+    assert [call[0] for call in calls] == ["forget", "record", "record", "finish"]
+    event = calls[2][1]
+    assert (str(event.type), event.stream, event.seq, event.at) == ("pipeline_run.failed", "run", 10, at(2.0).utc)
+    assert (event.node_id, event.attempt) == (None, None)
+    assert event.data == {"status": RunStatus.FAILED, "cause": Cause(RunStatus.FAILED, OURS)}
+    end = result(calls)
+    assert (end.status, end.error, end.outputs, end.orphans) == (RunStatus.FAILED, OURS, {}, ())
+    assert end.ended_at == at(2.0).utc
+    assert str(salvage.machine.state) == "ended"
+
+
+def test_with_nobody_alive_it_ends_at_once() -> None:
+    assert result(Salvage().begin()).status is RunStatus.FAILED
+
+
+def test_who_outlives_the_ladder_is_an_orphan() -> None:
+    salvage = Salvage("a", "b")
+    salvage.begin()
+    salvage.tell(m.Ended("a", ENDED))
+    end = result(salvage.tell(m.StopOverdue()))
+    assert end.orphans == ("b",)
+    assert end.node_results["b"].receipt == Receipt(Stopped.ABANDONED, 1000.0)
+
+
+def test_a_failed_node_decides_nothing_and_an_end_that_was_recorded_is_not_recorded_again() -> None:
+    salvage = Salvage("a", "b")
+    salvage.begin()
+    (_, recorded) = salvage.tell(m.Ended("a", Outcome(NodeStatus.FAILED, 1, failure=FATAL)))
+    assert recorded[1].data == {"failure": FATAL, "receipt": None, "live": (), "handled": True}
+    assert salvage.run.cause is None
+    assert salvage.tell(m.Ended("a", ENDED)) == [("forget", "a")]
+
+
+def test_the_end_that_the_supervisor_failed_over_is_taken_in() -> None:
+    salvage = Salvage("a")
+    salvage.machine.begin(at(1.0), salvage.out, m.Ended("a", Outcome(NodeStatus.COMPLETED, 1, {"n": 1})))
+    end = result(salvage.out.take())
+    assert end.node_results["a"].output == {"n": 1}
+
+
+def test_the_journal_keeps_the_cause_that_came_first_and_the_result_tells_our_fault() -> None:
+    cause = Cause(RunStatus.FAILED, FATAL, node="a")
+    calls = Salvage(cause=cause).begin()
+    assert calls[-2][1].data["cause"] == cause
+    assert result(calls).cause == Cause(RunStatus.FAILED, OURS)
+
+
+def test_whatever_else_comes_is_too_late() -> None:
+    salvage = Salvage("a")
+    salvage.begin()
+    for late in (m.Cancel("user"), m.Pause(), m.Resume(), m.AttemptReady("a", 1), m.DeadlineReached()):
+        assert salvage.tell(late) == [("dead_letter", late)]
+    salvage.tell(m.Ended("a", ENDED))
+    assert salvage.tell(m.StopOverdue()) == [("dead_letter", m.StopOverdue())]

@@ -114,9 +114,7 @@ def _check_keys(data: object, source: str) -> None:
             mapping = cast("Mapping[Any, Any]", value)
             for key in mapping:
                 if not isinstance(key, str):
-                    hint = " (YAML reads on, off, yes and no as booleans)" if isinstance(key, bool) else ""
-                    text = f"has a key that is not text, {key!r}{hint}: put it in quotes"
-                    _refuse("invalid-key", source, text)
+                    _refuse("invalid-key", source, f"has a key that is not text, {key!r}: put it in quotes")
             waiting.extend(mapping.values())
         elif isinstance(value, list):
             waiting.extend(cast("Sequence[Any]", value))

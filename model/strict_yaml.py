@@ -12,6 +12,9 @@ __all__ = ["load"]
 
 MAX_ALIASED = 100_000
 """Values that aliases may stand for in one file: a few lines of aliases can stand for billions."""
+BOOL, TEXT = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:str"
+WORDS = frozenset({"on", "off", "yes", "no"})
+"""As keys they are words: a field is called `on`, and none is true."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -40,9 +43,11 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
-        """Refuse a key that stands twice; a merged one (`<<`) may be overridden."""
+        """Refuse a key that stands twice; a merged one (`<<`) may be overridden; a key `on` is a word."""
         seen: set[str] = set()
         for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag == BOOL and key.value.lower() in WORDS:
+                key.tag = TEXT
             if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
                 if key.value in seen:
                     problem = f"the key '{key.value}' stands twice in one mapping"

@@ -1,7 +1,9 @@
 """Loading YAML and JSON text."""
 
 import pytest
+import yaml
 
+from playbill.model import strict_yaml
 from playbill.model.errors import DefinitionError
 from playbill.model.loading import MAX_BYTES, decode, parse_text
 
@@ -49,7 +51,11 @@ def test_the_form_with_two_lists_is_a_definition() -> None:
         ('{"nodes": NaN}', "p.json", "holds NaN"),
         ("- a", "p.yaml", "must hold a mapping with nodes and edges, not a list"),
         ("", "p.yaml", "not nothing"),
-        ("nodes: [{id: a, type: t, retry: {on: [X]}}]", "p.yaml", "on, off, yes and no as booleans"),
+        (
+            "nodes: [{id: a, type: t, config: {true: [X]}}]",
+            "p.yaml",
+            "a key that is not text, True: put it in quotes",
+        ),
         ("timeout: 1e3\nnodes: []", "p.yaml", "1e3 is 1.0e+3"),
         ("[" * 20000, "p.yaml", "nested too deeply"),
         ("[" * 99999 + "]" * 99999, "p.json", "nested too deeply"),
@@ -84,3 +90,36 @@ def test_bytes_that_are_not_utf8_are_named_by_their_offset() -> None:
     with pytest.raises(DefinitionError, match="larger than 8 MiB"):
         decode(b"x" * (MAX_BYTES + 1), "p.yaml")
     assert decode(b"\xef\xbb\xbfname: \xc3\xa9", "p.yaml") == "name: é"
+
+
+def test_a_file_of_the_greatest_size_is_read() -> None:
+    assert decode(b"x" * MAX_BYTES, "p.yaml") == "x" * MAX_BYTES
+
+
+def test_the_end_of_a_name_says_json_in_any_case() -> None:
+    assert "is not valid JSON" in refusal("nodes: []", "P.JSON")
+    assert refusal("[]", "p.json") == "p.json must hold a mapping with nodes and edges, not a list"
+    assert refusal("3") == "p.yaml must hold a mapping with nodes and edges, not a int"
+
+
+def test_a_key_that_is_no_text_is_named_at_every_depth() -> None:
+    assert "has a key that is not text, 3: put it in quotes" in refusal("nodes: [{config: {a: [{3: x}]}}]")
+
+
+def test_one_json_object_may_have_a_key_that_another_has() -> None:
+    text = '{"nodes": [{"id": "a", "type": "t"}, {"id": "b", "type": "t"}]}'
+    assert [node.id for node in parse_text(text, source="p.json").nodes] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("aliases", "expected"), [(1000, "field 'nodes' is missing"), (1001, "aliases stand for over")]
+)
+def test_an_alias_stands_for_its_anchor_and_all_that_it_holds(aliases: int, expected: str) -> None:
+    anchor = f"a: &a [{', '.join('1' * 99)}]"
+    assert expected in refusal(f"{anchor}\nb: [{', '.join(['*a'] * aliases)}]")
+
+
+def test_a_key_called_on_is_a_word_and_a_value_is_not() -> None:
+    assert strict_yaml.load("{on: [a], Off: 1, yes: on}") == {"on": ["a"], "Off": 1, "yes": True}
+    with pytest.raises(yaml.YAMLError, match="the key 'on' stands twice"):
+        strict_yaml.load("{on: 1, on: 2}")

@@ -5,7 +5,9 @@ from pydantic import BaseModel
 
 from playbill.model.catalog import BUILTIN, ActionType, Catalog, NodeType
 from playbill.model.configs import CallApiConfig
+from playbill.model.definition import PipelineNode
 from playbill.model.errors import DefinitionError, NodeConfigError
+from playbill.model.policies import LimitsPolicy
 
 
 def checked(type_name: str, **config: object) -> list[str]:
@@ -122,3 +124,102 @@ def test_templates_leave_literal_fields_alone() -> None:
     assert template is not None
     assert template.render({"input": {"x": 1}}) == {"call": "${x}", "args": {"a": 1}}
     assert python.template({"call": "${x}"}) is None
+
+
+def test_an_unknown_action_is_placed_in_the_config() -> None:
+    action = BUILTIN.get("action")
+    assert action is not None
+    [problem] = action.check({"action": "x"}, where="nodes[3].config")
+    assert (problem.code, problem.where) == ("unknown-action", "nodes[3].config.action")
+    [problem] = action.check({"action": "x"}, where="")
+    assert problem.where == "action"
+    assert problem.message.startswith("unknown action 'x'; actions are: 'call_api', ")
+    [problem] = action.check({}, where="config")
+    assert (problem.code, problem.where) == ("missing-field", "config.action")
+    assert problem.message.startswith("field 'action' is missing; actions are: 'call_api'")
+
+
+def test_a_name_of_an_action_that_is_no_text_is_unknown() -> None:
+    assert "unknown action '3'" in checked("action", action=3)[0]
+    assert "unknown action '${input.x}'" in checked("action", action="${input.x}")[0]
+
+
+def test_only_whole_templates_outside_of_literal_fields_may_become_right() -> None:
+    assert len(checked("agent", agent_id=3, task="${input.t}")) == 1
+    assert checked("agent", agent_id="a", task="${input.t}") == []
+    assert len(checked("trigger", x="${input.x}")) == 1
+
+
+@pytest.mark.parametrize("name", ["trigger", "parallel", "condition", "delay"])
+def test_what_the_machine_does_itself_has_no_templates(name: str) -> None:
+    assert any("unknown field 'x'" in text for text in checked(name, x="${input.x}"))
+    node_type = BUILTIN.get(name)
+    assert node_type is not None
+    assert node_type.template({"x": "${input.x}"}) is None
+
+
+def test_a_type_that_is_not_templated_and_an_empty_config_have_no_template() -> None:
+    condition, python = BUILTIN.get("condition"), BUILTIN.get("python")
+    assert condition is not None
+    assert condition.template({"condition": "${input.x}"}) is None
+    assert python is not None
+    assert python.template({}) is None
+    assert python.template({"call": "m:f", "args": {}}) is None
+
+
+def test_an_actions_literal_fields_and_the_types_are_both_left_alone() -> None:
+    action = BUILTIN.get("action")
+    assert action is not None
+    assert action.literals({"action": "execute_pipeline"}) == {"action", "pipeline"}
+    assert action.literals({"action": "call_api"}) == {"action"}
+    assert action.literals({"action": "x"}) == {"action"}
+
+
+def test_what_runs_where_is_said_by_node_action_and_type() -> None:
+    limits, own = LimitsPolicy(open_files=9), LimitsPolicy(open_files=3)
+    catalog = BUILTIN.with_action(ActionType("greet", Greeting, isolation="process", limits=limits))
+    action = catalog.get("action")
+    assert action is not None
+    node = PipelineNode(id="a", type="action", config={"action": "greet"})
+    assert action.worker(node) is action.actions["greet"]
+    assert (action.isolation_of(node), action.limits_of(node)) == ("process", limits)
+    node = node.model_copy(update={"isolation": "inline", "limits": own})
+    assert (action.isolation_of(node), action.limits_of(node)) == ("inline", own)
+    unknown = PipelineNode(id="a", type="action", config={"action": "x"})
+    assert action.worker(unknown) is action
+    assert (action.isolation_of(unknown), action.limits_of(unknown)) == ("inline", None)
+
+
+def test_built_in_work_that_cannot_run_in_a_process_says_why() -> None:
+    assert {each.name: each.inline_because for each in BUILTIN if not each.inline_because} == {
+        "action": "",
+        "python": "",
+    }
+    action = BUILTIN.get("action")
+    assert action is not None
+    assert all("waits on the loop" in each.inline_because for each in action.actions.values())
+    assert [each.origin for each in BUILTIN][:2] == [
+        "playbill.model.configs:EmptyConfig", "playbill.model.configs:AgentConfig",
+    ]  # fmt: skip
+
+
+def test_types_defined_in_an_unknown_place_are_refused_all_the_same() -> None:
+    with pytest.raises(
+        DefinitionError, match="in an unknown place and an unknown place: rename one of them"
+    ) as caught:
+        Catalog({"a": NodeType("a")}).with_type(NodeType("a", Greeting))
+    assert [(problem.code, problem.where) for problem in caught.value.problems] == [("duplicate-name", "a")]
+
+
+def test_the_same_action_twice_is_no_change() -> None:
+    greet = ActionType("greet", Greeting, origin="mine:greet")
+    once = BUILTIN.with_action(greet)
+    assert list(once.with_action(greet)) == list(once)
+
+
+def test_an_action_may_belong_to_a_type_of_ones_own() -> None:
+    catalog = Catalog({"mine": NodeType("mine")}).with_action(ActionType("greet", Greeting), "mine")
+    bound = catalog.with_handler("mine", handler, action="greet").get("mine")
+    assert bound is not None
+    assert (bound.handler, bound.actions["greet"].handler) == (None, handler)
+    assert Catalog().get("mine") is None

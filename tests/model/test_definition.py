@@ -115,3 +115,58 @@ def test_a_dumped_definition_reads_back_as_itself() -> None:
     definition = definition_from({"nodes": [{"id": "a", "type": "t", "next": "b"}, {"id": "b", "type": "t"}]})
     assert definition_from(definition.model_dump(by_alias=True)) == definition
     assert definition_from(definition.model_dump(mode="json")) == definition
+
+
+def test_a_wrong_value_is_told_by_its_path_below_what_has_it() -> None:
+    found = problems_in(
+        nodes=[{"id": "a", "type": "t", "retry": {"max_attempts": 0}}],
+        edges=[{"from": "a", "to": "b", "when": "never"}],
+        breakers={"k": {"failures": 0}},
+        defaults={"timeout": -1},
+    )
+    assert [(where, message.split(": input")[0]) for _, where, message in found] == [
+        ("nodes[0].retry.max_attempts", "node 'a': retry.max_attempts"),
+        ("edges[0].when", "edge 'a->b': when"),
+        ("breakers.k.failures", "breaker 'k': failures"),
+        ("defaults.timeout", "defaults.timeout"),
+    ]
+
+
+def test_an_edge_whose_ends_are_missing_is_named_by_what_is_there() -> None:
+    found = problems_in(nodes=[], edges=[{"to": "b"}, {"from_node": "a"}, {}])
+    assert [message for _, _, message in found] == [
+        "edge '?->b': field 'from' is missing",
+        "edge 'a->?': field 'to' is missing",
+        "edge '?->?': field 'from' is missing",
+        "edge '?->?': field 'to' is missing",
+    ]
+
+
+def test_the_name_of_a_definition_is_in_its_error() -> None:
+    with pytest.raises(DefinitionError, match=r"^pipeline 'demo': field 'nodes' is missing$"):
+        definition_from({"name": "demo"})
+    with pytest.raises(DefinitionError, match=r"^name: input should be a valid string, not 3$"):
+        definition_from({"name": 3, "nodes": []})
+
+
+def test_a_wrong_list_is_left_for_the_check_of_shapes() -> None:
+    assert problems_in(nodes=3)[0][1] == "nodes"
+    assert problems_in(nodes=[], edges=3)[0][1] == "edges"
+    assert problems_in(nodes=[], edges=None)[0][1] == "edges"
+    assert definition_from({"nodes": ({"id": "a", "type": "t", "next": "b"},)}).edges[0].id == "a->b"
+
+
+@pytest.mark.parametrize("following", [None, []])
+def test_an_empty_next_makes_no_edge(following: object) -> None:
+    definition = definition_from({"nodes": [{"id": "a", "type": "t", "next": following}]})
+    assert definition.edges == []
+
+
+def test_a_node_of_the_wrong_shape_beside_a_next_is_told() -> None:
+    found = problems_in(nodes=[{"id": "a", "type": "t", "next": "b"}, 3, {"type": "t", "next": "b"}])
+    assert [where for _, where, _ in found] == ["nodes[1]", "nodes[2].id"]
+
+
+def test_a_long_value_is_cut_in_a_message() -> None:
+    message = problems_in(nodes=[], tags=["x"], imports="y" * 100)[0][2]
+    assert message == f"imports: input should be a valid list, not '{'y' * 56}..."

@@ -34,6 +34,25 @@ def test_every_error_survives_pickle_and_copy(error: e.PlaybillError) -> None:
         assert vars(twin) == vars(error)
 
 
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (e.NodeExecutionError(message="busy"), "busy"),
+        (e.NodeConfigError(message="wrong"), "wrong"),
+        (e.AttemptTimedOut(which="timeout", seconds=2.5), "timeout of 2.5 s is over"),
+        (e.HandlerKilled(reason="crash"), "handler was killed: crash"),
+        (e.CircuitOpen(key="api", retry_after=7.0), "circuit 'api' is open; retry after 7 s"),
+        (e.RunFailed(error="boom", node_id="a"), "run failed at node 'a': boom"),
+        (e.RunCancelled(source="user", reason="enough"), "run was cancelled by user: enough"),
+        (e.RunTimedOut(seconds=60), "run timeout of 60 s is over"),
+        (e.UnknownRun(run_id="r1"), "no run has the id 'r1'"),
+    ],
+    ids=lambda each: type(each).__name__ if isinstance(each, Exception) else "",
+)
+def test_an_error_made_by_names_survives_pickle_too(error: e.PlaybillError, text: str) -> None:
+    assert (str(error), str(pickle.loads(pickle.dumps(error)))) == (text, text)
+
+
 def test_texts_name_the_thing_and_the_value() -> None:
     assert [str(error) for error in EVERY] == [
         "pipeline 'demo' has 2 problems:\n- first\n- second",
@@ -67,3 +86,19 @@ def test_a_definition_error_shows_twenty_problems_and_counts_the_rest() -> None:
 def test_the_tree_meets_the_built_in_errors_where_users_expect_it() -> None:
     assert issubclass(e.DefinitionError, ValueError)
     assert issubclass(e.UnknownRun, KeyError)
+
+
+def test_twenty_problems_are_all_shown() -> None:
+    error = e.DefinitionError("", [e.Problem("a", "", f"p{i}") for i in range(20)])
+    assert str(error).startswith("has 20 problems:\n- p0\n")
+    assert str(error).endswith("- p19")
+
+
+def test_what_is_wrong_may_be_another_thing_than_a_pipeline() -> None:
+    problems = [e.Problem("a", "faults", "first")]
+    assert str(e.DefinitionError("", problems, "fault plan")) == "fault plan: first"
+    assert str(e.DefinitionError("bad", problems, "fault plan")) == "fault plan 'bad': first"
+
+
+def test_a_cancel_without_a_reason_says_who_asked() -> None:
+    assert str(e.RunCancelled("user")) == "run was cancelled by user"

@@ -1,5 +1,6 @@
 """Conditions and CEL: short forms, checks before a run, errors in it."""
 
+import pickle
 import subprocess
 import sys
 from typing import Any
@@ -150,3 +151,50 @@ compile_condition('input.x', predecessors=(), roots=())
 assert not {'cel', 'networkx', 'jsonschema', 'yaml'} & sys.modules.keys()
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+def test_an_expression_of_the_greatest_length_is_taken() -> None:
+    assert holds("true || input.x" + " " * 985, input={"x": 1})
+    assert problem_in("true || input.x" + " " * 986).code == "expression-too-long"
+
+
+def test_a_long_text_is_cut_in_a_message() -> None:
+    text = "input.missing > 1 || " + "input.missing > 1 || " * 6 + "false"
+    with pytest.raises(NodeConfigError) as caught:
+        holds(text, input={})
+    assert str(caught.value).startswith(f"expression '{text[:97]}...' failed")
+
+
+def test_an_unknown_name_is_placed_where_it_stands_and_not_in_a_string_or_a_longer_name() -> None:
+    error = problem_in("'xyz' == input.x &&\n  input.xyzz && xyz")
+    assert (error.code, error.line, error.column) == ("unknown-name", 2, 17)
+    error = problem_in("xyz")
+    assert (error.line, error.column) == (1, 1)
+    assert str(error) == (
+        "expression 'xyz': unknown name 'xyz'; names are: 'output', 'input', 'inputs', 'trigger' at column 1"
+    )
+
+
+@pytest.mark.parametrize(("text", "kind"), [("null", "null: None"), ("'x'", "str: 'x'"), ("[1]", "list: [1]")])
+def test_a_condition_says_what_it_gave_instead_of_a_bool(text: str, kind: str) -> None:
+    with pytest.raises(NodeConfigError, match="must give a bool, not ") as caught:
+        holds(text)
+    assert str(caught.value).endswith(kind)
+
+
+def test_a_condition_keeps_its_text_as_it_was_written() -> None:
+    for text in (" true ", "input.k", " my-node", "1 == 1"):
+        assert compile_condition(text, predecessors=["my-node"], roots=EDGE_ROOTS).text == text
+
+
+def test_an_expression_knows_the_roots_it_uses() -> None:
+    expression = compile_expression("input.x > 1 && size(inputs) > 0", EDGE_ROOTS)
+    assert expression.names == {"input", "inputs"}
+    assert expression.evaluate({"input": {"x": 2}, "inputs": {"a": {}}, "trigger": object()}) is True
+
+
+def test_an_error_made_by_names_survives_pickle() -> None:
+    error = ExpressionError(code="unknown-name", text="x", reason="unknown name 'x'", line=2, column=1)
+    twin = pickle.loads(pickle.dumps(error))
+    assert str(twin) == str(error) == "expression 'x': unknown name 'x' at line 2, column 1"
+    assert vars(twin) == vars(error)

@@ -27,3 +27,17 @@ def test_a_value_that_contains_itself_is_found_out() -> None:
 
 def test_what_json_can_say_passes() -> None:
     assert why_not_json({"a": [1, 2.5, None, True, ("x", {})]}, "output") is None
+
+
+@pytest.mark.parametrize(("depth", "passes"), [(100, True), (101, False)])
+def test_a_hundred_levels_are_deep_enough(depth: int, passes: bool) -> None:
+    value: Any = 1
+    for _ in range(depth):
+        value = {"k": value} if depth % 2 else [value]
+    assert (why_not_json(value, "output") is None) is passes
+
+
+def test_a_whole_value_may_be_wrong() -> None:
+    assert why_not_json(object(), "output") == "output is object, which JSON cannot say"
+    assert why_not_json(float("-inf"), "output") == "output is -inf, which JSON cannot say"
+    assert why_not_json([[], ["x", {3}]], "output") == "output[1][1] is set, which JSON cannot say"

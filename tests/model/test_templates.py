@@ -73,3 +73,35 @@ def test_the_expressions_are_known_before_rendering() -> None:
 @pytest.mark.parametrize(("value", "result"), [("${a}", True), ("${a}${b}", False), ("x${a}", False), (1, False)])
 def test_only_a_whole_string_may_become_anything(value: object, result: bool) -> None:
     assert is_template(value) is result
+
+
+def test_texts_around_and_between_expressions_are_kept() -> None:
+    assert rendered("a${1}b${2}c") == "a1b2c"
+    assert rendered("${1}$") == "1$"
+    assert rendered("$${a}${1}$${b}") == "${a}1${b}"
+
+
+def test_an_unclosed_template_at_the_beginning_is_at_column_1() -> None:
+    with pytest.raises(ExpressionError, match="is never closed at column 1"):
+        compile_template("${ input.x")
+
+
+def test_expressions_are_found_at_every_depth() -> None:
+    template = compile_template({"a": [{"b": "x ${1} ${2}"}, "${3}"], "c": {"d": ["${4}"]}, "e": 5})
+    assert template is not None
+    assert [expression.text for expression in template.expressions] == ["1", "2", "3", "4"]
+
+
+def test_an_error_in_a_text_with_several_parts_names_the_whole_of_it() -> None:
+    with pytest.raises(
+        NodeConfigError, match=r"^template 'a \$\{input.x\} b': expression 'input.x' failed: no key 'x'$"
+    ):
+        rendered("a ${input.x} b", input={})
+
+
+def test_only_what_the_roots_name_may_be_used() -> None:
+    template = compile_template("${mine.x}", roots=("mine",))
+    assert template is not None
+    assert template.render({"mine": {"x": 1}}) == 1
+    with pytest.raises(ExpressionError, match="unknown name 'input'"):
+        compile_template("${input.x}", roots=("mine",))

@@ -201,3 +201,127 @@ def test_trigger_data_that_violates_the_schema_is_refused_with_every_path() -> N
 def test_a_schema_that_refers_to_nothing_is_the_definitions_fault() -> None:
     with pytest.raises(DefinitionError, match="refers to an unknown schema"):
         check_trigger_data(pipeline([trigger("a")], inputs={"$ref": "#/nowhere"}), {})
+
+
+def test_an_edge_may_come_twice_with_another_condition_or_another_when() -> None:
+    edges = [
+        {"from": "a", "to": "b"},
+        {"from": "a", "to": "b", "when": "failure"},
+        {"from": "a", "to": "b", "condition": "a"},
+    ]
+    assert validate(definition_from({"nodes": [trigger("a"), trigger("b")], "edges": edges})) == []
+
+
+def test_a_condition_of_an_edge_sees_its_source_and_what_that_passes_on() -> None:
+    nodes = [python("a"), python("b"), trigger("c")]
+    edges = [
+        {"from": "a", "to": "c", "condition": "inputs.a.x"},
+        {"from": "b", "to": "c", "condition": "inputs.a.x"},
+        {"from": "b", "to": "c", "condition": "inputs.z.x"},
+    ]
+    texts = validate_pipeline_dag(definition_from({"nodes": nodes, "edges": edges}))
+    assert texts == [
+        "edge 'b->c': inputs['a'] is never there: 'b' receives only the outputs of: 'b'",
+        "edge 'b->c': inputs['z'] names no node of the pipeline",
+    ]
+
+
+def test_a_condition_node_sees_what_comes_through_transparent_ones() -> None:
+    nodes = [
+        python("a"),
+        trigger("b"),
+        condition("c", "inputs.a.x > 1"),
+        condition("d", "inputs.e.x > 1"),
+        python("e"),
+    ]
+    [problem] = validate(pipeline(nodes, "a->b", "b->c", "c->d"))
+    assert problem.message == (
+        "node 'd': inputs['e'] is never there: 'd' receives only the outputs of: 'a', 'b', 'c'"
+    )
+
+
+def test_a_cycle_of_transparent_nodes_traps_nobody_who_looks_for_inputs() -> None:
+    nodes = [trigger("a"), trigger("b"), python("c", x="${inputs.a.x}"), python("d", x="${inputs.c.x}")]
+    texts = validate_pipeline_dag(pipeline(nodes, "a->b", "b->a", "b->c", "b->d"))
+    assert [text.partition(";")[0] for text in texts] == [
+        "node 'd': inputs['c'] is never there: 'd' receives only the outputs of: 'a', 'b'",
+        "cycle: a -> b -> a",
+    ]
+
+
+def test_close_names_are_looked_for_only_in_small_pipelines() -> None:
+    for count, guess in ((500, True), (501, False)):
+        nodes = [trigger(f"node{i}") for i in range(count)]
+        [text] = validate_pipeline_dag(pipeline(nodes, "node1->nodee2"))
+        assert ("did you mean" in text) is guess
+        assert text.endswith(f" and {count - 10} more")
+
+
+def test_only_an_else_branch_of_a_condition_may_be_constantly_false() -> None:
+    nodes = [{**trigger("a"), "next": {"to": "b", "condition": " FALSE "}}, trigger("b")]
+    [problem] = validate(pipeline(nodes))
+    assert (problem.code, problem.where) == ("never-live", "edges[0].condition")
+
+
+def test_a_cycle_beside_unknown_nodes_is_told() -> None:
+    texts = validate_pipeline_dag(pipeline([trigger("a"), trigger("b")], "a->b", "b->a", "a->z"))
+    assert [text.split(";")[0] for text in texts] == ["edge 'a->z' names unknown target 'z'", "cycle: a -> b -> a"]
+
+
+def test_limits_are_for_what_runs_in_a_process() -> None:
+    limited = {**python("a"), "limits": {"open_files": 9}}
+    assert [code for code, _ in found(pipeline([limited]))] == ["isolation"]
+    assert found(pipeline([{**limited, "isolation": "process"}])) == []
+    assert found(pipeline([{**python("a"), "isolation": "process"}])) == []
+
+
+def test_only_one_action_is_not_supported_yet() -> None:
+    api = {"id": "a", "type": "action", "config": {"action": "call_api", "url": "u"}}
+    assert validate(pipeline([api])) == []
+    assert (
+        validate(
+            pipeline(
+                [{"id": "a", "type": "python", "config": {"call": "m:f", "args": {"action": "execute_pipeline"}}}]
+            )
+        )
+        == []
+    )
+
+
+def test_an_output_reads_any_node_of_the_pipeline() -> None:
+    nodes = [trigger("a"), trigger("b")]
+    assert validate(pipeline(nodes, outputs={"o": "inputs.a", "p": "inputs['b']"})) == []
+
+
+def test_a_breaker_that_nobody_uses_is_told_with_a_guess() -> None:
+    [text] = validate_pipeline_dag(pipeline([python("a"), trigger("b")], breakers={"pyhton": {}}))
+    assert (
+        text == "breaker 'pyhton' is used by no node, did you mean 'python'?; keys in use are: 'python', 'parallel'"
+    )
+
+
+def test_trigger_data_that_json_cannot_say_is_refused_by_its_place() -> None:
+    with pytest.raises(DefinitionError, match=r"trigger_data\.x is set, which JSON cannot say") as caught:
+        check_trigger_data(pipeline([trigger("a")]), {"x": {1}})
+    assert [problem.code for problem in caught.value.problems] == ["invalid-trigger-data"]
+
+
+def test_a_default_does_not_replace_what_is_there_and_is_not_shared() -> None:
+    definition = pipeline([trigger("a")], inputs=SCHEMA)
+    assert check_trigger_data(definition, {"city": "Rome", "day": 1, "limits": {"most": 7}}) == {
+        "city": "Rome", "day": 1, "limits": {"most": 7},
+    }  # fmt: skip
+    first = check_trigger_data(definition, {"day": 1})
+    first["limits"]["most"] = 99
+    assert check_trigger_data(definition, {"day": 1})["limits"] == {"most": 3}
+
+
+def test_trigger_data_is_copied_to_its_depth() -> None:
+    data = {"a": {"b": [1]}}
+    assert check_trigger_data(pipeline([trigger("a")]), data)["a"]["b"] is not data["a"]["b"]
+
+
+def test_each_violation_says_what_is_wrong_with_what() -> None:
+    with pytest.raises(DefinitionError) as caught:
+        check_trigger_data(pipeline([trigger("a")], inputs=SCHEMA), {"day": 1, "city": 3})
+    assert [str(problem) for problem in caught.value.problems] == ["trigger_data.city: 3 is not of type 'string'"]

@@ -1,0 +1,95 @@
+"""Results: what a user reads of a node and of a run, and what is raised for one that did not complete."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from playbill.model.errors import PlaybillError, RunCancelled, RunFailed, RunTimedOut
+from playbill.model.facts import Cause, Failure, NodeStatus, Receipt, RunStatus, Stopped
+from playbill.model.results import NodeExecutionResult, RunResult
+
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+ENDED = BEGAN + timedelta(seconds=1.5)
+FAILURE = Failure("OSError", "gone", retryable=True)
+
+
+def result(status: RunStatus, cause: Cause | None = None) -> RunResult:
+    return RunResult("run", status, {}, {}, cause)
+
+
+@pytest.mark.parametrize(("attempts", "retries"), [(0, 0), (1, 0), (2, 1), (5, 4)])
+def test_the_first_attempt_is_no_retry(attempts: int, retries: int) -> None:
+    assert NodeExecutionResult("a", attempts=attempts).retry_count == retries
+
+
+@pytest.mark.parametrize(
+    ("began", "ended", "milliseconds"),
+    [(BEGAN, ENDED, 1500.0), (BEGAN, BEGAN, 0.0), (BEGAN, None, None), (None, ENDED, None), (None, None, None)],
+)
+def test_a_node_lasts_from_its_first_attempts_start_to_its_end(
+    began: datetime | None, ended: datetime | None, milliseconds: float | None
+) -> None:
+    assert NodeExecutionResult("a", started_at=began, ended_at=ended).duration_ms == milliseconds
+
+
+def test_a_run_as_data_tells_each_node_with_its_failure_and_its_receipt() -> None:
+    node = NodeExecutionResult(
+        "a", NodeStatus.CANCELLED, None, FAILURE, 2, BEGAN, ENDED, Receipt(Stopped.KILLED, 7.0)
+    )
+    run = RunResult(
+        "run", RunStatus.FAILED, {"o": 1}, {"a": node}, Cause(RunStatus.FAILED, FAILURE), ("a",), BEGAN, ENDED
+    )
+    assert run.as_dict() == {
+        "run_id": "run",
+        "status": "failed",
+        "outputs": {"o": 1},
+        "node_results": {
+            "a": {
+                "node_id": "a",
+                "status": "cancelled",
+                "output": None,
+                "error": "OSError: gone",
+                "attempts": 2,
+                "retry_count": 1,
+                "started_at": "2026-01-01T00:00:00+00:00",
+                "ended_at": "2026-01-01T00:00:01.500000+00:00",
+                "duration_ms": 1500.0,
+                "receipt": {"how": "killed", "ms": 7.0},
+            }
+        },
+        "error": "OSError: gone",
+        "orphans": ["a"],
+        "started_at": "2026-01-01T00:00:00+00:00",
+        "ended_at": "2026-01-01T00:00:01.500000+00:00",
+    }
+
+
+def test_what_never_was_is_none_in_the_data() -> None:
+    node = NodeExecutionResult("a").as_dict()
+    assert [name for name, value in node.items() if value is None] == [
+        "output", "error", "started_at", "ended_at", "duration_ms", "receipt",
+    ]  # fmt: skip
+    run = result(RunStatus.COMPLETED).as_dict()
+    assert [name for name, value in run.items() if value is None] == ["error", "started_at", "ended_at"]
+
+
+def test_a_completed_run_is_given_back_instead_of_raised() -> None:
+    run = result(RunStatus.COMPLETED)
+    assert run.raise_for_status() is run
+    assert run.error is None
+
+
+@pytest.mark.parametrize(
+    ("cause", "error"),
+    [
+        (Cause(RunStatus.FAILED, FAILURE, node="a"), RunFailed("OSError: gone", "a")),
+        (Cause(RunStatus.FAILED, FAILURE), RunFailed("OSError: gone")),
+        (Cause(RunStatus.CANCELLED, source="user", reason="enough"), RunCancelled("user", "enough")),
+        (Cause(RunStatus.CANCELLED, source="user"), RunCancelled("user")),
+        (Cause(RunStatus.TIMEOUT, source="timeout", seconds=60.0), RunTimedOut(60.0)),
+    ],
+)
+def test_a_run_that_did_not_complete_raises_its_cause(cause: Cause, error: PlaybillError) -> None:
+    with pytest.raises(type(error)) as caught:
+        result(cause.status, cause).raise_for_status()
+    assert caught.value.args == error.args

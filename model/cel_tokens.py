@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["bound_names", "closing_brace", "macro_calls", "node_references"]
+__all__ = ["bound_names", "closing_brace", "compared_strings", "keys_read", "macro_calls", "node_references"]
 
 # A string left open matches nothing here: its quote is one sign among others, and the compiler complains.
 _TOKEN = re.compile(
@@ -47,18 +47,53 @@ def closing_brace(text: str, start: int) -> int:
     return -1
 
 
-def node_references(text: str) -> set[str]:
-    """Give the node ids that are read as `inputs['id']` or `inputs.id`."""
+def node_references(text: str, root: str = "inputs") -> set[str]:
+    """Give the node ids that are read as `inputs['id']` or `inputs.id`, or so of another root."""
     signs = ["", *_signs(text), "", "", ""]
     found: set[str] = set()
     for place in range(1, len(signs) - 3):
         match signs[place - 1 : place + 4]:
-            case [before, "inputs", "[", quoted, "]"] if before != "." and _PLAIN_STRING.fullmatch(quoted):
-                found.add(quoted[1:-1])
-            case [before, "inputs", ".", name, after] if before != "." and after != "(":
-                found.add(name)
+            case [before, name, "[", key, "]"] if name == root and before != "." and _PLAIN_STRING.fullmatch(key):
+                found.add(key[1:-1])
+            case [before, name, ".", key, after] if name == root and before != "." and after != "(":
+                found.add(key)
             case _:
                 pass
+    return found
+
+
+def compared_strings(text: str, root: str, field: str) -> set[str]:
+    """Give the strings that `root.field` is compared with: by `==`, `!=` (on its right) and `in [...]`."""
+    signs = [*_signs(text), "", "", "", ""]
+    found: set[str] = set()
+    for place in range(len(signs) - 6):
+        if signs[place : place + 3] != [root, ".", field] or (place and signs[place - 1] == "."):
+            continue
+        match signs[place + 3 : place + 6]:
+            case ["=" | "!", "=", quoted] if _PLAIN_STRING.fullmatch(quoted):
+                found.add(quoted[1:-1])
+            case ["in", "[", _]:
+                end = signs.index("]", place) if "]" in signs[place:] else place
+                found.update(sign[1:-1] for sign in signs[place + 5 : end] if _PLAIN_STRING.fullmatch(sign))
+            case _:
+                pass
+    return found
+
+
+def keys_read(text: str, root: str) -> set[str] | None:
+    """Give the keys that are read as `root.key` or `root['key']`; None when the root is used in any other way."""
+    signs = ["", *_signs(text), "", "", ""]
+    found: set[str] = set()
+    for place in range(1, len(signs) - 3):
+        if signs[place] != root or signs[place - 1] == ".":
+            continue
+        match signs[place + 1 : place + 4]:
+            case ["[", key, "]"] if _PLAIN_STRING.fullmatch(key):
+                found.add(key[1:-1])
+            case [".", key, after] if key.isidentifier() and after != "(":
+                found.add(key)
+            case _:
+                return None
     return found
 
 

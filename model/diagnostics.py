@@ -15,7 +15,18 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-__all__ = ["Named", "did_you_mean", "list_names", "nobody", "path_of", "problems_of", "unknown_names", "validate_as"]
+__all__ = [
+    "Location",
+    "Named",
+    "Owner",
+    "did_you_mean",
+    "list_names",
+    "nobody",
+    "path_of",
+    "problems_of",
+    "unknown_names",
+    "validate_as",
+]
 
 Location: TypeAlias = "tuple[int | str, ...]"
 Owner: TypeAlias = "Callable[[Location], tuple[str, int]]"

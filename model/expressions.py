@@ -24,6 +24,7 @@ __all__ = [
     "Condition",
     "Expression",
     "ExpressionError",
+    "as_bool",
     "compile_condition",
     "compile_expression",
     "merge_inputs",
@@ -128,7 +129,7 @@ def compile_condition(text: str, *, predecessors: Collection[str], roots: Collec
     if stripped in predecessors:
         return Condition(text, lambda variables: bool(variables["inputs"].get(stripped)))
     expression = compile_expression(text, [*roots])
-    return Condition(text, lambda variables: _as_bool(text, expression.evaluate(variables)))
+    return Condition(text, lambda variables: as_bool(text, expression.evaluate(variables)))
 
 
 def compile_expression(text: str, roots: Collection[str]) -> Expression:
@@ -145,6 +146,18 @@ def compile_expression(text: str, roots: Collection[str]) -> Expression:
     for name in sorted(functions - _FUNCTIONS):
         raise _unknown("function", name, text, did_you_mean(name, sorted(_FUNCTIONS)))
     return expression
+
+
+def as_bool(text: str, result: object, what: str = "condition") -> bool:
+    """Give the result of a condition, or of what else must tell yes from no.
+
+    Raises:
+        NodeConfigError: It is not a bool; names the text and the value.
+    """
+    if isinstance(result, bool):
+        return result
+    kind = "null" if result is None else type(result).__name__
+    raise NodeConfigError(f"{what} '{clip(text, LONGEST_SHOWN)}' must give a bool, not {kind}: {result!r:.60}")
 
 
 def merge_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -217,10 +230,3 @@ def _cause(error: Exception) -> str:
             return f"{told}; CEL does not mix int and double: write double(x)"
         case _:
             return str(error).split(". Check ")[0]
-
-
-def _as_bool(text: str, result: object) -> bool:
-    if isinstance(result, bool):
-        return result
-    kind = "null" if result is None else type(result).__name__
-    raise NodeConfigError(f"condition '{clip(text, LONGEST_SHOWN)}' must give a bool, not {kind}: {result!r:.60}")

@@ -13,11 +13,12 @@ Source of the sites: FoundationDB's BUGGIFY.
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar, cast
 
 from playbill.runtime.faults.chances import LANE, Chances, Choice
 from playbill.runtime.faults.kinds import (
+    ActorFails,
     AttemptFault,
     Crash,
     JournalFault,
@@ -36,11 +37,28 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=RecurringFault)
 BUGGIFY: Final = "buggify"
+MAX_HAPPENED: Final = 1_000
 SITE_PROBABILITY: Final = 0.1
 """How likely each occasion is at a buggify site that is on."""
 JOURNAL_SITE: Final = Choice[JournalFault]("buggify journal-late", JournalSlow(seconds=0.01), SITE_PROBABILITY)
 TIMER_SITE: Final = Choice("buggify timer-late", TimerLate(seconds=0.01), SITE_PROBABILITY)
 MESSAGE_SITE: Final = Choice("buggify message-late", MessageDelay(seconds=0.01), SITE_PROBABILITY)
+
+
+class Happening(NamedTuple):
+    """A fault that happened."""
+
+    at: float
+    """Seconds since the manager was there."""
+    kind: str
+    subject: str
+    """The name of the node, the event, the message or the breaker, or how far a clock jumped; empty: it has none."""
+    attempt: int
+    """Of a node; else 0."""
+
+    def __str__(self) -> str:
+        attempt = f"#{self.attempt}" if self.attempt else ""
+        return f"{self.at:12.3f}  {self.kind}  {self.subject}{attempt}".rstrip()
 
 
 class Odds(Generic[F]):
@@ -102,7 +120,7 @@ class Occasions(Generic[F]):
 
         Args:
             subject: the name of the node, the event or the message.
-            node_type: of the node, where it is one.
+            node_type: of the node, where it is one; of a message, which kind of actor is told it.
             attempt: its number.
         """
         if self.calm:
@@ -119,21 +137,31 @@ class Occasions(Generic[F]):
             self.calm = self._chances.spares(injector.tape)
         if choice is None:
             return None
-        injector.fired[choice.name] += 1
+        injector.note(choice.name, subject, attempt)
         return choice.fault
 
     def _first(self) -> None:
         """Draw whether the site is on, and when something happens first."""
         plan, tape = self._injector.plan, self._injector.tape
-        faults = plan.of(self._kind)
-        choices = [Choice(fault.kind, fault, fault.probability) for fault in faults]
-        if self._site is not None and plan.buggify > 0.0 and tape.chance(BUGGIFY, plan.buggify):
-            choices.append(self._site)
-        if all(fault.is_everywhere and fault.times is None for fault in faults):
-            self._chances = Chances(choices)
+        is_on = self._site is not None and plan.buggify > 0.0 and tape.chance(BUGGIFY, plan.buggify)
+        choices, self._chances = self._choices(is_on=is_on)
+        if self._chances is not None:
             self.calm = self._chances.spares(tape)
         else:
             self._odds = [Odds(choice) for choice in choices]
+
+    def _choices(self, *, is_on: bool) -> tuple[list[Choice[F]], Chances[F] | None]:
+        """Return what may happen, and the chances of all of it together if it may anywhere; once for all seeds."""
+        known = self._injector.plan.worked_out
+        key = (self._kind, is_on)
+        if key not in known:
+            faults = self._injector.plan.of(self._kind)
+            choices = [Choice(fault.kind, fault, fault.probability) for fault in faults]
+            if is_on and self._site is not None:
+                choices.append(self._site)
+            is_anywhere = all(fault.is_everywhere and fault.times is None for fault in faults)
+            known[key] = (choices, Chances(choices) if is_anywhere else None)
+        return cast("tuple[list[Choice[F]], Chances[F] | None]", known[key])
 
     def _by_odds(self, subject: str, node_type: str, attempt: int) -> Choice[F] | None:
         injector = self._injector
@@ -157,6 +185,8 @@ class Injector:
     def __init__(self, plan: FaultPlan, tape: Tape, time: Callable[[], float]) -> None:
         self.fired: Counter[str] = Counter()
         """How often each kind happened; buggify sites by `buggify <name>`."""
+        self.happened: deque[Happening] = deque(maxlen=MAX_HAPPENED)
+        """The last of them, in order: a load has millions."""
         self.lateness = 0.0
         """Seconds by which timers and messages were late in all: a bound may be missed by as much."""
         self.time = time
@@ -165,8 +195,14 @@ class Injector:
         self.attempts = Occasions(self, AttemptFault)
         self.events = Occasions(self, JournalFault, JOURNAL_SITE)
         self.crashes = Occasions(self, Crash)
+        self.actors = Occasions(self, ActorFails)
         self.timers = Occasions(self, TimerLate, TIMER_SITE)
         self.messages = Occasions(self, MessageDelay, MESSAGE_SITE)
+
+    def note(self, kind: str, subject: str = "", attempt: int = 0) -> None:
+        """Count a fault that happens now."""
+        self.fired[kind] += 1
+        self.happened.append(Happening(self.time(), kind, subject, attempt))
 
     def timed(self) -> Iterator[TimedFault]:
         """Yield those of the faults with a time of their own that happen."""

@@ -43,13 +43,13 @@ def plan_of(faults: Faults) -> FaultPlan:
 def load_faults(source: str | os.PathLike[str]) -> FaultPlan:
     """Load a fault plan from a YAML or JSON file.
 
-    `recorded: FILE` beside `faults` and `behaviours` names the events of a real run, as `playbill run --events`
-    writes them: nodes about which the plan says nothing behave as they did there.
+    `recorded: FILE` beside `faults`, `behaviours` and `properties` names the events of a real run, as
+    `playbill run --events` writes them: nodes about which the plan says nothing behave as they did there.
 
     Raises:
         DefinitionError: there is no such file, or it is not a plan; carries all problems.
     """
-    data = load_mapping(source, "faults and behaviours")
+    data = load_mapping(source, "faults, behaviours and properties")
     recorded = data.pop("recorded", None)
     plan = fault_plan(data)
     if recorded is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, cast
 
 from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, field_serializer
 
-from playbill.model.diagnostics import Named, did_you_mean, list_names, problems_of, unknown_names
+from playbill.model.diagnostics import Location, Named, Owner, did_you_mean, list_names, problems_of, unknown_names
 from playbill.model.errors import DefinitionError, Problem
 from playbill.model.fields import Settings, Share
 from playbill.model.wording import clip
@@ -33,6 +33,7 @@ from playbill.runtime.faults.kinds import (
     Slow,
     TimerLate,
 )
+from playbill.runtime.faults.properties import PROPERTY_KINDS, DeclaredProperty
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -65,12 +66,14 @@ class Behaviours(Settings):
 
 
 class FaultPlan(Settings):
-    """Faults, behaviours, and how often our own code's buggify sites are on."""
+    """Faults, behaviours, how often our own code's buggify sites are on, and what must hold all the same."""
 
     faults: tuple[Annotated[Fault, Field(discriminator="fault")], ...] = ()
     behaviours: Behaviours = Field(default_factory=Behaviours)
     buggify: Share = 0.0
     """The share of seeds in which a site is on (FoundationDB: a quarter)."""
+    properties: tuple[DeclaredProperty, ...] = ()
+    """What must hold of each run; in a simulated world only."""
 
     def changed(self, *, faults: tuple[Fault, ...] | None = None, buggify: float | None = None) -> FaultPlan:
         """Return a plan with other faults, or another share of buggify sites."""
@@ -78,10 +81,11 @@ class FaultPlan(Settings):
             faults=self.faults if faults is None else faults,
             behaviours=self.behaviours,
             buggify=self.buggify if buggify is None else buggify,
+            properties=self.properties,
         )
 
     def joined(self, other: FaultPlan) -> FaultPlan:
-        """Return one plan of both; where both declare a behaviour, the other's wins."""
+        """Return one plan of both; where both declare a behaviour, the other's wins; equal properties are one."""
         mine, its = self.behaviours, other.behaviours
         behaviours = Behaviours(
             nodes={**mine.nodes, **its.nodes},
@@ -89,7 +93,9 @@ class FaultPlan(Settings):
             default=its.default or mine.default,
         )
         buggify = max(self.buggify, other.buggify)
-        return FaultPlan(faults=self.faults + other.faults, behaviours=behaviours, buggify=buggify)
+        properties = (*self.properties, *(rule for rule in other.properties if rule not in self.properties))
+        faults = self.faults + other.faults
+        return FaultPlan(faults=faults, behaviours=behaviours, buggify=buggify, properties=properties)
 
     def of(self, kind: type[F]) -> list[F]:
         """Return the faults of a kind, in the plan's order."""
@@ -97,6 +103,11 @@ class FaultPlan(Settings):
         if found is None:  # every seed asks, and pydantic's isinstance is slow
             found = self._sorted[kind] = [fault for fault in self.faults if isinstance(fault, kind)]
         return cast("list[F]", found)
+
+    @cached_property
+    def worked_out(self) -> dict[tuple[type[AnyFault], bool], Any]:
+        """What is worked out of its faults once, and not in every seed."""
+        return {}
 
     @cached_property
     def _sorted(self) -> dict[type[AnyFault], Sequence[AnyFault]]:
@@ -110,12 +121,14 @@ class FaultPlan(Settings):
         return [{"fault": fault.fault, **said} for fault, said in zip(faults, serialize(faults), strict=True)]
 
     def check(self, definition: PipelineDefinition) -> None:
-        """Find names that the pipeline does not have.
+        """Find names that the pipeline does not have, and properties of one name.
 
         Raises:
-            DefinitionError: a fault or a behaviour speaks of an unknown node, type or breaker; carries them all.
+            DefinitionError: a fault, a behaviour or a property speaks of an unknown node, type or breaker, or two
+                properties have one name; carries all problems.
         """
-        if problems := unknown_names(self._names(definition)):
+        problems = [*unknown_names(self._names(definition)), *self._problems_of_properties(definition)]
+        if problems:
             raise DefinitionError("", problems, "fault plan")
 
     def _names(self, definition: PipelineDefinition) -> Iterator[Named]:
@@ -127,6 +140,16 @@ class FaultPlan(Settings):
         for index, fault in enumerate(self.faults):
             for field, name in fault.names():
                 yield Named(field, known[field], name, f"faults[{index}].{field}")
+
+    def _problems_of_properties(self, definition: PipelineDefinition) -> Iterator[Problem]:
+        nodes, names = {node.id for node in definition.nodes}, set[str]()
+        for index, rule in enumerate(self.properties):
+            where = f"properties[{index}]"
+            yield from rule.problems(where, nodes)
+            if rule.name in names:
+                text = f"property '{rule.name}': there are two of this name: give each its own"
+                yield Problem("duplicate-name", where, text)
+            names.add(rule.name)
 
 
 def fault_plan(data: Mapping[str, Any]) -> FaultPlan:
@@ -144,7 +167,7 @@ def fault_plan(data: Mapping[str, Any]) -> FaultPlan:
 def _problems(error: ValidationError, data: Mapping[str, Any]) -> Iterator[Problem]:
     """Give one problem for each complaint; a fault is read again by its kind's class, whose fields are named."""
     read: set[int] = set()
-    for detail, problem in zip(error.errors(), problems_of(error, FaultPlan, owner=owner_of_behaviour), strict=True):
+    for detail, problem in zip(error.errors(), problems_of(error, FaultPlan, owner=_owner_in(data)), strict=True):
         match detail["loc"]:
             case ("faults", int(index), *_) if isinstance(data["faults"], list | tuple):
                 if index not in read:
@@ -175,7 +198,26 @@ def _problems_of_fault(index: int, written: Any) -> list[Problem]:
     return []
 
 
-def owner_of_behaviour(location: tuple[int | str, ...]) -> tuple[str, int]:
+def _owner_in(data: Mapping[str, Any]) -> Owner:
+    """Return what names whose property or behaviour a location of a written plan belongs to."""
+
+    def owner(location: Location) -> tuple[str, int]:
+        match location:
+            case ("properties", int(index), *_) if isinstance(data["properties"], list | tuple):
+                return _describe_property(index, cast("Sequence[Any]", data["properties"])[index]), 2
+            case _:
+                return owner_of_behaviour(location)
+
+    return owner
+
+
+def _describe_property(index: int, written: Any) -> str:
+    fields = cast("dict[str, Any]", written) if isinstance(written, dict) else {}
+    name = next((fields[kind] for kind in PROPERTY_KINDS if fields.get(kind)), None)
+    return f"property {index + 1}" if name is None else f"property '{name!s:.60}'"
+
+
+def owner_of_behaviour(location: Location) -> tuple[str, int]:
     """Name whose behaviour a location belongs to, and how many of its parts that covers (see `problems_of`)."""
     match location:
         case ("behaviours", "nodes" | "types" as kind, str(name), *_):
@@ -207,4 +249,6 @@ EVERYTHING: Final = FaultPlan(
     ),
     buggify=0.25,
 )
-"""Every kind but `breaker`, which needs a key, now and then: what `--faults all` means."""
+"""What `--faults all` means: every kind now and then, but `breaker`, which needs a key, and `actor_fails`, for which
+no pipeline can answer.
+"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.events import TERMINAL
 from playbill.model.facts import Now
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from playbill.runtime.clocks.system import Clock
     from playbill.runtime.faults.injector import Injector
     from playbill.runtime.world import OwnTimers
+
+LANE: Final = "journal"
+"""The tape's lane for how much is kept at once; zero: all."""
+PART_SECONDS: Final = 0.05
+"""How much later the rest is kept."""
 
 
 class Skew:
@@ -89,7 +94,7 @@ class FaultyStream(MemoryStream):
             occasions.calm -= 1
             late = 0.0
         else:
-            late = world.lateness(self._keeper)
+            late = world.lateness(self._keeper, event)
         if not late and not self._behind:
             return super().append(event)
         self._behind.append(event)
@@ -98,11 +103,14 @@ class FaultyStream(MemoryStream):
         return False
 
     def _flush(self) -> None:
-        """Keep what is behind."""
-        behind, self._behind = self._behind, []
+        """Keep what is behind, or a part of it first, as the tape says."""
+        count = len(self._behind) - self._world.tape.choose(LANE, len(self._behind))
+        behind, self._behind = self._behind[:count], self._behind[count:]
         for event in behind:
             if event.type in TERMINAL or not self.closed:
                 super().append(event)
+        if self._behind:
+            self._world.loop.call_later(PART_SECONDS, self._flush)
         self._world.kept(self._keeper, behind[-1].seq)
 
 
@@ -123,15 +131,16 @@ class FaultyJournal(MemoryJournal):
         self.kept = kept
         """Tells a keeper what is kept."""
         self.occasions = injector.events
+        self.tape = injector.tape
 
     def open(self, stream: str, keeper: Keeper) -> MemoryStream:
         """Open a stream."""
         opened = self.streams[stream] = FaultyStream(self, keeper)
         return opened
 
-    def lateness(self, keeper: Keeper) -> float:
+    def lateness(self, keeper: Keeper, event: Event) -> float:
         """Return how many seconds the event at hand is kept late."""
-        fault = self.occasions.happens()
+        fault = self.occasions.happens(event.type)
         if fault is None:
             return 0.0
         if fault.error is not None:

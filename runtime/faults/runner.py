@@ -107,7 +107,7 @@ class Delayed(HandlerAttempt):
 
     def interrupt(self) -> None:
         """Ask it to end; one that has not begun never will."""
-        self.asked = True
+        self.ask()
         if self._inner is not None:
             self._inner.interrupt()
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.errors import HandlerKilled, NodeConfigError
@@ -11,11 +12,15 @@ from playbill.model.failures import failure_of
 from playbill.model.messages import Began
 from playbill.model.plan import BUILT_IN
 from playbill.runtime.faults.behaviour import Behaviour, Duration, Ending
+from playbill.runtime.handlers.agent import simulated_answer
+from playbill.runtime.handlers.call_api import call_api
+from playbill.runtime.handlers.command import command
+from playbill.runtime.handlers.send_notification import send_notification
 from playbill.runtime.runners.attempt import HandlerAttempt
 from playbill.runtime.runners.outputs import check_output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from playbill.actors.ports import Attempt, Receiver, Runner
     from playbill.model.definition import PipelineNode
@@ -28,23 +33,43 @@ if TYPE_CHECKING:
 
 SILENT: Final = Behaviour(duration=Duration(uniform=(0.0, 2.0)))
 """What is assumed of handlers that cannot run simulated and about which nothing was declared."""
-OUTSIDE: Final = frozenset({"command", "action"})
-"""Built-in types whose coroutines start processes or open sockets."""
+AGENT: Final = "agent"
+OUTSIDE: Final[tuple[Callable[..., Any], ...]] = (call_api, command, send_notification)
+"""Our own coroutines that start processes or open sockets."""
 
 
-def needs_stand_in(node: PipelineNode, bindings: Bindings) -> bool:
-    """Tell whether a handler cannot run simulated: in a thread or a process, or a coroutine that goes outside."""
+def needs_stand_in(node: PipelineNode, bindings: Bindings, resources: Mapping[str, Any]) -> bool:
+    """Tell whether a handler cannot run simulated.
+
+    It runs in a thread or a process, is a coroutine of ours that goes outside, or asks an agent where none are
+    registered. A user's coroutine runs, whatever its node is called: an action as well.
+    """
     if node.type in BUILT_IN:
         return False
-    return node.type in OUTSIDE or node.id in bindings.isolated or not bindings.of(node).on_loop
+    if node.type == AGENT and resources.get("agents") is None:
+        return True
+    binding = bindings.of(node)
+    return not binding.on_loop or node.id in bindings.isolated or binding.handler in OUTSIDE
 
 
-def stand_in_of(plan: NodePlan, behaviours: Behaviours, bindings: Bindings) -> Behaviour | None:
+def stand_in_of(
+    plan: NodePlan, behaviours: Behaviours, bindings: Bindings, resources: Mapping[str, Any]
+) -> Behaviour | None:
     """Return what stands in for a node's handler in a simulated world; None: it runs there itself."""
     behaviour = behaviours.of(plan.id, plan.type)
-    if behaviour is None and needs_stand_in(plan.node, bindings):
-        return behaviours.default or SILENT
+    if behaviour is None and needs_stand_in(plan.node, bindings, resources):
+        return behaviours.default or (_agent_of(plan.node) if plan.type == AGENT else SILENT)
     return behaviour
+
+
+def _agent_of(node: PipelineNode) -> Behaviour:
+    """Return what is assumed of an agent: it answers as the handler does where nobody can be asked."""
+    return _answering(str(node.config["agent_id"]), str(node.config["task"]))
+
+
+@lru_cache(maxsize=1024)
+def _answering(agent_id: str, task: str) -> Behaviour:
+    return Behaviour(duration=SILENT.duration, output=simulated_answer(agent_id, task))
 
 
 class StandInRunner:
@@ -121,7 +146,7 @@ class StandIn(HandlerAttempt):
         """End after the cleanup, unless it ignores this."""
         if self.asked or self.ended:
             return
-        self.asked = True
+        self.ask()
         if not self._stubborn:
             self._drop()
             polite = self._polite
@@ -130,7 +155,7 @@ class StandIn(HandlerAttempt):
 
     def kill(self) -> None:
         """End at once, unless it ignores even this."""
-        self.asked = True
+        self.ask()
         if not self.ended and not self._undying:
             self._drop()
             self._stop()

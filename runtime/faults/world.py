@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 from playbill.model.errors import DefinitionError, InternalError
 from playbill.model.messages import Cancel, Force, Pause, Resume
 from playbill.runtime.faults.injector import Injector
-from playbill.runtime.faults.kinds import CancelRun, ClockSkew, Crash, ForceBreaker, MessageDelay, PauseRun
+from playbill.runtime.faults.kinds import (
+    ActorFails,
+    CancelRun,
+    ClockSkew,
+    Crash,
+    ForceBreaker,
+    MessageDelay,
+    PauseRun,
+)
 from playbill.runtime.faults.ports import FaultyJournal, LateTimers, Skew, SkewedClock
 from playbill.runtime.faults.runner import FaultyRunner
 from playbill.runtime.faults.stand_in import StandInRunner, stand_in_of
@@ -45,7 +53,7 @@ class FaultyWorld:
         loop: the one its manager is on.
 
     Raises:
-        DefinitionError: the plan has faults that need a simulated world.
+        DefinitionError: the plan has faults or properties that need a simulated world.
     """
 
     def __init__(self, inner: World, plan: FaultPlan, tape: Tape, loop: asyncio.AbstractEventLoop) -> None:
@@ -56,11 +64,8 @@ class FaultyWorld:
         self.injector = Injector(plan, tape, lambda: loop.time() - began)
         self._inner = inner
         self._skew = Skew()
-        if not self.simulated and (faults := [*plan.of(Crash), *plan.of(MessageDelay)]):
-            text = (
-                f"a {faults[0].kind} fault needs a simulated world: run the plan with `playbill sim` or leave it out"
-            )
-            raise DefinitionError.single("only-simulated", "faults", text)
+        if not self.simulated:
+            check_needs_no_simulation(plan)
 
     def open(
         self, loop: asyncio.AbstractEventLoop, view: ManagerView, wrap: Callable[[Clock], Clock] = unchanged
@@ -82,7 +87,7 @@ class FaultyWorld:
 
         def behaviour_of(plan: NodePlan) -> Behaviour | None:
             if self.simulated:
-                return stand_in_of(plan, behaviours, bindings)
+                return stand_in_of(plan, behaviours, bindings, services.resources)
             return behaviours.of(plan.id, plan.type)
 
         inner = StandInRunner(RunRunner(services, bindings, context), behaviour_of, services.attempts, self.tape)
@@ -96,7 +101,7 @@ class FaultyWorld:
         keeper.kept(seq)
 
     def _happen(self, fault: TimedFault, loop: asyncio.AbstractEventLoop, view: ManagerView) -> None:
-        self.injector.fired[fault.kind] += 1
+        self.injector.note(fault.kind, _subject_of(fault))
         if isinstance(fault, ClockSkew):
             self._skew.by += timedelta(seconds=fault.seconds)
         elif isinstance(fault, ForceBreaker):
@@ -107,6 +112,29 @@ class FaultyWorld:
                 _stop_or_pause(fault, run, loop)
         else:
             raise InternalError(f"nobody does a {fault.kind} fault")
+
+
+def check_needs_no_simulation(plan: FaultPlan) -> None:
+    """Refuse what only a simulated world can do.
+
+    Raises:
+        DefinitionError: the plan has it; names the first.
+    """
+    if faults := [*plan.of(Crash), *plan.of(ActorFails), *plan.of(MessageDelay)]:
+        what, where = f"a {faults[0].kind} fault", "faults"
+    elif plan.properties:
+        what, where = f"property '{plan.properties[0].name}'", "properties"
+    else:
+        return
+    text = f"{what} needs a simulated world: run the plan with `playbill sim` or leave it out"
+    raise DefinitionError.single("only-simulated", where, text)
+
+
+def _subject_of(fault: TimedFault) -> str:
+    """Return what a fault with a time of its own is about, for people."""
+    if isinstance(fault, ForceBreaker):
+        return fault.breaker
+    return f"{fault.seconds:+g} s" if isinstance(fault, ClockSkew) else ""
 
 
 def _stop_or_pause(fault: CancelRun | PauseRun, run: Shell[Any], loop: asyncio.AbstractEventLoop) -> None:

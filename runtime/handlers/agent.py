@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from playbill.model.definition import PipelineNode
     from playbill.runtime.runners.context import NodeContext
 
-__all__ = ["agent", "prompt_of"]
+__all__ = ["agent", "prompt_of", "simulated_answer"]
 
 
 async def agent(
@@ -59,8 +59,13 @@ def _plain(value: object) -> object:
 
 def _simulate(config: AgentConfig, context: NodeContext) -> dict[str, Any]:
     context.log.warning("no agents are registered (resources['agents']): agent '%s' is simulated", config.agent_id)
-    result = f"Simulated result of agent '{config.agent_id}' for the task: {config.task}"
-    return {"result": result, "agent_id": config.agent_id, "simulated": True}
+    return simulated_answer(config.agent_id, config.task)
+
+
+def simulated_answer(agent_id: str, task: str) -> dict[str, Any]:
+    """Return what an agent's node gives where nobody was asked, and says so."""
+    result = f"Simulated result of agent '{agent_id}' for the task: {task}"
+    return {"result": result, "agent_id": agent_id, "simulated": True}
 
 
 async def _process_of(agents: Any, agent_id: str) -> Callable[[str], Any]:

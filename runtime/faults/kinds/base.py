@@ -19,7 +19,7 @@ class AnyFault(Settings):
     probability: Share = 1.0
     """How likely it is: at each occasion, or at its one time."""
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """What `fault` says."""
         return str(type(self).model_fields["fault"].default)
@@ -71,7 +71,7 @@ class RecurringFault(AnyFault):
 
         Args:
             subject: the name of the node, the event or the message.
-            node_type: of the node, where it is one.
+            node_type: of the node, where it is one; of a message, which kind of actor is told it.
             attempt: its number.
             seconds: since the manager was there.
         """

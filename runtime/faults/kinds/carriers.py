@@ -1,4 +1,4 @@
-"""The faults of what carries facts and mail: the runtime itself, its journal, its timers, its messages."""
+"""The faults of what carries facts and mail: the runtime itself, its actors, journal, timers and messages."""
 
 from __future__ import annotations
 
@@ -45,6 +45,24 @@ class Crash(RecurringFault):
 
     def _fits(self, subject: str, node_type: str, attempt: int) -> bool:
         return self.event in {None, subject}
+
+
+class ActorFails(RecurringFault):
+    """An actor of ours fails as it is told something; then it is told it."""
+
+    fault: Literal["actor_fails"] = "actor_fails"
+    actor: Literal["supervisor", "node", "breaker"] | None = None
+    """Which; None: any."""
+    message: Annotated[str, AfterValidator(_is_message)] | None = None
+    """The class of the message; None: any."""
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it waits for an actor, or a class of message."""
+        return self.actor is not None or self.message is not None
+
+    def _fits(self, subject: str, node_type: str, attempt: int) -> bool:
+        return self.message in {None, subject} and self.actor in {None, node_type}
 
 
 class JournalFault(RecurringFault):

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from playbill.model.errors import NodeConfigError
+from playbill.model.wording import clip
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from playbill.model.events import Event
 
     Predicate = Callable[[Event], Any]
 
-__all__ = ["Always", "Eventually", "LeadsTo", "Observed", "Property", "Sometimes"]
+__all__ = [
+    "UNJUDGED",
+    "Always",
+    "Eventually",
+    "LeadsTo",
+    "Observed",
+    "Property",
+    "Sometimes",
+    "describe_raised",
+    "held_of",
+    "judged_of",
+]
+
+LONGEST: Final = 200
+"""Characters of an expression in a text."""
+UNJUDGED: Final = "cannot be judged"
+"""How the text of a violation begins whose property could not be asked."""
 
 
 class Observed(Protocol):
@@ -43,12 +62,24 @@ class Property(Protocol):
         """Look back at the end."""
 
 
-class Always:
-    """Holds at every event: `Always("never above 100", lambda event: ...)`."""
+def describe_raised(error: Exception, event: Event) -> str:
+    """Say that a predicate raised; of CEL the error tells what and why."""
+    said = str(error) if isinstance(error, NodeConfigError) else f"its predicate raised {error!r}"
+    return f"{UNJUDGED} at {event.type} of {event.node_id or event.stream}: {said}"
 
-    def __init__(self, name: str, holds: Predicate) -> None:
+
+class Always:
+    """Holds at every event: `Always("never above 100", lambda event: ...)`; `expression` says `holds` in words."""
+
+    def __init__(self, name: str, holds: Predicate, *, expression: str = "") -> None:
         self.name = name
         self._holds = holds
+        self._expression = expression
+
+    @property
+    def judged(self) -> bool:
+        """Whether an event came that it looks at; a function of yours looks at all."""
+        return bool(getattr(self._holds, "judged", True))
 
     def fresh(self) -> Always:
         """Return it: it remembers nothing."""
@@ -57,7 +88,14 @@ class Always:
     def see(self, event: Event, world: Observed) -> None:
         """Look at an event."""
         if not self._holds(event):
-            world.report(self.name, f"does not hold at {event.type} of {event.node_id or event.stream}")
+            where = f"does not hold at {event.type} of {event.node_id or event.stream}"
+            world.report(self.name, f"{where}{self._details(event, world)}")
+
+    def _details(self, event: Event, world: Observed) -> str:
+        if not self._expression:
+            return ""
+        attempt = "" if event.attempt is None else f"#{event.attempt}"
+        return f"{attempt}, at {world.loop.time():g} s: {clip(' '.join(self._expression.split()), LONGEST)}"
 
     def end(self, world: Observed) -> None:
         """Complain about nothing more: each event was judged as it came."""
@@ -106,6 +144,8 @@ class LeadsTo:
         self._effect = effect
         self._within = within
         self._since: float | None = None
+        self.judged = False
+        """Whether an event came that something shall follow."""
 
     def fresh(self) -> LeadsTo:
         """Return one that waits for nothing."""
@@ -119,9 +159,19 @@ class LeadsTo:
                 world.report(self.name, f"took {now - self._since:g} s, at most {self._within:g} are allowed")
             self._since = None
         if self._since is None and self._cause(event):
-            self._since = now
+            self._since, self.judged = now, True
 
     def end(self, world: Observed) -> None:
         """Complain if the effect never came."""
         if self._since is not None:
-            world.report(self.name, f"what should follow {self._since:g} s never came")
+            world.report(self.name, f"what should follow the event at {self._since:g} s never came")
+
+
+def held_of(rules: Iterable[Property]) -> set[str]:
+    """Return the names of those that shall hold in some seed and held in this one."""
+    return {rule.name for rule in rules if isinstance(rule, Sometimes) and rule.held}
+
+
+def judged_of(rules: Iterable[Property]) -> set[str]:
+    """Return the names of those of certain events only that were asked of one."""
+    return {rule.name for rule in rules if isinstance(rule, Always | LeadsTo) and rule.judged}

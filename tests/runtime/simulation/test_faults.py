@@ -8,15 +8,19 @@ from typing import Any
 import pytest
 
 import playbill
-from playbill.model.errors import DefinitionError
+from playbill.model.errors import DefinitionError, InternalError
 from playbill.model.facts import RunStatus
+from playbill.model.machines.breaker import BreakerMachine
+from playbill.model.machines.breaker_state import CircuitState
+from playbill.model.messages import Settle
 from playbill.runtime.faults.behaviour import Behaviour, Duration
 from playbill.runtime.faults.kinds import KINDS
 from playbill.runtime.faults.loading import load_faults, plan_of
 from playbill.runtime.faults.plan import EVERYTHING, FaultPlan, fault_plan
 from playbill.runtime.faults.recorded import recorded_behaviours
 from playbill.runtime.faults.tape import SeededTape
-from playbill.runtime.simulation.checks.violations import Crashed
+from playbill.runtime.simulation.checks.violations import Crashed, Violation
+from playbill.runtime.simulation.coverage import pairs_of
 from playbill.runtime.simulation.simulation import Simulation
 from playbill.runtime.simulation.virtual.clock import EPOCH
 from playbill.runtime.simulation.virtual.escapes import Escape
@@ -47,6 +51,78 @@ def test_a_fault_of_the_first_attempt_leaves_the_second_alone() -> None:
 def test_hang_is_ended_by_the_timeout_and_its_ladder() -> None:
     result, _ = under({"fault": "hang", "attempts": [1]}, TWICE)
     assert (result.status, result.node_results["a"].attempts) == ("completed", 2)
+
+
+def test_faults_that_happen_are_kept_with_their_time_and_place() -> None:
+    faults = [
+        {"fault": "raise", "attempts": [1]},
+        {"fault": "journal_slow", "seconds": 0.0, "times": 1},
+        {"fault": "pause", "at": 0.25, "seconds": 1.0},
+        {"fault": "clock_skew", "at": 1.0, "seconds": -60.0},
+        {"fault": "breaker", "breaker": "works", "at": 2.0},
+    ]
+    with Simulation(faults={"faults": faults}, types=ALL) as sim:
+        sim.run(TWICE)
+    injector = sim.world.injector
+    assert list(map(tuple, injector.happened)) == [
+        (0.0, "journal_slow", "pipeline_run.started", 0),
+        (0.0, "raise", "a", 1),
+        (0.25, "pause", "", 0),
+        (1.0, "clock_skew", "-60 s", 0),
+        (2.0, "breaker", "works", 0),
+    ]
+    assert [str(one) for one in injector.happened][1:3] == ["       0.000  raise  a#1", "       0.250  pause"]
+    assert injector.fired.total() == len(injector.happened)
+
+
+@pytest.mark.parametrize("registered", [False, True])
+def test_an_agent_is_stood_in_for_where_none_are_registered(
+    registered: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Agent:
+        async def process_message(self, prompt: str) -> str:
+            return prompt.upper()
+
+    definition = {"nodes": [{"id": "a", "type": "agent", "config": {"agent_id": "x", "task": "say"}}]}
+    with Simulation(3, resources={"agents": {"x": Agent()}} if registered else None) as sim:
+        output = sim.run(definition).outputs["a"]
+    if registered:
+        assert (output, sim.time) == ({"result": "SAY", "agent_id": "x", "simulated": False}, 0.0)
+    else:
+        result = "Simulated result of agent 'x' for the task: say"
+        assert output == {"result": result, "agent_id": "x", "simulated": True}
+        assert 0.0 < sim.time < 2.0
+    assert caplog.text == ""
+
+
+@playbill.action("weigh")
+async def weigh(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    """Take 3 seconds."""
+    await context.sleep(3.0)
+    return {"weighed": True}
+
+
+@playbill.action("weigh_in_a_thread")
+def weigh_in_a_thread(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    """Never run: in a thread it cannot be simulated."""
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("config", "runs"),
+    [
+        ({"action": "weigh"}, True),
+        ({"action": "weigh_in_a_thread"}, False),
+        ({"action": "call_api", "url": "http://nowhere.invalid/"}, False),
+        ({"action": "send_notification", "webhook": "http://nowhere.invalid/", "message": "x"}, False),
+    ],
+)
+def test_of_actions_a_coroutine_of_the_user_runs_itself(config: dict[str, Any], runs: bool) -> None:
+    definition = {"nodes": [{"id": "a", "type": "action", "config": config}]}
+    with Simulation(3, types=[weigh, weigh_in_a_thread]) as sim:
+        result = sim.run(definition)
+    assert result.outputs["a"] == ({"weighed": True} if runs else {})
+    assert (sim.time == 3.0) is runs
 
 
 def test_slow_begins_later() -> None:
@@ -171,8 +247,8 @@ def test_all_that_a_plan_of_everything_says_is_written() -> None:
     assert FaultPlan.model_validate(EVERYTHING.model_dump(mode="json", exclude_defaults=True)) == EVERYTHING
 
 
-def test_every_kind_of_fault_is_among_everything_or_needs_a_name() -> None:
-    assert KINDS.keys() - {fault.fault for fault in EVERYTHING.faults} == {"breaker"}
+def test_every_kind_of_fault_is_among_everything_or_left_out_on_purpose() -> None:
+    assert KINDS.keys() - {fault.fault for fault in EVERYTHING.faults} == {"breaker", "actor_fails"}
 
 
 # ---- behaviours -----------------------------------------------------------------------------------------------
@@ -262,6 +338,67 @@ def test_a_plan_names_a_recording_and_its_own_words_win(tmp_path: Path) -> None:
         load_faults(tmp_path / "wrong.yaml")
 
 
+# ---- actors of ours that fail ---------------------------------------------------------------------------------
+
+
+def failing(actor: str, message: str, **more: Any) -> tuple[Any, Simulation]:
+    fault = {"fault": "actor_fails", "actor": actor, "message": message, "times": 1, **more}
+    return under(fault, DIAMOND, traced=True)
+
+
+def test_a_supervisor_that_fails_stops_its_nodes_and_ends_the_run_failed() -> None:
+    result, sim = failing("supervisor", "Ended", after=1.0)
+    assert (result.status, result.error.type) == ("failed", "InternalError")
+    assert "cannot receive <injected: the actor fails>" in result.error.message
+    assert ("SalvageMachine", "stopping", "Ended") in pairs_of(sim.world.seen)
+    assert sim.world.injector.fired == {"actor_fails": 1}
+
+
+def test_a_node_that_fails_ends_failed_and_gives_its_permit_back() -> None:
+    result, sim = failing("node", "Returned")
+    failed = [node for node, end in result.node_results.items() if end.status == "failed"]
+    assert len(failed) == 1
+    assert result.node_results[failed[0]].error.type == "InternalError"
+    assert any("verdict=lost" in delivery.message for delivery in sim.trace)
+
+
+def test_a_breaker_that_fails_begins_afresh_and_the_run_goes_on() -> None:
+    result, sim = failing("breaker", "Settle")
+    assert result.status == "completed"
+    assert [str(event.type) for event in sim.world.events].count("breaker.reset") == 1
+
+
+def test_those_who_wait_at_a_breaker_that_fails_ask_again() -> None:
+    one_at_a_time = {"breakers": {"works": {"max_concurrent": 1}}}
+    fault = {"fault": "actor_fails", "actor": "breaker", "message": "Settle", "times": 1}
+    result, sim = under(fault, DIAMOND | one_at_a_time, traced=True)
+    assert result.status == "completed"
+    assert any(delivery.message.startswith("AskAgain") for delivery in sim.trace)
+
+
+def test_an_actor_is_told_what_it_failed_at_after_it_has_failed() -> None:
+    _, sim = failing("supervisor", "Start")
+    assert [(delivery.message, delivery.was, delivery.became) for delivery in sim.trace[:2]] == [
+        ("<injected: the actor fails>", "new", "ended"),
+        ("Start(trigger_data={})", "ended", "ended"),
+    ]
+
+
+def test_a_salvage_that_fails_as_well_ends_the_run_all_the_same() -> None:
+    fault = {"fault": "actor_fails", "actor": "supervisor", "message": "Ended", "after": 1.0, "times": 2}
+    result, sim = under(fault, DIAMOND)
+    assert (result.status, sim.world.injector.fired) == ("failed", {"actor_fails": 2})
+
+
+def test_a_fault_of_ours_that_no_plan_says_is_found_beside_one_that_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(machine: Any, message: Any, now: Any, out: Any) -> None:
+        raise InternalError("not from any plan")
+
+    monkeypatch.setitem(BreakerMachine.ACTIONS[CircuitState.CLOSED], Settle, fail)
+    with pytest.raises(Violation, match=r"breaker:works failed: InternalError\('not from any plan'\)"):
+        failing("node", "Returned")
+
+
 # ---- a plan around a real manager -----------------------------------------------------------------------------
 
 
@@ -275,7 +412,7 @@ async def test_the_same_plan_works_in_a_unit_test_on_a_real_loop() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("kind", ["crash", "message_delay"])
+@pytest.mark.parametrize("kind", ["crash", "actor_fails", "message_delay"])
 async def test_what_only_a_simulated_world_can_do_is_refused_elsewhere(kind: str) -> None:
     async with playbill.PipelineRunManager(types=[works], faults=fault_plan({"faults": []})) as manager:
         assert manager.dead_letters == 0

@@ -16,11 +16,9 @@ Pair = tuple[str, str, str]
 """A machine's class, its state, and the message it received there."""
 Sight = tuple[int, type]
 """The same, as it is noted for each message: by the identity of what is done there (see PLACES)."""
-MACHINES: Final = (SupervisorMachine, NodeMachine, BreakerMachine)
+MACHINES: Final = (SupervisorMachine, SalvageMachine, NodeMachine, BreakerMachine)
 PLACES: Final = {
-    id(actions): (machine.__name__, str(state))
-    for machine in (SupervisorMachine, SalvageMachine, NodeMachine, BreakerMachine)
-    for state, actions in machine.ACTIONS.items()
+    id(actions): (machine.__name__, str(state)) for machine in MACHINES for state, actions in machine.ACTIONS.items()
 }
 """Machine and state by the identity of what is done there: the cheapest thing to note for each message."""
 

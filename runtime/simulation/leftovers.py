@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from playbill.actors.breaker import BreakerActor
+from playbill.actors.shell import Shell
 from playbill.runtime.runners.coroutine import LoopAttempt
 
 if TYPE_CHECKING:
@@ -34,11 +34,8 @@ def left_of(
     allowed = {attempt.task for attempt in world.orphans if isinstance(attempt, LoopAttempt)}
     names = [task.get_name() for task in tasks if task not in allowed]
     actors = [actor for actor in world.breakers() if not actor.ended or actor.timers]
-    timers = [
-        handle
-        for handle in loop.pending
-        if isinstance(getattr(handle._callback, "__self__", None), BreakerActor)  # type: ignore[attr-defined]  # noqa: SLF001
-    ]
+    waiting: list[Any] = [argument for handle in loop.pending for argument in arguments_of(handle)]
+    timers = [repr(argument) for argument in waiting if has_ended(argument)]
     yield from ((what, left) for what, left in (("tasks", names), ("breakers", actors), ("timers", timers)) if left)
 
 
@@ -69,6 +66,17 @@ def dissolve(world: SimWorld, runs: Sequence[Run]) -> None:
     breakers = [*world.breakers()]
     for attempt in [*world.orphans]:
         world.orphans.discard(attempt)
+    world.model.dissolve()
     for part in (*nodes, *supervisors, *breakers, *runs, world.injector, world.mail, world.journal, world):
         if part is not None:
             vars(part).clear()
+
+
+def arguments_of(handle: Any) -> tuple[Any, ...]:
+    """Return what a timer calls its callback with."""
+    return handle._args or ()  # noqa: SLF001
+
+
+def has_ended(actor: Any) -> bool:
+    """Tell whether it is an actor, and has ended."""
+    return isinstance(actor, Shell) and actor.ended

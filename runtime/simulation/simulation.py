@@ -10,7 +10,8 @@ from playbill.model.definition import PipelineDefinition, definition_from
 from playbill.runtime.faults.loading import Faults, plan_of
 from playbill.runtime.faults.tape import RecordedTape, SeededTape
 from playbill.runtime.manager import PipelineRunManager
-from playbill.runtime.simulation.checks.invariants import LEFT
+from playbill.runtime.simulation.checks.declared import declared_rules
+from playbill.runtime.simulation.checks.names import LEFT
 from playbill.runtime.simulation.checks.violations import Crashed, Violation
 from playbill.runtime.simulation.leftovers import close_coroutines, dissolve, left_of
 from playbill.runtime.simulation.virtual.clock import EPOCH
@@ -44,7 +45,7 @@ class Simulation:
         faults: a FaultPlan, the mapping of one, a file's name, "all", or a list of these.
         policy: which mailbox is served next: random, fifo, pct:<changes>.
         allow: calls that may leave the simulation ("time.time", or a kind such as "clock"); None: do not look.
-        properties: what must hold besides our own invariants.
+        properties: what must hold besides our own invariants and the properties of the plan.
         traced: keep each delivery for `trace`.
         manager: the one that runs; None: a new one, with `options`.
         guard: ends a seed that stands still in real time; None: one of its own.
@@ -74,6 +75,7 @@ class Simulation:
         self.guard.loop = self.loop
         rules = [rule.fresh() for rule in properties]
         self.world = self.loop.world = SimWorld(self.loop, self.tape, plan, policy, rules, traced=traced)
+        self.world.properties += declared_rules(plan.properties, self.world)
         self.manager = PipelineRunManager(**options) if manager is None else manager
         self.crashed = False
         self._runs: list[Run] = []
@@ -219,7 +221,7 @@ class Simulation:
         for run in self.manager.active_runs:
             await run.cancel("the simulation is over", 0.0)
         for run in self._runs:
-            self.world.over(await run.result())
+            self.world.over(run.actor, await run.result())
         for rule in self.world.properties:
             rule.end(self.world)
         await self.manager.close()

@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.actors.breaker import BreakerActor
 from playbill.actors.node import NodeActor
-from playbill.actors.reference import Inbox
+from playbill.actors.reference import ActorStop, Inbox
 from playbill.actors.shell import Shell
 from playbill.actors.supervisor import SupervisorActor
-from playbill.model.machines.breaker import BreakerMachine
-from playbill.model.messages import Cancel, Stop
+from playbill.model.messages import Ask
 from playbill.runtime.faults.world import FaultyWorld
 from playbill.runtime.runners.attempt import Orphans
-from playbill.runtime.simulation.checks import invariants as rules
+from playbill.runtime.simulation.checks.injected import INJECTED
+from playbill.runtime.simulation.checks.names import LETTERS
+from playbill.runtime.simulation.checks.properties import describe_raised
 from playbill.runtime.simulation.checks.violations import Crashed, Violation
+from playbill.runtime.simulation.reference.whole import ReferenceModel, WatchedAttempt
 from playbill.runtime.simulation.trace import Delivery, describe, name_of, state_of
 from playbill.runtime.simulation.virtual.dispatcher import SeededDispatcher
 from playbill.runtime.simulation.virtual.schedules import picker
@@ -42,9 +44,7 @@ if TYPE_CHECKING:
     from playbill.runtime.simulation.virtual.loop import VirtualLoop
     from playbill.runtime.world import ManagerView, Parts
 
-ACTORS: Final = frozenset({SupervisorActor, NodeActor, BreakerActor})
-HALF_OPEN: Final = BreakerMachine.ACTIONS[rules.HALF_OPEN]
-STOPS: Final = frozenset({Stop, Cancel})
+ACTORS: Final[dict[type[Any], str]] = {SupervisorActor: "supervisor", NodeActor: "node", BreakerActor: "breaker"}
 
 
 class WatchedRunner:
@@ -52,19 +52,20 @@ class WatchedRunner:
 
     Args:
         inner: begins the attempts.
-        begun: is told of run, node, number, inputs and actor.
+        model: is told of each, and sees what is done to it.
     """
 
-    __slots__ = ("_begun", "_inner")
+    __slots__ = ("_inner", "_model")
 
-    def __init__(self, inner: Runner, begun: Callable[[RunFacts, NodePlan, int, Inputs, Receiver], None]) -> None:
+    def __init__(self, inner: Runner, model: ReferenceModel) -> None:
         self._inner = inner
-        self._begun = begun
+        self._model = model
 
     def begin(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver) -> Attempt:
         """Begin an attempt."""
-        self._begun(run, plan, attempt, inputs, reply_to)
-        return self._inner.begin(run, plan, attempt, inputs, reply_to)
+        node = self._model.begun(reply_to, attempt, inputs)
+        begun = self._inner.begin(run, plan, attempt, inputs, reply_to)
+        return begun if node is None else WatchedAttempt(begun, node)
 
 
 class SimWorld(FaultyWorld):
@@ -103,9 +104,12 @@ class SimWorld(FaultyWorld):
         self.properties = list(properties)
         self.trace: list[Delivery] | None = [] if traced else None
         self.orphans = Orphans()
+        self.model = ReferenceModel(self.report, lambda: self.injector.lateness)
+        self._tellers, self._runs = self.model.tellers, self.model.runs
+        self._unforeseen = 0
+        """Dead letters that the model says nothing of: to those that have ended, from outside, from a gate."""
+        self._failing = self.injector.actors if self.injector.actors.are_possible else None
         self._policy = policy
-        self._watches: dict[str, rules.RunWatch] = {}
-        self._stopped: set[Shell[Any]] = set()
 
     # ---- its parts --------------------------------------------------------------------------------------------
 
@@ -118,7 +122,7 @@ class SimWorld(FaultyWorld):
     def open(
         self, loop: asyncio.AbstractEventLoop, view: ManagerView, wrap: Callable[[Clock], Clock] = unchanged
     ) -> Parts:
-        """Make the parts; watch the permits when nothing is under way."""
+        """Make the parts; look for what is owed when nothing is under way."""
         self.view = view
         self.loop.jumped = self._idle
         self.loop.describe = lambda: [repr(run) for run in self.runs()]
@@ -154,16 +158,21 @@ class SimWorld(FaultyWorld):
         if kind not in ACTORS or self.trace is not None:
             self._deliver_rarely(sender, to, message, now)
             return
+        if self._failing is not None:
+            self._fail(to, message, now)  # type: ignore[arg-type]
         if to.ended:  # type: ignore[attr-defined]
             self._late_mail(to, to, message, now)  # type: ignore[arg-type]
             return
-        told = cast("type[object]", type(message))
-        self.seen.add((id(to.machine.actions), told))  # type: ignore[attr-defined]
-        if told in STOPS:
-            self._stops(to, message)  # type: ignore[arg-type]
+        self.seen.add((id(to.machine.actions), message.__class__))  # type: ignore[attr-defined]
+        teller = self._tellers.get(to)
+        if teller is None:
+            self.model.tell(to, message, now)  # type: ignore[arg-type]
+        else:  # what model.tell does, without its call
+            try:
+                teller(message, now)
+            except Exception as error:  # noqa: BLE001 (whatever a broken machine makes of the model)
+                self.model.fits_nothing(to, message, error)
         to.receive(message, now)
-        if kind is BreakerActor and to.machine.actions is HALF_OPEN:  # type: ignore[attr-defined]
-            rules.check_probes(to, self.report)  # type: ignore[arg-type]
 
     def _deliver_rarely(self, sender: Receiver | None, to: Receiver, message: Any, now: Now) -> None:
         """The same for mail from outside, for those that are no actors, and with a trace."""
@@ -175,45 +184,55 @@ class SimWorld(FaultyWorld):
             to.receive(message, now)
             return
         was = state_of(shell) if self.trace is not None else ""
+        if self._failing is not None and self._fail(shell, content, now) and self.trace is not None:
+            became = state_of(shell)
+            self.trace.append(Delivery(now.monotonic, "(outside)", shell.actor_urn, repr(INJECTED), was, became))
+            was = became
         if shell.ended:
             self._late_mail(shell, to, message, now)
         else:
             self.seen.add((id(shell.machine.actions), cast("type[object]", type(content))))
-            self._stops(shell, content)
+            if type(content) is ActorStop and not isinstance(shell, SupervisorActor):
+                self.model.stop_judging()
+            foreseen, before = self.model.letters.late, self.dead_letters()
+            self.model.tell(shell, content, now)
             to.receive(message, now)
+            if shell is not to:  # who asks is answered; what is counted then depends on who it is
+                self.model.letters.late = foreseen
+                self._unforeseen += self.dead_letters() - before
         if self.trace is not None:
             told = (name_of(sender), shell.actor_urn, describe(content), was, state_of(shell))
             self.trace.append(Delivery(now.monotonic, *told))
-        if type(shell) is BreakerActor:
-            rules.check_probes(shell, self.report)
+
+    def _fail(self, shell: Shell[Any], message: Any, now: Now) -> bool:
+        """Let an actor fail before it is told something, if it is an occasion for that; tell whether it did."""
+        failing = self.injector.actors
+        if failing.calm:
+            failing.calm -= 1
+            return False
+        if shell.ended or failing.happens(type(message).__name__, ACTORS[type(shell)]) is None:
+            return False
+        before = self.dead_letters()
+        self.model.fails(shell, now)
+        shell.receive(INJECTED, now)
+        self._unforeseen += self.dead_letters() - before
+        return True
 
     def _late_mail(self, shell: Shell[Any], to: Receiver, message: Any, now: Now) -> None:
         before = self.dead_letters()
         to.receive(message, now)
-        if type(to) is not Inbox and rules.must_count(message) and self.dead_letters() == before:
-            self.report(rules.LETTERS, f"{describe(message)} to {shell.actor_urn}, which has ended, was not counted")
-
-    def _stops(self, shell: Shell[Any], message: Any) -> None:
-        """Look at who is told to stop."""
-        if isinstance(message, Stop):
-            self._stopped.add(shell)
-        elif isinstance(message, Cancel) and isinstance(shell, SupervisorActor):
-            self._watch(shell).stopping(message.grace or 0.0)
-
-    def _watch(self, actor: SupervisorActor) -> rules.RunWatch:
-        watch = self._watches.get(actor.actor_urn)
-        if watch is None:
-            watch = self._watches[actor.actor_urn] = rules.RunWatch(actor, self.report, self.loop.time)
-        return watch
+        if type(to) is not Inbox and type(message) is not Ask and self.dead_letters() == before:
+            self.report(LETTERS, f"{describe(message)} to {shell.actor_urn}, which has ended, was not counted")
+        self._unforeseen += self.dead_letters() - before
 
     def taken(self, event: Event) -> None:
         """Look at an event as it is recorded."""
         self.events.append(event)
-        if event.data and not rules.TELLTALE.isdisjoint(event.data):
-            rules.check_fault(event, self.report)
-        watch = self._watches.get(event.stream) or self._watch_of(event.stream)
-        if watch is not None:
-            watch.recorded(event, self.injector.lateness)
+        run = self._runs.get(event.stream)
+        if run is None:
+            self.model.recorded(event)
+        else:
+            run.recorded(event)
         if self.properties:
             self._judge(event)
         crashes = self.injector.crashes
@@ -222,39 +241,30 @@ class SimWorld(FaultyWorld):
         elif crashes.happens(event.type) is not None:
             self.loop.fail(Crashed(f"the runtime died as {event.type} was recorded"))
 
-    def _watch_of(self, stream: str) -> rules.RunWatch | None:
-        """Begin to watch a run; None: the stream is a breaker's."""
-        run = next((run for run in self.runs() if run.actor_urn == stream), None)
-        return self._watch(run) if isinstance(run, SupervisorActor) else None
-
     def _judge(self, event: Event) -> None:
         for rule in self.properties:
             try:
                 rule.see(event, self)
             except Exception as error:  # noqa: BLE001 (the actor that recorded the event is not to blame)
-                self.report(rule.name, f"its predicate raised {error!r} at {event.type}")
+                self.report(rule.name, describe_raised(error, event))
 
     def kept(self, keeper: Keeper, seq: int) -> None:
         """Tell a supervisor; what its gate lets go is its own mail, in order with all else it says."""
+        before = self.dead_letters()
         if isinstance(keeper, SupervisorActor) and self.mail is not None:
             self.mail.speak(keeper, keeper.kept, seq)
         else:
             keeper.kept(seq)
-
-    def begun(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver) -> None:
-        """Look at the beginning of an attempt."""
-        if isinstance(reply_to, NodeActor):
-            watch = self._watches[run.run_id]
-            watch.begun(plan, attempt, inputs, reply_to, reply_to in self._stopped)
+        self._unforeseen += self.dead_letters() - before
 
     def runner(self, services: RunnerServices, bindings: Bindings, context: Context) -> Runner:
         """Run coroutines; stand in for the rest; look at all that begin."""
         self.orphans = services.attempts.orphans
-        return WatchedRunner(super().runner(services, bindings, context), self.begun)
+        return WatchedRunner(super().runner(services, bindings, context), self.model)
 
-    def over(self, result: RunResult) -> None:
+    def over(self, actor: Shell[Any], result: RunResult) -> None:
         """Look at a run that has ended."""
-        self._watches[result.run_id].over(result)
+        self.model.over(actor, result)
 
     def lose(self) -> None:
         """Let all actors be dead: nothing is told any more."""
@@ -262,9 +272,13 @@ class SimWorld(FaultyWorld):
             actor.lose()
 
     def _idle(self) -> None:
-        """Look at the permits when nothing is ready and no mail under way."""
+        """Look for what should have happened, when nothing is ready and no mail under way."""
         if self.mail is not None and self.mail.is_idle:
-            rules.check_permits(self.breakers(), self.runs(), self.report)  # type: ignore[arg-type]
+            self.model.idle(self.loop.time())
+            counted = self.dead_letters() - self._unforeseen
+            if counted != self.model.letters.late and not self.model.is_blind:
+                text = f"{self.model.letters.late} messages to the living came too late, {counted} were counted"
+                self.report(LETTERS, text)
 
     def report(self, invariant: str, text: str) -> None:
         """Keep a violation; the first one ends the simulation."""

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
+from playbill.actors.reference import Inbox
 from playbill.model.messages import CONTROL
 from playbill.runtime.dispatchers.loop import awaited
 
@@ -105,7 +106,11 @@ class SeededDispatcher:
 
     def post_control(self, to: Receiver, message: Any) -> None:
         """Bring `message` to `to`, in the control lane."""
-        self._put(to, self._current, message, True)  # noqa: FBT003 (the lane)
+        late = self._late.get((owner_of(to), self._current, True)) if self._late else None
+        if late is not None:
+            late.append((to, message))
+        else:
+            self._put(to, self._current, message, True)  # noqa: FBT003 (the lane)
 
     def speak(self, sender: Receiver, call: Callable[[int], None], argument: int) -> None:
         """Run `call(argument)`; what it posts is `sender`'s mail, although nobody has told `sender` anything."""
@@ -120,20 +125,20 @@ class SeededDispatcher:
         delay = self._observer.delay(to, message)
         if not delay and not self._late:
             return False
-        channel = (to, self._current, control)
+        channel = (owner_of(to), self._current, control)
         late = self._late.get(channel)
         if late is not None:
-            late.append(message)
+            late.append((to, message))
             return True
         if delay:
-            self._late[channel] = deque((message,))
+            self._late[channel] = deque(((to, message),))
             self._loop.call_later(delay, self._arrive, channel)
         return bool(delay)
 
     def _arrive(self, channel: tuple[Receiver, Receiver | None, bool]) -> None:
         """Bring what was on its way, in order."""
-        to, sender, control = channel
-        for message in self._late.pop(channel):
+        _, sender, control = channel
+        for to, message in self._late.pop(channel):
             self._put(to, sender, message, control)
 
     def _put(self, to: Receiver, sender: Receiver | None, message: Any, control: bool) -> None:  # noqa: FBT001
@@ -153,7 +158,7 @@ class SeededDispatcher:
                     to, sender, message = self._next() if len(data) > 1 else data.pop()
                 else:
                     break
-                self._current = to
+                self._current = to if type(to) is not Inbox else cast("Receiver", to.actor)
                 deliver(sender, to, message, now)
         finally:
             self._current = OUTSIDE
@@ -174,9 +179,10 @@ class SeededDispatcher:
             if control and (ahead := _first(control, lane[place][0])) is not None:
                 return control.pop(ahead)
         to, sender, _ = lane[place]
+        owner = owner_of(to)
         for before in range(place):
             other = lane[before]
-            if other[0] is to and other[1] is sender:
+            if other[1] is sender and (other[0] is to or owner_of(other[0]) is owner):
                 return lane.pop(before)
         return lane.pop(place)
 
@@ -204,9 +210,15 @@ class SeededDispatcher:
         return f"<SeededDispatcher control={len(self._control)} data={len(self._data)} late={len(self._late)}>"
 
 
+def owner_of(to: Receiver) -> Receiver:
+    """Return whose mail it is: what comes by a reference is its actor's."""
+    return cast("Receiver", to.actor) if type(to) is Inbox else to
+
+
 def _first(lane: list[Mail], to: Receiver) -> int | None:
     """Return the place of the first message to a receiver."""
-    for place, mail in enumerate(lane):
-        if mail[0] is to:
+    owner = owner_of(to)
+    for place, (other, _, _) in enumerate(lane):
+        if other is to or other is owner or (type(other) is Inbox and owner_of(other) is owner):
             return place
     return None

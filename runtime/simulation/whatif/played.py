@@ -35,14 +35,14 @@ class Played(HandlerAttempt):
         """End after its cleanup, if it did so when it was stopped."""
         if self.asked or self.ended:
             return
-        self.asked = True
+        self.ask()
         self._drop()
         if self._take.stopped not in {Stopped.KILLED, Stopped.ABANDONED}:
             self._timer = self.services.loop.call_later(self._take.cleanup, self._stopped)
 
     def kill(self) -> None:
         """End at once, if it did so when it was killed."""
-        self.asked = True
+        self.ask()
         if not self.ended and self._take.stopped is not Stopped.ABANDONED:
             self._drop()
             self._stopped()

@@ -116,9 +116,8 @@ class ReplayWorld(SimWorld):
 
     def runner(self, services: RunnerServices, bindings: Bindings, context: Context) -> Runner:
         """Play takes."""
-        return WatchedRunner(
-            ReplayRunner(services.attempts, self.script, self.plan.behaviours, self.tape), self.begun
-        )
+        inner = ReplayRunner(services.attempts, self.script, self.plan.behaviours, self.tape)
+        return WatchedRunner(inner, self.model)
 
 
 class ReplayRunner:

@@ -1,6 +1,7 @@
 """Each invariant finds the machine that is broken in just its way, and is silent about one that is not."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,18 +9,28 @@ import pytest
 from playbill.actors.node import NodeActor
 from playbill.actors.shell import Shell
 from playbill.actors.supervisor import SupervisorActor
-from playbill.model.effects import Outbox
+from playbill.model.effects import Outbox, Timer
 from playbill.model.events import EventType
-from playbill.model.facts import Now, Outcome
+from playbill.model.facts import Now, Outcome, Receipt, RunStatus, Stopped, Verdict
+from playbill.model.machines import node, node_beginning, supervisor_base, supervisor_routing
 from playbill.model.machines.breaker import BreakerMachine
+from playbill.model.machines.conclusion import Conclusion
+from playbill.model.machines.ladder import Ladder
+from playbill.model.machines.machine import Machine
 from playbill.model.machines.node import NodeMachine
 from playbill.model.machines.node_base import NodeBase
+from playbill.model.machines.node_beginning import NodeBeginning
 from playbill.model.machines.node_state import NodeState
+from playbill.model.machines.node_stopping import NodeStopping
 from playbill.model.machines.supervisor import SupervisorMachine
 from playbill.model.machines.supervisor_base import SupervisorBase
+from playbill.model.machines.supervisor_pausing import SupervisorPausing
+from playbill.model.machines.supervisor_slots import SupervisorSlots
 from playbill.model.machines.supervisor_state import SupervisorState
-from playbill.model.messages import DeadlineReached, Ended, Input, Pause, Stop
-from playbill.runtime.simulation.checks import invariants as rules
+from playbill.model.messages import Ask, DeadlineReached, Ended, Input, Pause, Skip, SlotWanted, Stop
+from playbill.model.policies import RetryPolicy
+from playbill.model.runstate import RunState
+from playbill.runtime.simulation.checks import names as rules
 from playbill.runtime.simulation.study import Study
 from tests.runtime.simulation.worlds import DIAMOND, invariant, study_of
 
@@ -42,6 +53,14 @@ CROWD: dict[str, Any] = {
 }
 STOP: dict[str, Any] = {"fault": "cancel", "at": 0.5}
 FAILING: dict[str, Any] = {"faults": [{"fault": "raise", "probability": 0.5}]}
+FATAL: dict[str, Any] = {"faults": [{"fault": "raise", "error": "ValueError", "retryable": False}]}
+CHAINED: dict[str, Any] = {
+    "nodes": [
+        {"id": "quick", "type": "parallel", "next": ["join"]},
+        {"id": "slow", "type": "works", "next": ["join"]},
+        {"id": "join", "type": "works"},
+    ],
+}
 
 
 def a_deadline_that_nobody_hears(patch: Patch) -> None:
@@ -50,6 +69,15 @@ def a_deadline_that_nobody_hears(patch: Patch) -> None:
         DeadlineReached,
         lambda *_: None,
     )
+
+
+def a_deadline_that_is_far_away(patch: Patch) -> None:
+    set_timer = Shell.set_timer
+
+    def set_late(self: Shell[Any], name: Timer, delay: float, message: Any) -> None:
+        set_timer(self, name, delay + 9.0 * (name is Timer.DEADLINE), message)
+
+    patch.setattr(Shell, "set_timer", set_late)
 
 
 def a_fact_after_the_end(patch: Patch) -> None:
@@ -157,21 +185,138 @@ def a_letter_that_is_thrown_away(patch: Patch) -> None:
     patch.setattr(Shell, "dead_letter", lambda *_: None)
 
 
+def a_late_letter_that_nobody_counts(patch: Patch) -> None:
+    for actions in (*NodeMachine.ACTIONS.values(), *SupervisorMachine.ACTIONS.values()):
+        for message, action in actions.items():
+            if action is Machine.count_late:
+                patch.setitem(actions, message, lambda *_: None)
+
+
+def a_state_by_another_name(patch: Patch) -> None:
+    patch.setitem(NodeMachine.ACTIONS, NodeState.PARKED, NodeMachine.ACTIONS[NodeState.RUNNING])
+    patch.setattr(node_beginning, "RUNNING", NodeState.PARKED)
+
+
+def a_live_edge_that_is_told_as_dead(patch: Patch) -> None:
+    patch.setattr(supervisor_routing, "Input", lambda source, _: Skip(source))
+
+
+def slots_without_an_end(patch: Patch) -> None:
+    wanted = SupervisorSlots.slot_wanted
+
+    def give(self: SupervisorSlots, message: SlotWanted, now: Now, out: Outbox) -> None:
+        self.slot_holders.clear()
+        wanted(self, message, now, out)
+
+    patch.setitem(SupervisorMachine.ACTIONS[SupervisorState.RUNNING], SlotWanted, give)
+
+
+def a_pause_that_is_told_twice(patch: Patch) -> None:
+    pause = SupervisorPausing._pause_for
+
+    def pause_twice(self: SupervisorPausing, reason: str, out: Outbox) -> None:
+        pause(self, reason, out)
+        for name in self.live:
+            out.tell(name, Pause())
+
+    patch.setattr(SupervisorPausing, "_pause_for", pause_twice)
+
+
+def a_retry_at_once(patch: Patch) -> None:
+    patch.setattr(RetryPolicy, "delay", lambda *_: 0.0)
+
+
+def a_retry_of_what_may_not_be(patch: Patch) -> None:
+    patch.setattr(RetryPolicy, "should_retry", lambda *_, **__: True)
+
+
+def timeouts_that_nobody_counts(patch: Patch) -> None:
+    patch.setattr(NodeBeginning, "_watch", lambda *_: None)
+
+
+def a_kill_without_grace(patch: Patch) -> None:
+    patch.setattr(NodeStopping, "_next_step", lambda self, ladder, now, out: self._kill(ladder, now, out))
+
+
+def a_receipt_that_flatters(patch: Patch) -> None:
+    patch.setattr(Ladder, "receipt", lambda *_: Receipt(Stopped.COOPERATIVE))
+
+
+def a_failure_that_is_told_as_success(patch: Patch) -> None:
+    patch.setattr(node, "verdict_on", lambda _: Verdict.SUCCESS)
+
+
+def a_breaker_that_never_opens(patch: Patch) -> None:
+    patch.setattr(BreakerMachine, "_open", lambda *_: None)
+
+
+def waiters_from_behind(patch: Patch) -> None:
+    park = BreakerMachine._park
+
+    def park_ahead(self: BreakerMachine, ask: Ask, out: Outbox) -> None:
+        behind, self.waiting = self.waiting, {}
+        park(self, ask, out)
+        self.waiting |= behind
+
+    patch.setattr(BreakerMachine, "_park", park_ahead)
+
+
+def an_output_that_is_lost(patch: Patch) -> None:
+    end = NodeBase._end
+
+    def end_empty(self: NodeBase, out: Outbox, outcome: Outcome) -> None:
+        end(self, out, replace(outcome, output={}) if outcome.output else outcome)
+
+    patch.setattr(NodeBase, "_end", end_empty)
+
+
+def a_run_that_always_completes(patch: Patch) -> None:
+    patch.setattr(supervisor_base, "conclude", lambda *_: Conclusion(RunStatus.COMPLETED, None, {}))
+
+
+def an_orphan_that_nobody_names(patch: Patch) -> None:
+    patch.setattr(RunState, "_receive", lambda _, result, receipt: setattr(result, "receipt", receipt))
+
+
+def a_slot_for_nobody(patch: Patch) -> None:
+    patch.setattr(node_beginning, "SlotWanted", lambda _: SlotWanted("nobody"))
+
+
+ORPHAN: dict[str, Any] = {"fault": "ignore_cancel", "kill": True}
+HANG: dict[str, Any] = {"fault": "hang"}
 MUTATIONS: list[tuple[str, Callable[[Patch], None], Study]] = [
-    (rules.IN_TIME, a_deadline_that_nobody_hears, study_of(SLOW, {})),
+    (rules.IN_TIME, a_deadline_that_is_far_away, study_of(SLOW, {})),
     (rules.FINAL, a_fact_after_the_end, study_of(DIAMOND, {})),
     (rules.GAPLESS, a_number_left_out, study_of(DIAMOND, {})),
     (rules.RESOLVED, a_gate_that_stands_open, study_of(DIAMOND)),
-    (rules.RESOLVED, a_join_that_does_not_wait, study_of(DIAMOND, {})),
-    (rules.STOPPED, a_stop_that_is_not_heard_while_parked, study_of(CROWD, {"faults": [STOP]})),
-    (rules.OUTCOME, an_end_that_is_told_twice, study_of(DIAMOND, {})),
-    (rules.WINNER, an_attempt_that_begins_twice, study_of(DIAMOND, {})),
-    (rules.OUTPUTS, a_join_that_forgets, study_of(DIAMOND, {})),
-    (rules.PROBES, a_breaker_with_probes_without_end, study_of(PROBES, FAILING)),
-    (rules.PERMITS, a_permit_that_is_not_given_back, study_of(DIAMOND, {})),
+    (rules.BEGINS, a_join_that_does_not_wait, study_of(CHAINED, {})),
+    (rules.BEGINS, a_join_that_forgets, study_of(DIAMOND, {})),
+    (rules.BEGINS, an_attempt_that_begins_twice, study_of(DIAMOND, {})),
+    (rules.CIRCUITS, a_stop_that_is_not_heard_while_parked, study_of(CROWD, {"faults": [STOP]})),
+    (rules.OWED, a_deadline_that_nobody_hears, study_of(SLOW, {})),
+    (rules.OWED, a_permit_that_is_not_given_back, study_of(DIAMOND, {})),
+    (rules.FACTS, an_end_that_is_told_twice, study_of(DIAMOND, {})),
+    (rules.FACTS, an_output_that_is_lost, study_of(DIAMOND, {})),
+    (rules.CIRCUITS, a_breaker_with_probes_without_end, study_of(PROBES, FAILING)),
+    (rules.CIRCUITS, a_breaker_that_never_opens, study_of(PROBES, FAILING)),
+    (rules.CIRCUITS, waiters_from_behind, study_of(CROWD, {})),
     (rules.LEFT, a_timer_that_outlives_its_actor, study_of(DIAMOND, {})),
     (rules.FAULT, a_row_that_is_missing, study_of(DIAMOND)),
     (rules.LETTERS, a_letter_that_is_thrown_away, study_of(DIAMOND)),
+    (rules.LETTERS, a_late_letter_that_nobody_counts, study_of(DIAMOND)),
+    (rules.FACTS, a_state_by_another_name, study_of(DIAMOND, {})),
+    (rules.ROUTES, a_live_edge_that_is_told_as_dead, study_of(DIAMOND, {})),
+    (rules.SLOTS, slots_without_an_end, study_of({**DIAMOND, "max_concurrency": 1}, {})),
+    (rules.PAUSES, a_pause_that_is_told_twice, study_of(DIAMOND)),
+    (rules.RETRIES, a_retry_at_once, study_of(DIAMOND, FAILING)),
+    (rules.FACTS, a_retry_of_what_may_not_be, study_of(DIAMOND, FATAL)),
+    (rules.TIMEOUTS, timeouts_that_nobody_counts, study_of(DIAMOND, {"faults": [HANG]})),
+    (rules.LADDER, a_kill_without_grace, study_of(SLOW, {})),
+    (rules.RECEIPTS, a_receipt_that_flatters, study_of(SLOW, {})),
+    (rules.VERDICTS, a_failure_that_is_told_as_success, study_of(DIAMOND, FAILING)),
+    (rules.STATUS, a_run_that_always_completes, study_of(SLOW, {})),
+    (rules.RESULT, an_orphan_that_nobody_names, study_of(SLOW, {"faults": [ORPHAN]})),
+    (rules.BEYOND, a_slot_for_nobody, study_of({**DIAMOND, "max_concurrency": 1}, {})),
 ]
 
 

@@ -1,0 +1,240 @@
+"""What a definition says, read once more and plainly: nothing here is taken from the plan that the machines work by.
+
+The reference model (whole.py) lives by these rules; so a plan that says something else is found out, too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from playbill.model.expressions import (
+    CONDITION_ROOTS,
+    EDGE_ROOTS,
+    Condition,
+    compile_condition,
+    merge_inputs,
+)
+from playbill.model.graph import topological_order
+from playbill.model.policies import BreakerPolicy, RetryPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from playbill.model.definition import PipelineDefinition, PipelineEdge, PipelineNode
+    from playbill.model.facts import Failure, Inputs, Output
+    from playbill.model.plan import Plan
+
+OWN_WORK: Final = frozenset({"trigger", "parallel", "condition", "delay"})
+"""The types whose work the node itself does."""
+
+
+@dataclass(slots=True)
+class EdgeRules:
+    """What an edge says."""
+
+    index: int
+    name: str
+    source: str
+    target: str
+    to_any: bool
+    when: str
+    wanted: bool | None
+    """The result that its condition node must have given."""
+    condition: Condition | None
+
+
+@dataclass(slots=True)
+class NodeRules:
+    """What a node says, with the defaults of its pipeline."""
+
+    id: str
+    kind: str
+    """Its type if it does its work itself, else `handler`."""
+    edges: list[EdgeRules]
+    sources: list[str]
+    """Of the edges into it."""
+    joins_any: bool
+    retry: RetryPolicy
+    timeout: float | None
+    idle_timeout: float | None
+    total_timeout: float | None
+    grace: float
+    breaker: str | None
+    waits_open: bool
+    commits: bool
+    continues: bool
+    takes_slot: bool
+    threaded: bool
+    condition: Condition | None
+    seconds: float
+    """Of a delay."""
+    leads_on: tuple[int, ...] | None
+    """The indexes of its edges, if its success makes all of them live whatever it gives."""
+
+
+@dataclass(slots=True)
+class RunRules:
+    """What a pipeline says."""
+
+    plan: Plan
+    definition: PipelineDefinition
+    nodes: dict[str, NodeRules]
+    """In topological order."""
+    roots: list[str]
+    finishes: bool
+    """A failure lets the other branches go on."""
+    grace: float
+    kill_bound: float
+
+    def variables(self, inputs: Inputs, trigger: Output) -> dict[str, Any]:
+        """Return what expressions see of these inputs."""
+        ordered = {node: inputs[node] for node in self.nodes if node in inputs}
+        own = {node: output for node, output in ordered.items() if self.nodes[node].kind != "condition"}
+        return {"inputs": ordered, "input": merge_inputs(own), "trigger": dict(trigger)}
+
+
+class _Same:
+    """A plan as a key: itself, not what is equal to it."""
+
+    __slots__ = ("plan",)
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+    def __hash__(self) -> int:
+        return id(self.plan)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.plan is self.plan
+
+
+def rules_of(plan: Plan) -> RunRules:
+    """Return what the definition of a plan says; read once for all seeds."""
+    return _rules(_Same(plan))
+
+
+@lru_cache(maxsize=128)
+def _rules(key: _Same) -> RunRules:
+    plan, definition = key.plan, key.plan.definition
+    by_id = {node.id: node for node in definition.nodes}
+    order = topological_order(by_id, [(edge.from_node, edge.to_node) for edge in definition.edges])
+    edges = [_edge(index, edge, by_id) for index, edge in enumerate(definition.edges)]
+    nodes = {
+        node: _node(
+            by_id[node],
+            plan,
+            [edge for edge in edges if edge.source == node],
+            [edge.source for edge in edges if edge.target == node],
+        )
+        for node in order
+    }
+    roots = [node for node in order if not any(edge.target == node for edge in edges)]
+    finishes = definition.on_failure == "finish"
+    return RunRules(plan, definition, nodes, roots, finishes, plan.stop.grace, plan.stop.kill_bound)
+
+
+def _edge(index: int, edge: PipelineEdge, by_id: Mapping[str, PipelineNode]) -> EdgeRules:
+    text = None if edge.condition is None else edge.condition.strip()
+    source, target = by_id[edge.from_node], by_id[edge.to_node]
+    wanted = condition = None
+    if text is not None and source.type == "condition" and text.lower() in {"true", "false"}:
+        wanted = text.lower() == "true"
+    elif edge.condition is not None:
+        condition = compile_condition(edge.condition, predecessors=(source.id,), roots=EDGE_ROOTS)
+    to_any = target.join == "any"
+    return EdgeRules(index, edge.id, source.id, target.id, to_any, edge.when, wanted, condition)
+
+
+def _node(node: PipelineNode, plan: Plan, edges: list[EdgeRules], sources: list[str]) -> NodeRules:
+    definition = plan.definition
+    defaults = definition.defaults
+    works_itself = node.type in OWN_WORK
+    condition = None
+    if node.type == "condition":
+        condition = compile_condition(str(node.config["condition"]), predecessors=sources, roots=CONDITION_ROOTS)
+    return NodeRules(
+        id=node.id,
+        kind=node.type if works_itself else "handler",
+        edges=edges,
+        sources=sources,
+        joins_any=node.join == "any",
+        retry=node.retry or defaults.retry or RetryPolicy(),
+        timeout=node.timeout or defaults.timeout,
+        idle_timeout=node.idle_timeout or defaults.idle_timeout,
+        total_timeout=node.total_timeout or defaults.total_timeout,
+        grace=plan.stop.grace if node.grace is None else node.grace,
+        breaker=None if works_itself else node.breaker or node.type,
+        waits_open=node.on_open == "wait",
+        commits=node.on_crash == "fail",
+        continues=node.on_error == "continue",
+        takes_slot=definition.max_concurrency is not None and not works_itself,
+        threaded=plan.nodes[node.id].threaded,
+        condition=condition,
+        seconds=float(node.config["seconds"]) if node.type == "delay" else 0.0,
+        leads_on=_leads_on(node, edges),
+    )
+
+
+def _leads_on(node: PipelineNode, edges: list[EdgeRules]) -> tuple[int, ...] | None:
+    if node.type == "condition" or any(edge.condition is not None or edge.when == "failure" for edge in edges):
+        return None
+    return tuple(edge.index for edge in edges)
+
+
+# ---- arithmetic -----------------------------------------------------------------------------------------------
+
+
+def is_retried(retry: RetryPolicy, failure: Failure) -> bool:
+    """Tell whether a failure may be tried again at all."""
+    if set(failure.kinds) & set(retry.never):
+        return False
+    return failure.retryable or bool(set(failure.kinds) & set(retry.on))
+
+
+def back_off(retry: RetryPolicy, attempts: int, draw: float, asked_for: float | None) -> float:
+    """Return the seconds between attempt `attempts` and the next."""
+    if asked_for is not None:
+        return asked_for
+    return _grown(retry.base, retry.factor, attempts, retry.cap) * (1 + retry.jitter * (2 * draw - 1))
+
+
+def open_seconds(policy: BreakerPolicy, openings: int, draw: float) -> float:
+    """Return how long a circuit stays open, the `openings`-th time in a row."""
+    grown = _grown(policy.open_seconds, policy.open_factor, openings, policy.open_cap_seconds)
+    return grown * (1 + policy.jitter * (2 * draw - 1))
+
+
+def _grown(first: float, factor: float, step: int, cap: float) -> float:
+    """Return the `step`-th length, each so many times the one before, up to a cap."""
+    try:
+        return min(cap, first * factor ** (step - 1))
+    except OverflowError:
+        return cap if first else 0.0
+
+
+@dataclass(slots=True)
+class Call:
+    """A call in the window of a circuit."""
+
+    at: float
+    failed: bool
+    slow: bool
+
+
+def in_window(policy: BreakerPolicy, calls: list[Call], now: float) -> list[Call]:
+    """Return those of the calls that the window still holds."""
+    if policy.window_calls is not None:
+        return calls[-policy.window_calls :]
+    seconds = policy.window_seconds
+    return calls if seconds is None else [call for call in calls if call.at > now - seconds]
+
+
+def rates_trip(policy: BreakerPolicy, calls: list[Call]) -> bool:
+    """Tell whether too large a share of the calls in the window failed, or was slow."""
+    if len(calls) < policy.minimum_calls:
+        return False
+    failed, slow = (sum(call.failed for call in calls), sum(call.slow for call in calls))
+    limits = ((failed, policy.failure_rate), (slow, policy.slow_rate))
+    return any(limit is not None and count / len(calls) >= limit for count, limit in limits)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import Parameter
 
-from playbill.model.errors import DefinitionError
+from playbill.model.errors import DefinitionError, Problem
 from playbill.runtime.cli.exit_codes import FINE, FOUND
 from playbill.runtime.cli.inspect import Imports
 from playbill.runtime.cli.modules import open_definition
@@ -25,6 +25,14 @@ from playbill.runtime.simulation.tapes import load_tape
 if TYPE_CHECKING:
     from playbill.runtime.simulation.explore import Exploration
 
+SEEDS: Final = 1_000
+OPTIONS: Final = (
+    ("trigger_data.", "--input "),
+    ("trigger_data", "--input"),
+    ("allow has", "--allow has"),
+    ("unknown policy", "--policy: unknown policy"),
+)
+"""How messages begin that name an argument of Python, and how the command line says it."""
 CHECKED_SEEDS: Final = 20
 """How many seeds a check of determinism compares."""
 
@@ -33,7 +41,7 @@ def sim(  # noqa: PLR0913 (options of a command)
     file: Path,
     /,
     *,
-    seeds: int = 1000,
+    seeds: int | None = None,
     seed: int | None = None,
     faults: Annotated[list[str] | None, Parameter(negative=())] = None,
     policy: str = "random",
@@ -52,7 +60,7 @@ def sim(  # noqa: PLR0913 (options of a command)
 
     Args:
         file: a YAML or JSON file.
-        seeds: how many.
+        seeds: how many; 1,000 if nothing is said.
         seed: only this one, with its trace: what a finding tells you to type.
         faults: a fault plan in YAML, or `all`; several are taken together.
         policy: random, fifo, pct:N (N changes of priority) or exhaustive (every order of mail; for small pipelines).
@@ -65,24 +73,49 @@ def sim(  # noqa: PLR0913 (options of a command)
         html: draw a finding, or the report of --load, into this file.
         load: simulate a stream of arrivals as this load plan says, instead of seeds.
     """
-    if seeds < 1 or jobs < 1:
-        raise DefinitionError.single("count", "--seeds", f"--seeds and --jobs are 1 or more, not {seeds} and {jobs}")
+    ways = {"--seeds": seeds, "--seed": seed, "--tape": tape, "--check-determinism": check or None, "--load": load}
+    _check_ways([option for option, said in ways.items() if said is not None])
+    if (seeds is not None and seeds < 1) or jobs < 1:
+        text = f"--seeds and --jobs are 1 or more, not {SEEDS if seeds is None else seeds} and {jobs}"
+        raise DefinitionError.single("count", "--seeds", text)
     arguments = (file, imports, inputs or [], faults or [], policy, allow or [])
-    study = make_study(*arguments)
-    if load is not None:
-        from playbill.runtime.cli.sim_load import study_load  # noqa: PLC0415 (its reports take long to import)
-
-        return study_load(study, load, html, jobs)
     command = shlex.join(_words(*arguments))
-    if tape is not None:
-        return _play(study, tape, command, html)
-    if seed is not None:
-        return _one(study, seed, command, html)
-    if check:
-        return _check(study, arguments)
-    seen = _explore(study, arguments, seeds, jobs)
-    summary(study, seen)
-    return _report_first(study, seen, command, html)
+    try:
+        study = make_study(*arguments)
+        if load is not None:
+            from playbill.runtime.cli.sim_load import study_load  # noqa: PLC0415 (its reports take long to import)
+
+            return study_load(study, load, html, jobs)
+        if tape is not None:
+            return _play(study, tape, command, html)
+        if seed is not None:
+            return _one(study, seed, command, html)
+        if check:
+            return _check(study, arguments)
+        return _find(study, arguments, seeds or SEEDS, jobs, html)
+    except DefinitionError as error:
+        raise _with_options(error) from None
+
+
+def _check_ways(said: list[str]) -> None:
+    """Refuse options of which only one would count.
+
+    Raises:
+        DefinitionError: more than one of them was said.
+    """
+    if len(said) > 1:
+        text = f"{' and '.join(said)} do not go together: each is a way of its own to simulate; name one of them"
+        raise DefinitionError.single("ways", said[0], text)
+
+
+def _with_options(error: DefinitionError) -> DefinitionError:
+    """Return an error that calls what it is about as the command line does."""
+    problems: list[Problem] = []
+    for problem in error.problems:
+        begins = (words for words in OPTIONS if problem.message.startswith(words[0]))
+        said, option = next(begins, ("", ""))
+        problems.append(Problem(problem.code, problem.where, option + problem.message.removeprefix(said)))
+    return DefinitionError(error.name, problems, error.what)
 
 
 def make_study(
@@ -116,18 +149,21 @@ def _explore(study: Study, arguments: tuple[Any, ...], seeds: int, jobs: int) ->
         return explore(study, seeds, report=show_progress)
 
 
-def _report_first(study: Study, seen: Exploration, command: str, html: Path | None) -> int:
+def _find(study: Study, arguments: tuple[Any, ...], seeds: int, jobs: int, html: Path | None) -> int:
+    seen = _explore(study, arguments, seeds, jobs)
+    summary(study, seen)
     if not seen.findings:
         return FINE
-    findings(study, seen.findings[0], command, html)
+    findings(study, seen.findings[0], shlex.join(_words(*arguments)), html)
     return FOUND
 
 
 def _one(study: Study, seed: int, command: str, html: Path | None) -> int:
-    from playbill.runtime.simulation.sequence import text  # noqa: PLC0415 (only for showing)
+    from playbill.runtime.simulation.sequence import describe_faults, text  # noqa: PLC0415 (only for showing)
 
     seed_result = study.seed(seed, traced=True)
-    sys.stdout.write(f"{text(seed_result.trace, 10_000)}\n{seed_result.status} after {seed_result.seconds:g} s\n")
+    sys.stdout.write(f"{text(seed_result.trace, 10_000)}\n{describe_faults(seed_result.happened)}\n")
+    sys.stdout.write(f"{seed_result.status} after {seed_result.seconds:g} s\n")
     if seed_result.finding is None:
         return FINE
     findings(study, seed_result.finding, command, html)
@@ -135,11 +171,11 @@ def _one(study: Study, seed: int, command: str, html: Path | None) -> int:
 
 
 def _play(study: Study, tape: Path, command: str, html: Path | None) -> int:
-    from playbill.runtime.simulation.sequence import text  # noqa: PLC0415 (only for showing)
+    from playbill.runtime.simulation.sequence import describe_faults, text  # noqa: PLC0415 (only for showing)
 
     played, lanes, invariant = load_tape(tape, study)
     seed_result = played.tape(lanes, traced=True)
-    sys.stdout.write(f"{text(seed_result.trace)}\n")
+    sys.stdout.write(f"{text(seed_result.trace)}\n{describe_faults(seed_result.happened)}\n")
     if seed_result.finding is None:
         sys.stdout.write(f"{seed_result.status}: '{invariant}' holds now\n")
         return FINE

@@ -35,6 +35,9 @@ WIDTH: Final = 140
 def study_load(study: Study, load: Path, html: Path | None, jobs: int) -> int:
     """Simulate the load that a file says; return 0, or 1 if arrivals exceed capacity (of a sweep: at each value)."""
     plan = load_load_plan(load)
+    if study.faults.properties:
+        text = f"property '{study.faults.properties[0].name}' and the like are judged over seeds, not under --load"
+        sys.stderr.write(f"{text}\n")
     if html is not None:
         from playbill.runtime.simulation.load.report.plots import check_matplotlib  # noqa: PLC0415 (only for --html)
 
@@ -57,6 +60,7 @@ def study_load(study: Study, load: Path, html: Path | None, jobs: int) -> int:
             **study.options,
         )
     show(outcome, _console())
+    _show_assumed(study, _console())
     if html is not None:
         from playbill.runtime.simulation.load.report.page import page  # noqa: PLC0415 (imports matplotlib)
 
@@ -78,6 +82,7 @@ def _sweep(study: Study, plan: LoadPlan, html: Path | None, jobs: int) -> int:
             report=lambda points: bar.show(points, "values"),
         )
     show_sweep(path, points, _console())
+    _show_assumed(study, _console())
     if html is not None:
         from playbill.runtime.simulation.load.report.page import sweep_page  # noqa: PLC0415 (imports matplotlib)
 
@@ -111,6 +116,14 @@ def show(outcome: LoadOutcome, console: Console) -> None:
         console.print(Text(f"{name:10} {text}"))
     for table in tables(outcome):
         console.print(_draw(table))
+
+
+def _show_assumed(study: Study, console: Console) -> None:
+    """Say which durations were made up: the verdict is worth no more than they are."""
+    for text in study.assumed():
+        console.print(
+            Text(f"\nassumed    {text}; declare how long it takes (`behaviours:` in a plan)"), soft_wrap=True
+        )
 
 
 def show_sweep(path: str, points: Sequence[Point], console: Console) -> None:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import shutil
 import sys
+import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.text import Text
 
 from playbill.model.wording import describe_seconds
 from playbill.runtime.definitions.files import write
-from playbill.runtime.simulation.coverage import all_pairs, unreached
+from playbill.runtime.simulation.coverage import all_pairs
+from playbill.runtime.simulation.outcomes.words import describe_number
+from playbill.runtime.simulation.sequence import describe_faults, text
 from playbill.runtime.simulation.sequence import html as page
-from playbill.runtime.simulation.sequence import text
 from playbill.runtime.simulation.shrink import Shrinker
 from playbill.runtime.simulation.tapes import save_tape
 
@@ -19,30 +27,45 @@ if TYPE_CHECKING:
     from playbill.runtime.simulation.explore import Exploration
     from playbill.runtime.simulation.study import Finding, SeedResult, Study
 
+PIPE_WIDTH: Final = 140
+"""Characters of a line where there is no terminal that says."""
+MAX_NAME: Final = 60
+"""Characters of a name in that of a file."""
+LABEL: Final = 10
+"""Characters of what stands before a line."""
+COUNT: Final = re.compile(r" ([\d,]+)(?=  |$)")
+"""A number behind its name, in a line of counts."""
+STYLES: Final = {"warning": "bold red", "engine": "dim"}
+
 
 def describe_progress(seen: Exploration) -> str:
     """Return in a few words where an exploration is."""
-    return f"{seen.seeds:,} seeds, {_speed(seen):,.0f}/s  {len(seen.findings)} found  {len(seen.coverage)} pairs"
+    counts = f"{seen.statuses['completed']:,} completed, {len(seen.findings)} found"
+    return f"{describe_number(seen.seeds)}, {_speed(seen):,.0f}/s  {counts}"
 
 
 def summary(study: Study, seen: Exploration) -> None:
     """Print what an exploration has seen."""
     every = all_pairs()
     simulated = f"{_speed(seen):,.0f}/s, {describe_seconds(seen.seconds)} simulated"
-    lines = [
-        f"{study.definition.name}: {_describe_count(study, seen)}, {simulated}",
-        f"ends       {_describe_counts(seen.statuses)}",
-        f"faults     {_describe_counts(seen.fired) or 'none'}",
-        f"coverage   {len(seen.coverage & every)} of {len(every)} (machine, state, message) pairs",
+    rows = [*seen.rows()]
+    rows.sort(key=lambda row: row[0] == "warning")  # the last that is read
+    rows.append(("engine", f"{len(seen.coverage & every)} of {len(every)} transitions"))
+    console = Console(width=shutil.get_terminal_size((PIPE_WIDTH, 24)).columns, highlight=False)
+    console.print(Text(f"{study.definition.name}: {_describe_count(study, seen)}, {simulated}"), soft_wrap=True)
+    for label, told in rows:
+        for line in _wrap(label, told, console.width):
+            console.print(Text(line, STYLES.get(label, "")), soft_wrap=True)
+
+
+def _wrap(label: str, told: str, width: int) -> list[str]:
+    """Return lines of a width, the text beside the label; a count stays with what it counts."""
+    kept = COUNT.sub("\N{NO-BREAK SPACE}\\1", told)
+    lines = textwrap.wrap(kept, max(width - LABEL - 1, LABEL), break_long_words=False, break_on_hyphens=False)
+    heads = [label, *[""] * len(lines)]
+    return [
+        f"{head:<{LABEL}} {line}".replace("\N{NO-BREAK SPACE}", " ") for head, line in zip(heads, lines, strict=False)
     ]
-    for machine, states in unreached(seen.coverage).items():
-        if states:
-            lines.append(f"  {machine} was never {', '.join(states)}")
-    lines += [f"never held '{name}'" for name in seen.never(study)]
-    lines += [
-        f"assumed    {node}: cannot run simulated, so a default behaviour stood in" for node in _stand_ins(study)
-    ]
-    sys.stdout.write("\n".join(lines) + "\n")
 
 
 def _speed(seen: Exploration) -> float:
@@ -51,27 +74,8 @@ def _speed(seen: Exploration) -> float:
 
 
 def _describe_count(study: Study, seen: Exploration) -> str:
-    unit = "schedules" if study.policy == "exhaustive" else "seeds"
-    return f"{seen.seeds:,} {unit}{' (all there are)' if seen.complete else ''}"
-
-
-def _describe_counts(counts: Any) -> str:
-    return "  ".join(f"{name} {count:,}" for name, count in counts.most_common())
-
-
-def _stand_ins(study: Study) -> list[str]:
-    """Return the nodes for which nothing was declared and whose handler is not a coroutine that may run."""
-    from playbill.runtime.faults.stand_in import needs_stand_in  # noqa: PLC0415 (only here)
-
-    compiled = study.compiled()
-    behaviours = study.faults.behaviours
-    return [
-        f"{node.id} ({node.type})"
-        for node in study.definition.nodes
-        if behaviours.of(node.id, node.type) is None
-        and behaviours.default is None
-        and needs_stand_in(node, compiled.bindings)
-    ]
+    unit = "schedule" if study.policy == "exhaustive" else "seed"
+    return f"{describe_number(seen.seeds, unit)}{' (all there are)' if seen.complete else ''}"
 
 
 def findings(study: Study, finding: Finding, command: str, html: Path | None) -> None:
@@ -86,17 +90,23 @@ def findings(study: Study, finding: Finding, command: str, html: Path | None) ->
     sys.stdout.write(f"\nFOUND {finding}\n")
     shrinker = Shrinker(study, finding)
     smaller, least = shrinker.shrink()
-    path = Path(f"{study.definition.name}.{least.invariant.replace(' ', '-')}.tape.json")
+    path = Path(f"{_as_file_name(study.definition.name)}.{_as_file_name(least.invariant)}.tape.json")
     save_tape(path, study.definition, smaller, least)
     seed_result = smaller.tape(least.lanes, traced=True)
-    replay = f"{command} --tape {path}"
+    replay = f"{command} --tape {shlex.quote(str(path))}"
     nodes = f"{len(smaller.definition.nodes)} of {len(study.definition.nodes)} nodes"
-    sys.stdout.write(f"shrunk to {nodes} in {shrinker.runs:,} runs:\n{text(seed_result.trace)}\n{least}\n")
+    sys.stdout.write(f"shrunk to {nodes} in {shrinker.runs:,} runs:\n{text(seed_result.trace)}\n")
+    sys.stdout.write(f"{describe_faults(seed_result.happened)}\n{least}\n")
     sys.stdout.write(f"replay     {replay}\n")
     if finding.seed is not None:
         sys.stdout.write(f"unshrunk   {command} --seed {finding.seed}\n")
     if html is not None:
         draw(html, smaller, seed_result, str(least), replay)
+
+
+def _as_file_name(name: str) -> str:
+    """Return a name without what no file may be called by."""
+    return re.sub(r"[^\w.-]+", "-", name)[:MAX_NAME] or "-"
 
 
 def draw(html: Path, study: Study, seed_result: SeedResult, wrong: str, replay: str) -> None:

@@ -13,28 +13,46 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from playbill.runtime.faults.tape import CountingTape
-from playbill.runtime.simulation.checks.properties import Sometimes
+from playbill.runtime.simulation.checks.properties import Always, LeadsTo, Sometimes
 from playbill.runtime.simulation.coverage import pairs_of
+from playbill.runtime.simulation.outcomes.causes import Causes
+from playbill.runtime.simulation.outcomes.reached import marks_of, outline_of
+from playbill.runtime.simulation.outcomes.words import (
+    describe_causes,
+    describe_idle,
+    describe_number,
+    describe_reached,
+    describe_stalled,
+    warn_of_none_completed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from playbill.runtime.simulation.coverage import Pair, Sight
+    from playbill.runtime.simulation.outcomes.causes import Stalled
+    from playbill.runtime.simulation.outcomes.reached import Mark, Outline
+    from playbill.runtime.simulation.outcomes.reached import Sight as NodeSight
+    from playbill.runtime.simulation.outcomes.words import Row
     from playbill.runtime.simulation.study import Finding, SeedResult, Study
 
 SEEDS_A_CHUNK: Final = 50
+WATCHED_FIRST: Final = 32
+"""So many seeds of an exploration are watched for calls that leave the simulation..."""
 WATCHED_EACH: Final = 8
-"""Every so manieth seed is watched for calls that leave the simulation, which costs a third of a seed."""
+"""... and after them every so manieth: it costs a third of a seed."""
 COLLECTED_OBJECTS: Final = 20_000
 SCHEDULE: Final = frozenset({"mail"})
 """The lanes that an exhaustive exploration enumerates."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Exploration:
-    """What an exploration has seen so far."""
+    """What an exploration has seen so far; as text, what a user wants to know of it."""
 
     seeds: int = 0
+    first: int = 0
+    """The first of them."""
     seconds: float = 0.0
     """Simulated, not real ones."""
     wall_seconds: float = 0.0
@@ -42,13 +60,34 @@ class Exploration:
     fired: Counter[str] = field(default_factory=Counter[str])
     coverage: set[Pair] = field(default_factory=set["Pair"])
     held: set[str] = field(default_factory=set[str])
+    judged: set[str] = field(default_factory=set[str])
     findings: list[Finding] = field(default_factory=list["Finding"])
     complete: bool = False
     """Every schedule within the bound was tried."""
+    causes: Causes = field(default_factory=Causes)
+    """Why runs failed."""
+    stalled: Counter[Stalled] = field(default_factory=Counter["Stalled"])
+    """In which nodes runs were as they timed out."""
+    reached: set[Mark] = field(default_factory=set["Mark"])
+    """What of the pipeline was, in some seed."""
+    outline: Outline | None = None
+    """What of it can be."""
+    sometimes: tuple[str, ...] = ()
+    """The properties that shall hold in some seed."""
+    conditional: tuple[str, ...] = ()
+    """The properties that say something of certain events only."""
+    assumed: tuple[str, ...] = ()
+    """For which nodes a default behaviour stood in."""
     _seen: set[Sight] = field(default_factory=set["Sight"])
+    _sights: set[NodeSight] = field(default_factory=set["NodeSight"])
 
     def add(self, seed_result: SeedResult) -> None:
         """Add how one seed went."""
+        self.causes.add(seed_result.cause, self.first + self.seeds)
+        self.stalled.update(seed_result.stalled)
+        if new_sights := seed_result.sights - self._sights:
+            self._sights |= new_sights
+            self.reached |= marks_of(new_sights)
         self.seeds += 1
         self.seconds += seed_result.seconds
         self.statuses[seed_result.status] += 1
@@ -58,6 +97,7 @@ class Exploration:
             self._seen |= new
             self.coverage |= pairs_of(new)
         self.held |= seed_result.held
+        self.judged |= seed_result.judged
         if seed_result.finding is not None:
             self.findings.append(seed_result.finding)
 
@@ -69,11 +109,59 @@ class Exploration:
         self.fired += other.fired
         self.coverage |= other.coverage
         self.held |= other.held
+        self.judged |= other.judged
         self.findings += other.findings
+        self.causes.merge(other.causes)
+        self.stalled += other.stalled
+        self.reached |= other.reached
+        self.outline = self.outline or other.outline
+        self.sometimes = self.sometimes or other.sometimes
+        self.conditional = self.conditional or other.conditional
+        self.assumed = self.assumed or other.assumed
 
     def never(self, study: Study) -> list[str]:
         """Return the `sometimes` properties that never held."""
-        return [rule.name for rule in study.properties if isinstance(rule, Sometimes) and rule.name not in self.held]
+        return [name for name in sometimes_of(study) if name not in self.held]
+
+    def rows(self) -> Iterator[Row]:
+        """Yield how runs ended and why, which faults fired, what was reached, and a warning if it is worth little."""
+        causes = self.causes.most_common()
+        within = f" (in {'these ' * (self.seeds > 1)}{describe_number(self.seeds)})" if self.findings else ""
+        yield "ends", describe_counts(self.statuses)
+        yield from describe_causes(causes)
+        yield from describe_stalled(self.stalled)
+        yield "faults", describe_counts(self.fired) or "none"
+        if self.outline is not None:
+            yield from describe_reached(self.outline, self.reached, within)
+        unheld = [name for name in self.sometimes if name not in self.held]
+        yield from describe_idle(unheld, [name for name in self.conditional if name not in self.judged], within)
+        yield from (("assumed", text) for text in self.assumed)
+        if self.outline is not None and self.seeds and not self.statuses["completed"] and not self.findings:
+            yield "warning", warn_of_none_completed(self.outline, self.reached, causes, self.stalled)
+
+    def __str__(self) -> str:
+        lines = [describe_number(self.seeds), *(f"{label:<10} {text}" for label, text in self.rows())]
+        return "\n".join([*lines, *(f"found      seed {finding.seed}: {finding}" for finding in self.findings)])
+
+    def __repr__(self) -> str:
+        return f"<Exploration seeds={self.seeds} {dict(self.statuses)} findings={len(self.findings)}>"
+
+
+def sometimes_of(study: Study) -> tuple[str, ...]:
+    """Return the properties of a study that shall hold in some seed, those in Python first."""
+    own = [rule.name for rule in study.properties if isinstance(rule, Sometimes)]
+    return (*own, *(rule.name for rule in study.faults.properties if rule.sometimes is not None))
+
+
+def conditional_of(study: Study) -> tuple[str, ...]:
+    """Return the properties of a study that say something of certain events only, those in Python first."""
+    own = [rule.name for rule in study.properties if isinstance(rule, Always | LeadsTo)]
+    return (*own, *(rule.name for rule in study.faults.properties if rule.kind in {"always", "leads_to"}))
+
+
+def describe_counts(counts: Counter[str]) -> str:
+    """Return what was counted, the most common first."""
+    return "  ".join(f"{name} {count:,}" for name, count in counts.most_common())
 
 
 def explore(
@@ -93,10 +181,19 @@ def explore(
         max_findings: stop after so many.
         report: called now and then.
     """
-    seen, began = Exploration(), perf_counter()
+    return _explore(study, range(first, first + seeds), first + WATCHED_FIRST, max_findings, report)
+
+
+def _explore(
+    study: Study, seeds: range, watched_below: int, max_findings: int, report: Callable[[Exploration], None]
+) -> Exploration:
+    """Run these seeds; all below one of them are watched."""
+    seen, began = _beginning_of(study, seeds.start), perf_counter()
     with study.guard, _seldom_collecting():
         for index, seed_result in enumerate(
-            _schedules(study, seeds, seen) if study.policy == "exhaustive" else _each(study, first, seeds)
+            _schedules(study, len(seeds), seen)
+            if study.policy == "exhaustive"
+            else _each(study, seeds, watched_below)
         ):
             seen.add(seed_result)
             if index % SEEDS_A_CHUNK == 0:
@@ -109,9 +206,19 @@ def explore(
     return seen
 
 
-def _each(study: Study, first: int, seeds: int) -> Iterator[SeedResult]:
-    for seed in range(first, first + seeds):
-        yield study.seed(seed, watched=seed % WATCHED_EACH == 0)
+def _beginning_of(study: Study, first: int) -> Exploration:
+    return Exploration(
+        first=first,
+        outline=outline_of(study.compiled().plan),
+        sometimes=sometimes_of(study),
+        conditional=conditional_of(study),
+        assumed=tuple(study.assumed()),
+    )
+
+
+def _each(study: Study, seeds: range, watched_below: int) -> Iterator[SeedResult]:
+    for seed in seeds:
+        yield study.seed(seed, watched=seed < watched_below or seed % WATCHED_EACH == 0)
 
 
 @contextmanager
@@ -157,7 +264,7 @@ def explore_in(
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context, initializer=_prepare, initargs=(sys.path, make, arguments)) as pool:
         running = {
-            pool.submit(_chunk, start, min(chunk, first + seeds - start))
+            pool.submit(_chunk, start, min(chunk, first + seeds - start), first + WATCHED_FIRST)
             for _, start in zip(range(jobs * 2), starts, strict=False)
         }
         while running:
@@ -166,7 +273,8 @@ def explore_in(
                 seen.merge(future.result())
                 start = next(starts, None)
                 if start is not None and len(seen.findings) < max_findings:
-                    running.add(pool.submit(_chunk, start, min(chunk, first + seeds - start)))
+                    length = min(chunk, first + seeds - start)
+                    running.add(pool.submit(_chunk, start, length, first + WATCHED_FIRST))
             seen.wall_seconds = perf_counter() - began
             report(seen)
     return seen
@@ -181,5 +289,5 @@ def _prepare(path: list[str], make: Callable[..., Study], arguments: tuple[Any, 
     STUDY[:] = [make(*arguments)]
 
 
-def _chunk(first: int, seeds: int) -> Exploration:
-    return explore(STUDY[0], seeds, first=first)
+def _chunk(first: int, seeds: int, watched_below: int) -> Exploration:
+    return _explore(STUDY[0], range(first, first + seeds), watched_below, 1, lambda _: None)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.wording import clip
 from playbill.runtime.reports import svg
 from playbill.runtime.reports.page import page
+from playbill.runtime.simulation.virtual.clock import EPOCH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from playbill.model.events import Event
+    from playbill.runtime.faults.injector import Happening
     from playbill.runtime.simulation.trace import Delivery
 
 LANE: Final = 170
@@ -32,10 +35,35 @@ TIP: Final = (
 
 def text(trace: Sequence[Delivery], max_lines: int = 200) -> str:
     """Return the lines of a trace; of a long one the end."""
-    lines = [str(delivery) for delivery in trace[-max_lines:]]
-    if len(trace) > max_lines:
-        lines.insert(0, f"... {len(trace) - max_lines} deliveries before ...")
+    return _the_last(trace, max_lines, "deliveries", str)
+
+
+def describe_events(events: Sequence[Event], max_lines: int) -> str:
+    """Return the last of the events as lines: when (by the run's own clock), what, of which node and attempt, why."""
+    return _the_last(events, max_lines, "events", _describe_event)
+
+
+def describe_faults(happened: Sequence[Happening], max_lines: int = 20) -> str:
+    """Return which faults fired, when and where, as lines."""
+    if not happened:
+        return "no fault fired"
+    return f"faults that fired:\n{_the_last(happened, max_lines, 'faults', str)}"
+
+
+def _the_last(items: Sequence[Any], max_lines: int, what: str, line: Callable[[Any], str]) -> str:
+    lines = [line(item) for item in items[-max_lines:]]
+    if len(items) > max_lines:
+        lines.insert(0, f"... {len(items) - max_lines} {what} before ...")
     return "\n".join(lines)
+
+
+def _describe_event(event: Event) -> str:
+    attempt = f"#{event.attempt}" if event.attempt else ""
+    cause = event.data.get("cause")
+    failure = event.data.get("failure") or (None if cause is None else cause.error)
+    why = "" if failure is None else f"  {clip(str(failure), LONGEST)}"
+    name = event.node_id or event.stream
+    return f"{(event.at - EPOCH).total_seconds():12.3f}  {event.type}  {name}{attempt}{why}"
 
 
 def html(title: str, wrong: str, replay: str, definition: str, trace: Sequence[Delivery]) -> str:

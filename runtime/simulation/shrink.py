@@ -1,14 +1,19 @@
 """Shrinks a finding: graph, trigger data, faults and schedule together, as long as the same invariant breaks.
 
+The story stays the same: the text apart from its numbers, and that a fault fired if one had. A user's property speaks
+of the whole pipeline: no edge is cut and no node is removed, but for those behind the event where it did not hold.
+
 Source: delta debugging (Zeller, Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002), over the
 tape's numbers as in Hypothesis.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from playbill.model.errors import DefinitionError
+from playbill.runtime.simulation.checks.properties import Always
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +21,7 @@ if TYPE_CHECKING:
     from playbill.runtime.simulation.study import Finding, Study
 
 MAX_RUNS: Final = 1_000
+NUMBER: Final = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 NO_LANES: Final[dict[str, list[int]]] = {}
 
 
@@ -55,7 +61,7 @@ class Shrinker:
             found = study.tape(lanes).finding
         except DefinitionError:  # what is left is no pipeline
             return False
-        if found is None or found.invariant != self.finding.invariant or _size_of(study, found) >= self._size():
+        if found is None or not _is_the_same(found, self.finding) or _size_of(study, found) >= self._size():
             return False
         self.study, self.finding = study, found
         return True
@@ -86,17 +92,29 @@ class Shrinker:
 
     def _less_graph(self) -> Iterator[Study]:
         study, definition = self.study, self.study.definition
+        ours = self.finding.invariant not in _properties_of(study)
         for node in reversed(definition.nodes):
+            if not ours and not self._is_behind(node.id):
+                continue
             nodes = [other for other in definition.nodes if other.id != node.id]
             edges = [edge for edge in definition.edges if node.id not in {edge.from_node, edge.to_node}]
             if nodes:
                 yield study.variant(definition=definition.model_copy(update={"nodes": nodes, "edges": edges}))
-        for place in range(len(definition.edges)):
+        for place in range(len(definition.edges) if ours else 0):
             edges = definition.edges[:place] + definition.edges[place + 1 :]
             yield study.variant(definition=definition.model_copy(update={"edges": edges}))
         for key in study.trigger_data:
             data = {name: value for name, value in study.trigger_data.items() if name != key}
             yield study.variant(trigger_data=data)
+
+    def _is_behind(self, node: str) -> bool:
+        """Tell whether nothing comes after a node, and a property that is broken at one event does not name it."""
+        study, name = self.study, self.finding.invariant
+        broken = [rule for rule in study.faults.properties if rule.name == name]
+        local = all(rule.always is not None for rule in broken)
+        local &= all(isinstance(rule, Always) for rule in study.properties if rule.name == name)
+        named = {node for rule in broken for _, node in rule.nodes()}
+        return local and node not in named and all(edge.from_node != node for edge in study.definition.edges)
 
     # ---- the tape ---------------------------------------------------------------------------------------------
 
@@ -129,6 +147,16 @@ class Shrinker:
                     values[start : start + width] = [0] * len(values[start : start + width])
                     self._replace(lane, values)
             width //= 2
+
+
+def _is_the_same(found: Finding, finding: Finding) -> bool:
+    """Tell whether two findings tell the same story."""
+    texts = (NUMBER.sub("0", found.text), NUMBER.sub("0", finding.text))
+    return found.invariant == finding.invariant and texts[0] == texts[1] and found.fired >= finding.fired
+
+
+def _properties_of(study: Study) -> set[str]:
+    return {rule.name for rule in study.properties} | {rule.name for rule in study.faults.properties}
 
 
 def _size_of(study: Study, finding: Finding) -> tuple[int, ...]:

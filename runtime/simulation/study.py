@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 from playbill.model.definition import PipelineDefinition, definition_from
 from playbill.model.errors import DefinitionError
 from playbill.runtime.definitions.compiler import PipelineCompiler
+from playbill.runtime.faults.loading import plan_of
 from playbill.runtime.faults.plan import FaultPlan, fault_plan
+from playbill.runtime.faults.stand_in import needs_stand_in
 from playbill.runtime.faults.tape import DullTape, RecordedTape, SeededTape
 from playbill.runtime.manager import PipelineRunManager
 from playbill.runtime.options import SimulatedOptions
-from playbill.runtime.simulation.checks.properties import Sometimes
+from playbill.runtime.simulation.checks.properties import held_of, judged_of
 from playbill.runtime.simulation.checks.violations import Crashed, Violation
 from playbill.runtime.simulation.coverage import pairs_of
+from playbill.runtime.simulation.outcomes.causes import stalled_of
+from playbill.runtime.simulation.outcomes.reached import marks_of, sights_of
 from playbill.runtime.simulation.simulation import Simulation
 from playbill.runtime.simulation.virtual.escapes import Escape, EscapeWatch
 from playbill.runtime.simulation.virtual.guard import Guard
@@ -23,12 +27,17 @@ from playbill.runtime.simulation.virtual.stuck import SimulationError
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from playbill.model.facts import Cause
     from playbill.runtime.definitions.compiler import CompiledPipeline
+    from playbill.runtime.faults.injector import Happening
     from playbill.runtime.faults.tape import Tape
     from playbill.runtime.simulation.checks.properties import Property
     from playbill.runtime.simulation.coverage import Pair, Sight
+    from playbill.runtime.simulation.outcomes.causes import Stalled
+    from playbill.runtime.simulation.outcomes.reached import Mark
+    from playbill.runtime.simulation.outcomes.reached import Sight as NodeSight
     from playbill.runtime.simulation.trace import Delivery
 
 CRASHED: Final = "crashed"
@@ -44,6 +53,8 @@ class Finding:
     text: str
     lanes: dict[str, list[int]]
     """The tape."""
+    fired: bool = False
+    """Whether a fault had fired."""
 
     def __str__(self) -> str:
         return f"{self.invariant}: {self.text}"
@@ -58,12 +69,27 @@ class SeedResult:
     seconds: float
     """Simulated, not real ones."""
     fired: Counter[str]
+    happened: list[Happening]
+    """The faults that fired, in order; of very many the last."""
     seen: set[Sight]
     held: set[str]
     """The names of the `sometimes` properties that held."""
+    judged: set[str]
+    """The names of the `always` and `leads_to` properties that an event came for."""
+    sights: set[NodeSight]
+    """What of the pipeline was."""
+    cause: Cause | None = None
+    """What decided the run; None: it completed, or has no result."""
+    stalled: tuple[Stalled, ...] = ()
+    """In which nodes it was as it timed out."""
     finding: Finding | None = None
     trace: list[Delivery] = field(default_factory=list["Delivery"])
     outputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def reached(self) -> set[Mark]:
+        """What of the pipeline was."""
+        return marks_of(self.sights)
 
     @property
     def coverage(self) -> set[Pair]:
@@ -75,7 +101,11 @@ class SeedResult:
 class Study:
     """What every seed of an exploration runs.
 
-    `options` are those of PipelineRunManager.
+    `options` are those of PipelineRunManager. As a Simulation does, it takes a mapping for the definition, and for
+    the faults all that may stand for a plan: a mapping, a file's name, "all", or a list of these.
+
+    Raises:
+        DefinitionError: a mapping or a file is not a definition, or not a plan.
     """
 
     definition: PipelineDefinition
@@ -89,6 +119,12 @@ class Study:
     """Whoever runs many seeds enters it once."""
     _watch: EscapeWatch | None = None
     _compiler: PipelineCompiler | None = None
+
+    def __post_init__(self) -> None:
+        written: tuple[Any, Any] = (self.definition, self.faults)
+        if not isinstance(written[0], PipelineDefinition):
+            self.definition = definition_from(written[0])
+        self.faults = plan_of(written[1])
 
     def variant(self, **changes: Any) -> Study:
         """Return this study with something else in it."""
@@ -110,9 +146,22 @@ class Study:
 
     def compiled(self) -> CompiledPipeline:
         """Return the pipeline as every seed runs it."""
-        return self._share(PipelineRunManager(**self.options)).of(self.definition)
+        return self.share(PipelineRunManager(**self.options)).of(self.definition)
 
-    def _share(self, manager: PipelineRunManager) -> PipelineCompiler:
+    def assumed(self) -> Iterator[str]:
+        """Tell for which nodes a default behaviour stands in: nothing was declared, and the handler cannot run."""
+        bindings, behaviours = self.compiled().bindings, self.faults.behaviours
+        resources = self.options.get("resources") or {}
+        assumed: dict[str, list[str]] = {}
+        for node in self.definition.nodes:
+            declared = behaviours.of(node.id, node.type) or behaviours.default
+            if declared is None and needs_stand_in(node, bindings, resources):
+                assumed.setdefault(node.type, []).append(node.id)
+        for kind, nodes in assumed.items():
+            why = "no agents are registered" if kind == "agent" else "cannot run simulated"
+            yield f"{', '.join(nodes)} ({kind}): {why}, so a default behaviour stood in"
+
+    def share(self, manager: PipelineRunManager) -> PipelineCompiler:
         """Let all managers of the study share what is assembled once."""
         if self._compiler is None:
             self._compiler = manager.compiler
@@ -131,10 +180,13 @@ class Study:
         """Run once and judge it."""
         sim = self._simulation(tape, traced=traced, watched=watched)
         finding: Finding | None = None
+        cause: Cause | None = None
+        stalled: tuple[Stalled, ...] = ()
         status, outputs = CRASHED, dict[str, Any]()
         try:
             result = sim.run_whole(self.definition, self.trigger_data)
-            status, outputs = str(result.status), dict(result.outputs)
+            status, outputs, cause = str(result.status), dict(result.outputs), result.cause
+            stalled = stalled_of(result)
         except Crashed:
             sim.abandon()
         except (SimulationError, Escape) as error:
@@ -142,17 +194,29 @@ class Study:
             name = error.invariant if isinstance(error, Violation) else type(error).__name__
             text = error.text if isinstance(error, Violation) else str(error)
             lanes = {lane: list(values) for lane, values in tape.lanes.items()}
-            finding, status = Finding(seed, name, text, lanes), "wrong"
+            finding, status = Finding(seed, name, text, lanes, bool(sim.world.injector.fired)), "wrong"
         world = sim.world
-        held = {rule.name for rule in world.properties if isinstance(rule, Sometimes) and rule.held}
-        fired = world.injector.fired
-        seed_result = SeedResult(status, sim.time, fired, world.seen, held, finding, sim.trace, outputs)
+        seed_result = SeedResult(
+            status=status,
+            seconds=sim.time,
+            fired=world.injector.fired,
+            happened=[*world.injector.happened],
+            seen=world.seen,
+            held=held_of(world.properties),
+            judged=judged_of(world.properties),
+            sights=sights_of(world.events),
+            cause=cause,
+            stalled=stalled,
+            finding=finding,
+            trace=sim.trace,
+            outputs=outputs,
+        )
         sim.dissolve()
         return seed_result
 
     def _simulation(self, tape: Tape, *, traced: bool, watched: bool) -> Simulation:
         manager = PipelineRunManager(**self.options)
-        self._share(manager)
+        self.share(manager)
         if self.allow is not None and self._watch is None:
             self._watch = EscapeWatch(self.allow)
         if self._watch is not None:

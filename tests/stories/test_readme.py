@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import playbill
-from playbill.model.loading import parse_text
+from playbill.model.loading import parse_mapping, parse_text
+from playbill.runtime.faults.loading import plan_of
 from playbill.runtime.reports.graphs import mermaid
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,9 +34,24 @@ def test_every_python_block_runs(code: str, tmp_path: Path) -> None:
     assert ran.stdout
 
 
-@pytest.mark.parametrize("text", blocks("yaml"))
+PLANS = [text for text in blocks("yaml") if "nodes:" not in text]
+
+
+@pytest.mark.parametrize("text", [text for text in blocks("yaml") if text not in PLANS])
 def test_every_definition_is_valid(text: str) -> None:
     assert playbill.validate_pipeline_dag(parse_text(text, source="README")) == []
+
+
+@pytest.mark.parametrize("text", PLANS)
+def test_every_plan_is_one_of_the_order_and_holds(text: str) -> None:
+    shown = parse_mapping(text, source="README", holds="properties")
+    agents = {"behaviours": {"types": {"agent": {"output": {"result": "fine"}}}}}
+    order = playbill.load(ROOT / "examples/pipelines/order.yaml")
+    study = playbill.Study(order, {"amount": 5}, faults=plan_of(["all", agents, shown]))
+    study.check()
+    seen = playbill.explore(study, 300)
+    assert [str(finding) for finding in seen.findings] == []
+    assert seen.never(study) == []
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("playbill")])

@@ -87,6 +87,7 @@ class _Load:
         self.faults.check(definition)
         check_faults(self.faults)
         check_recorded(plan)
+        self.resources = options.get("resources") or {}
         settings: SimulatedOptions = {**options, "keep_runs": 0}
         self.manager = PipelineRunManager(**settings)
         self.compiled = self.manager.compiler.of(definition)
@@ -101,9 +102,9 @@ class _Load:
 
     def watch(self, allow: Collection[str] | None) -> None:
         """Look for what leaves the simulation, if a handler really runs: looking costs time."""
-        behaviours, bindings = self.faults.behaviours, self.compiled.bindings
+        behaviours, bindings, resources = self.faults.behaviours, self.compiled.bindings, self.resources
         runs = any(
-            node.kind is Kind.HANDLER and stand_in_of(node, behaviours, bindings) is None
+            node.kind is Kind.HANDLER and stand_in_of(node, behaviours, bindings, resources) is None
             for node in self.compiled.plan.nodes.values()
         )
         if runs and allow is not None:
@@ -115,7 +116,9 @@ class _Load:
         began, threshold = time.perf_counter(), gc.get_threshold()
         gc.set_threshold(*COLLECTED)
         self.loop = LoadLoop(None, self._watch)
-        self.loop.world = LoadWorld(self.loop, self.faults, self.plan.seed, self.measures, self.compiled)
+        self.loop.world = LoadWorld(
+            self.loop, self.faults, self.plan.seed, self.measures, self.compiled, self.resources
+        )
         try:
             self.loop.run_until_complete(self._all(trigger_data_of(self.plan, trigger_data)))
             self._look()

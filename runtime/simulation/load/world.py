@@ -104,16 +104,23 @@ class LoadWorld(FaultyWorld):
         seed: of all choices but the arrivals'.
         measures: what sees all of it.
         compiled: the pipeline whose runs are measured.
+        resources: what its handlers find.
     """
 
     def __init__(
-        self, loop: VirtualLoop, plan: FaultPlan, seed: int, measures: Measures, compiled: CompiledPipeline
+        self,
+        loop: VirtualLoop,
+        plan: FaultPlan,
+        seed: int,
+        measures: Measures,
+        compiled: CompiledPipeline,
+        resources: Mapping[str, Any],
     ) -> None:
         tape = RandomTape(f"{seed}/world")
         super().__init__(VirtualWorld(tape, LoadDispatcher), plan, tape, loop)
         self._measures = measures
         self._compiled = compiled
-        self._spared = dict(_spared(plan, compiled))
+        self._spared = dict(_spared(plan, compiled, resources))
 
     def open(
         self, loop: asyncio.AbstractEventLoop, view: ManagerView, wrap: Callable[[Clock], Clock] = unchanged
@@ -128,12 +135,14 @@ class LoadWorld(FaultyWorld):
         return StandInRunner(inner, lambda plan: spared.get(plan.id), services.attempts, self.tape)
 
 
-def _spared(plan: FaultPlan, compiled: CompiledPipeline) -> Iterator[tuple[str, Behaviour]]:
+def _spared(
+    plan: FaultPlan, compiled: CompiledPipeline, resources: Mapping[str, Any]
+) -> Iterator[tuple[str, Behaviour]]:
     """Yield the nodes that never run their handler and that no fault may hit, and how they behave."""
     faults = plan.of(AttemptFault)
     for node in compiled.plan.nodes.values():
         if node.kind is Kind.HANDLER and not any(fault.may_hit(node.id, node.type) for fault in faults):
-            behaviour = stand_in_of(node, plan.behaviours, compiled.bindings)
+            behaviour = stand_in_of(node, plan.behaviours, compiled.bindings, resources)
             if behaviour is not None:
                 yield node.id, behaviour
 

@@ -52,6 +52,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse a tape that is of none of the tests: all would be skipped, and nothing played."""
+    if session.config.getoption("sim_tape") is not None and not session.testsfailed:
+        from playbill.runtime.simulation.pytest_plugin.tapes import check_taken  # noqa: PLC0415 (see the module's head)
+
+        check_taken(session)
+
+
 @pytest.fixture
 def sim(request: pytest.FixtureRequest) -> Iterator[Simulation]:
     """A world in virtual time: `sim.run(definition)`, `sim.start`, `sim.advance(3600)`, `sim.at("12:00")`.

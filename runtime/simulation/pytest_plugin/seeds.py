@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import inspect
-import shlex
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from playbill.model.errors import DefinitionError
 from playbill.runtime.faults.tape import DullTape
+from playbill.runtime.simulation.checks.properties import Always, LeadsTo, Sometimes, held_of, judged_of
 from playbill.runtime.simulation.checks.violations import Crashed
+from playbill.runtime.simulation.outcomes.words import describe_idle, describe_number
 from playbill.runtime.simulation.pytest_plugin.arguments import arguments_of, check_fixtures, seeds_of, tape_of
-from playbill.runtime.simulation.pytest_plugin.tapes import from_here, plan_from, save_test_tape
+from playbill.runtime.simulation.pytest_plugin.failures import describe_failure, hide_ours
+from playbill.runtime.simulation.pytest_plugin.tapes import plan_from
 from playbill.runtime.simulation.simulation import Simulation
 from playbill.runtime.simulation.virtual.escapes import EscapeWatch
 from playbill.runtime.simulation.virtual.schedules import picker
+from playbill.runtime.simulation.virtual.stuck import SimulationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from playbill.runtime.definitions.compiler import PipelineCompiler
+    from playbill.runtime.simulation.checks.properties import Property
 
 
 class SimulatedTest:
@@ -52,6 +56,8 @@ class SimulatedTest:
         picker(said.get("policy", "random"), DullTape())
         self._options = said
         self._compiler: PipelineCompiler | None = None
+        self._held: set[str] = set()
+        self._judged: set[str] = set()
         self.current = self._world(self.seeds[0])
 
     def _world(self, seed: int) -> Simulation:
@@ -84,23 +90,28 @@ class SimulatedTest:
                 raise
             except BaseException as error:
                 self.current.abandon()
-                error.add_note(self._note(error, seed, place))
+                if isinstance(error, SimulationError):
+                    hide_ours(error)
+                error.add_note(describe_failure(item, self.current, error, self.seeds, self._tape))
                 raise
+            self._held |= held_of(self._rules())
+            self._judged |= judged_of(self._rules())
+        self._warn_of_idle()
 
-    def _note(self, error: BaseException, seed: int, place: int) -> str:
-        """Keep the tape; say how to play it again."""
-        item = self._item
-        _, colons, name = item.nodeid.partition("::")
-        command = f"pytest {shlex.quote(f'{from_here(item.path, item.config)}{colons}{name}')}"
-        if self._tape is not None:
-            return f"sim: failed again, with the tape {self._tape.path}"
-        of_all = f" ({place + 1:,} of {len(self.seeds):,})" if len(self.seeds) > 1 else ""
-        tape = save_test_tape(item, self.current, error)
-        return (
-            f"sim: failed with seed {seed}{of_all}, at {self.current.time:g} s\n"
-            f"replay: {command} --sim-seed {seed}\n"
-            f"or its tape, after a change: {command} --sim-tape {shlex.quote(str(tape))}"
-        )
+    def _rules(self) -> Sequence[Property]:
+        """Return the properties of the world; none if the test has taken it apart."""
+        return getattr(self.current.world, "properties", ())
+
+    def _warn_of_idle(self) -> None:
+        """Tell of properties that say nothing of all these seeds; of one that is played again they need not."""
+        if self._tape is not None or self._item.config.getoption("sim_seed") is not None:
+            return
+        rules = self._rules()
+        unheld = [rule.name for rule in rules if isinstance(rule, Sometimes) and rule.name not in self._held]
+        conditional = (rule.name for rule in rules if isinstance(rule, Always | LeadsTo))
+        for label, text in describe_idle(unheld, [name for name in conditional if name not in self._judged]):
+            count = describe_number(len(self.seeds))
+            self._item.warn(pytest.PytestWarning(f"sim: {label} in {count}: {text}"))
 
 
 def _call(item: pytest.Function, arguments: Mapping[str, Any], sim: Simulation) -> None:

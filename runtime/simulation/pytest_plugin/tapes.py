@@ -11,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from playbill.model.errors import DefinitionError
 from playbill.runtime.definitions.files import load_mapping
 from playbill.runtime.faults.loading import plan_of
@@ -20,8 +22,6 @@ from playbill.runtime.simulation.tapes import FORMAT, lanes_of
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
-
-    import pytest
 
     from playbill.runtime.simulation.simulation import Simulation
 
@@ -85,6 +85,23 @@ def load_test_tape(source: str | os.PathLike[str]) -> TestTape:
         text = f"{source} is not a tape of a test: pytest writes one when a test with `sim` fails"
         raise DefinitionError.single("bad-tape", str(source), text)
     return TestTape(str(source), test, seed, lanes)
+
+
+def check_taken(session: pytest.Session) -> None:
+    """Look for the test whose tape the command line names; what is not a tape at all its test refuses.
+
+    Raises:
+        pytest.UsageError: it is not among those that were collected.
+    """
+    try:
+        tape = load_test_tape(str(session.config.getoption("sim_tape")))
+    except DefinitionError:
+        return
+    if session.items and all(item.nodeid != tape.test for item in session.items):
+        raise pytest.UsageError(
+            f"--sim-tape: {tape.path} is a tape of {tape.test}, which is not among the tests collected in"
+            f" {session.config.rootpath}; the first of them is {session.items[0].nodeid}"
+        )
 
 
 def plan_from(said: Any, folder: Path) -> FaultPlan:

@@ -41,7 +41,7 @@ def shown_on_a_terminal(folder: Path, *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--seeds", "50"], ["100%", "50 seeds, ", " pairs"]),
+        (["--seeds", "50"], ["100%", "50 seeds, ", "50 completed, 0 found"]),
         (["--load", "load.yaml"], ["%", " simulated, ", " live"]),
         (["--load", "sweep.yaml"], ["100%", "values"]),
     ],

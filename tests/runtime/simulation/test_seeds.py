@@ -11,7 +11,7 @@ import pytest
 import playbill
 from playbill.runtime.faults.chances import NEVER, Chances, Choice
 from playbill.runtime.faults.kinds import Raise
-from playbill.runtime.faults.plan import EVERYTHING
+from playbill.runtime.faults.plan import EVERYTHING, fault_plan
 from playbill.runtime.faults.tape import DullTape, RecordedTape, SeededTape
 from playbill.runtime.simulation.simulation import Simulation
 from playbill.runtime.simulation.virtual.escapes import EscapeWatch
@@ -33,7 +33,9 @@ def chain(types: str) -> dict[str, Any]:
 
 
 def test_a_seed_leaves_nothing_to_the_collector() -> None:
-    study = study_of(chain("works"), EVERYTHING, allow=None, options={"types": [works]})
+    rule = {"always": "known", "that": "event.node == null || has(nodes.n0)"}
+    faults = EVERYTHING.joined(fault_plan({"properties": [rule]}))
+    study = study_of(chain("works"), faults, allow=None, options={"types": [works]})
     for seed in range(5):
         study.seed(seed)
     left: dict[str, int] = {}

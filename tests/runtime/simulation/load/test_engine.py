@@ -237,7 +237,7 @@ def test_runs_of_another_pipeline_are_not_measured() -> None:
     measures = Measures(0.0)
     measures.watch(measured.plan)
     loop = LoadLoop()
-    loop.world = LoadWorld(loop, fault_plan({}), 0, measures, measured)
+    loop.world = LoadWorld(loop, fault_plan({}), 0, measures, measured, {})
 
     async def main() -> RunStatus:
         async with PipelineRunManager() as manager:

@@ -12,6 +12,7 @@ import pytest
 pytest_plugins = ["pytester"]
 # An inner run forgets the modules that it was the first to import: then the next would have each class twice.
 import_module("playbill.runtime.simulation.pytest_plugin.seeds")
+import_module("cel")
 
 PLUGIN = "playbill.runtime.simulation.pytest_plugin.plugin"
 HEAD = """
@@ -104,7 +105,82 @@ def test_a_failure_tells_its_seed_and_how_to_play_it_again(run: Runs) -> None:
     done.assert_outcomes(failed=1)
     done.stdout.fnmatch_lines(["*sim: failed with seed 17 (18 of 100), at 6* s", "*replay: *--sim-seed 17"])
     tape = run.tape.relative_to(run.pytester.path)
-    done.stdout.fnmatch_lines([f"*--sim-tape {tape}"])
+    done.stdout.fnmatch_lines([f"*--sim-tape={tape}"])
+
+
+def test_a_failed_assertion_tells_the_last_events_and_the_faults_that_fired(run: Runs) -> None:
+    done = run("""
+@pytest.mark.sim(seeds=3, faults={"faults": [{"fault": "raise", "node": "b", "attempts": [1], "message": "lost"}]})
+def test_it(sim):
+    sim.run(CHAIN)
+    assert sim.seed < 1
+""")
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines(
+        [
+            "*sim: failed with seed 1 (2 of 3), at 6* s",
+            "*its last events, by the clock of the run:",
+            "* 0.000  pipeline_run.started  run-1",
+            "* 60.000  pipeline_node.started  b#1",
+            "* 60.000  pipeline_node.retrying  b#1  ConnectionError: lost",
+            "* pipeline_run.completed  run-1",
+            "*faults that fired:",
+            "* 60.000  raise  b#1",
+            "*replay: *--sim-seed 1",
+        ],
+        consecutive=False,
+    )
+
+
+@pytest.mark.parametrize("traced", [False, True])
+def test_a_property_of_the_plan_that_does_not_hold_tells_them_too(run: Runs, traced: bool) -> None:
+    rule = {"always": "b is never reached", "that": "event.node != 'b'", "on": "pipeline_node.started"}
+    done = run(f"""
+@pytest.mark.sim(seeds=3, faults={{"properties": [{rule}]}}, traced={traced})
+def test_it(sim):
+    sim.run(CHAIN)
+""")
+    done.assert_outcomes(failed=1)
+    last = "*run-1/a -> run-1  *" if traced else "* 60.000  pipeline_node.started  b#1"
+    done.stdout.fnmatch_lines(
+        [
+            "*b is never reached: does not hold at pipeline_node.started of b#1, at 60 s: event.node != 'b'",
+            "*sim: failed with seed 0 (1 of 3), at 60 s",
+            "*its last messages:" if traced else "*its last events, by the clock of the run:",
+            last,
+            "*no fault fired",
+            "*replay: *--sim-seed 0",
+        ]
+    )
+    done.stdout.fnmatch_lines([">       sim.run(CHAIN)"])
+    done.stdout.no_fnmatch_line("*def run_until_complete*")
+
+
+SOMETIMES = """
+PAUSED = playbill.EventType.PIPELINE_RUN_PAUSED
+PLAN = {"properties": [
+    {"sometimes": "s1", "that": "event.type == 'pipeline_run.paused'"},
+    {"sometimes": "s2", "that": "event.type == 'pipeline_run.completed'"},
+    {"always": "v3", "that": "true", "on": "pipeline_run.paused"},
+]}
+RULES = [playbill.Sometimes("s4", lambda event: event.type is PAUSED)]
+
+@pytest.mark.sim(seeds=5, faults=PLAN, properties=RULES)
+def test_it(sim):
+    sim.run(CHAIN)
+"""
+
+
+def test_what_shall_hold_sometimes_and_never_did_is_told_in_the_summary(run: Runs) -> None:
+    done = run(SOMETIMES, "-W", "default")
+    done.assert_outcomes(passed=1, warnings=3)
+    lines = [line.strip() for line in done.outlines if "PytestWarning: sim:" in line]
+    assert [line.partition("Warning: ")[2] for line in lines] == [
+        "sim: never held in 5 seeds: 's4'",
+        "sim: never held in 5 seeds: 's1'",
+        "sim: not judged in 5 seeds: 'v3': no event that it looks at came",
+    ]
+    run(SOMETIMES, "--sim-seed", "3").assert_outcomes(passed=1, warnings=0)
 
 
 def test_the_replay_line_runs_that_seed_alone(run: Runs) -> None:
@@ -143,6 +219,27 @@ def test_a_tape_skips_the_tests_it_is_not_of(run: Runs) -> None:
     run(body, "--sim-tape", str(run.tape)).assert_outcomes(failed=1, skipped=1)
 
 
+def test_a_tape_that_is_of_none_of_the_tests_is_refused(run: Runs) -> None:
+    run(FAILS).assert_outcomes(failed=1)
+    run.pytester.makepyfile(test_other="def test_other(sim): pass")
+    done = run(FAILS, f"--sim-tape={run.tape}", "test_other.py")
+    assert done.ret is pytest.ExitCode.USAGE_ERROR
+    done.stderr.fnmatch_lines(
+        [f"ERROR: --sim-tape: {run.tape} is a tape of test_it.py::test_it, which is not among the tests *"]
+    )
+
+
+def test_the_line_with_the_tape_plays_it_wherever_it_is(
+    run: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    done = run(FAILS, "-p", "no:cacheprovider")
+    [line] = [line for line in done.outlines if "or its tape" in line]
+    again = run(FAILS, *line.partition("pytest ")[2].split())
+    again.assert_outcomes(failed=1)
+    again.stdout.fnmatch_lines([f"rootdir: {run.pytester.path}"])
+
+
 @pytest.mark.parametrize("text", ["{}", '{"format": 1, "test": "x", "seed": 1, "lanes": {"a": [-1]}}', None])
 def test_a_file_that_is_no_tape_is_refused(run: Runs, text: str | None) -> None:
     if text is not None:
@@ -159,7 +256,7 @@ def test_without_a_cache_the_tape_is_kept_elsewhere(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     done = run(FAILS, "-p", "no:cacheprovider")
-    done.stdout.fnmatch_lines([f"*--sim-tape {tmp_path}/playbill-sim-*/*.seed-17.tape.json"])
+    done.stdout.fnmatch_lines([f"*--sim-tape={tmp_path}/playbill-sim-*/*.seed-17.tape.json"])
 
 
 def test_the_command_line_may_ask_for_more_seeds_of_marked_tests(run: Runs) -> None:

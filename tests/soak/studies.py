@@ -1,6 +1,7 @@
-"""What is soaked: the example pipelines and two more, under every fault there is."""
+"""What is soaked: the example pipelines and two more, under every fault there is; late mail; and drawn pipelines."""
 
-import asyncio
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +11,9 @@ from playbill.runtime.faults.loading import plan_of
 from playbill.runtime.faults.plan import fault_plan
 from playbill.runtime.options import SimulatedOptions
 from playbill.runtime.simulation.study import Study
+from tests.soak.drawn import DRAWN, drawn
+from tests.soak.handlers import HANDLERS
+from tests.soak.late import LATE
 
 EXAMPLES: Final = Path(__file__).resolve().parents[2] / "examples"
 FORCED: Final = {
@@ -20,28 +24,6 @@ FORCED: Final = {
         {"fault": "raise", "type": "soaks", "probability": 0.1},
     ]
 }
-
-
-@playbill.node_type("soaks")
-async def work(node: playbill.PipelineNode, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
-    """Work for a while and clean up when stopped: a real coroutine, run as it is."""
-    try:
-        await context.sleep(node.config.get("seconds", 1.0))
-    finally:
-        await context.sleep(node.config.get("cleanup", 0.2))
-    return {"n": len(inputs), "attempt": context.attempt}
-
-
-@playbill.node_type("stubborn_soak")
-async def stubborn(node: playbill.PipelineNode, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
-    """Swallow the first cancels."""
-    for _ in range(node.config.get("swallows", 3)):
-        try:
-            await context.sleep(3.0)
-        except asyncio.CancelledError:
-            continue
-    return {}
-
 
 COROUTINES: Final[dict[str, Any]] = {
     "name": "coroutines",
@@ -88,7 +70,7 @@ def example(name: str, plan: str, data: dict[str, Any], policy: str = "random") 
 def own(definition: dict[str, Any], policy: str = "random") -> Study:
     """A pipeline of coroutines, with every fault and breakers forced."""
     faults = plan_of(["all", fault_plan(FORCED)])
-    options: SimulatedOptions = {"types": [work, stubborn]}
+    options: SimulatedOptions = {"types": HANDLERS}
     return Study(playbill.PipelineDefinition.model_validate(definition), {}, faults, policy, options=options)
 
 
@@ -97,7 +79,7 @@ def study(name: str) -> Study:
     return STUDIES[name]()
 
 
-STUDIES: Final = {
+PLANNED: Final[dict[str, Callable[[], Study]]] = {
     "report": lambda: example("01_repository_report/pipeline.yaml", "01_repository_report/sim.yaml", {}),
     "order": lambda: example("pipelines/order.yaml", "pipelines/order.sim.yaml", {"amount": 12}),
     "order-large": lambda: example("pipelines/order.yaml", "pipelines/order.sim.yaml", {"amount": 5000}, "pct:3"),
@@ -106,3 +88,4 @@ STUDIES: Final = {
     "coroutines-pct": lambda: own(COROUTINES, "pct:3"),
     "wide": lambda: own(WIDE),
 }
+STUDIES: Final = PLANNED | LATE | {f"drawn-{number:02}": partial(drawn, number) for number in range(DRAWN)}

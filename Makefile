@@ -1,4 +1,4 @@
-.PHONY: demo test test-model test-runtime check bench soak docs clean venv
+.PHONY: demo test test-model test-runtime check bench soak mutants docs clean venv
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -36,11 +36,19 @@ check: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m tests.benchmarks
 
-SEEDS ?= 1000000
 JOBS ?= 2
 
+soak: SEEDS ?= 1000000
 soak: $(STAMP)
 	$(BIN)/python -m tests.soak $(SEEDS) $(JOBS)
+
+# Who breaks the model must be found: PART=3/8 takes every eighth mutant, KIND=simulation or tests one of the scores.
+KIND ?=
+PART ?= 1/1
+
+mutants: SEEDS ?= 500
+mutants: $(STAMP)
+	$(BIN)/python -m tests.mutants --kind "$(KIND)" --part $(PART) --seeds $(SEEDS) --jobs $(JOBS)
 
 docs: $(STAMP)
 	$(BIN)/python -m tests.architecture.diagrams
@@ -57,5 +65,5 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf build dist reports *.egg-info .coverage .coverage.* .hypothesis .*_cache
+	rm -rf build dist reports *.egg-info .coverage .coverage.* .hypothesis .mutants .*_cache
 	find actors model runtime playbill tests examples -name __pycache__ -type d -prune -exec rm -rf {} +

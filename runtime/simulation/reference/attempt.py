@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 COARSE_SECONDS: Final = 0.5
 """How late a timeout's timer may be: the wheel's bucket, rounded up."""
 NEVER: Final = float("inf")
-EPSILON: Final = 1e-9
-"""Seconds that two ways to reckon a moment may differ by."""
+EPSILON: Final = 1e-6
+"""Seconds that two ways to reckon a moment may differ by, some years into virtual time, too."""
 
 
 class AttemptModel:

@@ -59,7 +59,7 @@ EQUIVALENT: Final = (
     ),
     Equivalent(
         "model/machines/salvage.py",
-        "SalvageMachine.ended",
+        "SalvageMachine._let_go",
         "self.live.pop(message.node, None)",
         "self.live.pop(message.node, 0)",
         UNUSED,
@@ -124,5 +124,19 @@ EQUIVALENT: Final = (
         "(None if self.ladder is None else self.ladder.failure) or raised or self.failure",
         "(None if False else self.ladder.failure) or raised or self.failure",
         "both callers have seen a ladder; the condition is for type checkers",
+    ),
+    Equivalent(
+        "model/policies.py",
+        "RetryPolicy.should_retry",
+        "if not self.never and (not self.on):",
+        "if False:",
+        "a short way for most policies: without never and on the lines after it say the same",
+    ),
+    Equivalent(
+        "model/plan.py",
+        "build_plan",
+        "any((n.type == Kind.CONDITION for n in definition.nodes))",
+        "True",
+        "a short way for most pipelines: only condition nodes look their predecessors up",
     ),
 )

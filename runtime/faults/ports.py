@@ -104,7 +104,9 @@ class FaultyStream(MemoryStream):
 
     def _flush(self) -> None:
         """Keep what is behind, or a part of it first, as the tape says."""
-        count = len(self._behind) - self._world.tape.choose(LANE, len(self._behind))
+        count = len(self._behind)
+        if count > 1:
+            count -= self._world.tape.choose(LANE, count)
         behind, self._behind = self._behind[:count], self._behind[count:]
         for event in behind:
             if event.type in TERMINAL or not self.closed:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from playbill.actors.shell import Shell
+from playbill.actors.breaker import BreakerActor
+from playbill.actors.node import NodeActor
+from playbill.actors.supervisor import SupervisorActor
 from playbill.runtime.runners.coroutine import LoopAttempt
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_CLOSES: Final = 100
 """How often a coroutine is closed that awaits again and again."""
+ACTORS: Final = frozenset({SupervisorActor, NodeActor, BreakerActor})
 logger = logging.getLogger("playbill")
 
 
@@ -79,4 +82,4 @@ def arguments_of(handle: Any) -> tuple[Any, ...]:
 
 def has_ended(actor: Any) -> bool:
     """Tell whether it is an actor, and has ended."""
-    return isinstance(actor, Shell) and actor.ended
+    return type(actor) in ACTORS and actor.ended

@@ -179,10 +179,10 @@ class SeededDispatcher:
             if control and (ahead := _first(control, lane[place][0])) is not None:
                 return control.pop(ahead)
         to, sender, _ = lane[place]
-        owner = owner_of(to)
+        owner = to if type(to) is not Inbox else owner_of(to)
         for before in range(place):
-            other = lane[before]
-            if other[1] is sender and (other[0] is to or owner_of(other[0]) is owner):
+            other, by, _ = lane[before]
+            if by is sender and (other is owner or (type(other) is Inbox and owner_of(other) is owner)):
                 return lane.pop(before)
         return lane.pop(place)
 
@@ -217,8 +217,8 @@ def owner_of(to: Receiver) -> Receiver:
 
 def _first(lane: list[Mail], to: Receiver) -> int | None:
     """Return the place of the first message to a receiver."""
-    owner = owner_of(to)
+    owner = to if type(to) is not Inbox else owner_of(to)
     for place, (other, _, _) in enumerate(lane):
-        if other is to or other is owner or (type(other) is Inbox and owner_of(other) is owner):
+        if other is owner or (type(other) is Inbox and owner_of(other) is owner):
             return place
     return None

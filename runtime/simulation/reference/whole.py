@@ -45,7 +45,7 @@ class ReferenceModel:
     """
 
     def __init__(self, report: Callable[[str, str], None], lateness: Callable[[], float]) -> None:
-        self._report = report
+        self._reporter = report
         self._lateness = lateness
         self.letters = Letters()
         self.is_blind = False
@@ -154,8 +154,12 @@ class ReferenceModel:
                 self.tellers[actor] = self._teller(actor, now)
             self.runs[actor.actor_urn].fails(now)
 
+    def _report(self, invariant: str, text: str) -> None:
+        if not self.is_blind:
+            self._reporter(invariant, text)
+
     def stop_judging(self) -> None:
-        """Go on without judging: somebody has ended an actor by force."""
+        """Go on without judging: somebody has ended an actor by force, and attempts under way know their nodes."""
         self.is_blind = True
         for known in (self.tellers, self.runs, self._by_actor, self._nodes, self._circuits):
             known.clear()

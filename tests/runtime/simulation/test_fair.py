@@ -93,3 +93,23 @@ def test_an_ask_that_comes_behind_its_own_withdrawal_is_nothing_odd(seed: int) -
     ]
     with Simulation(seed, types=ALL, faults={"faults": late}) as sim:
         sim.run(definition_from(DIAMOND))
+
+
+def test_a_node_may_be_stopped_by_its_reference_and_the_run_fails_of_that() -> None:
+    with Simulation(types=[polite]) as sim:
+        run = sim.start({"nodes": [{"id": "a", "type": "polite"}]})
+        sim.advance(1.0)
+        run.actor.nodes["a"].actor_ref.stop(block=False)
+        result = sim.result(run)
+    assert result.status is playbill.RunStatus.FAILED
+    assert result.error is not None
+    assert "the actor of node 'a' was stopped from outside" in str(result.error)
+
+
+def test_a_breaker_may_be_stopped_by_its_reference_and_begins_afresh() -> None:
+    with Simulation(types=[polite]) as sim:
+        run = sim.start({"nodes": [{"id": "a", "type": "polite"}]})
+        sim.advance(1.0)
+        next(iter(sim.world.breakers())).actor_ref.stop(block=False)
+        sim.advance(200.0)
+        assert sim.result(run).status is playbill.RunStatus.COMPLETED

@@ -148,5 +148,4 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
     def _sink(self, cause: Cause) -> None:
         """End the run although not even its end can be recorded."""
         self.gate = Gate()
-        self.machine.run.cause = cause
         self.finish(Conclusion(cause.status, cause, {}).result(self.facts, self.machine.run))

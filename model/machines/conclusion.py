@@ -48,7 +48,7 @@ class Conclusion:
             node_results={
                 node: reached[node] if node in reached else NodeExecutionResult(node) for node in facts.plan.nodes
             },
-            cause=run.cause,
+            cause=self.cause,
             orphans=tuple(dict.fromkeys(run.orphans)),
             started_at=run.started_at,
             ended_at=run.ended_at,

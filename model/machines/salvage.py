@@ -111,12 +111,10 @@ class SalvageMachine(Machine[SalvageState]):
 
     def _finish(self, now: Now, out: Outbox) -> None:
         self.become(S.ENDED)
-        run = self.run
-        cause = run.cause or Cause(RunStatus.FAILED, self.failure)
-        data = {"status": RunStatus.FAILED, "cause": cause}
+        cause = Cause(RunStatus.FAILED, self.failure)
+        data = {"status": RunStatus.FAILED, "cause": self.run.cause or cause}
         self._record(EventType.PIPELINE_RUN_FAILED, now, out, data)
-        run.cause = Cause(RunStatus.FAILED, self.failure)
-        out.finish(Conclusion(RunStatus.FAILED, run.cause, {}).result(self.facts, run))
+        out.finish(Conclusion(RunStatus.FAILED, cause, {}).result(self.facts, self.run))
 
     TRANSITIONS = table(
         {

@@ -135,9 +135,8 @@ class HandlerAttempt:
         if self.ended:
             return
         self.ended = True
-        if (
-            at == self.asked_at
-        ):  # in virtual time an answer to being asked takes no time, and comes after it all the same
+        # In virtual time an answer to being asked takes no time, and comes after it all the same.
+        if at == self.asked_at:
             at = nextafter(at, inf)
         if failure is None:
             self.services.post(self.reply_to, Returned(self.number, at, output))

@@ -67,13 +67,20 @@ def part(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def at_least_one(text: str) -> int:
+    """Read how many; none would be waited for without an end."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1")
+    return int(text)
+
+
 def arguments() -> Arguments:
     """Read the command line."""
     parser = argparse.ArgumentParser("python -m tests.mutants", description=__doc__)
     parser.add_argument("--kind", choices=["", *KINDS], default="", help="only this score; both by default")
     parser.add_argument("--part", type=part, default=(1, 1), help="k/n: every n-th mutant, beginning at the k-th")
-    parser.add_argument("--seeds", type=int, default=500, help="of each study, at most")
-    parser.add_argument("--jobs", type=int, default=2, help="processes side by side")
+    parser.add_argument("--seeds", type=at_least_one, default=500, help="of each study, at most")
+    parser.add_argument("--jobs", type=at_least_one, default=2, help="processes side by side")
     parser.add_argument(
         "--only", action="append", default=[], help="a module, such as model/plan.py; may be repeated"
     )

@@ -256,3 +256,12 @@ def test_a_fixed_mutant_whose_snippet_is_gone_says_so() -> None:
 def test_there_are_twenty_fixed_mutants() -> None:
     assert len({each.planted().module + each.after + each.before for each in FIXED}) == 20
     assert all(Path(ROOT / each.module).exists() for each in FIXED)
+
+
+@pytest.mark.parametrize("option", ["--jobs", "--seeds"])
+@pytest.mark.parametrize("value", ["0", "-1", "many"])
+def test_none_side_by_side_and_no_seeds_are_refused(option: str, value: str) -> None:
+    command = [sys.executable, "-m", "tests.mutants", f"{option}={value}"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 2
+    assert f"{option}: '{value}' is not a whole number of at least 1" in ran.stderr

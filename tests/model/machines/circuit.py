@@ -88,3 +88,21 @@ class Circuit:
 
     def dead_letter(self, message: Any) -> None:
         self.dead.append(message)
+
+
+def opened(before: str | None = None, **policy: Any) -> Circuit:
+    """A breaker that one failure has opened for 10 s; who asked `before` has a permit of its closed era still out."""
+    circuit = Circuit(**{"failures": 1, "open_seconds": 10.0, **policy})
+    if before is not None:
+        assert circuit.ask(before) == "granted"
+    circuit.call("bad", BAD)
+    assert circuit.state == "open"
+    return circuit
+
+
+def half_open(before: str | None = None, **policy: Any) -> Circuit:
+    """The same breaker 10 s later."""
+    circuit = opened(before, **policy)
+    circuit.wait(10.0)
+    assert circuit.state == "half_open"
+    return circuit

@@ -5,33 +5,17 @@ import pytest
 from playbill.model.facts import Verdict
 from playbill.model.machines.breaker_state import Report
 from playbill.runtime.embedded.circuit_breaker import CircuitBreaker
-from tests.model.machines.circuit import BAD, OK, Circuit
-
-
-def opened(**policy: object) -> Circuit:
-    """A breaker that is about to be half-open, with a report from its closed era still out."""
-    circuit = Circuit(failures=1, open_seconds=10.0, **policy)
-    assert circuit.ask("old") == "granted"
-    circuit.call("bad", BAD)
-    assert circuit.state == "open"
-    return circuit
-
-
-def half_open(**policy: object) -> Circuit:
-    circuit = opened(**policy)
-    circuit.wait(10.0)
-    assert circuit.state == "half_open"
-    return circuit
+from tests.model.machines.circuit import BAD, OK, Circuit, half_open, opened
 
 
 def test_half_open_herd_only_as_many_probes_as_permitted_go_through() -> None:
-    circuit = half_open(half_open_permits=2)
+    circuit = half_open("old", half_open_permits=2)
     assert [circuit.ask(f"probe{i}") for i in range(5)] == ["granted", "granted", "refused", "refused", "refused"]
 
 
 @pytest.mark.parametrize("verdict", [Verdict.CANCELLED, Verdict.IGNORED])
 def test_half_open_wedge_a_cancelled_probe_gives_its_permit_back(verdict: Verdict) -> None:
-    circuit = half_open()
+    circuit = half_open("old")
     circuit.ask("probe")
     assert circuit.settle("probe", verdict) is Report.COUNTED
     assert circuit.state == "half_open"
@@ -39,7 +23,7 @@ def test_half_open_wedge_a_cancelled_probe_gives_its_permit_back(verdict: Verdic
 
 
 def test_half_open_wedge_a_probe_that_hangs_is_lost_after_the_maximum_wait() -> None:
-    circuit = half_open(half_open_max_wait_seconds=5.0)
+    circuit = half_open("old", half_open_max_wait_seconds=5.0)
     circuit.ask("probe")
     circuit.wait(4.9)
     assert circuit.state == "half_open"
@@ -50,21 +34,21 @@ def test_half_open_wedge_a_probe_that_hangs_is_lost_after_the_maximum_wait() -> 
 
 
 def test_stale_success_does_not_close_an_open_breaker() -> None:
-    circuit = opened()
+    circuit = opened("old")
     assert circuit.settle("old", OK) is Report.STALE
     assert circuit.state == "open"
 
 
 @pytest.mark.parametrize("verdict", [OK, BAD])
 def test_closed_era_result_does_not_decide_half_open(verdict: Verdict) -> None:
-    circuit = half_open()
+    circuit = half_open("old")
     assert circuit.settle("old", verdict) is Report.STALE
     assert circuit.state == "half_open"
     assert circuit.ask("probe") == "granted"
 
 
 def test_ignored_exception_is_not_counted_as_success() -> None:
-    circuit = half_open()
+    circuit = half_open("old")
     circuit.call("ignored", Verdict.IGNORED)
     assert circuit.state == "half_open"
     closed = Circuit(failures=2)
@@ -79,7 +63,7 @@ def test_cancel_is_not_counted_as_failure() -> None:
     for i in range(5):
         circuit.call(f"cancelled{i}", Verdict.CANCELLED)
     assert circuit.state == "closed"
-    probing = half_open()
+    probing = half_open("old")
     probing.call("cancelled", Verdict.CANCELLED)
     assert probing.state == "half_open"
 
@@ -93,14 +77,14 @@ def test_lock_is_not_held_during_the_call() -> None:
 
 
 def test_half_open_is_not_lazy_metrics_see_it_without_a_call() -> None:
-    circuit = opened()
+    circuit = opened("old")
     circuit.wait(10.0)
     assert circuit.state == "half_open"
     assert circuit.events == ["breaker.opened", "breaker.half_opened"]
 
 
 def test_half_open_does_not_wait_for_calls_that_never_come() -> None:
-    circuit = half_open(half_open_permits=3, half_open_max_wait_seconds=5.0)
+    circuit = half_open("old", half_open_permits=3, half_open_max_wait_seconds=5.0)
     circuit.call("one", OK)
     circuit.call("two", OK)
     circuit.wait(1000.0)
@@ -111,7 +95,7 @@ def test_half_open_does_not_wait_for_calls_that_never_come() -> None:
 
 @pytest.mark.parametrize("jump", [-1e6, 1e6])
 def test_wall_clock_that_jumps_changes_nothing(jump: float) -> None:
-    circuit = opened()
+    circuit = opened("old")
     circuit.wall_clock_skew = jump
     circuit.wait(9.9)
     assert circuit.state == "open"
@@ -121,7 +105,7 @@ def test_wall_clock_that_jumps_changes_nothing(jump: float) -> None:
 
 def test_retries_are_not_burnt_while_open() -> None:
     """A refusal says when to come back, and spends no attempt (see the node machine's `refused`)."""
-    circuit = opened()
+    circuit = opened("old")
     circuit.wait(4.0)
     assert circuit.ask("again") == "refused"
     assert circuit.answers["again"].retry_after == pytest.approx(6.0)

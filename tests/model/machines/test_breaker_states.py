@@ -11,23 +11,8 @@ from playbill.model.machines.breaker import BreakerMachine
 from playbill.model.machines.breaker_state import Report
 from playbill.model.messages import Ask, Force, Granted, HalfOpenOver, OpenOver, Parked, RateDue, Refused, Settle
 from playbill.model.policies import BreakerPolicy
-from tests.model.machines.circuit import BAD, OK, Circuit
+from tests.model.machines.circuit import BAD, OK, Circuit, half_open, opened
 from tests.model.machines.recorder import Recorder, at
-
-
-def opened(**policy: Any) -> Circuit:
-    """A circuit that one failure has opened for 10 s at 0 s."""
-    circuit = Circuit(**{"failures": 1, "open_seconds": 10.0, **policy})
-    circuit.call("bad", BAD)
-    assert circuit.state == "open"
-    return circuit
-
-
-def half_open(**policy: Any) -> Circuit:
-    circuit = opened(**policy)
-    circuit.wait(10.0)
-    assert circuit.state == "half_open"
-    return circuit
 
 
 def timers(circuit: Circuit) -> dict[Timer, tuple[float, Any]]:

@@ -1,28 +1,38 @@
-"""The breaker actor: the breaker machine's shell, one per key, shared by all runs of a manager."""
+"""The breaker actor: the breaker machine's shell, one per node type or name, shared by all runs of a manager."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from playbill.actors.shell import Shell, logger
-from playbill.model.events import Event, EventType
 from playbill.model.machines.breaker import BreakerMachine
-from playbill.model.messages import Ask, AskAgain, Refused
+from playbill.model.messages import Ask, Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from playbill.actors.ports import Ports
+    from playbill.model.events import Event
     from playbill.model.policies import BreakerPolicy
 
 
 class BreakerActor(Shell[BreakerMachine]):
-    """One circuit breaker.
+    """A breaker: the circuits of one node type, or of a name given by hand.
 
     Told by: nodes, runners (Released), users (Force), its timers. Tells: nodes. Its stream is never gated.
     """
 
-    def __init__(self, ports: Ports, key: str, policy: BreakerPolicy) -> None:
+    def __init__(
+        self,
+        ports: Ports,
+        key: str,
+        policy: BreakerPolicy,
+        targets: Mapping[str, BreakerPolicy] | None = None,
+        *,
+        failures: int | None = 5,
+    ) -> None:
         super().__init__(ports, f"breaker:{key}")
-        self.machine = BreakerMachine(key, policy)
+        self.machine = BreakerMachine(key, policy, targets, failures=failures)
         self.writer = ports.journal.open(self.actor_urn, self)
         self.register()
 
@@ -51,21 +61,15 @@ class BreakerActor(Shell[BreakerMachine]):
         if self.ended:
             return
         super().close()
-        for ask in self.machine.waiting.values():
-            self._turn_away(ask)
+        for circuit in self.machine.circuits.values():
+            for _, ask in circuit.line.values():
+                self._turn_away(ask)
 
     def fault(self, error: BaseException, message: Any) -> None:
-        """Start afresh, closed, in a new epoch; those who waited ask again, and work that goes on keeps its share."""
+        """Start the circuit afresh that failed; those who waited at it ask again, and no share is lost."""
         logger.error("%r failed: %s", self, error, exc_info=error)
-        old = self.machine
-        for timer in (self.timers or {}).values():
-            self.ports.timers.drop(timer)
-        self.timers = None
-        self.machine = BreakerMachine(old.key, old.policy, epoch=old.epoch + 1, seq=old.seq + 1)
-        self.machine.keep_shares(old)
-        data = {"epoch": self.machine.epoch, "error": repr(error)}
-        self.record(Event(EventType.BREAKER_RESET, self.actor_urn, self.machine.seq, self.now.utc, None, None, data))
-        for ask in old.waiting.values():
-            self.tell(ask.reply_to, AskAgain(ask.ask_id))
-        if type(message) is Ask and message.ask_id not in old.waiting and message.ask_id not in old.out:
+        machine = self.machine
+        unheard = type(message) is Ask and message.ask_id not in machine.parked and message.ask_id not in machine.out
+        machine.restart(message, repr(error), self.now, self)
+        if unheard:
             self._turn_away(message)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from playbill.actors.ports import Dispatcher, Ports, Post
     from playbill.actors.reference import Envelope
-    from playbill.model.effects import Timer
+    from playbill.model.effects import TimerName
     from playbill.model.facts import Now
 
 logger = logging.getLogger("playbill")
@@ -40,7 +40,7 @@ class Shell(NullOutbox, pykka.Actor, Generic[M]):
     """When the message at hand was received."""
     tell: Post
     """The effect: send a message to an actor. Bound once an actor: 1.5 k instructions a node less, 1 %."""
-    timers: dict[Timer, Any] | None = None
+    timers: dict[TimerName, Any] | None = None
     """By name, what the port drops."""
     _ref: Ref | None = None
     _stoppers: list[Answer] | None = None
@@ -210,7 +210,7 @@ class Shell(NullOutbox, pykka.Actor, Generic[M]):
 
     # ---- effects ----------------------------------------------------------------------------------------------
 
-    def set_timer(self, name: Timer, delay: float, message: Any) -> None:
+    def set_timer(self, name: TimerName, delay: float, message: Any) -> None:
         """Tell this actor `message` in `delay` seconds; replaces the timer of that name."""
         timers, port = self.timers, self.ports.timers
         if timers is None:
@@ -219,7 +219,7 @@ class Shell(NullOutbox, pykka.Actor, Generic[M]):
             port.drop(timers[name])
         timers[name] = port.set(self.now.monotonic, delay, self, message, coarse=name in COARSE)
 
-    def drop_timer(self, name: Timer) -> None:
+    def drop_timer(self, name: TimerName) -> None:
         """Forget the timer of that name, if there is one."""
         if self.timers and name in self.timers:
             self.ports.timers.drop(self.timers.pop(name))

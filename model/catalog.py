@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from playbill.model import configs
 from playbill.model.diagnostics import Location, did_you_mean, list_names, problems_of
 from playbill.model.errors import DefinitionError, NodeConfigError, Problem
+from playbill.model.targets import TargetRule, host_of, services_of, text_of
 from playbill.model.templates import Template, compile_template, is_template
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from playbill.model.definition import PipelineNode
     from playbill.model.policies import LimitsPolicy
+    from playbill.model.targets import CompiledTarget
 
 __all__ = ["BUILTIN", "ActionType", "Catalog", "NodeType"]
 
@@ -43,6 +45,8 @@ class ActionType:
     limits: LimitsPolicy | None = None
     inline_because: str = ""
     """Why its handler cannot run in a process of its own; empty: it can."""
+    target: TargetRule | None = None
+    """What in its config says what it depends on; None: nothing does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,8 @@ class NodeType:
     limits: LimitsPolicy | None = None
     inline_because: str = ""
     """Why its handler cannot run in a process of its own; empty: it can."""
+    target: TargetRule | None = None
+    """What in its config says what it depends on; None: nothing does."""
 
     def worker(self, node: PipelineNode) -> NodeType | ActionType:
         """Return who does a node's work: the type, or of an action node its action."""
@@ -77,6 +83,13 @@ class NodeType:
     def limits_of(self, node: PipelineNode) -> LimitsPolicy | None:
         """Return what one attempt of a node may use."""
         return node.limits or self.worker(node).limits
+
+    def target_of(self, config: Mapping[str, Any]) -> CompiledTarget | str:
+        """Give what a node of this config depends on; of an action that does not say, its name; empty: nothing."""
+        chosen = self._choose(config)
+        if chosen is None or chosen.target is None:
+            return chosen.name if isinstance(chosen, ActionType) else ""
+        return chosen.target.compile(config, self.literals(config))
 
     def check(self, config: Mapping[str, Any], *, subject: str = "", where: str = "config") -> list[Problem]:
         """Tell all that is wrong with a config as it was written; a `${...}` may stand for any value.
@@ -232,19 +245,27 @@ def _builtin(name: str, config: type[BaseModel], **more: Any) -> NodeType:
     return NodeType(name, config, origin=f"{configs.__name__}:{config.__name__}", **more)
 
 
-def _action(name: str, config: type[BaseModel], *literal: str) -> ActionType:
-    origin = f"{configs.__name__}:{config.__name__}"
-    return ActionType(name, config, origin=origin, literal=frozenset(literal), inline_because=OUTSIDE)
+def _action(name: str, config: type[BaseModel], **more: Any) -> ActionType:
+    return ActionType(name, config, origin=f"{configs.__name__}:{config.__name__}", inline_because=OUTSIDE, **more)
 
 
 _ACTIONS = (
-    _action("call_api", configs.CallApiConfig),
-    _action("send_notification", configs.SendNotificationConfig),
-    _action("execute_pipeline", configs.ExecutePipelineConfig, "pipeline"),
+    _action("call_api", configs.CallApiConfig, target=TargetRule(("url",), (host_of,))),
+    _action(
+        "send_notification",
+        configs.SendNotificationConfig,
+        target=TargetRule(("webhook", "apprise"), (host_of, services_of)),
+    ),
+    _action("execute_pipeline", configs.ExecutePipelineConfig, literal=frozenset({"pipeline"})),
 )
 _TYPES = (
     _builtin("trigger", configs.EmptyConfig, templated=False, inline_because=OURS),
-    _builtin("agent", configs.AgentConfig, inline_because="agents are objects of this process"),
+    _builtin(
+        "agent",
+        configs.AgentConfig,
+        inline_because="agents are objects of this process",
+        target=TargetRule(("agent_id",), (text_of,)),
+    ),
     _builtin("condition", configs.ConditionConfig, templated=False, inline_because=OURS),
     _builtin(
         "action",

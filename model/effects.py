@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
 
 from playbill.model.errors import InternalError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Timer(StrEnum):
-    """The timers of all machines: each actor has at most one of a name."""
+    """The timers of all machines: each actor has at most one of a name (see TimerName)."""
 
     DEADLINE = "deadline"
     OVERDUE = "overdue"
@@ -29,7 +29,10 @@ class Timer(StrEnum):
     RATE = "rate"
 
 
-COARSE: frozenset[Timer] = frozenset({Timer.DEADLINE, Timer.ATTEMPT, Timer.IDLE, Timer.TOTAL})
+TimerName: TypeAlias = "Timer | tuple[Timer, str]"
+"""A timer of an actor; breakers have one of a kind for each target."""
+
+COARSE: frozenset[TimerName] = frozenset({Timer.DEADLINE, Timer.ATTEMPT, Timer.IDLE, Timer.TOTAL})
 """Timers that hardly ever fire: a coarse wheel may round long ones up."""
 
 
@@ -60,10 +63,10 @@ class Outbox(Protocol):
     def abandon(self, attempt: int, permit: Permit | None) -> None:
         """Give the attempt up: the runner keeps it as an orphan and releases `permit` when it ends."""
 
-    def set_timer(self, name: Timer, delay: float, message: Any) -> None:
+    def set_timer(self, name: TimerName, delay: float, message: Any) -> None:
         """Tell this actor `message` in `delay` seconds; replaces the timer of that name."""
 
-    def drop_timer(self, name: Timer) -> None:
+    def drop_timer(self, name: TimerName) -> None:
         """Forget the timer of that name, if there is one."""
 
     def dead_letter(self, message: Any) -> None:

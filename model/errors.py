@@ -128,15 +128,23 @@ class HandlerKilled(NodeError):
 class CircuitOpen(NodeError):
     """A breaker refused the attempt; never retried by the node itself."""
 
-    def __init__(self, key: str, retry_after: float | None) -> None:
-        """Take the breaker's key and the seconds until it may let somebody through (None: nobody knows)."""
-        super().__init__(key, retry_after)
+    def __init__(self, key: str, retry_after: float | None, last_failure: str = "") -> None:
+        """Take the circuit's key, the seconds until it may let somebody through, and what failed last.
+
+        Args:
+            key: as `manager.circuits` has it.
+            retry_after: None: nobody knows.
+            last_failure: type and message of the last failure that counted, cut short; empty: there was none.
+        """
+        super().__init__(key, retry_after, last_failure)
         self.key = key
         self.retry_after = retry_after
+        self.last_failure = last_failure
 
     def __str__(self) -> str:
         hint = "" if self.retry_after is None else f"; retry after {self.retry_after:.3g} s"
-        return f"circuit '{self.key}' is open{hint}"
+        last = f"; the last failure was {self.last_failure}" if self.last_failure else ""
+        return f"circuit '{self.key}' is open{hint}{last}"
 
 
 class RunError(PlaybillError):

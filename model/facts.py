@@ -118,6 +118,11 @@ class Failure:
     retry_after: float | None = None
     """Seconds the source asked to wait before another attempt."""
 
+    @property
+    def brief(self) -> str:
+        """The type and the first 200 characters of the message: for a line about another thing."""
+        return f"{self.type}: {self.message[:200]}" if self.message else self.type
+
     def as_error(self) -> dict[str, Any]:
         """Return the mapping that failure edges carry: `{"error": {...}}`."""
         return {"error": {"type": self.type, "message": self.message, "retryable": self.retryable}}
@@ -139,8 +144,12 @@ class Permit:
     """A breaker's leave for one attempt; `id` is the ask it answers, `epoch` fences late reports."""
 
     key: str
+    """Of the circuit, as people call it."""
     epoch: int
     id: str
+    """Unique in its manager."""
+    target: str = ""
+    """Of its circuit."""
 
 
 @value

@@ -214,11 +214,14 @@ class KillOverdue:
 
 @value
 class Ask:
-    """Ask for a permit; `wait` True: be parked rather than refused while the breaker is open."""
+    """Ask for a permit; `wait` True: be parked rather than refused while the circuit is open."""
 
     ask_id: str
+    """Unique in the manager."""
     reply_to: Token
     wait: bool = False
+    target: str = ""
+    """What the attempt depends on; empty: nothing of its own."""
 
 
 @value
@@ -239,6 +242,8 @@ class Settle:
     jitter: float = 0.5
     """A number drawn from [0, 1), should the breaker open by this."""
     running: bool = False
+    failure: Failure | None = None
+    """What a verdict of failure was about."""
 
 
 @value
@@ -250,9 +255,11 @@ class Released:
 
 @value
 class Force:
-    """Set the breaker by hand: forced_open, disabled, metrics_only, or closed to let it run again."""
+    """Set a circuit by hand: forced_open, disabled, metrics_only, or closed to let it run again."""
 
     state: str
+    target: str | None = None
+    """Its target; None: all circuits of the breaker, later ones too."""
 
 
 @value
@@ -260,6 +267,7 @@ class OpenOver:
     """The open time of `epoch` is over (timer)."""
 
     epoch: int
+    target: str = ""
 
 
 @value
@@ -267,11 +275,14 @@ class HalfOpenOver:
     """The maximum wait of half-open `epoch` is over (timer)."""
 
     epoch: int
+    target: str = ""
 
 
 @value
 class RateDue:
     """A start is allowed again by the rate (timer)."""
+
+    target: str = ""
 
 
 @value
@@ -290,11 +301,13 @@ class Parked:
 
 @value
 class Refused:
-    """No permit: the breaker is open, for about `retry_after` more seconds."""
+    """No permit: the circuit is open, for about `retry_after` more seconds."""
 
     ask_id: str
     key: str
     retry_after: float
+    last_failure: str = ""
+    """The last that counted, in short."""
 
 
 @value

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from playbill.model.catalog import BUILTIN
 from playbill.model.expressions import (
     CONDITION_ROOTS,
     EDGE_ROOTS,
@@ -18,12 +19,15 @@ from playbill.model.expressions import (
 from playbill.model.facts import value
 from playbill.model.graph import topological_order
 from playbill.model.policies import RetryPolicy, StopPolicy
+from playbill.model.targets import split_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
+    from playbill.model.catalog import Catalog
     from playbill.model.definition import PipelineDefinition, PipelineEdge, PipelineNode
     from playbill.model.facts import Inputs, Output
+    from playbill.model.targets import CompiledTarget
 
 
 class Kind(StrEnum):
@@ -36,8 +40,22 @@ class Kind(StrEnum):
     HANDLER = "handler"
 
 
+NO_BREAKER: Final = "none"
+"""What a node's `breaker` says that asks none."""
 BUILT_IN: frozenset[str] = frozenset({Kind.TRIGGER, Kind.PARALLEL, Kind.CONDITION, Kind.DELAY})
 """The node types done by the node machine: they pass on what they received; no handler, slot, permit or retry."""
+
+
+def breaker_keys(definition: PipelineDefinition) -> set[str]:
+    """Give the keys of the breakers that a pipeline's nodes ask: types, names by hand, the type of `type/target`."""
+    asking = [node for node in definition.nodes if node.type not in BUILT_IN and node.breaker != NO_BREAKER]
+    keys = {node.breaker or node.type for node in asking}
+    return keys | {node.breaker.partition("/")[0] for node in asking if node.breaker}
+
+
+def is_key(key: str, keys: Collection[str]) -> bool:
+    """Tell whether a key is one of `keys`, or `type/target` of one."""
+    return key in keys or split_key(key, keys) is not None
 
 
 @value
@@ -79,6 +97,10 @@ class NodePlan:
     grace: float
     breaker: str | None
     """The key of its circuit breaker; None: none asked."""
+    target: str
+    """Which of the breaker's circuits it asks; empty: the type's own."""
+    target_at: CompiledTarget | None
+    """What says so when the node asks; None: `target` does."""
     waits_open: bool
     commits: bool
     """Its starts are on disk before they happen (on_crash: fail)."""
@@ -90,6 +112,17 @@ class NodePlan:
     """Its handler may wait for a thread: timeouts count from Began."""
     condition: Condition | None
 
+    def stop_grace(self, explicit: float | None) -> float:
+        """Give the seconds that its handler has at a stop.
+
+        Args:
+            explicit: what the one who stops says: instead of the default, and at most; None: the node's own counts,
+                longer or shorter than the default.
+        """
+        if explicit is None:
+            return self.grace
+        return explicit if self.node.grace is None else min(explicit, self.node.grace)
+
 
 @value
 class RunFacts:
@@ -98,6 +131,8 @@ class RunFacts:
     run_id: str
     plan: Plan
     trigger_data: Output
+    number: int = 0
+    """How many runs its manager had begun before: of two with one id they differ."""
 
 
 @value
@@ -111,6 +146,10 @@ class Plan:
     outputs: Mapping[str, Expression]
     stop: StopPolicy
 
+    def stop_graces(self, nodes: Iterable[str], explicit: float | None) -> dict[str, float]:
+        """Give the grace of each of these nodes at a stop; see NodePlan.stop_grace."""
+        return {node: self.nodes[node].stop_grace(explicit) for node in nodes}
+
 
 def variables(inputs: Inputs, order: Mapping[str, NodePlan], trigger: Output) -> dict[str, Any]:
     """Return what expressions see: `inputs`, `input` (their merge in topological order) and `trigger`."""
@@ -120,8 +159,16 @@ def variables(inputs: Inputs, order: Mapping[str, NodePlan], trigger: Output) ->
     return {"inputs": dict(inputs), "input": merge_inputs(own), "trigger": dict(trigger)}
 
 
+def template_variables(run: RunFacts, inputs: Inputs, attempt: int) -> dict[str, Any]:
+    """Return what templates see, but for the secrets."""
+    names = variables(inputs, run.plan.nodes, run.trigger_data)
+    names["run"] = {"id": run.run_id, "pipeline": run.plan.definition.name, "attempt": attempt}
+    return names
+
+
 def build_plan(
     definition: PipelineDefinition,
+    catalog: Catalog = BUILTIN,
     *,
     threaded: frozenset[str] = frozenset(),
     unguarded: frozenset[str] = frozenset(),
@@ -131,6 +178,7 @@ def build_plan(
 
     Args:
         definition: the pipeline.
+        catalog: the types of its nodes.
         threaded: the ids of the nodes whose handlers run in threads.
         unguarded: the node types that ask no breaker, besides the built-in ones.
         stop: grace and kill bound, in seconds.
@@ -144,7 +192,7 @@ def build_plan(
         outgoing[edge.from_node].append(_edge(index, edge, by_id[edge.from_node], by_id[edge.to_node]))
     order = topological_order(by_id, [(edge.from_node, edge.to_node) for edge in definition.edges])
     predecessors = _predecessors(definition) if any(n.type == Kind.CONDITION for n in definition.nodes) else {}
-    context = _Context(definition, threaded, unguarded, stop)
+    context = _Context(definition, catalog, threaded, unguarded, stop)
     nodes = {
         node: context.node(by_id[node], place, incoming[node], tuple(outgoing[node]), predecessors.get(node, ()))
         for place, node in enumerate(order)
@@ -166,6 +214,10 @@ def _edge(index: int, edge: PipelineEdge, source: PipelineNode, target: Pipeline
     return EdgePlan(index, edge.id, target.id, target.join == "any", edge.when, compiled, wanted)
 
 
+def _condition(node: PipelineNode, predecessors: Collection[str]) -> Condition:
+    return compile_condition(str(node.config["condition"]), predecessors=predecessors, roots=CONDITION_ROOTS)
+
+
 def _all_live(kind: Kind, edges: tuple[EdgePlan, ...]) -> tuple[int, ...] | None:
     if kind is Kind.CONDITION or any(edge.condition or edge.when == "failure" for edge in edges):
         return None
@@ -185,6 +237,7 @@ class _Context:
     def __init__(
         self,
         definition: PipelineDefinition,
+        catalog: Catalog,
         threaded: frozenset[str],
         unguarded: frozenset[str],
         stop: StopPolicy,
@@ -192,6 +245,7 @@ class _Context:
         self.defaults = definition.defaults
         self.retry = definition.defaults.retry or RetryPolicy()
         self.slots = definition.max_concurrency is not None
+        self.catalog = catalog
         self.threaded = threaded
         self.unguarded = unguarded | BUILT_IN
         self.stop = stop
@@ -206,12 +260,8 @@ class _Context:
     ) -> NodePlan:
         """Return the plan of a node: its own words, else the definition's defaults, else the built-in ones."""
         kind = Kind(node.type) if node.type in BUILT_IN else Kind.HANDLER
+        breaker, target = self._circuit(node)
         defaults = self.defaults
-        condition = None
-        if kind is Kind.CONDITION:
-            condition = compile_condition(
-                str(node.config["condition"]), predecessors=predecessors, roots=CONDITION_ROOTS
-            )
         return NodePlan(
             id=node.id,
             node=node,
@@ -227,11 +277,22 @@ class _Context:
             idle_timeout=node.idle_timeout or defaults.idle_timeout,
             total_timeout=node.total_timeout or defaults.total_timeout,
             grace=self.stop.grace if node.grace is None else node.grace,
-            breaker=None if node.type in self.unguarded else node.breaker or node.type,
+            breaker=breaker,
+            target=target if isinstance(target, str) else "",
+            target_at=None if isinstance(target, str) else target,
             waits_open=node.on_open == "wait",
             commits=node.on_crash == "fail",
             continues=node.on_error == "continue",
             takes_slot=self.slots and kind is Kind.HANDLER,
             threaded=node.id in self.threaded,
-            condition=condition,
+            condition=_condition(node, predecessors) if kind is Kind.CONDITION else None,
         )
+
+    def _circuit(self, node: PipelineNode) -> tuple[str | None, CompiledTarget | str]:
+        """Return which breaker a node asks, and for what."""
+        if node.type in self.unguarded or node.breaker == NO_BREAKER:
+            return None, ""
+        if node.breaker is not None:
+            return split_key(node.breaker, self.catalog.names) or (node.breaker, "")
+        node_type = self.catalog.get(node.type)
+        return node.type, "" if node_type is None else node_type.target_of(node.config)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticKnownError
 
 from playbill.model.errors import (
     CircuitOpen,
@@ -68,11 +69,25 @@ class RetryPolicy(Settings):
         return retryable or any(kind in self.on for kind in kinds)
 
 
+def _one_count(value: object) -> object:
+    """Tell what is wrong with a count in one sentence: of a union pydantic would tell it of each part."""
+    if value is None or value == "default":
+        return value
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise PydanticKnownError("int_type")
+    if value < 1:
+        raise PydanticKnownError("greater_than_equal", {"ge": 1})
+    return value
+
+
 class BreakerPolicy(Settings):
     """When a breaker opens, for how long, and how many attempts it lets through."""
 
-    failures: Count | None = 5
-    """Failures in a row that open it; None: only the rates of a window do."""
+    failures: Annotated[Count | Literal["default"] | None, BeforeValidator(_one_count)] = "default"
+    """Failures in a row that open it; None: only the rates of a window do.
+
+    By default 5 where there is something to depend on, and none for commands and python calls.
+    """
     open_seconds: PositiveSeconds = 60.0
     """Seconds it stays open the first time."""
     open_factor: Factor = 1.0
@@ -123,15 +138,20 @@ class BreakerPolicy(Settings):
                 self.open_seconds > self.open_cap_seconds,
                 f"open_seconds {self.open_seconds:g} is over open_cap_seconds {self.open_cap_seconds:g}",
             ),
-            (
-                self.failures is None and self.failure_rate is None and self.slow_rate is None,
-                "nothing would ever open it: set failures, failure_rate or slow_rate",
-            ),
         )
         broken = "; ".join(text for is_broken, text in rules if is_broken)
         if broken:
             raise ValueError(broken)
         return self
+
+    @property
+    def is_unlimited(self) -> bool:
+        """Whether nobody is ever parked for concurrency or rate."""
+        return self.max_concurrent is None and self.rate is None
+
+    def failures_or(self, default: int | None) -> int | None:
+        """Give the failures in a row that open it, `default` if the policy does not say."""
+        return default if self.failures == "default" else self.failures
 
     def open_for(self, openings: int, jitter_draw: float) -> float:
         """Give the seconds to stay open at the `openings`-th opening in a row (1 is the first)."""

@@ -17,6 +17,7 @@ from playbill.model.expressions import (
 )
 from playbill.model.graph import CycleError, topological_order
 from playbill.model.node_checks import InputScope, node_problems
+from playbill.model.plan import breaker_keys, is_key
 from playbill.model.run_inputs import schema_problems
 
 if TYPE_CHECKING:
@@ -145,9 +146,9 @@ def _output_problems(definition: PipelineDefinition, scope: InputScope) -> Itera
 def _breaker_problems(definition: PipelineDefinition) -> Iterator[Problem]:
     if not definition.breakers:
         return
-    used = dict.fromkeys(node.breaker or node.type for node in definition.nodes)
+    used = sorted(breaker_keys(definition))
     for key in definition.breakers:
-        if key not in used:
+        if not is_key(key, used):
             hint = f"{did_you_mean(key, used)}; keys in use are: {list_names(used)}"
             text = f"breaker '{key}' is used by no node{hint}"
             yield Problem("unknown-breaker", f"breakers.{key}", text)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     )
     from playbill.model.events import Event, EventType
     from playbill.model.facts import NodeStatus, Receipt, RunStatus, Stopped
-    from playbill.model.machines.breaker_state import CircuitState
+    from playbill.model.machines.circuit_state import CircuitState
     from playbill.model.policies import BreakerPolicy, LimitsPolicy, RetryPolicy
     from playbill.model.results import NodeExecutionResult, RunResult
     from playbill.model.validation import get_execution_order, validate_pipeline_dag
@@ -124,7 +124,7 @@ _HOMES = {
     ),
     "playbill.model.events": "Event EventType",
     "playbill.model.facts": "NodeStatus Receipt RunStatus Stopped",
-    "playbill.model.machines.breaker_state": "CircuitState",
+    "playbill.model.machines.circuit_state": "CircuitState",
     "playbill.model.policies": "BreakerPolicy LimitsPolicy RetryPolicy",
     "playbill.model.results": "NodeExecutionResult RunResult",
     "playbill.model.validation": "get_execution_order validate_pipeline_dag",

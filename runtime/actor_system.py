@@ -6,11 +6,13 @@ import asyncio
 import logging
 from contextvars import copy_context
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from playbill.actors.ports import Ports, Receiver, Runner
 from playbill.model.errors import DefinitionError
-from playbill.model.machines.breaker_state import FORCED
+from playbill.model.machines.circuit_state import FORCED
+from playbill.model.messages import Force
 from playbill.runtime.breakers import Breakers
 from playbill.runtime.faults.tape import SeededTape
 from playbill.runtime.processes.linux import supported
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from playbill.actors.supervisor import SupervisorActor
     from playbill.model.definition import PipelineDefinition
     from playbill.model.facts import Inputs
-    from playbill.model.messages import Force
     from playbill.model.plan import NodePlan, RunFacts
     from playbill.model.policies import BreakerPolicy
     from playbill.runtime.faults.plan import FaultPlan
@@ -88,6 +89,8 @@ class ActorSystem:
         _refuse_workers()
         self.dead_letters = CountedDeadLetters()
         self.orphans = Orphans()
+        self.run_numbers = count()
+        """Number the runs in the order of their starts."""
         self.breakers = Breakers(settings.policies)
         world = _with_faults(world_of(loop), settings.faults, loop)
         self.parts = parts = world.open(loop, ManagerView(self.breakers, runs, lambda: self.dead_letters.count))
@@ -151,19 +154,20 @@ class ActorSystem:
         """
         return self.breakers.of(definition, keys, self._breaker_ports)
 
-    async def force(self, key: str, message: Force) -> None:
-        """Set a breaker by hand.
+    async def force(self, key: str, state: str) -> None:
+        """Set a circuit, or all of a type, by hand.
 
         Raises:
             DefinitionError: nobody has used this key, or there is no such state to force.
         """
-        actor = self.breakers.get(key)
-        if actor is None:
+        found = self.breakers.find(key)
+        if found is None:
             raise DefinitionError.single("unknown-breaker", key, f"no pipeline has used breaker '{key}' yet")
-        if message.state not in FORCED:
-            text = f"breaker '{key}' cannot be forced to '{message.state}', only to {', '.join(FORCED)}"
+        if state not in FORCED:
+            text = f"breaker '{key}' cannot be forced to '{state}', only to {', '.join(FORCED)}"
             raise DefinitionError.single("unknown-state", key, text)
-        await actor.actor_ref.ask(message, block=False)
+        actor, target = found
+        await actor.actor_ref.ask(Force(state, target), block=False)
 
     async def close(self) -> None:
         """Let everything go: processes are killed, other abandoned work stays an orphan."""

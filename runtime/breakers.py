@@ -1,4 +1,7 @@
-"""The circuit breakers of one manager: an actor per key, one policy per key."""
+"""The circuit breakers of one manager: an actor for each node type or name, one policy for each key.
+
+Keys are a node type, `type/target` for one of its circuits, or a name that a node gives by hand.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from playbill.actors.breaker import BreakerActor
 from playbill.model.errors import DefinitionError
-from playbill.model.machines.breaker_state import CircuitState
+from playbill.model.machines.circuit_state import CircuitState
 from playbill.model.policies import BreakerPolicy
+from playbill.model.targets import default_failures, split_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,21 +37,32 @@ class Breakers:
         Raises:
             DefinitionError: it wants another policy for a key than the pipeline that used the key first.
         """
-        for key in keys & definition.breakers.keys():
+        for key in definition.breakers:
             self._agree(key, definition)
+        owner = f"pipeline '{definition.name}'"
+        for key, policy in definition.breakers.items():
+            self._owners.setdefault(key, owner)
+            self._policies.setdefault(key, policy)
         found: dict[str, Shell[Any]] = {}
         for key in keys:
-            self._owners.setdefault(key, f"pipeline '{definition.name}'")
-            found[key] = self._actor(key, definition.breakers.get(key, DEFAULT), ports)
+            self._owners.setdefault(key, owner)
+            found[key] = self._actor(key, ports)
         return found
 
-    def get(self, key: str) -> BreakerActor | None:
-        """Return the breaker of this key, if anybody used it yet."""
-        return self._actors.get(key)
+    def find(self, key: str) -> tuple[BreakerActor, str | None] | None:
+        """Return the breaker a key is about, if anybody used it yet, and which target; None: all of them."""
+        if (actor := self._actors.get(key)) is not None:
+            return actor, None
+        parts = split_key(key, self._actors)
+        return None if parts is None else (self._actors[parts[0]], parts[1])
 
     def states(self) -> dict[str, CircuitState]:
-        """Return where each breaker stands."""
-        return {key: CircuitState(actor.machine.state) for key, actor in self._actors.items()}
+        """Return where each circuit stands that anybody needs, by key."""
+        return {
+            circuit.key: CircuitState(circuit.state)
+            for actor in self._actors.values()
+            for circuit in actor.machine.circuits.values()
+        }
 
     def close(self) -> None:
         """End all of them."""
@@ -62,16 +77,24 @@ class Breakers:
         owner = self._owners.get(key)
         if owner is None or owner == "the manager":
             return
-        if self._policies[key] != definition.breakers[key]:
+        if self._policies.get(key, DEFAULT) != definition.breakers[key]:
             text = (
                 f"breaker '{key}' has two policies that differ, one by {owner} and one by pipeline"
                 f" '{definition.name}': make them equal, use another key, or give the manager the policy"
             )
             raise DefinitionError.single("two-policies", f"breakers.{key}", text)
 
-    def _actor(self, key: str, policy: BreakerPolicy, ports: Ports) -> BreakerActor:
+    def _actor(self, key: str, ports: Ports) -> BreakerActor:
         actor = self._actors.get(key)
+        targets = {
+            parts[1]: policy
+            for name, policy in self._policies.items()
+            if (parts := split_key(name, (key,))) is not None
+        }
         if actor is None or actor.ended:
-            policy = self._policies.setdefault(key, policy)
-            actor = self._actors[key] = BreakerActor(ports, key, policy)
+            policy = self._policies.setdefault(key, DEFAULT)
+            failures = default_failures(key)
+            actor = self._actors[key] = BreakerActor(ports, key, policy, targets, failures=failures)
+        else:
+            actor.machine.know(targets)
         return actor

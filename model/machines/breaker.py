@@ -1,140 +1,204 @@
-"""The breaker machine: one circuit breaker, shared by all runs of a manager.
+"""The breaker machine: gives attempts of one node type their permits, by a circuit for each target they depend on.
 
 Told by: nodes (Ask, Withdraw, Settle), runners (Released), users (Force), its timers. Tells: nodes.
 
 Rules:
 
-1. One grant covers concurrency, rate and breaker; a shortage of concurrency or rate parks, first come first served.
-2. Failures in a row, or a rate over the window, open it; it goes half-open by its own timer, whether or not anybody
-   asks. Open time grows by the policy's factor until it closes.
-3. Half-open never has more permits out than allowed; each success counts, any failure or lost permit opens it again;
-   ignored and cancelled give the permit back without a verdict.
-4. Every change of state is a new epoch; a report from an older one frees its share and changes nothing else.
-5. A permit is settled exactly once; the answer says counted, stale or duplicate.
-6. Set by hand it stays so: forced_open, disabled (verdicts are not counted), metrics_only (counted, never opens).
+1. One grant covers concurrency, rate and circuit; a shortage of concurrency or rate parks. Of those who wait, the one
+   that came first and that the breaker's limits and its own circuit let in goes first.
+2. What the policy limits it limits for all circuits together; a circuit with a policy of its own has its limits, too.
+3. A circuit that cannot be told from a new one is forgotten; at most 1,024 are kept: more share the type's own.
+4. A permit is settled exactly once; the answer says counted, stale or duplicate. The share of work that goes on after
+   that stays taken until the work ends.
+5. What is set by hand for the type holds for all its circuits, later ones too.
 
-Here are the asks, the timers and the table; the states are in breaker_state.py, the other actions in the bases.
+Here are what it is told, and the table; how it grants is in the base, and when a circuit opens in circuit.py.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from playbill.model.effects import Timer
-from playbill.model.errors import InternalError
 from playbill.model.events import EventType
 from playbill.model.facts import Verdict
-from playbill.model.machines.breaker_settling import BreakerSettling
-from playbill.model.machines.breaker_state import FORCED, CircuitState
-from playbill.model.machines.machine import late, row, table
-from playbill.model.messages import Ask, Force, HalfOpenOver, OpenOver, RateDue, Released, Settle, Withdraw
+from playbill.model.machines.breaker_base import CLOSED, BreakerBase, BreakerState
+from playbill.model.machines.circuit_state import FORCED, CircuitState, Report
+from playbill.model.machines.machine import row, table
+from playbill.model.messages import Ask, AskAgain, Force, HalfOpenOver, OpenOver, RateDue, Released, Settle, Withdraw
 
 if TYPE_CHECKING:
     from playbill.model.effects import Outbox
-    from playbill.model.facts import Now
+    from playbill.model.facts import Now, Permit
+    from playbill.model.machines.circuit import CircuitMachine
 
-S: Final = CircuitState
 
+class BreakerMachine(BreakerBase):
+    """One breaker, with a circuit for each target."""
 
-class BreakerMachine(BreakerSettling):
-    """One circuit breaker."""
+    # ---- asks -------------------------------------------------------------------------------------------------
 
     def ask(self, message: Ask, now: Now, out: Outbox) -> None:
-        """Grant, or park behind those who came before."""
-        if not self.waiting and (self.unlimited or self._has_room(now, out)):
-            self._grant(message, now, out)
+        """Grant; park behind those who came before; or refuse who would rather fail than wait."""
+        circuit = self.circuits.get(message.target) or self.circuit(message.target, now)
+        if not circuit.receive(message, now, out):
+            if message.wait:
+                self._park(circuit, message, out)
+            else:
+                self._refuse(circuit, message, now, out)
+        elif self.lines:
+            self._park(circuit, message, out)
+            self._drain(now, out)
+        elif self._has_room(circuit, now, out):
+            self._grant(circuit, message, now, out)
         else:
-            self._park(message, out)
-
-    def ask_open(self, message: Ask, now: Now, out: Outbox) -> None:
-        """Refuse, or park who would rather wait."""
-        if message.wait:
-            self._park(message, out)
-        else:
-            self._refuse(message, now, out)
-
-    def ask_half_open(self, message: Ask, now: Now, out: Outbox) -> None:
-        """Let a probe through while there are any."""
-        if self._probes_left() > 0:
-            self.ask(message, now, out)
-        else:
-            self.ask_open(message, now, out)
+            self._park(circuit, message, out)
 
     def withdraw(self, message: Withdraw, now: Now, out: Outbox) -> None:
         """Forget a waiter; a grant that is on its way comes back as cancelled."""
-        if self.waiting.pop(message.ask_id, None) is not None:
+        if message.ask_id in self.parked:
+            self._rest(self._unpark(message.ask_id), now)
             return
         permit = self.out.pop(message.ask_id, None)
         if permit is None:
             out.dead_letter(message)
             return
         self.counts[Verdict.CANCELLED] += 1
-        if self.probes and permit.epoch == self.epoch:
-            self.probes -= 1
-        self._drain(now, out)
+        circuit = self._free(permit)
+        circuit.take_back(permit.epoch)
+        self._go_on(circuit, now, out)
+
+    # ---- ends -------------------------------------------------------------------------------------------------
+
+    def settle(self, message: Settle, now: Now, out: Outbox) -> Report:
+        """Take a permit back, once, and let its circuit judge by it."""
+        permit = self._take(message)
+        if permit is None:
+            out.dead_letter(message)
+            return Report.DUPLICATE
+        self.counts[message.verdict] += 1
+        circuit = self.circuits[permit.target]
+        circuit.draw = message.jitter
+        report: Report = circuit.receive(message, now, out)
+        self._go_on(circuit, now, out)
+        return report
+
+    def _take(self, message: Settle) -> Permit | None:
+        """Take a permit back; its share stays if its work goes on and nobody has told of the work's end yet."""
+        permit = self.out.pop(message.permit.id, None)
+        if permit is None:
+            return None
+        if message.running and permit.id not in self.released_early:
+            self.orphaned[permit.id] = permit
+        else:
+            self.released_early.discard(permit.id)
+            self._free(permit)
+        return permit
+
+    def released(self, message: Released, now: Now, out: Outbox) -> None:
+        """Free the share of an orphan that has ended."""
+        permit_id = message.permit.id
+        if permit_id in self.out:
+            self.released_early.add(permit_id)
+        elif permit_id in self.orphaned:
+            self._go_on(self._free(self.orphaned.pop(permit_id)), now, out)
+        else:
+            out.dead_letter(message)
+
+    # ---- timers and hands ---------------------------------------------------------------------------------------
 
     def rate_due(self, message: RateDue, now: Now, out: Outbox) -> None:
         """Let the next one start."""
         self._drain(now, out)
 
-    def open_over(self, message: OpenOver, now: Now, out: Outbox) -> None:
-        """Try again with a few."""
-        if message.epoch != self.epoch:
+    def time_over(self, message: OpenOver | HalfOpenOver, now: Now, out: Outbox) -> None:
+        """Tell the circuit whose time is over, if it is there."""
+        circuit = self.circuits.get(message.target)
+        if circuit is None:
             out.dead_letter(message)
             return
-        self._enter(S.HALF_OPEN, EventType.BREAKER_HALF_OPENED, now, out)
-        self._drain(now, out)
-
-    def half_open_over(self, message: HalfOpenOver, now: Now, out: Outbox) -> None:
-        """Count probes that are still out as lost, unless they began after this was on its way."""
-        left = self.half_open_ends - now.monotonic
-        if message.epoch != self.epoch or self.probes == 0:
-            out.dead_letter(message)
-            return
-        if left > 0:
-            out.set_timer(Timer.HALF_OPEN, left, message)
-            return
-        self.counts[Verdict.LOST] += self.probes
-        self._open(now, out)
+        self.counts[Verdict.LOST] += circuit.receive(message, now, out) or 0
+        self._go_on(circuit, now, out)
 
     def force(self, message: Force, now: Now, out: Outbox) -> None:
-        """Set the state by hand.
+        """Set one circuit by hand, or all, later ones too.
 
         Raises:
-            InternalError: it cannot be set to that state.
+            InternalError: there is no such state to set.
         """
-        if message.state not in FORCED:
-            raise InternalError(f"a breaker cannot be forced to {message.state!r}, only to {', '.join(FORCED)}")
-        self.openings = 0
-        self._enter(S(message.state), EventType.BREAKER_FORCED, now, out, {"state": message.state})
-        self._refuse_waiting(now, out)
-        self._drain(now, out)
+        of_all = message.target is None
+        circuits = [*self.circuits.values()] if message.target is None else [self.circuit(message.target, now)]
+        for circuit in circuits:
+            circuit.receive(message, now, out)
+        if of_all:
+            self.forced = CircuitState(message.state)
+        for circuit in circuits:
+            self._go_on(circuit, now, out)
 
-    ALWAYS = (
-        row(Withdraw, withdraw),
-        row(Released, BreakerSettling.released),
-        row(Force, force, *FORCED),
-        row(RateDue, rate_due),
-        *late(OpenOver, HalfOpenOver),
-    )
-    """The rows of every state."""
+    def _go_on(self, circuit: CircuitMachine, now: Now, out: Outbox) -> None:
+        """Do what follows from a change of `circuit`, or from room that was made."""
+        if circuit.line:
+            self._refuse_waiting(circuit, now, out)
+        if self.lines:
+            self._drain(now, out)
+        if circuit.target:
+            self._rest(circuit, now)
+
+    # ---- faults -----------------------------------------------------------------------------------------------
+
+    def restart(self, message: object, error: str, now: Now, out: Outbox) -> None:
+        """Begin the circuit afresh, closed, that broke over `message`; what was set by hand stays.
+
+        Those who wait at it ask again. What the message said of a share still holds; whoever is at work keeps theirs.
+        """
+        self._take_in(message)
+        target = self._target_of(message)
+        old = self.circuits.get(target, self.own)
+        fresh = self._new_circuit(old.target)
+        fresh.epoch, fresh.at_work, fresh.limits = self.ledger.next_epoch(), old.at_work, old.limits
+        if old.state in FORCED and old.state is not CLOSED:
+            fresh.become(old.state)
+        self.circuits[old.target] = fresh
+        if old is self.own:
+            self.own = fresh
+        for name in (Timer.OPEN, Timer.HALF_OPEN):
+            out.drop_timer((name, old.target))
+        data = {"epoch": fresh.epoch, "error": error}
+        self.ledger.record(EventType.BREAKER_RESET, old.target, now, out, data)
+        for _, ask in [*old.line.values()]:
+            self._unpark(ask.ask_id)
+            out.tell(ask.reply_to, AskAgain(ask.ask_id))
+
+    def _take_in(self, message: object) -> None:
+        """Let no share be lost with a message."""
+        if isinstance(message, Settle):
+            self._take(message)
+        elif isinstance(message, Released) and message.permit.id in self.orphaned:
+            self._free(self.orphaned.pop(message.permit.id))
+        elif isinstance(message, Released) and message.permit.id in self.out:
+            self.released_early.add(message.permit.id)
+        elif isinstance(message, Withdraw) and message.ask_id in self.parked:
+            self._unpark(message.ask_id)
+        elif isinstance(message, Withdraw) and message.ask_id in self.out:
+            self._free(self.out.pop(message.ask_id))
+
+    def _target_of(self, message: object) -> str:
+        if isinstance(message, Settle | Released):
+            return message.permit.target
+        return getattr(message, "target", None) or ""  # a withdrawal has none, and breaks at the type's own
+
+    SERVING = BreakerState.SERVING
     TRANSITIONS = table(
         {
-            S.CLOSED: [*ALWAYS, row(Ask, ask), row(Settle, BreakerSettling.settle_closed, S.CLOSED, S.OPEN)],
-            S.OPEN: [
-                *ALWAYS,
-                row(Ask, ask_open),
-                row(Settle, BreakerSettling.settle_stale),
-                row(OpenOver, open_over, S.HALF_OPEN, S.OPEN),
+            SERVING: [
+                row(Ask, ask),
+                row(Withdraw, withdraw),
+                row(Settle, settle),
+                row(Released, released),
+                row(Force, force),
+                row(OpenOver, time_over),
+                row(HalfOpenOver, time_over),
+                row(RateDue, rate_due),
             ],
-            S.HALF_OPEN: [
-                *ALWAYS,
-                row(Ask, ask_half_open),
-                row(Settle, BreakerSettling.settle_half_open, S.HALF_OPEN, S.CLOSED, S.OPEN),
-                row(HalfOpenOver, half_open_over, S.OPEN, S.HALF_OPEN),
-            ],
-            S.FORCED_OPEN: [*ALWAYS, row(Ask, ask_open), row(Settle, BreakerSettling.settle_stale)],
-            S.DISABLED: [*ALWAYS, row(Ask, ask), row(Settle, BreakerSettling.settle_uncounted)],
-            S.METRICS_ONLY: [*ALWAYS, row(Ask, ask), row(Settle, BreakerSettling.settle_metrics)],
         }
     )

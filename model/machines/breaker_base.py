@@ -1,16 +1,17 @@
-"""What a circuit breaker holds, how it grants and parks, and how it changes its state."""
+"""What a breaker holds: its circuits, the permits that are out, who waits; and how it grants, parks and refuses."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
 
 from playbill.model.effects import Timer
-from playbill.model.events import NO_DATA, Event, EventType
 from playbill.model.facts import Permit, Verdict
-from playbill.model.machines.breaker_state import CircuitState
+from playbill.model.machines.capacity import Capacity
+from playbill.model.machines.circuit import CircuitMachine
+from playbill.model.machines.circuit_state import CircuitState, Ledger
 from playbill.model.machines.machine import Machine
-from playbill.model.machines.window import Window
-from playbill.model.messages import Granted, HalfOpenOver, OpenOver, Parked, RateDue, Refused
+from playbill.model.messages import Granted, Parked, RateDue, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,134 +21,208 @@ if TYPE_CHECKING:
     from playbill.model.messages import Ask
     from playbill.model.policies import BreakerPolicy
 
-S: Final = CircuitState
+MOST_CIRCUITS: Final = 1024
+"""Of one breaker, besides the type's own."""
 # Bound once, see machine.py.
-HALF_OPEN: Final = S.HALF_OPEN
+HALF_OPEN: Final = CircuitState.HALF_OPEN
+CLOSED: Final = CircuitState.CLOSED
 FOREVER: Final = float("inf")
 
 
-class BreakerBase(Machine[CircuitState]):
-    """What a breaker holds, and how it gives it out."""
+class BreakerState(StrEnum):
+    """A breaker has one; its circuits have theirs."""
 
-    INITIAL = S.CLOSED
+    SERVING = "serving"
 
-    def __init__(self, key: str, policy: BreakerPolicy, *, epoch: int = 0, seq: int = 0) -> None:
+
+class BreakerBase(Machine[BreakerState]):
+    """What a breaker holds, and how it gives it out.
+
+    Args:
+        key: the node type, or the name given by hand.
+        policy: its limits, and when its circuits open.
+        targets: the policies of circuits that have their own.
+        failures: how many in a row open a circuit whose policy does not say; None: none do.
+    """
+
+    INITIAL = BreakerState.SERVING
+
+    own: CircuitMachine
+    """The type's own circuit: of all that names no target, or one too many."""
+    circuits: dict[str, CircuitMachine]
+    """By target."""
+    forced: CircuitState = CLOSED
+    """What was set by hand for all circuits; closed: nothing."""
+    out: dict[str, Permit]
+    """Permits not settled, by id."""
+    orphaned: dict[str, Permit]
+    """Permits settled whose work goes on: they keep their share of the concurrency."""
+    released_early: set[str]
+    """Permits whose runner has told of the work's end before their node gave it up."""
+    parked: dict[str, CircuitMachine]
+    """Where an ask waits, by its id."""
+    lines: dict[str, CircuitMachine]
+    """The circuits that somebody waits at, by target."""
+    counts: dict[Verdict, int]
+    """How permits were settled."""
+    _places: int = 0
+
+    def __init__(
+        self,
+        key: str,
+        policy: BreakerPolicy,
+        targets: Mapping[str, BreakerPolicy] | None = None,
+        *,
+        failures: int | None = 5,
+    ) -> None:
         self.key = key
         self.policy = policy
-        self.epoch = epoch
-        self.seq = seq
-        self.unlimited = policy.max_concurrent is None and policy.rate is None
-        self.windowed = policy.failure_rate is not None or policy.slow_rate is not None
-        self.waiting: dict[str, Ask] = {}
-        self.out: dict[str, Permit] = {}
-        """Permits not settled, by id."""
-        self.orphaned: dict[str, Permit] = {}
-        """Permits settled whose work goes on: they keep their share of the concurrency."""
-        self.released_early: set[str] = set()
-        """Permits whose runner has told of the work's end before their node gave it up."""
+        self.targets = dict(targets or {})
+        self.failures = failures
+        self.ledger = Ledger(key)
+        self.limits = None if policy.is_unlimited else Capacity(policy)
+        self.own = CircuitMachine(self.ledger, "", policy, failures)
+        self.circuits = {"": self.own}
+        self.out = {}
+        self.orphaned = {}
+        self.released_early = set()
+        self.parked = {}
+        self.lines = {}
         self.counts = dict.fromkeys(Verdict, 0)
-        self.in_a_row: int = 0
-        self.window = Window(policy)
-        self.openings = 0
-        self.open_ends = 0.0
-        self.half_open_ends = 0.0
-        self.probes: int = 0
-        self.successes: int = 0
-        self.next_start = 0.0
-        self.draw = 0.5
 
-    def keep_shares(self, other: BreakerBase) -> None:
-        """Take over what is out or goes on: its share of the concurrency stays with the work until it ends."""
-        self.out = dict(other.out)
-        self.orphaned = dict(other.orphaned)
-        self.released_early = set(other.released_early)
+    # ---- circuits ---------------------------------------------------------------------------------------------
+
+    def circuit(self, target: str, now: Now) -> CircuitMachine:
+        """Return the circuit of `target`, made if it is the first to ask, or the type's own if there are too many."""
+        found = self.circuits.get(target)
+        if found is not None:
+            return found
+        if len(self.circuits) > MOST_CIRCUITS:
+            self._make_room(now)
+            if len(self.circuits) > MOST_CIRCUITS:
+                return self.own
+        made = self.circuits[target] = self._new_circuit(target)
+        if self.forced is not CLOSED:
+            made.become(self.forced)
+        return made
+
+    def know(self, targets: Mapping[str, BreakerPolicy]) -> None:
+        """Take the policies of circuits that have their own; for circuits there are, they hold from now on."""
+        for target, policy in targets.items():
+            if self.targets.get(target) != policy:
+                self.targets[target] = policy
+                circuit = self.circuits.get(target)
+                if circuit is not None:
+                    circuit.follow(policy, self.failures)
+
+    def _new_circuit(self, target: str) -> CircuitMachine:
+        circuit = CircuitMachine(self.ledger, target, self.policy, self.failures)
+        if (policy := self.targets.get(target)) is not None:
+            circuit.follow(policy, self.failures)
+        return circuit
+
+    def _make_room(self, now: Now) -> None:
+        for circuit in [circuit for circuit in self.circuits.values() if circuit.target]:
+            if circuit.state is self.forced and circuit.is_idle(now.monotonic):
+                del self.circuits[circuit.target]
+
+    def _rest(self, circuit: CircuitMachine, now: Now) -> None:
+        """Forget a circuit that a new one would be no different from; a window remembers its successes, too."""
+        if (
+            circuit.target
+            and not circuit.at_work
+            and circuit.state is self.forced
+            and not circuit.windowed
+            and circuit.is_idle(now.monotonic)
+        ):
+            self.circuits.pop(circuit.target, None)
 
     # ---- giving permits ------------------------------------------------------------------------------------------
 
-    def _has_room(self, now: Now, out: Outbox) -> bool:
-        """Tell whether concurrency and rate allow a start now; if only the rate does not, wait for it."""
-        policy = self.policy
-        limit = policy.max_concurrent
-        if limit is not None and len(self.out) + len(self.orphaned) >= limit:
-            return False
-        if policy.rate is None or self.next_start <= now.monotonic:
-            return True
-        out.set_timer(Timer.RATE, self.next_start - now.monotonic, RateDue())
-        return False
+    def _has_room(self, circuit: CircuitMachine, now: Now, out: Outbox) -> bool:
+        """Tell whether its breaker's limits and its own let a start through now."""
+        return _is_free(self.limits, "", now, out) and _is_free(circuit.limits, circuit.target, now, out)
 
-    def _probes_left(self) -> int:
-        return self.policy.half_open_permits - self.probes - self.successes
-
-    def _grant(self, ask: Ask, now: Now, out: Outbox) -> None:
-        permit = Permit(self.key, self.epoch, ask.ask_id)
+    def _grant(self, circuit: CircuitMachine, ask: Ask, now: Now, out: Outbox) -> None:
+        permit = Permit(circuit.key, circuit.epoch, ask.ask_id, circuit.target)
         self.out[ask.ask_id] = permit
-        if not self.unlimited and self.policy.rate is not None:
-            self.next_start = max(now.monotonic, self.next_start) + 1 / self.policy.rate
-        if self.state is HALF_OPEN:
-            self.probes += 1
-            if self.probes == 1:
-                wait = self.policy.half_open_max_wait_seconds
-                self.half_open_ends = now.monotonic + wait
-                out.set_timer(Timer.HALF_OPEN, wait, HalfOpenOver(self.epoch))
+        circuit.at_work += 1
+        if self.limits is not None:
+            self.limits.take(now.monotonic)
+        if circuit.limits is not None:
+            circuit.limits.take(now.monotonic)
+        if circuit.state is HALF_OPEN:
+            circuit.probe(now, out)
         out.tell(ask.reply_to, Granted(permit))
 
-    def _park(self, ask: Ask, out: Outbox) -> None:
-        self.waiting[ask.ask_id] = ask
+    def _park(self, circuit: CircuitMachine, ask: Ask, out: Outbox) -> None:
+        self._places += 1
+        circuit.line[ask.ask_id] = (self._places, ask)
+        self.lines[circuit.target] = circuit
+        self.parked[ask.ask_id] = circuit
         out.tell(ask.reply_to, Parked(ask.ask_id))
 
-    def _refuse(self, ask: Ask, now: Now, out: Outbox) -> None:
-        ends = {S.OPEN: self.open_ends, HALF_OPEN: self.half_open_ends}.get(self.state, FOREVER)
-        out.tell(ask.reply_to, Refused(ask.ask_id, self.key, max(0.0, ends - now.monotonic)))
+    def _unpark(self, ask_id: str) -> CircuitMachine:
+        """Take somebody out of the line of a circuit."""
+        circuit = self.parked.pop(ask_id)
+        del circuit.line[ask_id]
+        if not circuit.line:
+            del self.lines[circuit.target]
+        return circuit
+
+    def _refuse(self, circuit: CircuitMachine, ask: Ask, now: Now, out: Outbox) -> None:
+        last = "" if circuit.last_failure is None else circuit.last_failure.brief
+        out.tell(ask.reply_to, Refused(ask.ask_id, circuit.key, circuit.retry_after(now.monotonic), last))
+
+    def _refuse_waiting(self, circuit: CircuitMachine, now: Now, out: Outbox) -> None:
+        """Tell those who would rather fail than wait that it is open."""
+        if circuit.is_barred:
+            for _, ask in [*circuit.line.values()]:
+                if not ask.wait:
+                    self._unpark(ask.ask_id)
+                    self._refuse(circuit, ask, now, out)
 
     def _drain(self, now: Now, out: Outbox) -> None:
-        """Grant to those who wait, as far as there is room."""
-        if self.state in {S.OPEN, S.FORCED_OPEN}:
-            return
-        while self.waiting:
-            if self.state is HALF_OPEN and self._probes_left() <= 0:
+        """Grant to those who wait, as far as there is room: of all who may, to the one that came first."""
+        while self.lines and _is_free(self.limits, "", now, out):
+            first: tuple[int, Ask] | None = None
+            for circuit in self.lines.values():
+                head = next(iter(circuit.line.values()))
+                if (first is None or head[0] < first[0]) and self._lets_in(circuit, head[1], now, out):
+                    first = head
+            if first is None:
                 return
-            if not self._has_room(now, out):
-                return
-            ask = self.waiting.pop(next(iter(self.waiting)))
-            self._grant(ask, now, out)
+            ask = first[1]
+            self._grant(self._unpark(ask.ask_id), ask, now, out)
 
-    # ---- changing state ------------------------------------------------------------------------------------------
+    def _lets_in(self, circuit: CircuitMachine, ask: Ask, now: Now, out: Outbox) -> bool:
+        return circuit.receive(ask, now, out) and _is_free(circuit.limits, circuit.target, now, out)
 
-    def _open(self, now: Now, out: Outbox) -> None:
-        self.openings += 1
-        seconds = self.policy.open_for(self.openings, self.draw)
-        self.open_ends = now.monotonic + seconds
-        self._enter(S.OPEN, EventType.BREAKER_OPENED, now, out, {"seconds": seconds})
-        out.set_timer(Timer.OPEN, seconds, OpenOver(self.epoch))
-        self._refuse_waiting(now, out)
+    # ---- taking permits back -----------------------------------------------------------------------------------
 
-    def _close(self, now: Now, out: Outbox) -> None:
-        self.openings = 0
-        self._enter(S.CLOSED, EventType.BREAKER_CLOSED, now, out)
-
-    def _enter(
-        self, state: CircuitState, event: EventType, now: Now, out: Outbox, data: Mapping[str, Any] = NO_DATA
-    ) -> None:
-        """Begin a new epoch in `state`."""
-        self.become(state)
-        self.epoch += 1
-        self.in_a_row = self.probes = self.successes = 0
-        self.window = Window(self.policy)
-        out.drop_timer(Timer.OPEN)
-        out.drop_timer(Timer.HALF_OPEN)
-        self.seq += 1
-        data = {**data, "epoch": self.epoch}
-        out.record(Event(event, f"breaker:{self.key}", self.seq, now.utc, None, None, data))
-
-    def _refuse_waiting(self, now: Now, out: Outbox) -> None:
-        """Tell those who would rather fail than wait that it is open."""
-        if self.state in {S.OPEN, S.FORCED_OPEN}:
-            for ask in [ask for ask in self.waiting.values() if not ask.wait]:
-                del self.waiting[ask.ask_id]
-                self._refuse(ask, now, out)
+    def _free(self, permit: Permit) -> CircuitMachine:
+        """Give back the share of a permit whose work has ended."""
+        circuit = self.circuits[permit.target]
+        circuit.at_work -= 1
+        if self.limits is not None:
+            self.limits.at_work -= 1
+        if circuit.limits is not None:
+            circuit.limits.at_work -= 1
+        return circuit
 
     def __repr__(self) -> str:
+        own = self.own
         return (
-            f"<BreakerMachine {self.key} {self.state} epoch={self.epoch} in_a_row={self.in_a_row}"
-            f" out={len(self.out)} waiting={len(self.waiting)}>"
+            f"<BreakerMachine {self.key} {own.state} epoch={own.epoch} in_a_row={own.in_a_row}"
+            f" out={len(self.out)} waiting={len(self.parked)} targets={len(self.circuits) - 1}>"
         )
+
+
+def _is_free(limits: Capacity | None, target: str, now: Now, out: Outbox) -> bool:
+    """Tell whether these limits let a start through; if only the rate does not, have it looked at again in time."""
+    if limits is None:
+        return True
+    wait = limits.wait(now.monotonic)
+    if 0 < wait < FOREVER:
+        out.set_timer((Timer.RATE, target), wait, RateDue(target))
+    return wait == 0

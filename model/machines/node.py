@@ -103,7 +103,7 @@ class NodeMachine(NodeJoining, NodePausing, NodeStopping):
         if ladder.in_time(message) and not (message.failure and ladder.final):
             self.returned(message, now, out)
             return
-        self._settle(out, Verdict.FAILURE, message)
+        self._settle(out, Verdict.FAILURE, message, ladder.failure)
         receipt = ladder.receipt(message)
         self._failed(ladder.failure, now, out, jitter=message.jitter, receipt=receipt, final=ladder.final)
 
@@ -114,7 +114,8 @@ class NodeMachine(NodeJoining, NodePausing, NodeStopping):
             out.dead_letter(message)
             return
         if not ladder.in_time(message):
-            self._settle(out, Verdict.CANCELLED if ladder.failure is None else Verdict.FAILURE, message)
+            verdict = Verdict.CANCELLED if ladder.failure is None else Verdict.FAILURE
+            self._settle(out, verdict, message, ladder.failure)
             self._end_stopped(out, ladder.receipt(message), message.failure)
         elif message.failure is None:
             self._settle(out, SUCCESS, message)

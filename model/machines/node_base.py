@@ -87,8 +87,10 @@ class NodeBase(Machine[NodeState]):
 
     # ---- giving back and ending -------------------------------------------------------------------------------
 
-    def _settle(self, out: Outbox, verdict: Verdict, returned: Returned | None = None) -> None:
-        """Report the attempt to its breaker; what returned says how long it ran."""
+    def _settle(
+        self, out: Outbox, verdict: Verdict, returned: Returned | None = None, failure: Failure | None = None
+    ) -> None:
+        """Report the attempt to its breaker; what returned says how long it ran, and what failed unless `failure`."""
         permit = self.permit
         if permit is None:
             return
@@ -96,7 +98,10 @@ class NodeBase(Machine[NodeState]):
         if returned is None:
             out.tell(self.breaker, Settle(permit, verdict))
         else:
-            out.tell(self.breaker, Settle(permit, verdict, returned.ended - self.began_at, returned.jitter))
+            seconds = returned.ended - self.began_at
+            out.tell(
+                self.breaker, Settle(permit, verdict, seconds, returned.jitter, failure=failure or returned.failure)
+            )
 
     def _take_back(self, out: Outbox) -> int:
         """Give back ask and permit of an attempt that never began; return how many did."""

@@ -11,6 +11,7 @@ from playbill.model.failures import failure_of
 from playbill.model.machines.node_base import NodeBase
 from playbill.model.machines.node_state import NodeState
 from playbill.model.messages import Ask, AttemptOverdue, AttemptReady, IdleOverdue, SlotWanted
+from playbill.model.plan import template_variables
 
 if TYPE_CHECKING:
     from playbill.model.effects import Outbox
@@ -54,8 +55,13 @@ class NodeBeginning(NodeBase):
 
     def _ask(self, out: Outbox) -> None:
         self.asks += 1
-        self.ask_id = f"{self.facts.run_id}/{self.plan.id}#{self.asks}"
-        out.tell(self.breaker, Ask(self.ask_id, self.me, self.plan.waits_open))
+        facts, plan = self.facts, self.plan
+        # Unique by what follows the last `#`; the rest is for people.
+        self.ask_id = f"{facts.run_id}/{plan.id}#{facts.number}.{plan.order}.{self.asks}"
+        target = plan.target
+        if plan.target_at is not None:
+            target = plan.target_at.of(template_variables(facts, self.inputs or {}, self.attempts + 1))
+        out.tell(self.breaker, Ask(self.ask_id, self.me, plan.waits_open, target))
         self.become(ASKING)
 
     def slot_granted(self, message: SlotGranted, now: Now, out: Outbox) -> None:
@@ -83,7 +89,7 @@ class NodeBeginning(NodeBase):
         if message.ask_id != self.ask_id:
             out.dead_letter(message)
             return
-        failure = failure_of(CircuitOpen(message.key, message.retry_after))
+        failure = failure_of(CircuitOpen(message.key, message.retry_after, message.last_failure))
         self._end(out, Outcome(NodeStatus.FAILED, self.attempts, failure=failure))
 
     def ask_again(self, message: AskAgain, now: Now, out: Outbox) -> None:

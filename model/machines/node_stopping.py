@@ -158,5 +158,7 @@ class NodeStopping(NodeBase):
         permit = self.permit
         if permit is not None:
             self.permit = None
-            out.tell(self.breaker, Settle(permit, verdict, now.monotonic - self.began_at, running=True))
+            failure = None if self.ladder is None else self.ladder.failure
+            seconds = now.monotonic - self.began_at
+            out.tell(self.breaker, Settle(permit, verdict, seconds, running=True, failure=failure))
         out.abandon(self.attempts, permit)

@@ -48,7 +48,7 @@ def compile_pipeline(
         for node in definition.nodes
         if node.type not in BUILT_IN and (node.id in bindings.isolated or not bindings.of(node).on_loop)
     )
-    plan = build_plan(definition, threaded=threaded, stop=stop)
+    plan = build_plan(definition, catalog, threaded=threaded, stop=stop)
     keys = frozenset(node.breaker for node in plan.nodes.values() if node.breaker is not None)
     return CompiledPipeline(definition, plan, bindings, keys)
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from playbill.model.catalog import BUILTIN, ActionType, Catalog, NodeType
 from playbill.model.configs import FreeConfig
+from playbill.model.diagnostics import list_names
 from playbill.model.errors import DefinitionError
+from playbill.model.targets import TargetRule, text_of
 from playbill.runtime.handlers.agent import agent
 from playbill.runtime.handlers.call_api import call_api
 from playbill.runtime.handlers.command import command
@@ -42,6 +44,7 @@ def node_type(
     name: str,
     config: type[BaseModel] = FreeConfig,
     *,
+    target: str | None = None,
     isolation: Isolation = "inline",
     limits: LimitsPolicy | None = None,
 ) -> Callable[[F], F]:
@@ -50,19 +53,22 @@ def node_type(
     Args:
         name: what definitions say in `type`.
         config: the pydantic model of their `config`; the handler finds it in `context.config`.
+        target: the config's field that says what a node depends on, such as a host: each value has a circuit breaker
+            of its own. Of a URL its host counts. None: all nodes of the type share one.
         isolation: "process" runs it in a process that can be killed, unless a node says otherwise.
         limits: what one attempt in such a process may use.
 
     Raises:
-        DefinitionError: the handler has a wrong signature, or limits and no process.
+        DefinitionError: the handler has a wrong signature, or limits and no process, or the config no such field.
     """
-    return _marking(NodeType, f"node type '{name}'", name, config, isolation, limits)
+    return _marking(NodeType, f"node type '{name}'", name, config, target, isolation, limits)
 
 
 def action(
     name: str,
     config: type[BaseModel] = FreeConfig,
     *,
+    target: str | None = None,
     isolation: Isolation = "inline",
     limits: LimitsPolicy | None = None,
 ) -> Callable[[F], F]:
@@ -71,13 +77,15 @@ def action(
     Args:
         name: what their config says in `action`.
         config: the pydantic model of the rest of their config.
+        target: the config's field that says what a node depends on, such as a host: each value has a circuit breaker
+            of its own. Of a URL its host counts. None: the action has one.
         isolation: "process" runs it in a process that can be killed, unless a node says otherwise.
         limits: what one attempt in such a process may use.
 
     Raises:
-        DefinitionError: the handler has a wrong signature, or limits and no process.
+        DefinitionError: the handler has a wrong signature, or limits and no process, or the config no such field.
     """
-    return _marking(ActionType, f"action '{name}'", name, config, isolation, limits)
+    return _marking(ActionType, f"action '{name}'", name, config, target, isolation, limits)
 
 
 def _marking(
@@ -85,6 +93,7 @@ def _marking(
     subject: str,
     name: str,
     config: type[BaseModel],
+    target: str | None,
     isolation: Isolation,
     limits: LimitsPolicy | None,
 ) -> Callable[[F], F]:
@@ -93,10 +102,21 @@ def _marking(
     def mark(handler: F) -> F:
         origin = _check_signature(handler, subject)
         _check_limits(subject, origin, isolation, limits)
-        found = kind(name, config, handler=handler, origin=origin, isolation=isolation, limits=limits)
+        rule = None if target is None else _target_rule(subject, origin, config, target)
+        found = kind(name, config, handler=handler, origin=origin, isolation=isolation, limits=limits, target=rule)
         return _mark(handler, found)
 
     return mark
+
+
+def _target_rule(subject: str, origin: str, config: type[BaseModel], target: str) -> TargetRule:
+    """Return the rule that reads a target from the field of this name, or its alias."""
+    fields = config.model_fields
+    names = {*fields, *(str(field.validation_alias) for field in fields.values() if field.validation_alias)}
+    if target not in names and config.model_config.get("extra") != "allow":
+        text = f"{subject}, {origin}: target names '{target}', and {config.__name__} has: {list_names(sorted(names))}"
+        raise DefinitionError.single("target", origin, text)
+    return TargetRule((target,), (text_of,))
 
 
 def _check_limits(subject: str, origin: str, isolation: Isolation, limits: LimitsPolicy | None) -> None:

@@ -10,6 +10,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, fiel
 from playbill.model.diagnostics import Location, Named, Owner, did_you_mean, list_names, problems_of, unknown_names
 from playbill.model.errors import DefinitionError, Problem
 from playbill.model.fields import Settings, Share
+from playbill.model.plan import breaker_keys, is_key
 from playbill.model.wording import clip
 from playbill.runtime.faults.behaviour import Behaviour
 from playbill.runtime.faults.kinds import (
@@ -134,12 +135,15 @@ class FaultPlan(Settings):
     def _names(self, definition: PipelineDefinition) -> Iterator[Named]:
         nodes = {node.id for node in definition.nodes}
         types = {node.type for node in definition.nodes}
-        keys = types | {node.breaker for node in definition.nodes if node.breaker}
+        keys = breaker_keys(definition)
         yield from self.behaviours.names(nodes, types)
         known = {"node": nodes, "type": types, "breaker": keys}
         for index, fault in enumerate(self.faults):
             for field, name in fault.names():
-                yield Named(field, known[field], name, f"faults[{index}].{field}")
+                names = known[field]
+                if field == "breaker" and is_key(name, keys):
+                    names = {*keys, name}
+                yield Named(field, names, name, f"faults[{index}].{field}")
 
     def _problems_of_properties(self, definition: PipelineDefinition) -> Iterator[Problem]:
         nodes, names = {node.id for node in definition.nodes}, set[str]()

@@ -146,11 +146,12 @@ def _stop_or_pause(fault: CancelRun | PauseRun, run: Shell[Any], loop: asyncio.A
 
 
 def force(view: ManagerView, key: str, state: str) -> bool:
-    """Set a breaker by hand; False: nobody has used it yet."""
-    actor = view.breakers.get(key)
-    if actor is not None:
-        actor.post(Force(state))
-    return actor is not None
+    """Set a circuit, or all of a type, by hand; False: nobody has used it yet."""
+    found = view.breakers.find(key)
+    if found is not None:
+        actor, target = found
+        actor.post(Force(state, target))
+    return found is not None
 
 
 def oldest_run(view: ManagerView) -> Shell[Any] | None:

@@ -177,7 +177,7 @@ FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
     EventType.PIPELINE_RUN_FAILED: ENDED,
     EventType.PIPELINE_RUN_CANCELLED: ENDED,
     EventType.PIPELINE_RUN_TIMEOUT: ENDED,
-    EventType.PIPELINE_RUN_CANCEL_REQUESTED: {"cause": CAUSE, "grace": NUMBER},
+    EventType.PIPELINE_RUN_CANCEL_REQUESTED: {"cause": CAUSE, "grace": _or_none(NUMBER)},
     EventType.PIPELINE_NODE_STARTED: {"due_at": MOMENT},
     EventType.PIPELINE_NODE_COMPLETED: {"output": OUTPUT, "live": LIVE, "carried": OUTPUTS, "failure": FAILURE},
     EventType.PIPELINE_NODE_FAILED: {
@@ -189,11 +189,11 @@ FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
     },
     EventType.PIPELINE_NODE_RETRYING: {"failure": FAILURE, "due_at": MOMENT, "receipt": RECEIPT},
     EventType.PIPELINE_NODE_CANCELLED: {"failure": FAILURE, "receipt": RECEIPT, "status": _one_of(NodeStatus)},
-    EventType.BREAKER_OPENED: {"seconds": NUMBER, "epoch": WHOLE},
-    EventType.BREAKER_HALF_OPENED: {"epoch": WHOLE},
-    EventType.BREAKER_CLOSED: {"epoch": WHOLE},
-    EventType.BREAKER_FORCED: {"state": TEXT, "epoch": WHOLE},
-    EventType.BREAKER_RESET: {"epoch": WHOLE, "error": TEXT},
+    EventType.BREAKER_OPENED: {"seconds": NUMBER, "epoch": WHOLE, "failure": TEXT, "target": TEXT},
+    EventType.BREAKER_HALF_OPENED: {"epoch": WHOLE, "target": TEXT},
+    EventType.BREAKER_CLOSED: {"epoch": WHOLE, "target": TEXT},
+    EventType.BREAKER_FORCED: {"state": TEXT, "epoch": WHOLE, "target": TEXT},
+    EventType.BREAKER_RESET: {"epoch": WHOLE, "error": TEXT, "target": TEXT},
     EventType.LOOP_BLOCKED: {"run_id": _or_none(TEXT), "seconds": NUMBER, "stack": TEXT},
 }
 OPTIONAL: Final[Mapping[EventType, frozenset[str]]] = {
@@ -202,6 +202,7 @@ OPTIONAL: Final[Mapping[EventType, frozenset[str]]] = {
     EventType.PIPELINE_NODE_STARTED: frozenset({"due_at"}),
     EventType.PIPELINE_NODE_COMPLETED: frozenset({"carried", "failure"}),
     EventType.PIPELINE_NODE_FAILED: frozenset({"edge_failure"}),
+    **{kind: frozenset({"failure", "target"}) for kind in EventType if kind.startswith("breaker.")},
 }
 """The data that an event may have and another of its type may lack."""
 HEAD: Final[Mapping[str, Form]] = {

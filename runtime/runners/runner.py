@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from playbill.model.errors import InternalError, NodeConfigError
-from playbill.model.plan import variables
+from playbill.model.plan import template_variables
 from playbill.runtime.runners.context import NodeContext
 from playbill.runtime.runners.coroutine import LoopAttempt
 from playbill.runtime.runners.thread import ThreadAttempt
@@ -94,8 +94,7 @@ class RunRunner:
         node = plan.node
         template = self._bindings.templates.get(node.id)
         if template is not None:
-            names = variables(inputs, run.plan.nodes, run.trigger_data)
-            names["run"] = {"id": run.run_id, "pipeline": run.plan.definition.name, "attempt": begun.number}
+            names = template_variables(run, inputs, begun.number)
             names["secrets"] = self._secrets
             if any("secrets" in expression.names for expression in template.expressions):
                 begun.secrets = tuple(value for value in self._secrets.values() if value)

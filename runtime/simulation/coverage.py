@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from playbill.model.machines.breaker import BreakerMachine
+from playbill.model.machines.circuit import CircuitMachine
 from playbill.model.machines.node import NodeMachine
 from playbill.model.machines.salvage import SalvageMachine
 from playbill.model.machines.supervisor import SupervisorMachine
@@ -16,7 +17,7 @@ Pair = tuple[str, str, str]
 """A machine's class, its state, and the message it received there."""
 Sight = tuple[int, type]
 """The same, as it is noted for each message: by the identity of what is done there (see PLACES)."""
-MACHINES: Final = (SupervisorMachine, SalvageMachine, NodeMachine, BreakerMachine)
+MACHINES: Final = (SupervisorMachine, SalvageMachine, NodeMachine, BreakerMachine, CircuitMachine)
 PLACES: Final = {
     id(actions): (machine.__name__, str(state)) for machine in MACHINES for state, actions in machine.ACTIONS.items()
 }

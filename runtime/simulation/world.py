@@ -9,10 +9,10 @@ from playbill.actors.node import NodeActor
 from playbill.actors.reference import ActorStop, Inbox
 from playbill.actors.shell import Shell
 from playbill.actors.supervisor import SupervisorActor
-from playbill.model.messages import Ask
+from playbill.model.messages import Ask, Force, HalfOpenOver, OpenOver, Settle
 from playbill.runtime.faults.world import FaultyWorld
 from playbill.runtime.runners.attempt import Orphans
-from playbill.runtime.simulation.checks.injected import INJECTED
+from playbill.runtime.simulation.checks.injected import TEXT, Injected, target_of
 from playbill.runtime.simulation.checks.names import LETTERS
 from playbill.runtime.simulation.checks.properties import describe_raised
 from playbill.runtime.simulation.checks.violations import Crashed, Violation
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from playbill.runtime.simulation.virtual.loop import VirtualLoop
     from playbill.runtime.world import ManagerView, Parts
 
+AT_CIRCUITS: Final = frozenset({Ask, Settle, Force, OpenOver, HalfOpenOver})
+"""What a breaker hands to one of its circuits."""
 ACTORS: Final[dict[type[Any], str]] = {SupervisorActor: "supervisor", NodeActor: "node", BreakerActor: "breaker"}
 
 
@@ -164,6 +166,8 @@ class SimWorld(FaultyWorld):
             self._late_mail(to, to, message, now)  # type: ignore[arg-type]
             return
         self.seen.add((id(to.machine.actions), message.__class__))  # type: ignore[attr-defined]
+        if kind is BreakerActor and message.__class__ in AT_CIRCUITS:
+            self._see_circuit(to, message)  # type: ignore[arg-type]
         teller = self._tellers.get(to)
         if teller is None:
             self.model.tell(to, message, now)  # type: ignore[arg-type]
@@ -173,6 +177,12 @@ class SimWorld(FaultyWorld):
             except Exception as error:  # noqa: BLE001 (whatever a broken machine makes of the model)
                 self.model.fits_nothing(to, message, error)
         to.receive(message, now)
+
+    def _see_circuit(self, breaker: BreakerActor, message: Any) -> None:
+        """Note where the circuit stands that a message is about."""
+        circuit = breaker.machine.circuits.get(target_of(message))
+        if circuit is not None:
+            self.seen.add((id(circuit.actions), message.__class__))
 
     def _deliver_rarely(self, sender: Receiver | None, to: Receiver, message: Any, now: Now) -> None:
         """The same for mail from outside, for those that are no actors, and with a trace."""
@@ -186,12 +196,14 @@ class SimWorld(FaultyWorld):
         was = state_of(shell) if self.trace is not None else ""
         if self._failing is not None and self._fail(shell, content, now) and self.trace is not None:
             became = state_of(shell)
-            self.trace.append(Delivery(now.monotonic, "(outside)", shell.actor_urn, repr(INJECTED), was, became))
+            self.trace.append(Delivery(now.monotonic, "(outside)", shell.actor_urn, TEXT, was, became))
             was = became
         if shell.ended:
             self._late_mail(shell, to, message, now)
         else:
             self.seen.add((id(shell.machine.actions), cast("type[object]", type(content))))
+            if type(shell) is BreakerActor and type(content) in AT_CIRCUITS:
+                self._see_circuit(shell, content)
             if type(content) is ActorStop and not isinstance(shell, SupervisorActor):
                 self.model.stop_judging()
             foreseen, before = self.model.letters.late, self.dead_letters()
@@ -213,8 +225,9 @@ class SimWorld(FaultyWorld):
         if shell.ended or failing.happens(type(message).__name__, ACTORS[type(shell)]) is None:
             return False
         before = self.dead_letters()
-        self.model.fails(shell, now)
-        shell.receive(INJECTED, now)
+        injected = Injected(message)
+        self.model.fails(shell, injected, now)
+        shell.receive(injected, now)
         self._unforeseen += self.dead_letters() - before
         return True
 

@@ -73,9 +73,9 @@ async def elsewhere(call: Callable[..., Any], *arguments: Any, **named: Any) -> 
 
 def breaker_of(manager: playbill.PipelineRunManager) -> Shell[Any]:
     assert manager._system is not None
-    found = manager._system.breakers.get("waits")
+    found = manager._system.breakers.find("waits")
     assert found is not None
-    return found
+    return found[0]
 
 
 def node_of(run: playbill.Run, node: str = "a") -> NodeActor:

@@ -4,6 +4,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from playbill.model.machines.breaker import BreakerMachine
+from playbill.model.machines.circuit import CircuitMachine
 from playbill.model.machines.machine import Table
 from playbill.model.machines.node import NodeMachine
 from playbill.model.machines.salvage import SalvageMachine
@@ -45,7 +46,7 @@ def staying(table: Table) -> str:
 
 def page() -> str:
     """Return the whole page."""
-    machines = (SupervisorMachine, NodeMachine, BreakerMachine, SalvageMachine)
+    machines = (SupervisorMachine, NodeMachine, BreakerMachine, CircuitMachine, SalvageMachine)
     parts = [HEAD]
     for machine in machines:
         drawing = mermaid(machine.TRANSITIONS, machine.INITIAL)

@@ -7,6 +7,6 @@ def test_the_state_diagrams_are_current() -> None:
 
 def test_every_table_is_drawn() -> None:
     drawn = page()
-    assert drawn.count("stateDiagram-v2") == 4
+    assert drawn.count("stateDiagram-v2") == 5
     assert "running --> interrupting: " in drawn
     assert "half_open --> closed: " in drawn

@@ -1,6 +1,7 @@
 """Policies: bounds, waits, and what is worth another attempt."""
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -112,7 +113,7 @@ def test_failures_that_stay_are_not_retryable(error: BaseException) -> None:
         ({"window_calls": 20, "slow_rate": 0.5}, "need each other"),
         ({"window_calls": 5}, "minimum_calls 10 is over window_calls 5"),
         ({"open_seconds": 900}, "is over open_cap_seconds"),
-        ({"failures": None}, "nothing would ever open it"),
+        ({"failures": "many"}, "failures"),
         ({"window_calls": 10, "failure_rate": 1.5}, "failure_rate"),
         ({"rate": 0}, "rate"),
     ],
@@ -125,3 +126,11 @@ def test_a_breaker_policy_that_makes_no_sense_is_refused(fields: dict[str, objec
 def test_openings_grow_to_their_cap() -> None:
     policy = BreakerPolicy(open_seconds=10, open_factor=3, open_cap_seconds=50)
     assert [policy.open_for(n, 0.5) for n in (1, 2, 3, 4)] == [10, 30, 50, 50]
+
+
+@pytest.mark.parametrize(("failures", "expected"), [({}, 5), ({"failures": 2}, 2), ({"failures": None}, None)])
+def test_failures_unset_are_the_types_and_null_are_none(failures: dict[str, Any], expected: int | None) -> None:
+    policy = BreakerPolicy(max_concurrent=1, **failures)
+    assert policy.failures_or(5) == expected
+    assert BreakerPolicy.model_validate(policy.model_dump()).failures_or(5) == expected
+    assert BreakerPolicy.model_validate_json(policy.model_dump_json()) == policy

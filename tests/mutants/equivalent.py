@@ -37,8 +37,6 @@ SPEED = "a tuple or a set, the same indexes are in it: from how many on it is a 
 UNUSED = "nobody looks at what is popped"
 DEADLINE = "start sets deadline_at and pause sets deadline_left before anything reads them"
 STOPPED = "both are read only while stopping, which _stop begins by setting them"
-DRAWN = "it is read when the breaker opens, and before it first does, a settled permit has set it"
-OPEN_SINCE = "it is read only in the state whose beginning, or whose first permit, sets it"
 
 EQUIVALENT: Final = (
     Equivalent(ROUTING, "MANY", "MANY: Final = 8", "MANY: Final = 9", SPEED),
@@ -100,16 +98,6 @@ EQUIVALENT: Final = (
         "model = (_model_in(field.annotation) if field else None) or model",
         "model = (_model_in(field.annotation) if field else 0) or model",
         "of anything that is false the model is taken instead",
-    ),
-    *(
-        Equivalent("model/machines/breaker_base.py", "BreakerBase.__init__", before, after, reason)
-        for before, after, reason in (
-            ("self.draw = 0.5", "self.draw = 1.5", DRAWN),
-            ("self.draw = 0.5", "self.draw = 0.0", DRAWN),
-            ("self.draw = 0.5", "pass", DRAWN),
-            ("self.open_ends = 0.0", "self.open_ends = 1.0", OPEN_SINCE),
-            ("self.half_open_ends = 0.0", "self.half_open_ends = 1.0", OPEN_SINCE),
-        )
     ),
     Equivalent(
         "model/machines/node_stopping.py",

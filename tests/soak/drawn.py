@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, Final, TypeVar
 
 import playbill
-from playbill.model.plan import BUILT_IN
+from playbill.model.plan import BUILT_IN, breaker_keys
 from playbill.runtime.faults.plan import EVERYTHING, FaultPlan, fault_plan
 from playbill.runtime.options import SimulatedOptions
 from playbill.runtime.simulation.study import Study
@@ -27,6 +27,8 @@ COROUTINES: Final = (
     "soak_swallows", "soak_endless",
 )  # fmt: skip
 TRANSPARENT: Final = ("parallel", "delay", "delay", "condition", "condition")
+BY_HAND: Final = ("soak_varies/x", "soak_varies/y", "soak_fails/x", "none")
+"""Breakers that nodes name: circuits of a type, and none."""
 POLICIES: Final = ("random", "random", "fifo", "pct:3")
 SIZES: Final = (1, 2, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 8, 10, 12)
 KINDS: Final = ("ConnectionError", "ValueError", "OSError", "", "0.3", "TimeoutError", "PermissionError")
@@ -92,7 +94,7 @@ class Draw:
                 "idle_timeout": (0.5 if kind == "soak_beats" else 0.2, [0.6, 1.2, 2.5]),
                 "total_timeout": (0.35, [1.0, 2.5, 5.0, 9.0]),
                 "grace": (0.45, [0.0, 0.3, 2.0, 8.0]),
-                "breaker": (0.4, ["shared", "shared", "other"]),
+                "breaker": (0.4, ["shared", "shared", "other", *BY_HAND]),
             }
         )
 
@@ -111,7 +113,7 @@ class Draw:
             },
             "soak_beats": {"gaps": [self.one((0.2, 0.5, 1.0)) for _ in range(self.random.randint(1, 4))]},
             "soak_varies": self.some(
-                {"seconds": (0.5, [0.2, 2.0]), "label": (0.3, ["${size(inputs)}", "${inputs}"])}
+                {"seconds": (0.5, [0.2, 2.0]), "label": (0.4, ["${size(inputs)}", "${inputs}", "x", "y"])}
             ),
             "soak_polls": self.some({"steps": (0.5, [2, 8]), "seconds": (0.3, [1.0])}),
             "soak_swallows": self.some({"seconds": (0.5, [0.5, 5.0]), "more": (0.5, [0.2, 3.0, 9.0])}),
@@ -205,6 +207,8 @@ class Draw:
         for node in nodes:
             self.name_a_predecessor(node, edges)
         keys = sorted({str(node.get("breaker", node["type"])) for node in nodes if node["type"] not in BUILT_IN})
+        keys = [key for key in keys if key != "none"]
+        keys += [f"{key}/x" for key in keys if "/" not in key and self.often(0.2)]
         said: Said = {
             "name": f"drawn-{self.number:02}",
             "nodes": nodes,
@@ -230,7 +234,7 @@ class Draw:
     def plan(self, definition: playbill.PipelineDefinition) -> FaultPlan:
         """Draw what goes wrong, and how the stand-ins behave."""
         span = min(definition.timeout, SECONDS_A_NODE * (1 + _depth(definition)))
-        keys = sorted({str(node.breaker or node.type) for node in definition.nodes if node.type not in BUILT_IN})
+        keys = sorted(breaker_keys(definition) | definition.breakers.keys())
         timed = list(timed_faults(self.random, span, keys))
         faults = timed if self.number % 3 == 2 else [*calm_faults(self.random), *timed]
         if self.number % 6 == 5:

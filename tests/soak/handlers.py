@@ -70,7 +70,7 @@ async def beat(node: playbill.PipelineNode, inputs: Any, context: playbill.NodeC
     return {"ok": True, "beats": len(node.config.get("gaps", ()))}
 
 
-@playbill.node_type("soak_varies")
+@playbill.node_type("soak_varies", target="label")
 async def vary(node: playbill.PipelineNode, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
     """Give what depends on the attempt, on what came in, and on chance."""
     part = share(context)

@@ -28,7 +28,7 @@ BEYOND: Final[dict[str, frozenset[Pair]]] = {
     )
     | _node(("parked",), ("Parked",)),
     "the timer of an earlier opening comes before that of the last": frozenset(
-        {("BreakerMachine", "half_open", "OpenOver")}
+        {("CircuitMachine", "half_open", "OpenOver")}
     ),
     "JournalFailed comes before it, and pauses": frozenset({("SupervisorMachine", "running", "JournalBack")}),
     "Start comes before it, of the same sender": frozenset({("SupervisorMachine", "new", "Cancel")}),

@@ -78,13 +78,35 @@ def asleep(node: playbill.PipelineNode, inputs: Any, context: playbill.NodeConte
     return {"too": "late"}
 
 
+@playbill.node_type("depends", target="host")
+async def depends(node: playbill.PipelineNode, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    """Need a host, which is down if the config says so."""
+    if node.config.get("down"):
+        raise ConnectionError(f"{node.config['host']} is down, by {node.config.get('by', 'nobody')}")
+    return {"host": node.config.get("host")}
+
+
+@playbill.action("lift")
+async def lift(node: playbill.PipelineNode, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    """An action that is down if its config says so."""
+    if node.config.get("down"):
+        raise ConnectionError("the lift is stuck")
+    return {}
+
+
+@playbill.action("ring")
+async def ring(node: playbill.PipelineNode, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    """An action that works."""
+    return {}
+
+
 @playbill.node_type("exits")
 async def exits(node: playbill.PipelineNode, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
     """Raise what would end the program."""
     raise SystemExit(3)
 
 
-ALL: list[Handler] = [say, seen, fails, hangs, swallows, polls, spins, asleep, exits]
+ALL: list[Handler] = [say, seen, fails, hangs, swallows, polls, spins, asleep, exits, depends, lift, ring]
 
 
 def resources() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from playbill.runtime.simulation.load.estimates import BatchMeans, Quantiles
 
 if TYPE_CHECKING:
     from asyncio import Event
+    from collections.abc import Collection
 
     from playbill.model.plan import NodePlan, Plan
 
@@ -76,15 +77,22 @@ class Visit:
 
 
 class QueueMeter:
-    """One breaker: who waits for it, and when it was open."""
+    """A breaker, or one circuit of it that has a policy of its own: who waits for it, and when it was open.
 
-    def __init__(self, key: str) -> None:
+    Args:
+        key: of the breaker, or of the circuit.
+        breaker: the breaker's key.
+    """
+
+    def __init__(self, key: str, breaker: str) -> None:
         self.key = key
+        self.breaker = breaker
         self.waiting = Level()
         self.starts = 0
         """Attempts that began."""
         self.openings = 0
         self.open = Level()
+        """1 while any of its circuits is open."""
 
 
 class NodeMeter:
@@ -180,8 +188,19 @@ class Measures:
     def watch(self, plan: Plan) -> None:
         """Make the meters of a pipeline."""
         for node in plan.nodes.values():
-            queue = None if node.breaker is None else self.queues.setdefault(node.breaker, QueueMeter(node.breaker))
-            self.nodes[node.id] = NodeMeter(node, queue)
+            self.nodes[node.id] = NodeMeter(node, self._queue(node, plan.definition.breakers))
+
+    def _queue(self, node: NodePlan, policies: Collection[str]) -> QueueMeter | None:
+        breaker = node.breaker
+        if breaker is None:
+            return None
+        of_all = self.queues.setdefault(breaker, QueueMeter(breaker, breaker))
+        key = f"{breaker}/{node.target}"
+        return self.queues.setdefault(key, QueueMeter(key, breaker)) if key in policies else of_all
+
+    def queue_of(self, breaker: str, target: str) -> QueueMeter:
+        """Return the meter of a breaker's circuit."""
+        return self.queues.get(f"{breaker}/{target}") or self.queues[breaker]
 
     def look(self, now: float) -> Sample:
         """Return what is to be seen now."""

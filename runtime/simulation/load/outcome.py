@@ -131,9 +131,10 @@ class LoadOutcome:
 
     def _of_breaker(self, key: str, begin: Sample, end: Sample) -> list[Limit]:
         queue = self.measures.queues[key]
+        inner = [each.key for each in self.measures.queues.values() if key in {each.key, each.breaker}]
         policy = self.definition.breakers.get(key, BreakerPolicy())
         seconds = _seconds(begin, end)
-        waiting = (end.waiting_areas[key] - begin.waiting_areas[key]) / seconds
+        waiting = sum(end.waiting_areas[each] - begin.waiting_areas[each] for each in inner) / seconds
         is_open = (end.open_areas[key] - begin.open_areas[key]) / seconds
         more = (waiting, queue.waiting.max_n, queue.openings, is_open)
         name, found = f"breaker '{key}'", list[Limit]()
@@ -142,7 +143,7 @@ class LoadOutcome:
             what = f"max_concurrent {policy.max_concurrent}"
             found.append(Limit(name, what, working / policy.max_concurrent, working, *more))
         if policy.rate is not None:
-            starts = (end.starts[key] - begin.starts[key]) / seconds
+            starts = sum(end.starts[each] - begin.starts[each] for each in inner) / seconds
             found.append(Limit(name, f"rate {policy.rate:g}/s", starts / policy.rate, starts, *more))
         return found or [Limit(name, "no limit", None, working, *more)]
 
@@ -151,7 +152,8 @@ class LoadOutcome:
         area = sum(
             end.areas[meter.id][phase] - begin.areas[meter.id][phase]
             for meter in self.measures.nodes.values()
-            if meter.is_handler and (key is None or (meter.queue is not None and meter.queue.key == key))
+            if meter.is_handler
+            and (key is None or (meter.queue is not None and key in {meter.queue.key, meter.queue.breaker}))
             for phase in phases
         )
         return area / _seconds(begin, end)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from playbill.actors.ports import Keeper
     from playbill.model.events import Event
     from playbill.model.plan import Plan
-    from playbill.runtime.simulation.load.measures import Measures, QueueMeter, Visit
+    from playbill.runtime.simulation.load.measures import Measures, Visit
 
 STARTED: Final = EventType.PIPELINE_NODE_STARTED
 COMPLETED: Final = EventType.PIPELINE_NODE_COMPLETED
@@ -106,21 +106,30 @@ class QuietStream(MemoryStream):
 class BreakerStream(MemoryStream):
     """The events of one breaker."""
 
-    __slots__ = ("_meter", "_time")
+    __slots__ = ("_breaker", "_measures", "_open", "_time")
 
-    def __init__(self, journal: LoadJournal, meter: QueueMeter) -> None:
+    def __init__(self, journal: LoadJournal, breaker: str) -> None:
         super().__init__(journal)
-        self._meter = meter
+        self._breaker = breaker
+        self._measures = journal.measures
         self._time = journal.time
+        self._open: dict[str, set[str]] = {}
+        """The open circuits' targets, by the meter's key."""
 
     def append(self, event: Event) -> bool:
-        """Count openings, and how long they last."""
-        meter = self._meter
+        """Count openings, and how long any circuit of a meter is open."""
+        target = event.data.get("target", "")
+        meter = self._measures.queue_of(self._breaker, target)
         opens = event.type is EventType.BREAKER_OPENED or event.data.get("state") == "forced_open"
-        if meter.open.n and not opens:
-            meter.open.leave(self._time())
-        elif opens and not meter.open.n:
-            meter.open.enter(self._time())
+        open_ones = self._open.setdefault(meter.key, set())
+        if opens:
+            open_ones.add(target)
+            if not meter.open.n:
+                meter.open.enter(self._time())
+        elif target in open_ones:
+            open_ones.remove(target)
+            if not open_ones:
+                meter.open.leave(self._time())
         meter.openings += opens
         return True
 
@@ -142,5 +151,5 @@ class LoadJournal(MemoryJournal):
     def _open(self, stream: str, keeper: Keeper) -> MemoryStream:
         if isinstance(keeper, SupervisorActor):
             return RunStream(self) if keeper.facts.plan is self.plan else QuietStream(self)
-        queue = self.measures.queues.get(stream.removeprefix("breaker:"))
-        return QuietStream(self) if queue is None else BreakerStream(self, queue)
+        breaker = stream.removeprefix("breaker:")
+        return BreakerStream(self, breaker) if breaker in self.measures.queues else QuietStream(self)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from playbill.model.definition import definition_from
 from playbill.model.diagnostics import did_you_mean, list_names
 from playbill.model.errors import DefinitionError, Problem
+from playbill.model.plan import breaker_keys
 from playbill.runtime.simulation.load.engine import check_load, simulate_load
 from playbill.runtime.simulation.load.plan import load_plan
 
@@ -125,7 +126,7 @@ def _variant(definition: PipelineDefinition, plan: LoadPlan, path: str, value: A
     pipeline = definition.model_dump(by_alias=True, exclude_unset=True)
     load = plan.model_dump(exclude_unset=True, exclude={"sweep"})
     if root == "breakers":
-        keys = {node.breaker or node.type for node in definition.nodes} | definition.breakers.keys()
+        keys = breaker_keys(definition) | definition.breakers.keys()
         key, field = _name("breaker", rest, keys)
         _put(pipeline.setdefault("breakers", {}).setdefault(key, {}), field, value)
     elif root == "nodes":

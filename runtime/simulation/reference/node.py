@@ -125,11 +125,21 @@ class NodeModel(AttemptsOfNode):
             self.at = "held"
         elif self.rules.takes_slot and not self._has_slot:
             self.at, self.slots_wanted = "queued", self.slots_wanted + 1
+        elif self.rules.breaker is None:
+            self._ready(now)
         else:
             self._asks += 1
-            self._ask_id = f"{self.run.run_id}/{self.rules.id}#{self._asks}"
-            self.asked.append((m.Ask, self._ask_id, self.rules.waits_open))
+            self._ask_id = f"{self.run.run_id}/{self.rules.id}#{self.run.number}.{self.rules.order}.{self._asks}"
+            self.asked.append((m.Ask, self._ask_id, self.rules.waits_open, self._target()))
             self.at = "asking"
+
+    def _target(self) -> str:
+        rules = self.rules
+        if rules.target_at is None:
+            return rules.target
+        names = self.run.rules.variables(self._inputs, self.run.trigger)
+        run = {"id": self.run.run_id, "pipeline": self.run.rules.definition.name, "attempt": self.attempts + 1}
+        return rules.target_at.of({**names, "run": run})
 
     def _slot_granted(self, _: m.SlotGranted, now: Now) -> None:
         self._has_slot = True
@@ -140,6 +150,9 @@ class NodeModel(AttemptsOfNode):
             self.too_late()
             return
         self.permit = message.permit
+        self._ready(now)
+
+    def _ready(self, now: Now) -> None:
         self.attempts += 1
         self.facts.append((STARTED, self.attempts, {}))
         if self.rules.commits:
@@ -173,7 +186,7 @@ class NodeModel(AttemptsOfNode):
 
     def _refused(self, message: m.Refused, _: Now) -> None:
         if message.ask_id == self._ask_id and self.at in {"asking", "parked"}:
-            failure = failure_of(CircuitOpen(message.key, message.retry_after))
+            failure = failure_of(CircuitOpen(message.key, message.retry_after, message.last_failure))
             self._end(Outcome(NodeStatus.FAILED, self.attempts, failure=failure))
         else:
             self.too_late()

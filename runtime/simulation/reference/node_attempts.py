@@ -124,7 +124,8 @@ class AttemptsOfNode(NodeGround):
         if now.monotonic < attempt.killed_at + self.run.rules.kill_bound - EPSILON:
             self.wrong(LADDER, f"is given up at {now.monotonic:g} s, killed at {attempt.killed_at:g} s")
         self.acts.append("abandon")
-        self._settle(self._verdict_of_a_stop(attempt), now.monotonic - attempt.began_at, running=True)
+        verdict, seconds = self._verdict_of_a_stop(attempt), now.monotonic - attempt.began_at
+        self._settle(verdict, seconds, running=True, failure=attempt.failure)
         self._end_stopped(attempt, attempt.given_up(now.monotonic), None, now)
 
     # ---- how an attempt ends ----------------------------------------------------------------------------------
@@ -137,7 +138,9 @@ class AttemptsOfNode(NodeGround):
             return
         cut = attempt.asked_at is not None and not attempt.came_in_time(message)
         if cut or (message.failure is not None and attempt.final and not attempt.stopped):
-            self._settle(self._verdict_of_a_stop(attempt), message.ended - attempt.began_at, message.jitter)
+            failure = attempt.failure or message.failure
+            seconds = message.ended - attempt.began_at
+            self._settle(self._verdict_of_a_stop(attempt), seconds, message.jitter, failure=failure)
             self._end_stopped(attempt, attempt.receipt(message), message, now)
             return
         seconds, failure = message.ended - attempt.began_at, message.failure
@@ -145,7 +148,8 @@ class AttemptsOfNode(NodeGround):
             self._settle(Verdict.SUCCESS, seconds, message.jitter)
             self._complete(message.output or {})
             return
-        self._settle(Verdict.FAILURE if failure.retryable else Verdict.IGNORED, seconds, message.jitter)
+        verdict = Verdict.FAILURE if failure.retryable else Verdict.IGNORED
+        self._settle(verdict, seconds, message.jitter, failure=failure)
         if attempt.stopped:
             self._end(Outcome(NodeStatus.FAILED, self.attempts, failure=failure))
         else:

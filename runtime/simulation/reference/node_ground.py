@@ -40,6 +40,7 @@ class Surroundings(Protocol):
 
     rules: RunRules
     run_id: str
+    number: int
     trigger: Output
     wrong: Callable[[str, str], None]
     """Is told which invariant does not hold, and what broke it."""
@@ -165,11 +166,21 @@ class NodeGround:
         self.at, self.attempt = "ended", None
         self.facts.append(outcome)
 
-    def _settle(self, verdict: Verdict, seconds: float = 0.0, jitter: float = 0.5, *, running: bool = False) -> None:
+    def _settle(
+        self,
+        verdict: Verdict,
+        seconds: float = 0.0,
+        jitter: float = 0.5,
+        *,
+        running: bool = False,
+        failure: Failure | None = None,
+    ) -> None:
         permit, self.permit = self.permit, None
+        if permit is None:
+            return
         if running:
             self.given_up = permit
-        self.asked.append((m.Settle, permit, verdict, seconds, jitter, running))
+        self.asked.append((m.Settle, permit, verdict, seconds, jitter, running, failure))
 
     def _take_back(self) -> int:
         """Give back what it holds for an attempt that has not begun; return how many have."""
@@ -183,12 +194,12 @@ class NodeGround:
     def tells_breaker(self, message: m.Ask | m.Withdraw | m.Settle) -> None:
         """Compare what it tells its breaker with what it must."""
         if isinstance(message, m.Ask):
-            said: tuple[Any, ...] = (m.Ask, message.ask_id, message.wait)
+            said: tuple[Any, ...] = (m.Ask, message.ask_id, message.wait, message.target)
         elif isinstance(message, m.Withdraw):
             said = (m.Withdraw, message.ask_id)
         else:
-            settled = (message.permit, message.verdict, message.seconds, message.jitter, message.running)
-            said = (m.Settle, *settled)
+            how = (message.verdict, message.seconds, message.jitter, message.running, message.failure)
+            said = (m.Settle, message.permit, *how)
         expected = self.asked.pop(0) if self.asked else "nothing"
         if said != expected and not self.is_over:
             invariant = BEGINS if isinstance(message, m.Ask) else VERDICTS
@@ -203,8 +214,8 @@ class NodeGround:
         """Hear that its actor fails: it ends so, and gives back what it holds."""
         self.acts, self.is_given_up = [], True
         self._take_back()
-        self.gave_up_work = self.permit is not None
-        if self.gave_up_work:
+        self.gave_up_work = self.attempt is not None
+        if self.permit is not None:
             self._settle(Verdict.LOST, running=True)
         self.begins = None
         self._end(FAULTED)

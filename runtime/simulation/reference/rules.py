@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from playbill.model.definition import PipelineDefinition, PipelineEdge, PipelineNode
     from playbill.model.facts import Failure, Inputs, Output
     from playbill.model.plan import Plan
+    from playbill.model.targets import CompiledTarget
 
 OWN_WORK: Final = frozenset({"trigger", "parallel", "condition", "delay"})
 """The types whose work the node itself does."""
@@ -61,7 +62,12 @@ class NodeRules:
     idle_timeout: float | None
     total_timeout: float | None
     grace: float
+    has_grace: bool
+    """Its own, not the manager's."""
+    order: int
     breaker: str | None
+    target: str
+    target_at: CompiledTarget | None
     waits_open: bool
     commits: bool
     continues: bool
@@ -165,7 +171,11 @@ def _node(node: PipelineNode, plan: Plan, edges: list[EdgeRules], sources: list[
         idle_timeout=node.idle_timeout or defaults.idle_timeout,
         total_timeout=node.total_timeout or defaults.total_timeout,
         grace=plan.stop.grace if node.grace is None else node.grace,
-        breaker=None if works_itself else node.breaker or node.type,
+        has_grace=node.grace is not None,
+        order=plan.nodes[node.id].order,
+        breaker=None if works_itself or node.breaker == "none" else node.breaker or node.type,
+        target=plan.nodes[node.id].target,
+        target_at=plan.nodes[node.id].target_at,
         waits_open=node.on_open == "wait",
         commits=node.on_crash == "fail",
         continues=node.on_error == "continue",

@@ -18,7 +18,7 @@ from playbill.model import messages as m
 from playbill.model.events import EventType
 from playbill.runtime.simulation.checks.injected import is_injected
 from playbill.runtime.simulation.checks.names import BEYOND, CIRCUITS, FAULT, ROUTES
-from playbill.runtime.simulation.reference.circuit import PlainCircuit
+from playbill.runtime.simulation.reference.circuits.breaker import PlainBreaker
 from playbill.runtime.simulation.reference.node_ground import Letters
 from playbill.runtime.simulation.reference.run import RunModel
 
@@ -54,7 +54,7 @@ class ReferenceModel:
         """By id: of several with one id the last."""
         self._by_actor: dict[Shell[Any], RunModel] = {}
         self._nodes: dict[Receiver, NodeModel] = {}
-        self._circuits: dict[str, PlainCircuit] = {}
+        self._breakers: dict[str, PlainBreaker] = {}
         self._askers: dict[str, NodeModel] = {}
         """Who asked, by ask."""
         self.tellers: dict[Receiver, Callable[[Any, Now], None]] = {}
@@ -82,7 +82,7 @@ class ReferenceModel:
         if isinstance(actor, NodeActor):
             return self._node(actor).told
         if isinstance(actor, BreakerActor):
-            return partial(self._tell_circuit, self._circuit(actor))
+            return partial(self._tell_breaker, self._breaker(actor))
         supervisor = cast("SupervisorActor", actor)
         run = RunModel(supervisor, self._report, self._lateness, self.letters, now)
         self._by_actor[actor] = self.runs[actor.actor_urn] = run
@@ -97,56 +97,49 @@ class ReferenceModel:
         node = self._nodes[actor] = run.nodes[machine.plan.id]
         return node
 
-    def _circuit(self, actor: BreakerActor, epoch: int = 0) -> PlainCircuit:
+    def _breaker(self, actor: BreakerActor) -> PlainBreaker:
         key = actor.machine.key
 
         def wrong(text: str) -> None:
             self._report(CIRCUITS, f"breaker '{key}': {text}")
 
-        circuit = self._circuits[actor.actor_urn] = PlainCircuit(actor, wrong, self._lateness, self.letters, epoch)
-        return circuit
+        breaker = self._breakers[actor.actor_urn] = PlainBreaker(actor, wrong, self._lateness, self.letters)
+        return breaker
 
-    def _tell_circuit(self, circuit: PlainCircuit, message: Any, now: Now) -> None:
-        if circuit.facts or circuit.actor.machine.state != circuit.state:
-            circuit.compare()
+    def _tell_breaker(self, breaker: PlainBreaker, message: Any, now: Now) -> None:
+        if breaker.is_different:
+            breaker.compare()
         kind: type = message.__class__
         if kind is m.Ask:
             asker = self._askers[message.ask_id] = self._nodes[message.reply_to]
             asker.tells_breaker(message)
-            circuit.ask(message, asker, now.monotonic)
+            breaker.ask(message, asker, now.monotonic)
             return
         if kind in FROM_NODES:
             known = self._askers.get(message.ask_id if kind is m.Withdraw else message.permit.id)
             if known is not None:  # else it was given up, and its ask is under way still
                 known.tells_breaker(message)
-        row = self.CIRCUIT_ROWS.get(kind)
+        row = self.BREAKER_ROWS.get(kind)
         if row is not None:
-            row(circuit, message, now.monotonic)
+            row(breaker, message, now.monotonic)
 
-    CIRCUIT_ROWS: ClassVar[Mapping[type, Callable[[PlainCircuit, Any, float], None]]] = {
-        m.Withdraw: PlainCircuit.withdraw,
-        m.Settle: PlainCircuit.settle,
-        m.Released: PlainCircuit.released,
-        m.Force: PlainCircuit.force,
-        m.OpenOver: PlainCircuit.open_over,
-        m.HalfOpenOver: PlainCircuit.half_open_over,
-        m.RateDue: PlainCircuit.rate_due,
+    BREAKER_ROWS: ClassVar[Mapping[type, Callable[[PlainBreaker, Any, float], None]]] = {
+        m.Withdraw: PlainBreaker.withdraw,
+        m.Settle: PlainBreaker.settle,
+        m.Released: PlainBreaker.released,
+        m.Force: PlainBreaker.force,
+        m.OpenOver: PlainBreaker.open_over,
+        m.HalfOpenOver: PlainBreaker.half_open_over,
+        m.RateDue: PlainBreaker.rate_due,
     }
 
-    def fails(self, actor: Shell[Any], now: Now) -> None:
-        """Hear that an actor is about to fail, as a plan says."""
+    def fails(self, actor: Shell[Any], message: Any, now: Now) -> None:
+        """Hear that an actor is about to fail over a message, as a plan says."""
         if self.is_blind:
             return
         if isinstance(actor, BreakerActor):
-            old = self._circuits.get(actor.actor_urn)
-            epoch = actor.machine.epoch if old is None else old.epoch
-            fresh = self._circuit(actor, epoch + 1)
-            fresh.seq += 1  # of its reset
-            self.tellers[actor] = partial(self._tell_circuit, fresh)
-            if old is not None:
-                fresh.keep_shares(old)
-            for ask_id, (asker, _) in () if old is None else old.waiting.items():
-                asker.answer(m.AskAgain(ask_id))
+            breaker = self._breakers.get(actor.actor_urn) or self._breaker(actor)
+            breaker.fails(message)
         elif isinstance(actor, NodeActor):
             self._node(actor).fails()
         else:
@@ -161,7 +154,7 @@ class ReferenceModel:
     def stop_judging(self) -> None:
         """Go on without judging: somebody has ended an actor by force, and attempts under way know their nodes."""
         self.is_blind = True
-        for known in (self.tellers, self.runs, self._by_actor, self._nodes, self._circuits):
+        for known in (self.tellers, self.runs, self._by_actor, self._nodes, self._breakers):
             known.clear()
 
     # ---- what happens -----------------------------------------------------------------------------------------
@@ -171,18 +164,10 @@ class ReferenceModel:
         run = self.runs.get(event.stream)
         if run is not None:
             run.recorded(event)
-        elif event.type is EventType.BREAKER_RESET:
-            self._reset(event)
-        elif event.stream in self._circuits:
-            self._circuits[event.stream].recorded(event)
-
-    def _reset(self, event: Event) -> None:
-        """Look at a breaker's fault."""
-        circuit = self._circuits.get(event.stream)
-        if not is_injected(event.data["error"]):
+        elif event.type is EventType.BREAKER_RESET and not is_injected(event.data["error"]):
             self._report(FAULT, f"{event.stream} failed: {event.data['error']}")
-        elif circuit is not None and event.data["epoch"] != circuit.epoch:
-            self._report(CIRCUITS, f"{event.stream}: it begins afresh in epoch {event.data['epoch']}")
+        elif event.stream in self._breakers:
+            self._breakers[event.stream].recorded(event)
 
     def begun(self, actor: Receiver, attempt: int, inputs: Inputs) -> NodeModel | None:
         """Look at the beginning of an attempt; return whose it is, None: not a node's."""
@@ -196,8 +181,8 @@ class ReferenceModel:
         lateness = self._lateness()
         for run in self._by_actor.values():
             run.idle(now, lateness)
-        for circuit in self._circuits.values():
-            circuit.idle(now, lateness)
+        for breaker in self._breakers.values():
+            breaker.idle(now, lateness)
 
     def over(self, actor: Shell[Any], result: RunResult) -> None:
         """Compare the result of a run."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hypothesis import strategies as st
 
-from playbill.model.plan import BUILT_IN
+from playbill.model.plan import BUILT_IN, breaker_keys
 from playbill.runtime.faults.behaviour import Behaviour, Duration, Ending
 from playbill.runtime.faults.kinds import KINDS
 from playbill.runtime.faults.plan import Behaviours, FaultPlan
@@ -85,7 +85,7 @@ def fault_plans(draw: DrawFn, definition: PipelineDefinition | None = None, *, c
 def _faults(draw: DrawFn, definition: PipelineDefinition | None, *, crash: bool) -> Fault:
     """Draw one fault: of its kind's fields those that are in FIELDS, and the names that the pipeline has."""
     nodes = [] if definition is None else [node for node in definition.nodes if node.type not in BUILT_IN]
-    keys = sorted({node.breaker or node.type for node in nodes})
+    keys = [] if definition is None else sorted(breaker_keys(definition))
     kinds = [kind for kind in (*ANYWHERE, *(["breaker"] if keys else [])) if crash or kind != "crash"]
     kind = draw(st.sampled_from(kinds))
     model = KINDS[kind]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 from hypothesis import strategies as st
 
 from playbill.model.definition import PipelineDefinition, PipelineEdge, PipelineNode
-from playbill.model.plan import BUILT_IN
+from playbill.model.plan import BUILT_IN, breaker_keys
 from playbill.model.policies import BreakerPolicy, RetryPolicy
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def definitions(
         config = draw(_config(kind, types, sorted({edge.from_node for edge in into})))
         nodes.append(PipelineNode(id=node_id, type=kind, config=config, **_settings(kind, said)))
         edges += into
-    keys = sorted({node.breaker or node.type for node in nodes if node.type not in BUILT_IN}) if breakers else []
+    keys = sorted(breaker_keys(PipelineDefinition(nodes=nodes))) if breakers else []
     policies = st.fixed_dictionaries({}, optional={key: breaker_policies() for key in keys})
     settings: dict[str, Any] = dict(draw(st.lists(st.sampled_from(SETTINGS), max_size=2)))
     return PipelineDefinition(name=name, nodes=nodes, edges=edges, breakers=draw(policies), **settings)

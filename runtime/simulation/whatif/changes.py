@@ -10,6 +10,7 @@ from playbill.model.definition import PipelineDefaults, PipelineDefinition, Pipe
 from playbill.model.diagnostics import Named, problems_of, unknown_names, validate_as
 from playbill.model.errors import DefinitionError, Problem
 from playbill.model.fields import Count, PositiveSeconds, Seconds, Settings, Text
+from playbill.model.plan import breaker_keys, is_key
 from playbill.model.policies import BreakerPolicy, RetryPolicy
 from playbill.runtime.definitions.files import load_mapping
 from playbill.runtime.faults.plan import Behaviours
@@ -114,8 +115,8 @@ def _merge(model: type[P], old: P, fields: Fields | None, where: str, problems: 
 def _names(change: Change, definition: PipelineDefinition) -> Iterator[Named]:
     """Tell which names of the pipeline a change uses."""
     nodes, types = {node.id for node in definition.nodes}, {node.type for node in definition.nodes}
-    own = {node.breaker for node in definition.nodes} | {node.breaker for node in change.nodes.values()}
-    keys = types | {key for key in own if key is not None}
+    keys = breaker_keys(definition) | {node.breaker for node in change.nodes.values() if node.breaker}
+    keys |= {key for key in change.breakers if is_key(key, keys)}
     yield from (Named("node", nodes, name, f"nodes.{name}") for name in change.nodes)
     yield from (Named("breaker", keys, name, f"breakers.{name}") for name in change.breakers)
     yield from change.behaviours.names(nodes, types)

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from playbill.model.effects import Timer
-from playbill.model.facts import Now, Permit, Verdict
+from playbill.model.effects import TimerName
+from playbill.model.events import Event
+from playbill.model.facts import Failure, Now, Permit, Verdict
 from playbill.model.machines.breaker import BreakerMachine
-from playbill.model.machines.breaker_state import Report
+from playbill.model.machines.circuit_state import Report
 from playbill.model.messages import Ask, Force, Granted, Parked, Refused, Released, Settle, Withdraw
 from playbill.model.policies import BreakerPolicy
 from tests.model.machines.recorder import at
@@ -14,26 +15,31 @@ OK, BAD = Verdict.SUCCESS, Verdict.FAILURE
 
 
 class Circuit:
-    """A breaker machine whose timers fire when time passes."""
+    """A breaker machine whose timers fire when time passes; who asks as "who@target" asks for a target."""
 
-    def __init__(self, **policy: Any) -> None:
-        self.machine = BreakerMachine("key", BreakerPolicy(**policy))
+    def __init__(self, targets: dict[str, BreakerPolicy] | None = None, **policy: Any) -> None:
+        self.machine = BreakerMachine("key", BreakerPolicy(**policy), targets)
         self.now = 0.0
         self.wall_clock_skew = 0.0
         self.answers: dict[str, Any] = {}
         """The last answer to each ask, by the asker."""
         self.events: list[str] = []
+        self.facts: list[Event] = []
         self.dead: list[Any] = []
-        self._timers: dict[Timer, tuple[float, Any]] = {}
+        self._timers: dict[TimerName, tuple[float, Any]] = {}
 
     @property
     def state(self) -> str:
-        return str(self.machine.state)
+        return str(self.machine.own.state)
 
     def ask(self, who: str, *, wait: bool = False) -> str:
         """Ask; return "granted", "parked" or "refused"."""
-        self._receive(Ask(who, who, wait))
+        self._receive(Ask(who, who, wait, who.partition("@")[2]))
         return self.answer(who)
+
+    def state_of(self, target: str) -> str:
+        circuit = self.machine.circuits.get(target)
+        return "forgotten" if circuit is None else str(circuit.state)
 
     def answer(self, who: str) -> str:
         return {Granted: "granted", Parked: "parked", Refused: "refused"}[type(self.answers[who])]
@@ -42,8 +48,17 @@ class Circuit:
         permit: Permit = self.answers[who].permit
         return permit
 
-    def settle(self, who: str, verdict: Verdict, *, seconds: float = 0.0, running: bool = False) -> Report:
-        report: Report = self._receive(Settle(self.permit(who), verdict, seconds, running=running))
+    def settle(
+        self,
+        who: str,
+        verdict: Verdict,
+        *,
+        seconds: float = 0.0,
+        running: bool = False,
+        failure: Failure | None = None,
+    ) -> Report:
+        message = Settle(self.permit(who), verdict, seconds, running=running, failure=failure)
+        report: Report = self._receive(message)
         return report
 
     def call(self, who: str, verdict: Verdict) -> Report:
@@ -56,8 +71,12 @@ class Circuit:
     def release(self, who: str) -> None:
         self._receive(Released(self.permit(who)))
 
-    def force(self, state: str) -> None:
-        self._receive(Force(state))
+    def force(self, state: str, target: str | None = None) -> None:
+        self._receive(Force(state, target))
+
+    def restart(self, message: Any) -> None:
+        """The machine broke over `message`."""
+        self.machine.restart(message, "a bug", at(self.now), self)  # type: ignore[arg-type]  # it asks for these only
 
     def wait(self, seconds: float) -> None:
         """Let time pass; timers fire at their own times."""
@@ -76,14 +95,15 @@ class Circuit:
     def tell(self, to: str, message: Any) -> None:
         self.answers[to] = message
 
-    def record(self, event: Any) -> None:
+    def record(self, event: Event) -> None:
         self.events.append(str(event.type))
+        self.facts.append(event)
 
-    def set_timer(self, name: Timer, delay: float, message: Any) -> None:
+    def set_timer(self, name: TimerName, delay: float, message: Any) -> None:
         assert delay >= 0
         self._timers[name] = (self.now + delay, message)
 
-    def drop_timer(self, name: Timer) -> None:
+    def drop_timer(self, name: TimerName) -> None:
         self._timers.pop(name, None)
 
     def dead_letter(self, message: Any) -> None:

@@ -4,11 +4,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from playbill.model.definition import definition_from
+from playbill.model.errors import AttemptTimedOut
 from playbill.model.facts import Failure, Now
+from playbill.model.failures import failure_of
 from playbill.model.plan import Plan, RunFacts, build_plan
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 FLAKY = Failure("NodeExecutionError", "again", retryable=True, kinds=("NodeExecutionError",))
+TIMED_OUT = failure_of(AttemptTimedOut("timeout", 5.0))
 FATAL = Failure("NodeConfigError", "never", retryable=False, kinds=("NodeConfigError",))
 
 

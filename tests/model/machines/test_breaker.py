@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from playbill.model.errors import InternalError
 from playbill.model.facts import Verdict
-from playbill.model.machines.breaker_state import Report
+from playbill.model.machines.circuit_state import Report
 from playbill.model.messages import HalfOpenOver
 from tests.model.machines.circuit import BAD, OK, Circuit
 from tests.model.machines.recorder import at
@@ -80,7 +80,12 @@ class Naive:
     st.integers(1, 4),
 )
 def test_it_does_what_a_naive_model_does(steps: list[Any], failures: int, permits: int, limit: int) -> None:
-    policy = {"failures": failures, "open_seconds": 5.0, "half_open_permits": permits, "max_concurrent": limit}
+    policy: dict[str, Any] = {
+        "failures": failures,
+        "open_seconds": 5.0,
+        "half_open_permits": permits,
+        "max_concurrent": limit,
+    }
     circuit = Circuit(**policy, half_open_max_wait_seconds=10_000.0)
     naive = Naive(failures, 5.0, permits, limit)
     for number, (step, pick) in enumerate(steps):
@@ -100,7 +105,7 @@ def test_it_does_what_a_naive_model_does(steps: list[Any], failures: int, permit
             circuit.withdraw(holder)
         assert circuit.state == naive.state
         assert sorted(circuit.machine.out) == sorted(naive.out)
-        assert list(circuit.machine.waiting) == [waiter for waiter, _ in naive.waiting]
+        assert list(circuit.machine.parked) == [waiter for waiter, _ in naive.waiting]
         assert len(circuit.machine.out) <= limit
 
 
@@ -240,7 +245,7 @@ def test_its_repr_tells_the_live_state() -> None:
     circuit = Circuit(max_concurrent=1)
     circuit.ask("a")
     circuit.ask("b")
-    assert repr(circuit.machine) == "<BreakerMachine key closed epoch=0 in_a_row=0 out=1 waiting=1>"
+    assert repr(circuit.machine) == "<BreakerMachine key closed epoch=0 in_a_row=0 out=1 waiting=1 targets=0>"
 
 
 def test_a_wait_that_was_over_for_the_last_probe_is_not_over_for_the_next() -> None:
@@ -248,7 +253,7 @@ def test_a_wait_that_was_over_for_the_last_probe_is_not_over_for_the_next() -> N
     circuit.call("bad", BAD)
     circuit.wait(10.0)
     circuit.ask("probe")
-    on_its_way = HalfOpenOver(circuit.machine.epoch)
+    on_its_way = HalfOpenOver(circuit.machine.own.epoch)
     circuit.now += 3.0  # the timer has fired, and its message is not there yet
     circuit.settle("probe", Verdict.CANCELLED)
     circuit.ask("next")

@@ -3,7 +3,7 @@
 import pytest
 
 from playbill.model.facts import Verdict
-from playbill.model.machines.breaker_state import Report
+from playbill.model.machines.circuit_state import Report
 from playbill.runtime.embedded.circuit_breaker import CircuitBreaker
 from tests.model.machines.circuit import BAD, OK, Circuit, half_open, opened
 

@@ -4,18 +4,18 @@ from typing import Any
 
 import pytest
 
-from playbill.model.effects import Timer
+from playbill.model.effects import Timer, TimerName
 from playbill.model.events import Event, EventType
 from playbill.model.facts import Permit, Verdict
 from playbill.model.machines.breaker import BreakerMachine
-from playbill.model.machines.breaker_state import Report
+from playbill.model.machines.circuit_state import Report
 from playbill.model.messages import Ask, Force, Granted, HalfOpenOver, OpenOver, Parked, RateDue, Refused, Settle
 from playbill.model.policies import BreakerPolicy
 from tests.model.machines.circuit import BAD, OK, Circuit, half_open, opened
 from tests.model.machines.recorder import Recorder, at
 
 
-def timers(circuit: Circuit) -> dict[Timer, tuple[float, Any]]:
+def timers(circuit: Circuit) -> dict[TimerName, tuple[float, Any]]:
     return circuit._timers
 
 
@@ -29,7 +29,7 @@ def test_a_permit_is_settled_once_and_counted_by_its_verdict() -> None:
     assert circuit.settle("a", BAD) is Report.DUPLICATE
     assert [type(letter) for letter in circuit.dead] == [Settle]
     assert circuit.machine.counts == {**dict.fromkeys(Verdict, 0), OK: 1, BAD: 2, Verdict.IGNORED: 1}
-    assert circuit.machine.in_a_row == 2
+    assert circuit.machine.own.in_a_row == 2
 
 
 def test_what_says_nothing_about_the_dependency_neither_counts_nor_starts_over() -> None:
@@ -49,7 +49,7 @@ def test_a_permit_from_before_it_opened_is_stale_and_frees_its_share() -> None:
     assert circuit.settle("old", OK) is Report.STALE
     assert not circuit.machine.out
     circuit.wait(10.0)
-    assert (circuit.state, circuit.machine.successes) == ("half_open", 0)
+    assert (circuit.state, circuit.machine.own.successes) == ("half_open", 0)
 
 
 def test_a_stale_failure_does_not_open_it_again() -> None:
@@ -68,7 +68,7 @@ def test_set_by_hand_it_still_parks_and_drains_by_its_concurrency(forced: str) -
     assert [circuit.ask(who) for who in "ab"] == ["granted", "parked"]
     assert circuit.settle("a", BAD) is Report.COUNTED
     assert circuit.answer("b") == "granted"
-    assert circuit.machine.in_a_row == int(forced == "metrics_only")
+    assert circuit.machine.own.in_a_row == int(forced == "metrics_only")
 
 
 def test_forced_open_takes_permits_back_as_stale() -> None:
@@ -109,7 +109,7 @@ def test_disabled_refuses_nobody_who_waits() -> None:
 
 def test_open_it_tells_how_long_it_stays_so() -> None:
     circuit = opened()
-    assert timers(circuit) == {Timer.OPEN: (10.0, OpenOver(1))}
+    assert timers(circuit) == {(Timer.OPEN, ""): (10.0, OpenOver(1))}
     circuit.wait(4.0)
     circuit.ask("a")
     assert circuit.answers["a"] == Refused("a", "key", 6.0)
@@ -135,7 +135,7 @@ def test_half_open_it_refuses_when_all_probes_are_out() -> None:
     assert [circuit.ask(who) for who in "abc"] == ["granted", "granted", "refused"]
     assert circuit.answers["c"].retry_after == 7.0
     assert circuit.ask("d", wait=True) == "parked"
-    assert timers(circuit) == {Timer.HALF_OPEN: (17.0, HalfOpenOver(2))}
+    assert timers(circuit) == {(Timer.HALF_OPEN, ""): (17.0, HalfOpenOver(2))}
 
 
 def test_half_open_every_permit_must_succeed_to_close_it() -> None:
@@ -154,7 +154,7 @@ def test_half_open_one_failure_or_lost_probe_opens_it_again(verdict: Verdict) ->
     circuit.call("a", OK)
     circuit.call("b", verdict)
     assert circuit.state == "open"
-    assert timers(circuit) == {Timer.OPEN: (20.0, OpenOver(3))}
+    assert timers(circuit) == {(Timer.OPEN, ""): (20.0, OpenOver(3))}
 
 
 @pytest.mark.parametrize("verdict", [Verdict.IGNORED, Verdict.CANCELLED])
@@ -176,14 +176,14 @@ def test_half_open_probes_that_stay_out_too_long_count_as_lost() -> None:
     circuit.wait(4.0)
     assert circuit.state == "open"
     assert circuit.machine.counts[Verdict.LOST] == 2
-    assert timers(circuit) == {Timer.OPEN: (27.0, OpenOver(3))}
+    assert timers(circuit) == {(Timer.OPEN, ""): (27.0, OpenOver(3))}
 
 
 def test_half_open_a_withdrawn_probe_gives_its_permit_back() -> None:
     circuit = half_open()
     circuit.ask("a")
     circuit.withdraw("a")
-    assert circuit.machine.probes == 0
+    assert circuit.machine.own.probes == 0
     assert circuit.ask("b") == "granted"
 
 
@@ -194,7 +194,7 @@ def test_half_open_a_withdrawn_permit_from_before_it_opened_is_no_probe() -> Non
     circuit.wait(10.0)
     circuit.ask("probe")
     circuit.withdraw("old")
-    assert circuit.machine.probes == 1
+    assert circuit.machine.own.probes == 1
     assert circuit.ask("b") == "refused"
 
 
@@ -230,7 +230,7 @@ def test_closed_it_forgets_what_it_counted_while_half_open() -> None:
         circuit.call(who, BAD)
     circuit.wait(10.0)
     circuit.call("ok", OK)
-    assert circuit.machine.successes == circuit.machine.probes == circuit.machine.in_a_row == 0
+    assert circuit.machine.own.successes == circuit.machine.own.probes == circuit.machine.own.in_a_row == 0
     circuit.call("c", BAD)
     assert circuit.state == "closed"
 
@@ -250,7 +250,7 @@ def test_the_jitter_of_the_failure_that_opens_it_spreads_its_open_time() -> None
     circuit = Circuit(failures=1, open_seconds=10.0, jitter=0.5)
     circuit.ask("a")
     circuit._receive(Settle(circuit.permit("a"), BAD, 1.0, jitter=1.0))
-    assert timers(circuit) == {Timer.OPEN: (15.0, OpenOver(1))}
+    assert timers(circuit) == {(Timer.OPEN, ""): (15.0, OpenOver(1))}
 
 
 def test_a_change_of_state_drops_the_timer_of_the_state_before() -> None:
@@ -264,14 +264,14 @@ def test_a_change_of_state_drops_the_timer_of_the_state_before() -> None:
 
 
 def test_each_change_of_state_is_an_event_of_the_breakers_own_stream() -> None:
-    machine = BreakerMachine("key", BreakerPolicy(), epoch=3, seq=8)
+    machine = BreakerMachine("key", BreakerPolicy())
     out: Any = Recorder()
     machine.receive(Force("forced_open"), at(5.0), out)
     [event] = [call[1] for call in out.take() if call[0] == "record"]
-    data = {"state": "forced_open", "epoch": 4}
-    assert event == Event(EventType.BREAKER_FORCED, "breaker:key", 9, at(5.0).utc, None, None, data)
+    data = {"state": "forced_open", "epoch": 1}
+    assert event == Event(EventType.BREAKER_FORCED, "breaker:key", 1, at(5.0).utc, None, None, data)
     machine.receive(Force("disabled"), at(6.0), out)
-    assert [(call[1].seq, call[1].data["epoch"]) for call in out.take() if call[0] == "record"] == [(10, 5)]
+    assert [(call[1].seq, call[1].data["epoch"]) for call in out.take() if call[0] == "record"] == [(2, 2)]
 
 
 def test_an_opening_says_for_how_long_and_a_closing_starts_the_growth_over() -> None:
@@ -281,9 +281,9 @@ def test_an_opening_says_for_how_long_and_a_closing_starts_the_growth_over() -> 
     machine.receive(Settle(Permit("key", 0, "a"), BAD), at(1.0), out)
     [event] = [call[1] for call in out.take() if call[0] == "record"]
     assert (event.type, event.data) == (EventType.BREAKER_OPENED, {"seconds": 7.0, "epoch": 1})
-    assert machine.openings == 1
+    assert machine.own.openings == 1
     machine.receive(Force("closed"), at(2.0), out)
-    assert machine.openings == 0
+    assert machine.own.openings == 0
 
 
 # ---- concurrency, rate and waiting -----------------------------------------------------------------------------
@@ -320,7 +320,7 @@ def test_a_rate_counts_from_the_last_start_and_saves_nothing_up() -> None:
     circuit.ask("a")
     circuit.wait(10.0)
     assert [circuit.ask(who) for who in "bc"] == ["granted", "parked"]
-    assert timers(circuit) == {Timer.RATE: (10.5, RateDue())}
+    assert timers(circuit) == {(Timer.RATE, ""): (10.5, RateDue())}
     assert circuit.answers["c"] == Parked("c")
 
 
@@ -341,7 +341,7 @@ def test_the_oldest_call_leaves_a_window_of_calls() -> None:
     circuit = Circuit(failures=None, window_calls=2, minimum_calls=2, failure_rate=1.0)
     for who, verdict in enumerate([BAD, OK, BAD]):
         circuit.call(str(who), verdict)
-    assert (circuit.state, circuit.machine.window.failed) == ("closed", 1)
+    assert (circuit.state, circuit.machine.own.window.failed) == ("closed", 1)
     circuit.call("last", BAD)
     assert circuit.state == "open"
 
@@ -371,7 +371,7 @@ def test_a_slow_call_that_has_left_the_window_counts_no_more() -> None:
     for who, length in (("a", 2.0), ("b", 0.1), ("c", 2.0)):
         circuit.ask(who)
         circuit.settle(who, OK, seconds=length)
-    assert (circuit.state, circuit.machine.window.slow) == ("closed", 1)
+    assert (circuit.state, circuit.machine.own.window.slow) == ("closed", 1)
 
 
 def test_failures_in_a_row_open_it_beside_a_window() -> None:

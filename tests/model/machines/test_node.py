@@ -4,13 +4,13 @@ from playbill.model import messages as m
 from playbill.model.effects import Timer
 from playbill.model.facts import Failure, NodeStatus, Outcome, Permit, Receipt, Stopped, Verdict
 from tests.model.machines.job import PERMIT, Job, outcome
-from tests.model.machines.recorder import FATAL, FLAKY, at
+from tests.model.machines.recorder import FATAL, FLAKY, TIMED_OUT, at
 
 
 def test_one_attempt_from_input_to_outcome() -> None:
     job = Job(timeout=5.0)
     assert job.tell(m.Input("start", {"start": {"x": 1}})) == [
-        ("tell", "breaker", m.Ask("run/job#1", "me", wait=False))
+        ("tell", "breaker", m.Ask("run/job#0.1.1", "me", wait=False, target="a"))
     ]
     assert job.tell(m.Granted(PERMIT), now=1.0) == [
         ("tell", "supervisor", m.AttemptReady("job", 1)),
@@ -29,14 +29,14 @@ def test_a_retry_gives_slot_and_permit_back_and_counts_attempts_in_all() -> None
     assert job.tell(m.Input("start", {})) == [("tell", "supervisor", m.SlotWanted("job"))]
     job.tell(m.SlotGranted(), m.Granted(PERMIT))
     calls = job.tell(m.Returned(1, 1.0, failure=FLAKY), now=1.0)
-    assert calls[0] == ("tell", "breaker", m.Settle(PERMIT, Verdict.FAILURE, 1.0))
+    assert calls[0] == ("tell", "breaker", m.Settle(PERMIT, Verdict.FAILURE, 1.0, failure=FLAKY))
     assert calls[-2:] == [
         ("tell", "supervisor", m.Retrying("job", 1, at(5.0).utc, FLAKY)),
         ("set_timer", Timer.DUE, 4.0, m.Due(1)),
     ]
     assert job.state == "backing_off"
     assert job.tell(m.Due(1), now=5.0) == [("tell", "supervisor", m.SlotWanted("job"))]
-    job.tell(m.SlotGranted(), m.Granted(Permit("agent", 0, "run/job#2")), now=5.0)
+    job.tell(m.SlotGranted(), m.Granted(Permit("agent", 0, "run/job#0.1.2")), now=5.0)
     assert outcome(job.tell(m.Returned(2, 6.0, failure=FLAKY), now=6.0)) == Outcome(
         NodeStatus.FAILED, 2, failure=FLAKY
     )
@@ -50,14 +50,14 @@ def test_retry_after_wins_over_the_policy() -> None:
 
 def test_what_cannot_be_mended_is_not_retried_and_says_nothing_about_the_dependency() -> None:
     calls = Job().running().tell(m.Returned(1, 1.0, failure=FATAL), now=1.0)
-    assert calls[0] == ("tell", "breaker", m.Settle(PERMIT, Verdict.IGNORED, 1.0))
+    assert calls[0] == ("tell", "breaker", m.Settle(PERMIT, Verdict.IGNORED, 1.0, failure=FATAL))
     assert outcome(calls) == Outcome(NodeStatus.FAILED, 1, failure=FATAL)
 
 
 def test_a_refusal_spends_no_attempt_and_is_not_retried() -> None:
     job = Job()
     job.tell(m.Input("start", {}))
-    end = outcome(job.tell(m.Refused("run/job#1", "agent", 7.0)))
+    end = outcome(job.tell(m.Refused("run/job#0.1.1", "agent", 7.0)))
     assert (end.status, end.attempts) == (NodeStatus.FAILED, 0)
     assert end.failure is not None
     assert str(end.failure) == "CircuitOpen: circuit 'agent' is open; retry after 7 s"
@@ -71,7 +71,7 @@ def test_an_attempt_that_times_out_goes_down_the_ladder_before_its_retry() -> No
     ]
     assert job.tell(m.GraceOver(1), now=7.0)[0] == ("kill", 1)
     calls = job.tell(m.Returned(1, 7.5), now=7.5)
-    assert calls[0] == ("tell", "breaker", m.Settle(PERMIT, Verdict.FAILURE, 7.5))
+    assert calls[0] == ("tell", "breaker", m.Settle(PERMIT, Verdict.FAILURE, 7.5, failure=TIMED_OUT))
     (retrying,) = [call[2] for call in calls if isinstance(call[-1], m.Retrying)]
     assert retrying.receipt == Receipt(Stopped.KILLED, 2500.0)
     assert str(retrying.failure) == "AttemptTimedOut: timeout of 5 s is over"
@@ -112,7 +112,7 @@ def test_an_attempt_that_ignores_its_kill_is_abandoned_and_fenced() -> None:
     job.tell(m.AttemptOverdue(1), now=5.0)
     calls = job.tell(m.KillOverdue(1), now=6.0)
     assert calls[:2] == [
-        ("tell", "breaker", m.Settle(PERMIT, Verdict.FAILURE, 6.0, running=True)),
+        ("tell", "breaker", m.Settle(PERMIT, Verdict.FAILURE, 6.0, running=True, failure=TIMED_OUT)),
         ("abandon", 1, PERMIT),
     ]
     late = m.Returned(1, 7.0, output={"too": "late"})
@@ -166,7 +166,7 @@ def test_a_stop_while_backing_off_keeps_attempts_and_the_last_failure() -> None:
 def test_a_stop_while_asking_withdraws() -> None:
     job = Job()
     job.tell(m.Input("start", {}))
-    assert job.tell(m.Stop(5.0))[0] == ("tell", "breaker", m.Withdraw("run/job#1"))
+    assert job.tell(m.Stop(5.0))[0] == ("tell", "breaker", m.Withdraw("run/job#0.1.1"))
 
 
 def test_a_node_that_fails_on_a_crash_waits_for_its_start_to_be_kept() -> None:
@@ -187,9 +187,9 @@ def test_stopped_before_its_start_was_kept_it_never_began() -> None:
 def test_a_pause_holds_every_way_to_an_attempt() -> None:
     job = Job()
     job.tell(m.Input("start", {}))
-    assert job.tell(m.Pause()) == [("tell", "breaker", m.Withdraw("run/job#1"))]
+    assert job.tell(m.Pause()) == [("tell", "breaker", m.Withdraw("run/job#0.1.1"))]
     assert job.state == "held"
-    assert job.tell(m.Resume()) == [("tell", "breaker", m.Ask("run/job#2", "me", wait=False))]
+    assert job.tell(m.Resume()) == [("tell", "breaker", m.Ask("run/job#0.1.2", "me", wait=False, target="a"))]
 
 
 def test_the_total_timeout_stands_still_in_a_pause() -> None:

@@ -9,7 +9,7 @@ from playbill.model import messages as m
 from playbill.model.effects import Timer
 from playbill.model.facts import NodeStatus, Outcome, Permit, Receipt, Stopped, Verdict
 from tests.model.machines.job import PERMIT, Job, outcome
-from tests.model.machines.recorder import FATAL, FLAKY
+from tests.model.machines.recorder import FATAL, FLAKY, TIMED_OUT
 
 TIMES: dict[str, Any] = {"timeout": 5.0, "grace": 2.0, "retry": {"max_attempts": 2, "base": 1.0, "jitter": 0.0}}
 
@@ -87,7 +87,7 @@ def test_a_result_of_the_very_moment_of_the_deadline_still_counts() -> None:
 
 def test_a_failure_from_before_the_deadline_is_retried_as_the_failure_it_is() -> None:
     calls = timed_out().tell(m.Returned(1, 4.9, failure=FLAKY), now=5.1)
-    assert calls[0] == ("tell", "breaker", m.Settle(PERMIT, Verdict.FAILURE, 4.9))
+    assert calls[0] == ("tell", "breaker", m.Settle(PERMIT, Verdict.FAILURE, 4.9, failure=FLAKY))
     assert receipt(calls) is None
 
 
@@ -100,7 +100,7 @@ def test_a_failure_from_before_a_stop_ends_the_node_failed() -> None:
     job = Job().running()
     job.tell(m.Stop(5.0), now=3.0)
     calls = job.tell(m.Returned(1, 2.9, failure=FATAL), now=3.0)
-    assert calls[0] == ("tell", "breaker", m.Settle(PERMIT, Verdict.IGNORED, 2.9))
+    assert calls[0] == ("tell", "breaker", m.Settle(PERMIT, Verdict.IGNORED, 2.9, failure=FATAL))
     assert outcome(calls) == Outcome(NodeStatus.FAILED, 1, failure=FATAL)
 
 
@@ -121,7 +121,7 @@ def test_a_stop_of_a_timed_out_attempt_lets_no_other_follow_and_keeps_the_timeou
     job = timed_out()
     assert job.tell(m.Stop(9.0), now=5.5) == []
     calls = job.tell(m.Returned(1, 6.0), now=6.0)
-    assert calls[0] == ("tell", "breaker", m.Settle(PERMIT, Verdict.FAILURE, 6.0))
+    assert calls[0] == ("tell", "breaker", m.Settle(PERMIT, Verdict.FAILURE, 6.0, failure=TIMED_OUT))
     end = outcome(calls)
     assert (end.status, end.receipt) == (NodeStatus.CANCELLED, Receipt(Stopped.INTERRUPTED, 1000.0))
     assert str(end.failure) == "AttemptTimedOut: timeout of 5 s is over"
@@ -134,7 +134,7 @@ def test_a_stop_may_shorten_the_grace_of_a_timeout() -> None:
     assert job.tell(m.KillOverdue(1), now=7.0)[0] == (
         "tell",
         "breaker",
-        m.Settle(PERMIT, Verdict.FAILURE, 7.0, running=True),
+        m.Settle(PERMIT, Verdict.FAILURE, 7.0, running=True, failure=TIMED_OUT),
     )
 
 
@@ -153,7 +153,7 @@ def test_a_stop_after_the_kill_changes_nothing() -> None:
 def test_of_a_stopped_retry_the_last_failure_is_kept() -> None:
     job = Job(retry={"base": 1.0}).running()
     job.tell(m.Returned(1, 1.0, failure=FLAKY), now=1.0)
-    job.tell(m.Due(1), m.Granted(Permit("agent", 0, "run/job#2")), m.Stop(1.0), now=2.0)
+    job.tell(m.Due(1), m.Granted(Permit("agent", 0, "run/job#0.1.2")), m.Stop(1.0), now=2.0)
     assert outcome(job.tell(m.Returned(2, 2.5), now=2.5)).failure is FLAKY
 
 
@@ -252,16 +252,16 @@ def test_the_timeouts_of_a_thread_count_from_its_begin() -> None:
         m.GraceOver(1),
         m.KillOverdue(1),
         m.Granted(PERMIT),
-        m.Parked("run/job#1"),
-        m.Refused("run/job#1", "agent", 1.0),
-        m.AskAgain("run/job#1"),
+        m.Parked("run/job#0.1.1"),
+        m.Refused("run/job#0.1.1", "agent", 1.0),
+        m.AskAgain("run/job#0.1.1"),
     ],
 )
 @pytest.mark.parametrize("state", ["running", "interrupting", "stopping"])
 def test_mail_of_an_earlier_attempt_is_a_dead_letter(state: str, late: Any) -> None:
     job = Job(**TIMES, idle_timeout=4.0).running()
     job.tell(m.Returned(1, 1.0, failure=FLAKY), now=1.0)
-    job.tell(m.Due(1), m.Granted(Permit("agent", 0, "run/job#2")), now=2.0)
+    job.tell(m.Due(1), m.Granted(Permit("agent", 0, "run/job#0.1.2")), now=2.0)
     if state == "interrupting":
         job.tell(m.AttemptOverdue(2), now=7.0)
     elif state == "stopping":
@@ -284,7 +284,7 @@ def test_a_grace_that_is_over_after_the_kill_is_a_dead_letter() -> None:
 def test_an_attempt_is_timed_by_its_own_number() -> None:
     job = Job(timeout=5.0, idle_timeout=3.0, retry={"base": 1.0}).running()
     job.tell(m.Returned(1, 1.0, failure=FLAKY), m.Due(1), now=1.0)
-    assert job.tell(m.Granted(Permit("agent", 0, "run/job#2")), now=2.0)[1:] == [
+    assert job.tell(m.Granted(Permit("agent", 0, "run/job#0.1.2")), now=2.0)[1:] == [
         ("begin", 2, {"start": {}}),
         ("set_timer", Timer.ATTEMPT, 5.0, m.AttemptOverdue(2)),
         ("set_timer", Timer.IDLE, 3.0, m.IdleOverdue(2)),

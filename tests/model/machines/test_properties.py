@@ -38,7 +38,7 @@ def test_every_run_ends_once_and_leaves_nothing(definition: PipelineDefinition, 
     assert world.result.status == terminal[0].data["status"]
     assert max(Counter(node for node, _ in world.outcomes).values(), default=1) == 1
     assert not world.nodes
-    assert not world.breaker.waiting
+    assert not world.breaker.parked
     assert not world.breaker.out
     assert len(world.breaker.orphaned) <= len(world.orphans)
 

@@ -12,7 +12,8 @@ from playbill.model import messages as m
 from playbill.model.facts import NodeStatus, Outcome, Permit, Verdict
 from playbill.model.failures import failure_of
 from playbill.model.machines.breaker import BreakerMachine
-from playbill.model.machines.breaker_state import FORCED
+from playbill.model.machines.circuit import CircuitMachine
+from playbill.model.machines.circuit_state import FORCED, CircuitState, Ledger
 from playbill.model.machines.machine import Machine, Table
 from playbill.model.machines.node import NodeMachine
 from playbill.model.machines.salvage import SalvageMachine
@@ -118,20 +119,46 @@ def walked_supervisors() -> Walked:
     return walk(kinds, supervisor_messages, walks=2500, steps=14)
 
 
+def circuit_messages(machine: Machine[Any], rng: random.Random, now: float) -> Iterator[Any]:
+    assert isinstance(machine, CircuitMachine)
+    out: Any = Recorder()
+    ask = m.Ask("ask", "node", rng.random() < 0.5)
+    if machine.state is CircuitState.HALF_OPEN and machine.receive(ask, at(now), out) and rng.random() < 0.5:
+        machine.probe(at(now), out)
+    late = rng.random() < 0.2 or (machine.state is CircuitState.HALF_OPEN and not machine.probes)
+    epoch = machine.epoch - late
+    yield ask
+    for verdict in Verdict:
+        yield m.Settle(Permit("key", epoch, "permit"), verdict, 1.0, 0.5, rng.random() < 0.2, failure=FLAKY)
+    yield m.Force(rng.choice(FORCED))
+    yield m.OpenOver(epoch)
+    yield m.HalfOpenOver(epoch)
+
+
+@cache
+def walked_circuits() -> Walked:
+    kinds = [
+        lambda: CircuitMachine(Ledger("key"), "", BreakerPolicy(failures=1, half_open_max_wait_seconds=1.0), 5),
+        lambda: CircuitMachine(Ledger("key"), "far", BreakerPolicy(failures=2, half_open_permits=2), 5),
+    ]
+    return walk(kinds, circuit_messages, walks=1000, steps=20)
+
+
 def breaker_messages(machine: Machine[Any], rng: random.Random, now: float) -> Iterator[Any]:
     assert isinstance(machine, BreakerMachine)
     unknown = Permit("key", 0, "unknown")
     permit = rng.choice([*machine.out.values()] or [unknown])
-    epoch = machine.epoch if rng.random() < 0.8 else machine.epoch - 1
-    yield m.Ask(f"ask-{rng.randrange(10**9)}", "node", rng.random() < 0.5)
-    yield m.Withdraw(rng.choice([*machine.waiting, *machine.out] or ["nobody"]))
+    target = rng.choice([*machine.circuits, "a", "b"])
+    epoch = machine.ledger.epoch if rng.random() < 0.8 else machine.ledger.epoch - 1
+    yield m.Ask(f"ask-{rng.randrange(10**9)}", "node", rng.random() < 0.5, target)
+    yield m.Withdraw(rng.choice([*machine.parked, *machine.out] or ["nobody"]))
     for verdict in Verdict:
         yield m.Settle(permit, verdict, 1.0, 0.5, rng.random() < 0.2)
     yield m.Released(rng.choice([*machine.orphaned.values()] or [unknown]))
-    yield m.Force(rng.choice(FORCED))
-    yield m.OpenOver(epoch)
-    yield m.HalfOpenOver(epoch)
-    yield m.RateDue()
+    yield m.Force(rng.choice(FORCED), rng.choice((target, None)))
+    yield m.OpenOver(epoch, target)
+    yield m.HalfOpenOver(epoch, target)
+    yield m.RateDue(target)
 
 
 @cache
@@ -166,6 +193,7 @@ CASES = [
         (NodeMachine.TRANSITIONS, walked_nodes),
         (SupervisorMachine.TRANSITIONS, walked_supervisors),
         (BreakerMachine.TRANSITIONS, walked_breakers),
+        (CircuitMachine.TRANSITIONS, walked_circuits),
         (SalvageMachine.TRANSITIONS, walked_salvages),
     )
     for state, message in pairs(table, {message: None for rows in table.values() for message in rows})
@@ -191,12 +219,15 @@ def test_a_pair_does_what_its_row_says(table: Table, walked: Any, state: StrEnum
             assert (state, message) in seen.late
 
 
-@pytest.mark.parametrize("walked", [walked_nodes, walked_supervisors, walked_breakers, walked_salvages])
+@pytest.mark.parametrize(
+    "walked", [walked_nodes, walked_supervisors, walked_breakers, walked_circuits, walked_salvages]
+)
 def test_the_walks_come_to_every_state(walked: Any) -> None:
     machines: dict[Any, type[Machine[Any]]] = {
         walked_nodes: NodeMachine,
         walked_supervisors: SupervisorMachine,
         walked_breakers: BreakerMachine,
+        walked_circuits: CircuitMachine,
     }
     table = machines.get(walked, SalvageMachine).TRANSITIONS
     assert {state for state, _ in walked().reached} | {state for state, _ in walked().refused} == set(table)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from playbill.model.definition import PipelineDefinition
-from playbill.model.effects import Timer
+from playbill.model.effects import TimerName
 from playbill.model.events import TERMINAL, Event, EventType
 from playbill.model.facts import Failure, Inputs, Permit
 from playbill.model.machines.breaker import BreakerMachine
@@ -67,7 +67,7 @@ class World:
         self.ended: set[str] = set()
         """The nodes that have ended and are not forgotten: their mail is dropped."""
         self.mail: dict[tuple[str, str, bool], deque[Any]] = {}
-        self.timers: dict[tuple[str, Timer], tuple[float, Any]] = {}
+        self.timers: dict[tuple[str, TimerName], tuple[float, Any]] = {}
         self.attempts: dict[tuple[str, int], Inputs] = {}
         self.orphans: dict[tuple[str, int], Permit | None] = {}
         self.fold = RunState()
@@ -201,11 +201,11 @@ class Out:
         elif permit is not None:
             self.world.post(self.owner, BREAKER, Released(permit))  # its end was on its way
 
-    def set_timer(self, name: Timer, delay: float, message: Any) -> None:
+    def set_timer(self, name: TimerName, delay: float, message: Any) -> None:
         assert delay >= 0
         self.world.timers[self.owner, name] = (self.world.now + delay, message)
 
-    def drop_timer(self, name: Timer) -> None:
+    def drop_timer(self, name: TimerName) -> None:
         self.world.timers.pop((self.owner, name), None)
 
     def dead_letter(self, message: Any) -> None:

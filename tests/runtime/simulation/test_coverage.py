@@ -25,5 +25,5 @@ def test_what_was_seen_is_among_what_the_tables_have() -> None:
 
 def test_nothing_seen_reaches_no_state_in_which_anything_is_received() -> None:
     named = unreached(set())
-    assert named.keys() == {"SupervisorMachine", "SalvageMachine", "NodeMachine", "BreakerMachine"}
-    assert "half_open" in named["BreakerMachine"]
+    assert named.keys() == {"SupervisorMachine", "SalvageMachine", "NodeMachine", "BreakerMachine", "CircuitMachine"}
+    assert "half_open" in named["CircuitMachine"]

@@ -195,10 +195,10 @@ def lossy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Break the machines: a permit is not given back when an attempt fails."""
     settle = NodeBase._settle
 
-    def forget(self: NodeBase, out: Any, verdict: Verdict, returned: Any = None) -> None:
+    def forget(self: NodeBase, out: Any, verdict: Verdict, *more: Any) -> None:
         if verdict is Verdict.FAILURE:
             self.permit = None
-        settle(self, out, verdict, returned)
+        settle(self, out, verdict, *more)
 
     monkeypatch.setattr(NodeBase, "_settle", forget)
 

@@ -10,8 +10,8 @@ import pytest
 import playbill
 from playbill.model.errors import DefinitionError, InternalError
 from playbill.model.facts import RunStatus
-from playbill.model.machines.breaker import BreakerMachine
-from playbill.model.machines.breaker_state import CircuitState
+from playbill.model.machines.circuit import CircuitMachine
+from playbill.model.machines.circuit_state import CircuitState
 from playbill.model.messages import Settle
 from playbill.runtime.faults.behaviour import Behaviour, Duration
 from playbill.runtime.faults.kinds import KINDS
@@ -394,7 +394,7 @@ def test_a_fault_of_ours_that_no_plan_says_is_found_beside_one_that_it_does(monk
     def fail(machine: Any, message: Any, now: Any, out: Any) -> None:
         raise InternalError("not from any plan")
 
-    monkeypatch.setitem(BreakerMachine.ACTIONS[CircuitState.CLOSED], Settle, fail)
+    monkeypatch.setitem(CircuitMachine.ACTIONS[CircuitState.CLOSED], Settle, fail)
     with pytest.raises(Violation, match=r"breaker:works failed: InternalError\('not from any plan'\)"):
         failing("node", "Returned")
 

@@ -14,6 +14,8 @@ from playbill.model.events import EventType
 from playbill.model.facts import Now, Outcome, Receipt, RunStatus, Stopped, Verdict
 from playbill.model.machines import node, node_beginning, supervisor_base, supervisor_routing
 from playbill.model.machines.breaker import BreakerMachine
+from playbill.model.machines.circuit import CircuitMachine
+from playbill.model.machines.circuit_state import CircuitState
 from playbill.model.machines.conclusion import Conclusion
 from playbill.model.machines.ladder import Ladder
 from playbill.model.machines.machine import Machine
@@ -156,7 +158,7 @@ def a_join_that_forgets(patch: Patch) -> None:
 
 
 def a_breaker_with_probes_without_end(patch: Patch) -> None:
-    patch.setattr(BreakerMachine, "_probes_left", lambda _: 9)
+    patch.setitem(CircuitMachine.ACTIONS[CircuitState.HALF_OPEN], Ask, CircuitMachine.let_in)
 
 
 def a_permit_that_is_not_given_back(patch: Patch) -> None:
@@ -247,16 +249,16 @@ def a_failure_that_is_told_as_success(patch: Patch) -> None:
 
 
 def a_breaker_that_never_opens(patch: Patch) -> None:
-    patch.setattr(BreakerMachine, "_open", lambda *_: None)
+    patch.setattr(CircuitMachine, "_open", lambda *_: None)
 
 
 def waiters_from_behind(patch: Patch) -> None:
     park = BreakerMachine._park
 
-    def park_ahead(self: BreakerMachine, ask: Ask, out: Outbox) -> None:
-        behind, self.waiting = self.waiting, {}
-        park(self, ask, out)
-        self.waiting |= behind
+    def park_ahead(self: BreakerMachine, circuit: CircuitMachine, ask: Ask, out: Outbox) -> None:
+        behind, circuit.line = circuit.line, {}
+        park(self, circuit, ask, out)
+        circuit.line |= behind
 
     patch.setattr(BreakerMachine, "_park", park_ahead)
 

@@ -8,10 +8,9 @@ from playbill.actors.gate import Gate
 from playbill.actors.node import NodeActor
 from playbill.actors.shell import Shell, logger
 from playbill.model.errors import InternalError
-from playbill.model.facts import Cause, RunStatus
 from playbill.model.failures import failure_of
-from playbill.model.machines.conclusion import Conclusion
-from playbill.model.machines.salvage import SalvageMachine
+from playbill.model.machines.conclusion import conclude
+from playbill.model.machines.salvage import SalvageMachine, last_events
 from playbill.model.machines.supervisor import SupervisorMachine
 from playbill.model.messages import GATED, Cancel, JournalBack, JournalFailed
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from playbill.actors.ports import Ports
     from playbill.model.events import Event
+    from playbill.model.facts import Failure
     from playbill.model.plan import RunFacts
     from playbill.model.results import RunResult
 
@@ -137,7 +137,7 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
         wrapped.__cause__ = error
         failure = failure_of(wrapped, traceback=True)
         if isinstance(self.machine, SalvageMachine):
-            self._sink(Cause(RunStatus.FAILED, failure))
+            self._sink(failure)
             return
         self.machine = SalvageMachine(self.facts, self.machine.run, self.nodes, failure)
         try:
@@ -145,7 +145,14 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
         except BaseException as again:  # noqa: BLE001 (the run must end)
             self.fault(again, None)
 
-    def _sink(self, cause: Cause) -> None:
-        """End the run although not even its end can be recorded."""
+    def _sink(self, failure: Failure) -> None:
+        """End the run although its salvage failed, too: what can be recorded still is, and nothing waits for it."""
         self.gate = Gate()
-        self.finish(Conclusion(cause.status, cause, {}).result(self.facts, self.machine.run))
+        run = self.machine.run
+        try:
+            for event in last_events(self.facts, run, failure, self.now):
+                run.apply(event)
+                self.writer.append(event)
+        except BaseException as error:  # noqa: BLE001 (the run must end)
+            logger.error("%r: its end is not recorded: %s", self, error, exc_info=error)
+        self.finish(conclude(self.facts, run, failure).result(self.facts, run))

@@ -14,6 +14,7 @@ from playbill.model.results import NodeExecutionResult, RunResult
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from playbill.model.facts import Failure
     from playbill.model.plan import RunFacts
     from playbill.model.runstate import RunState
 
@@ -55,15 +56,18 @@ class Conclusion:
         )
 
 
-def conclude(facts: RunFacts, run: RunState) -> Conclusion:
-    """Decide a run whose last node has ended."""
+def conclude(facts: RunFacts, run: RunState, fault: Failure | None = None) -> Conclusion:
+    """Decide a run whose last node has ended, or whose supervisor failed by a `fault` of ours."""
+    cause = run.cause
+    if cause is None and fault is not None:
+        cause = Cause(RunStatus.FAILED, fault)
     completed = {
         node: result.output or {} for node, result in run.nodes.items() if result.status is NodeStatus.COMPLETED
     }
     if not facts.plan.outputs:
-        return Conclusion(run.cause.status if run.cause else RunStatus.COMPLETED, run.cause, completed)
-    if run.cause is not None:
-        return Conclusion(run.cause.status, run.cause, {})
+        return Conclusion(cause.status if cause else RunStatus.COMPLETED, cause, completed)
+    if cause is not None:
+        return Conclusion(cause.status, cause, {})
     names = variables(completed, facts.plan.nodes, facts.trigger_data)
     outputs: dict[str, Any] = {}
     for name, expression in facts.plan.outputs.items():

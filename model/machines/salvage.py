@@ -4,8 +4,9 @@ Told by: its nodes, its timer. Tells: its nodes.
 
 Rules:
 
-1. Every live node is told Stop at once; a backstop timer bounds the wait for their ends.
+1. Every live node is told Stop at once; a backstop timer bounds the wait for their ends, and is set once more.
 2. Nothing of the failed machine is used but the durable state; each node's end and the terminal event are recorded.
+3. What had decided the run before still does; else the fault does.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.effects import Timer
 from playbill.model.events import Event, EventType
-from playbill.model.facts import Cause, NodeStatus, Outcome, Receipt, RunStatus, Stopped
-from playbill.model.machines.conclusion import Conclusion
+from playbill.model.facts import NodeStatus, Outcome, Receipt, Stopped
+from playbill.model.machines.conclusion import conclude
 from playbill.model.machines.machine import Machine, row, table
 from playbill.model.machines.supervisor import AFTER_THE_END
 from playbill.model.machines.supervisor_base import BACKSTOP_SECONDS
@@ -24,7 +25,7 @@ from playbill.model.machines.supervisor_routing import NODE_END_EVENTS, end_data
 from playbill.model.messages import Ended, Stop, StopOverdue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from playbill.model.effects import Outbox
     from playbill.model.facts import Failure, Now
@@ -52,6 +53,8 @@ class SalvageMachine(Machine[SalvageState]):
         self.run = run
         self.live = dict.fromkeys(live)
         self.failure = failure
+        self.is_overdue = False
+        """The bound of the stop has passed once."""
         self.asked = 0.0
         """When all was told to stop, in monotonic seconds."""
 
@@ -60,13 +63,19 @@ class SalvageMachine(Machine[SalvageState]):
         self.asked = now.monotonic
         if isinstance(lost, Ended):
             self._let_go(lost, now, out)
-        stop = self.facts.plan.stop
         out.drop_timer(Timer.DEADLINE)
-        out.set_timer(Timer.OVERDUE, stop.grace + stop.kill_bound + BACKSTOP_SECONDS, StopOverdue())
-        for node in self.live:
-            out.tell(node, Stop(stop.grace))
-        if not self.live:
+        if self.live:
+            self._tell_stop(None, out)
+        else:
             self._finish(now, out)
+
+    def _tell_stop(self, grace: float | None, out: Outbox) -> None:
+        plan = self.facts.plan
+        graces = plan.stop_graces(self.live, grace)
+        bound = max(graces.values()) + plan.stop.kill_bound + BACKSTOP_SECONDS
+        out.set_timer(Timer.OVERDUE, bound, StopOverdue())
+        for node, own in graces.items():
+            out.tell(node, Stop(own))
 
     def ended(self, message: Ended, now: Now, out: Outbox) -> None:
         """Record how a node ended, and let it go; the last one ends the run."""
@@ -80,7 +89,11 @@ class SalvageMachine(Machine[SalvageState]):
         self._record_end(message.node, message.outcome, now, out)
 
     def overdue(self, message: StopOverdue, now: Now, out: Outbox) -> None:
-        """End the run: nodes that have not ended by now are orphans."""
+        """Have what has not ended by now killed at once; the second time end the run: what is left are orphans."""
+        if not self.is_overdue:
+            self.is_overdue = True
+            self._tell_stop(0.0, out)
+            return
         receipt = Receipt(Stopped.ABANDONED, (now.monotonic - self.asked) * 1000)
         for node in self.live:
             attempts = self.run.nodes[node].attempts if node in self.run.nodes else 0
@@ -111,14 +124,29 @@ class SalvageMachine(Machine[SalvageState]):
 
     def _finish(self, now: Now, out: Outbox) -> None:
         self.become(S.ENDED)
-        cause = Cause(RunStatus.FAILED, self.failure)
-        data = {"status": RunStatus.FAILED, "cause": self.run.cause or cause}
-        self._record(EventType.PIPELINE_RUN_FAILED, now, out, data)
-        out.finish(Conclusion(RunStatus.FAILED, cause, {}).result(self.facts, self.run))
+        ending = conclude(self.facts, self.run, self.failure)
+        self._record(ending.event, now, out, {"status": ending.status, "cause": ending.cause})
+        out.finish(ending.result(self.facts, self.run))
 
     TRANSITIONS = table(
         {
-            S.STOPPING: [*AFTER_THE_END, row(Ended, ended, S.STOPPING, S.ENDED), row(StopOverdue, overdue, S.ENDED)],
+            S.STOPPING: [
+                *AFTER_THE_END,
+                row(Ended, ended, S.STOPPING, S.ENDED),
+                row(StopOverdue, overdue, S.STOPPING, S.ENDED),
+            ],
             S.ENDED: AFTER_THE_END,
         }
     )
+
+
+def last_events(facts: RunFacts, run: RunState, failure: Failure, now: Now) -> Iterator[Event]:
+    """Yield what is left to record of a run whose salvage failed, too; each is to be applied before the next."""
+    for node in [node for node in run.nodes.values() if node.ended_at is None]:
+        receipt = Receipt(Stopped.ABANDONED)
+        given_up = {"status": NodeStatus.CANCELLED, "failure": node.error, "receipt": receipt}
+        kind = EventType.PIPELINE_NODE_CANCELLED
+        yield Event(kind, facts.run_id, run.seq + 1, now.utc, node.node_id, node.attempts, given_up)
+    ending = conclude(facts, run, failure)
+    data = {"status": ending.status, "cause": ending.cause}
+    yield Event(ending.event, facts.run_id, run.seq + 1, now.utc, None, None, data)

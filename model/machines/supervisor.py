@@ -8,7 +8,8 @@ Rules:
 2. A node's end is recorded first; then each outgoing edge tells its target Input or Skip.
 3. The first recorded cause (failure, cancel, deadline) decides the run's status; later ones change nothing.
 4. A failure that no live edge handles stops the run (on_failure stop) or lets the other branches end (finish).
-5. Stopping begins nothing more and tells every live node Stop at once; a backstop timer bounds it.
+5. Stopping begins nothing more and tells every live node Stop at once; a backstop timer bounds it, and is set once
+   more when it fires, for nodes whose ends are still on their way: a blocked loop makes everything late.
 6. Paused, or while the journal fails, ends are recorded and routing waits.
 7. The last live node's end ends the run: one terminal event, one result, final.
 
@@ -114,7 +115,7 @@ class SupervisorMachine(SupervisorPausing, SupervisorStopping):
         """Record a node's end and follow its edges."""
         node, live, carried = self._note_end(message, now, out)
         if self.run.cause is not None and self._must_stop():
-            self._stop(self.facts.plan.stop.grace, now, out)
+            self._stop(None, now, out)
             return
         self._follow(node, live, carried, out)
         if not self.live:
@@ -124,7 +125,7 @@ class SupervisorMachine(SupervisorPausing, SupervisorStopping):
         """Record a node's end; its edges wait for Resume."""
         route = self._note_end(message, now, out)
         if self.run.cause is not None and self._must_stop():
-            self._stop(self.facts.plan.stop.grace, now, out)
+            self._stop(None, now, out)
         else:
             self.unrouted.append(route)
 
@@ -174,7 +175,7 @@ class SupervisorMachine(SupervisorPausing, SupervisorStopping):
                 row(Retrying, retrying),
                 row(Ended, ended_stopping, S.STOPPING, S.ENDED),
                 row(Cancel, SupervisorStopping.cancel_sooner, S.STOPPING),
-                row(StopOverdue, SupervisorStopping.stop_overdue, S.ENDED),
+                row(StopOverdue, SupervisorStopping.stop_overdue, S.STOPPING, S.ENDED),
                 *late(SlotWanted, DeadlineReached, Pause, Resume, JournalFailed, JournalBack),
             ],
             S.ENDED: AFTER_THE_END,

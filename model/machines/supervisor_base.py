@@ -47,6 +47,8 @@ class SupervisorBase(Machine[SupervisorState]):
         self.deadline_at = 0.0
         self.deadline_left: float | None = None
         self.grace_ends = self.stop_asked = 0.0
+        self.is_overdue = False
+        """The bound of a stop has passed once."""
 
     def _spawn(self, node: str, out: Outbox) -> None:
         self.live[node] = None
@@ -78,8 +80,8 @@ class SupervisorBase(Machine[SupervisorState]):
         self._record(ending.event, now, out, data=data)
         out.finish(ending.result(self.facts, self.run))
 
-    def _stop(self, grace: float, now: Now, out: Outbox) -> None:
-        """Begin nothing more, and end what is live within a bound."""
+    def _stop(self, grace: float | None, now: Now, out: Outbox) -> None:
+        """Begin nothing more, and end what is live within a bound; `grace` None: each node has its own."""
         self.become(S.STOPPING)
         self.stop_asked = now.monotonic
         self.unrouted = []
@@ -90,12 +92,14 @@ class SupervisorBase(Machine[SupervisorState]):
         else:
             self._finish(now, out)
 
-    def _tell_stop(self, grace: float, now: Now, out: Outbox) -> None:
-        self.grace_ends = now.monotonic + grace
-        bound = grace + self.facts.plan.stop.kill_bound + BACKSTOP_SECONDS
-        out.set_timer(Timer.OVERDUE, bound, StopOverdue())
-        for node in self.live:
-            out.tell(node, Stop(grace))
+    def _tell_stop(self, grace: float | None, now: Now, out: Outbox) -> None:
+        plan = self.facts.plan
+        graces = plan.stop_graces(self.live, grace)
+        longest = max(graces.values())
+        self.grace_ends = now.monotonic + longest
+        out.set_timer(Timer.OVERDUE, longest + plan.stop.kill_bound + BACKSTOP_SECONDS, StopOverdue())
+        for node, own in graces.items():
+            out.tell(node, Stop(own))
 
     def __repr__(self) -> str:
         return (

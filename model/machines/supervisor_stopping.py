@@ -20,8 +20,8 @@ class SupervisorStopping(SupervisorBase):
     def cancel(self, message: Cancel, now: Now, out: Outbox) -> bool:
         """Stop the run; tell whether this cancel decides it."""
         decides = self.run.cause is None
-        grace = self._record_cancel(message, now, out)
-        self._stop(grace, now, out)
+        self._record_cancel(message, now, out)
+        self._stop(_explicit(message), now, out)
         return decides
 
     def cancel_new(self, message: Cancel, now: Now, out: Outbox) -> bool:
@@ -32,8 +32,10 @@ class SupervisorStopping(SupervisorBase):
 
     def cancel_sooner(self, message: Cancel, now: Now, out: Outbox) -> bool:
         """Shorten the grace of a run that is stopping already."""
-        if now.monotonic + self._grace(message) < self.grace_ends:
-            self._tell_stop(self._record_cancel(message, now, out), now, out)
+        graces = self.facts.plan.stop_graces(self.live, _explicit(message))
+        if now.monotonic + max(graces.values()) < self.grace_ends:
+            self._record_cancel(message, now, out)
+            self._tell_stop(_explicit(message), now, out)
         return False
 
     def deadline_reached(self, message: DeadlineReached, now: Now, out: Outbox) -> None:
@@ -42,12 +44,15 @@ class SupervisorStopping(SupervisorBase):
             out.dead_letter(message)
             return
         cause = Cause(RunStatus.TIMEOUT, source="timeout", seconds=self.timeout)
-        grace = self.facts.plan.stop.grace
-        self._record(EventType.PIPELINE_RUN_CANCEL_REQUESTED, now, out, data={"cause": cause, "grace": grace})
-        self._stop(grace, now, out)
+        self._record(EventType.PIPELINE_RUN_CANCEL_REQUESTED, now, out, data={"cause": cause, "grace": None})
+        self._stop(None, now, out)
 
     def stop_overdue(self, message: StopOverdue, now: Now, out: Outbox) -> None:
-        """Give up the nodes that have not ended within the bound."""
+        """Have what has not ended within the bound killed at once; the second time, give it up."""
+        if not self.is_overdue:
+            self.is_overdue = True
+            self._tell_stop(0.0, now, out)
+            return
         receipt = Receipt(Stopped.ABANDONED, (now.monotonic - self.stop_asked) * 1000)
         for node in list(self.live):
             attempts = self.run.nodes[node].attempts if node in self.run.nodes else 0
@@ -55,12 +60,13 @@ class SupervisorStopping(SupervisorBase):
             self._record(EventType.PIPELINE_NODE_CANCELLED, now, out, node, attempts, data)
         self._finish(now, out)
 
-    def _record_cancel(self, message: Cancel, now: Now, out: Outbox) -> float:
-        """Record a cancel that changes something; return its grace."""
-        grace = self._grace(message)
+    def _record_cancel(self, message: Cancel, now: Now, out: Outbox) -> None:
+        """Record a cancel that changes something."""
         cause = Cause(RunStatus.CANCELLED, source=message.source, reason=message.reason)
-        self._record(EventType.PIPELINE_RUN_CANCEL_REQUESTED, now, out, data={"cause": cause, "grace": grace})
-        return grace
+        data = {"cause": cause, "grace": _explicit(message)}
+        self._record(EventType.PIPELINE_RUN_CANCEL_REQUESTED, now, out, data=data)
 
-    def _grace(self, message: Cancel) -> float:
-        return self.facts.plan.stop.grace if message.grace is None else max(0.0, message.grace)
+
+def _explicit(message: Cancel) -> float | None:
+    """Return the grace that a cancel names, if it does."""
+    return None if message.grace is None else max(0.0, message.grace)

@@ -9,7 +9,7 @@ from playbill.model.errors import InternalError
 from playbill.model.events import EventType
 from playbill.model.facts import RunStatus, Verdict
 from playbill.model.machines.breaker import BreakerMachine
-from playbill.model.machines.breaker_state import CircuitState
+from playbill.model.machines.circuit_state import CircuitState
 from playbill.model.machines.node import NodeMachine
 from playbill.model.machines.salvage import SalvageMachine
 from playbill.model.machines.supervisor import SupervisorMachine
@@ -89,10 +89,10 @@ def test_a_node_that_breaks_while_it_asks_takes_its_ask_back(world: MakeWorld, b
     breaks(NodeMachine, Pause)
     made = world(pipeline(work("a"), work("b")), guarded=True, policy=policy).start()
     assert made.breaker is not None
-    assert list(made.breaker.machine.waiting) == ["r/b#1"]
+    assert list(made.breaker.machine.parked) == ["r/b#0.1.1"]
     made.dispatcher.post_control(made.node("b"), Pause())
     made.deliver()
-    assert made.breaker.machine.waiting == {}
+    assert made.breaker.machine.parked == {}
     assert made.letters.names() == []
     made.interrupted("a")
     assert made.breaker.machine.out == {}
@@ -179,6 +179,8 @@ def test_nodes_that_outlive_a_broken_supervisors_ladder_are_orphans(world: MakeW
     made.node("a").timers = None
     made.time.set_timers = {k: t for k, t in made.time.set_timers.items() if type(t[2]).__name__ == "StopOverdue"}
     made.advance(3.2)
+    made.node("a").timers = None
+    made.advance(1.2)
     assert made.result.orphans == ("a",)
     assert made.run.nodes == {}
     assert made.attempt("a").asked[-2:] == ["kill", "abandon"]
@@ -191,6 +193,10 @@ def test_a_supervisor_whose_salvage_breaks_too_still_gives_a_result(world: MakeW
     assert made.result.status is RunStatus.FAILED
     assert made.run.ended
     assert made.run.nodes == {}
+    terminal = made.stream.events[-1]
+    assert (terminal.type, made.result.ended_at) == ("pipeline_run.failed", terminal.at)
+    assert "running" not in {str(end.status) for end in made.result.node_results.values()}
+    assert made.result.orphans == ("b",)
 
 
 def test_a_supervisor_whose_salvage_cannot_begin_still_gives_a_result(
@@ -290,17 +296,17 @@ def test_a_broken_breaker_starts_afresh_and_its_askers_ask_again(
     made = world(pipeline(work("a"), work("b"), work("c")), guarded=True, policy=policy).start()
     breaker = made.breaker
     assert breaker is not None
-    old = breaker.machine
-    assert list(old.waiting) == ["r/b#1", "r/c#1"]
+    old = breaker.machine.own
+    assert list(old.line) == ["r/b#0.1.1", "r/c#0.2.1"]
     breaker.post(Force("disabled"))
     made.deliver()
-    assert breaker.machine is not old
-    assert (breaker.machine.epoch, breaker.machine.state) == (old.epoch + 1, CircuitState.CLOSED)
+    assert breaker.machine.own is not old
+    assert (breaker.machine.own.epoch, breaker.machine.own.state) == (old.epoch + 1, CircuitState.CLOSED)
     (event,) = made.journal.streams["breaker:work"].events
     assert (event.type, event.seq, event.data["epoch"]) == (EventType.BREAKER_RESET, 1, 1)
     assert repr(error) in event.data["error"]
     asked = [m.ask_id for _, m in made.dispatcher.carried if type(m) is AskAgain]
-    assert asked == ["r/b#1", "r/c#1"]
+    assert asked == ["r/b#0.1.1", "r/c#0.2.1"]
     assert made.begun() == ["a"]  # its share stays with its work, until that ends
     assert made.returns("a").begun() == ["a", "b"]
     made.returns("b").returns("c")
@@ -317,7 +323,7 @@ def test_a_broken_breaker_drops_its_timers(world: MakeWorld, breaks: Break) -> N
     made.breaker.post(Withdraw("nobody"))
     made.deliver()
     assert "OpenOver" not in made.time.names()
-    assert str(made.breaker.machine.state) == CircuitState.CLOSED
+    assert str(made.breaker.machine.own.state) == CircuitState.CLOSED
 
 
 def test_an_open_breaker_that_breaks_forgets_its_timer(world: MakeWorld, breaks: Break) -> None:
@@ -329,12 +335,12 @@ def test_an_open_breaker_that_breaks_forgets_its_timer(world: MakeWorld, breaks:
     ).start()
     made.fails("a", failure_of(OSError("down")))
     assert made.breaker is not None
-    assert made.breaker.machine.state is CircuitState.OPEN
+    assert made.breaker.machine.own.state is CircuitState.OPEN
     assert "OpenOver" in made.time.names()
     made.breaker.post(Withdraw("nobody"))
     made.deliver()
     assert "OpenOver" not in made.time.names()
-    assert str(made.breaker.machine.state) == CircuitState.CLOSED
+    assert str(made.breaker.machine.own.state) == CircuitState.CLOSED
 
 
 def test_an_ask_that_breaks_the_breaker_is_refused(world: MakeWorld, breaks: Break) -> None:
@@ -398,7 +404,7 @@ def test_an_orphan_tells_its_breaker_when_it_ends_at_last(world: MakeWorld) -> N
     made.tell(Cancel("user")).advance(2)
     assert made.result.orphans == ("a",)
     assert made.breaker is not None
-    assert list(made.breaker.machine.orphaned) == ["r/a#1"]
+    assert list(made.breaker.machine.orphaned) == ["r/a#0.0.1"]
     released = made.attempt("a").released
     assert released is not None
     released()

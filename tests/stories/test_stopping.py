@@ -1,6 +1,7 @@
 """Every run ends within its bound, whatever its handlers do, and says how."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 import playbill
 from playbill.runtime.clocks.wheel import LoopTimers
+from tests.stories import support
 from tests.stories.support import finished, node, pipeline, receipts, statuses
 
 pytestmark = pytest.mark.anyio
@@ -135,3 +137,40 @@ async def test_a_fault_of_ours_in_letting_go_keeps_nobody_waiting(
     monkeypatch.setattr(LoopTimers, "drop", broken)
     assert (await run.result()).status is playbill.RunStatus.COMPLETED
     monkeypatch.undo()
+
+
+@pytest.mark.real("the loop is blocked by the clock on the wall")
+async def test_a_blocked_loop_makes_no_orphans_of_what_had_ended(resources: dict[str, Any]) -> None:
+    policy = {"hangs": playbill.BreakerPolicy(max_concurrent=2)}
+    async with Manager(
+        types=support.ALL, resources=resources, breakers=policy, grace=0.05, kill_bound=0.05
+    ) as manager:
+        run = await manager.start_run(pipeline(node("a", "hangs"), node("b", "hangs")))
+        await resources["began"].wait()
+        run.request_cancel()
+        await asyncio.sleep(0)
+        time.sleep(0.5)
+        result = await run.result()
+        assert receipts(result) == {"a": "interrupted", "b": "interrupted"}
+        assert (result.orphans, manager.orphans) == ((), 0)
+
+
+async def test_at_a_stop_a_nodes_own_grace_counts_and_an_explicit_one_caps_it() -> None:
+    @playbill.node_type("cleans")
+    async def cleans(node: Any, inputs: Any, context: Any) -> dict[str, Any]:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(node.config["seconds"])
+        return {}
+
+    slow = pipeline(node("a", "cleans", seconds=0.2, grace=5.0))
+    async with Manager(types=[cleans], grace=0.01, kill_bound=0.05) as manager:
+        patient = await manager.start_run(slow)
+        await asyncio.sleep(0.01)
+        await patient.cancel()
+        assert receipts(await patient.result()) == {"a": "interrupted"}
+        hurried = await manager.start_run(slow)
+        await asyncio.sleep(0.01)
+        await hurried.cancel(grace=0.02)
+        assert receipts(await hurried.result()) == {"a": "killed"}

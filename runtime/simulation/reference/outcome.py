@@ -115,10 +115,13 @@ class ResultModel:
         self._cause = self.cause or failed
         return (RunStatus.COMPLETED if self._cause is None else self._cause.status), self._cause
 
+    def _completed(self) -> dict[str, Any]:
+        return {name: end.output or {} for name, end in self._nodes.items() if end.status is NodeStatus.COMPLETED}
+
     def _outputs(self) -> tuple[dict[str, Any], Cause | None]:
         """Return what the run must give; or why that cannot be said."""
         rules = self._rules
-        completed = {n: r.output or {} for n, r in self._nodes.items() if r.status is NodeStatus.COMPLETED}
+        completed = self._completed()
         if not rules.definition.outputs:
             return completed, None
         if self.cause is not None:
@@ -138,10 +141,10 @@ class ResultModel:
         if self._sunk:
             return
         cause, outputs = self._cause, self._given
+        if self.salvaged:  # the event of its end has been compared
+            cause = self.cause or result.cause
+            outputs = {} if self._rules.definition.outputs else self._completed()
         status = RunStatus.COMPLETED if cause is None else cause.status
-        if self.salvaged:
-            is_right = result.cause is not None and result.cause.error is not None
-            status, cause, outputs = RunStatus.FAILED, result.cause if is_right else None, {}
         nodes = {node: self._nodes.get(node) or NodeExecutionResult(node) for node in self._rules.nodes}
         said: tuple[Any, ...] = (
             result.status, result.cause, result.outputs, result.orphans, result.started_at, result.ended_at,

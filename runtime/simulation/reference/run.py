@@ -16,7 +16,6 @@ from playbill.runtime.simulation.checks.names import (
 )
 from playbill.runtime.simulation.reference.attempt import COARSE_SECONDS, EPSILON, NEVER
 from playbill.runtime.simulation.reference.run_facts import RecordedRun
-from playbill.runtime.simulation.reference.run_ground import BACKSTOP_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -121,12 +120,12 @@ class RunModel(RecordedRun):
         self.end_if_nobody_lives()
 
     def _cancel(self, message: m.Cancel, now: Now) -> None:
-        grace = self.rules.grace if message.grace is None else max(0.0, message.grace)
+        grace = None if message.grace is None else max(0.0, message.grace)
         cause = Cause(RunStatus.CANCELLED, source=message.source, reason=message.reason)
         if self.at == "salvaging":
             self.too_late()
             return
-        if self.at == "stopping" and now.monotonic + grace >= self._grace_ends:
+        if self.at == "stopping" and now.monotonic + max(self.graces(grace).values()) >= self._grace_ends:
             return
         self.facts.append((T.PIPELINE_RUN_CANCEL_REQUESTED, {"cause": cause, "grace": grace}))
         self.result.decide(cause)
@@ -139,10 +138,10 @@ class RunModel(RecordedRun):
         if not self._deadline - EPSILON <= now.monotonic <= self._deadline + COARSE_SECONDS + self.lateness():
             self.wrong(IN_TIME, f"the run's timeout came at {now.monotonic:g} s, not at {self._deadline:g} s")
         cause = Cause(RunStatus.TIMEOUT, source="timeout", seconds=self._timeout)
-        data = {"cause": cause, "grace": self.rules.grace}
+        data = {"cause": cause, "grace": None}
         self.facts.append((T.PIPELINE_RUN_CANCEL_REQUESTED, data))
         self.result.decide(cause)
-        self.stop(self.rules.grace, now)
+        self.stop(None, now)
 
     def fails(self, now: Now) -> None:
         """Hear that the supervisor fails: it stops all that is live, and ends failed."""
@@ -150,16 +149,15 @@ class RunModel(RecordedRun):
         if self.at == "ended":
             return
         if self.at == "salvaging":
-            self.end()
+            self.at = "sunk"
             self.result.sinks()
             return
         self.at, self.facts = "salvaging", []
         self._slot_queue, self._unrouted = [], []
         self._first_backstop = self._backstop if self._is_stopped else NEVER
         self._is_stopped, self._stop_asked = True, now.monotonic
-        self._backstop = now.monotonic + self.rules.grace + self.rules.kill_bound + BACKSTOP_SECONDS
-        for node in self.live:
-            self.order(node, m.Stop(self.rules.grace))
+        self._is_overdue = False
+        self.order_stop(None, now)
         self.end_if_nobody_lives()
 
     def _retrying(self, message: m.Retrying, _: Now) -> None:
@@ -173,6 +171,10 @@ class RunModel(RecordedRun):
         soonest = min(self._backstop, self._first_backstop) - EPSILON
         if not soonest <= now.monotonic <= self._backstop + EPSILON + self.lateness():
             self.wrong(IN_TIME, f"nodes are given up at {now.monotonic:g} s, not at {self._backstop:g} s")
+        if not self._is_overdue:
+            self._is_overdue, self._first_backstop = True, NEVER
+            self.order_stop(0.0, now)
+            return
         receipt = Receipt(Stopped.ABANDONED, (now.monotonic - self._stop_asked) * 1000)
         for node, model in self.live.items():
             attempts = self.result.attempts(node)

@@ -27,7 +27,7 @@ from playbill.runtime.simulation.reference.attempt import COARSE_SECONDS, EPSILO
 from playbill.runtime.simulation.reference.edges import carried_by, judge
 from playbill.runtime.simulation.reference.node import NodeModel
 from playbill.runtime.simulation.reference.node_ground import FAULTED
-from playbill.runtime.simulation.reference.run_ground import SALVAGED, RunGround
+from playbill.runtime.simulation.reference.run_ground import RUN_ENDS, SALVAGED, RunGround
 
 if TYPE_CHECKING:
     from playbill.model.events import Event
@@ -55,6 +55,10 @@ class RecordedRun(RunGround):
         self.seq += 1
         if event.seq != self.seq:
             self.wrong(GAPLESS, f"{event.type} has seq {event.seq}, expected {self.seq}")
+        if self.at == "sunk":
+            if event.type in TERMINAL:
+                self.end()
+            return
         if self.at == "ended":
             self.wrong(FINAL, f"{event.type} was recorded after the run's terminal event")
         if event.node_id is not None:
@@ -80,7 +84,7 @@ class RecordedRun(RunGround):
         cause: Cause = event.data["cause"]
         was_decided = self.result.cause is not None
         fits = cause == self.result.cause if was_decided else cause.error and is_injected(cause.error.message)
-        if event.type is not T.PIPELINE_RUN_FAILED or event.data["status"] is not RunStatus.FAILED or not fits:
+        if event.type is not RUN_ENDS[cause.status] or event.data["status"] is not cause.status or not fits:
             self.wrong(STATUS, f"salvaged, it recorded {event.type} {dict(event.data)}")
         self.result.salvaged = True
 
@@ -137,7 +141,7 @@ class RecordedRun(RunGround):
     def _go_on(self, node: NodeModel, live: tuple[int, ...], carried: Inputs) -> None:
         """Stop, wait or follow the edges, after a node's end."""
         if self.at == "running" and self.must_stop():
-            self.stop(self.rules.grace, self._now)
+            self.stop(None, self._now)
         elif self.at == "running" and self._paused_by:
             self._unrouted.append((node.rules, live, carried))
         else:
@@ -178,7 +182,7 @@ class RecordedRun(RunGround):
 
     def idle(self, now: float, lateness: float) -> None:
         """Look for what should have happened, when nothing is under way."""
-        if self.at in {"new", "ended"}:
+        if self.at in {"new", "ended", "sunk"}:
             return
         if self.touched or self.facts:
             self._look_at_touched()

@@ -83,6 +83,7 @@ class RunGround:
         self.wrong = report
         self.letters = letters
         self.run_id = actor.facts.run_id
+        self.number = actor.facts.number
         self.trigger = actor.facts.trigger_data
         self.rules = rules_of(actor.facts.plan)
         self.nodes: dict[str, NodeModel] = {}
@@ -97,6 +98,8 @@ class RunGround:
         self._now = now
         self._kept: set[str | None] = set()
         """The nodes whose ends the journal has."""
+        self._is_overdue = False
+        """The bound of its stop has passed once."""
         machine = actor.machine
         timeout = machine.timeout if isinstance(machine, SupervisorMachine) else self.rules.definition.timeout
         self._timeout: float = timeout
@@ -161,16 +164,28 @@ class RunGround:
             return False
         return not (self.rules.finishes and cause.status is RunStatus.FAILED and cause.node)
 
-    def stop(self, grace: float, now: Now) -> None:
+    def graces(self, explicit: float | None) -> dict[str, float]:
+        """Return what each live node has for its cleanup, at a stop that names no grace or this."""
+        own = {node: self.rules.nodes[node] for node in self.live}
+        if explicit is None:
+            return {node: rules.grace for node, rules in own.items()}
+        return {node: min(explicit, rules.grace) if rules.has_grace else explicit for node, rules in own.items()}
+
+    def order_stop(self, explicit: float | None, now: Now) -> None:
+        """Have each live node told to stop."""
+        graces = self.graces(explicit)
+        self._grace_ends = now.monotonic + max(graces.values(), default=0.0)
+        self._backstop = self._grace_ends + self.rules.kill_bound + BACKSTOP_SECONDS
+        for node, grace in graces.items():
+            self.order(node, m.Stop(grace))
+
+    def stop(self, grace: float | None, now: Now) -> None:
         """Have all that is live stopped."""
         if not self._is_stopped:
             self._is_stopped, self._stop_asked = True, now.monotonic
         self.at = "stopping"
         self._slot_queue, self._unrouted = [], []
-        self._grace_ends = now.monotonic + grace
-        self._backstop = self._grace_ends + self.rules.kill_bound + BACKSTOP_SECONDS
-        for node in self.live:
-            self.order(node, m.Stop(grace))
+        self.order_stop(grace, now)
         self.end_if_nobody_lives()
 
     def end_if_nobody_lives(self) -> None:

@@ -46,8 +46,9 @@ def test_the_start_of_a_run_says_what_bounds_it() -> None:
     }
 
 
-def test_a_cancel_says_its_grace_and_so_does_the_deadline() -> None:
-    for message, grace in ((m.Cancel("user", grace=1.5), 1.5), (m.Cancel("user"), 3.0), (m.DeadlineReached(), 3.0)):
+def test_a_stop_says_the_grace_that_it_was_given_and_none_where_each_node_has_its_own() -> None:
+    asked_for = ((m.Cancel("user", grace=1.5), 1.5), (m.Cancel("user"), None), (m.DeadlineReached(), None))
+    for message, grace in asked_for:
         machine, books = begun()
         machine.receive(message, at(1.0), books)
         (asked,) = books.of(T.PIPELINE_RUN_CANCEL_REQUESTED)

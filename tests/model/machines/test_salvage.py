@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from playbill.model import messages as m
 from playbill.model.effects import Timer
 from playbill.model.facts import Cause, Failure, NodeStatus, Outcome, Receipt, RunStatus, Stopped
@@ -11,6 +13,7 @@ from playbill.model.policies import StopPolicy
 from playbill.model.results import RunResult
 from playbill.model.runstate import RunState
 from tests.model.machines.recorder import FATAL, Recorder, at, plan_of
+from tests.model.machines.run import told
 
 OURS = Failure("InternalError", "a rule was broken", retryable=False)
 ENDED = Outcome(NodeStatus.CANCELLED, 1)
@@ -75,6 +78,7 @@ def test_who_outlives_the_ladder_is_an_orphan() -> None:
     salvage = Salvage("a", "b")
     salvage.begin()
     salvage.tell(m.Ended("a", ENDED))
+    assert told(salvage.tell(m.StopOverdue())) == [("b", m.Stop(0.0))]
     end = result(salvage.tell(m.StopOverdue()))
     assert end.orphans == ("b",)
     assert end.node_results["b"].receipt == Receipt(Stopped.ABANDONED, 1000.0)
@@ -96,11 +100,25 @@ def test_the_end_that_the_supervisor_failed_over_is_taken_in() -> None:
     assert end.node_results["a"].output == {"n": 1}
 
 
-def test_the_journal_keeps_the_cause_that_came_first_and_the_result_tells_our_fault() -> None:
-    cause = Cause(RunStatus.FAILED, FATAL, node="a")
+@pytest.mark.parametrize(
+    ("cause", "event"),
+    [
+        (Cause(RunStatus.FAILED, FATAL, node="a"), "pipeline_run.failed"),
+        (Cause(RunStatus.CANCELLED, source="user"), "pipeline_run.cancelled"),
+        (Cause(RunStatus.TIMEOUT, seconds=3.0), "pipeline_run.timeout"),
+    ],
+)
+def test_the_cause_that_came_first_still_decides_in_the_journal_and_in_the_result(cause: Cause, event: str) -> None:
     calls = Salvage(cause=cause).begin()
-    assert calls[-2][1].data["cause"] == cause
-    assert result(calls).cause == Cause(RunStatus.FAILED, OURS)
+    assert (calls[-2][1].type, calls[-2][1].data) == (event, {"status": cause.status, "cause": cause})
+    assert (result(calls).status, result(calls).cause) == (cause.status, cause)
+
+
+def test_what_has_completed_is_among_the_outputs() -> None:
+    salvage = Salvage("a")
+    salvage.begin()
+    end = result(salvage.tell(m.Ended("a", Outcome(NodeStatus.COMPLETED, 1, {"n": 1}))))
+    assert (end.outputs, end.cause) == ({"a": {"n": 1}}, Cause(RunStatus.FAILED, OURS))
 
 
 def test_whatever_else_comes_is_too_late() -> None:

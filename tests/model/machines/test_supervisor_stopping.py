@@ -71,9 +71,42 @@ def test_the_deadline_stops_the_run_by_the_default_grace() -> None:
     assert str(run.events[-1].type) == "pipeline_run.timeout"
 
 
+def test_nodes_whose_ends_are_late_are_stopped_once_more_before_they_are_given_up() -> None:
+    run = Run(step("a"), step("b")).started()
+    run.tell(m.Cancel("user"), now=10.0)
+    assert run.tell(m.StopOverdue(), now=15.5) == [
+        ("set_timer", Timer.OVERDUE, 2.1, m.StopOverdue()),
+        ("tell", "a", m.Stop(0.0)),
+        ("tell", "b", m.Stop(0.0)),
+    ]
+    stopped = Outcome(NodeStatus.CANCELLED, 1, receipt=Receipt(Stopped.KILLED, 5.0))
+    run.tell(m.Ended("a", stopped), now=15.5)
+    assert result(run.tell(m.Ended("b", stopped), now=15.5)).orphans == ()
+
+
+def test_at_a_stop_a_nodes_own_grace_counts_and_an_explicit_one_caps_it() -> None:
+    def run() -> Run:
+        return Run(step("long", grace=9.0), step("short", grace=1.0), step("usual")).started()
+
+    def bounds(calls: list[Any]) -> float:
+        (delay,) = [call[2] for call in calls if call[0] == "set_timer" and call[1] is Timer.OVERDUE]
+        return float(delay)
+
+    calls = run().tell(m.Cancel("user"))
+    assert told(calls) == [("long", m.Stop(9.0)), ("short", m.Stop(1.0)), ("usual", m.Stop(4.0))]
+    assert bounds(calls) == 11.1
+    calls = run().tell(m.Cancel("user", grace=5.0))
+    assert told(calls) == [("long", m.Stop(5.0)), ("short", m.Stop(1.0)), ("usual", m.Stop(5.0))]
+    assert bounds(calls) == 7.1
+    stopping = run()
+    assert told(stopping.tell(m.DeadlineReached()))[0] == ("long", m.Stop(9.0))
+    assert stopping.tell(m.Cancel("user", grace=20.0), now=1.0) == []
+    assert told(stopping.tell(m.Cancel("user", grace=2.0), now=1.0))[0] == ("long", m.Stop(2.0))
+
+
 def test_nodes_that_outlive_the_ladder_are_given_up_and_named_as_orphans() -> None:
     run = Run(step("a"), step("b")).started()
-    run.tell(m.AttemptReady("b", 3), m.Cancel("user"), now=10.0)
+    run.tell(m.AttemptReady("b", 3), m.Cancel("user"), m.StopOverdue(), now=10.0)
     calls = run.tell(m.StopOverdue(), now=16.5)
     receipt = Receipt(Stopped.ABANDONED, 6500.0)
     data = {"status": NodeStatus.CANCELLED, "failure": None, "receipt": receipt}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from playbill.actors.supervisor import SupervisorActor
 from playbill.model.definition import PipelineDefinition, definition_from
 from playbill.model.errors import DefinitionError, UnknownRun
-from playbill.model.messages import Cancel, Force, Start
+from playbill.model.messages import Cancel, Start
 from playbill.model.plan import RunFacts
 from playbill.model.policies import StopPolicy
 from playbill.model.run_inputs import check_trigger_data
@@ -17,13 +17,14 @@ from playbill.runtime.actor_system import ActorSystem, SystemSettings
 from playbill.runtime.definitions.compiler import PipelineCompiler
 from playbill.runtime.definitions.discovery import catalog_of
 from playbill.runtime.run import Run
+from playbill.runtime.watchdog import STREAM
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
     from types import TracebackType
 
     from playbill.model.events import Event
-    from playbill.model.machines.breaker_state import CircuitState
+    from playbill.model.machines.circuit_state import CircuitState
     from playbill.model.policies import BreakerPolicy
     from playbill.model.results import RunResult
     from playbill.runtime.definitions.compiler import CompiledPipeline
@@ -113,6 +114,8 @@ class PipelineRunManager:
         system = self._use_loop()
         if not isinstance(definition, PipelineDefinition):
             definition = definition_from(definition)
+        if run_id is not None:
+            _check_run_id(run_id)
         data = check_trigger_data(definition, trigger_data or {})
         if run_id is not None and (known := self._known(run_id)) is not None:
             known.check_same(definition, data)
@@ -142,7 +145,7 @@ class PipelineRunManager:
             text = f"timeout_seconds is over 0 and finite, not {timeout}"
             raise DefinitionError.single("timeout", "timeout_seconds", text)
         breakers = system.breakers_of(definition, compiled.breaker_keys)
-        facts = RunFacts(run_id, compiled.plan, data)
+        facts = RunFacts(run_id, compiled.plan, data, next(system.run_numbers))
         actor = SupervisorActor(system.ports_of_run(compiled.bindings), facts, timeout, breakers, self._conclude)
         run = self._active[run_id] = Run(definition, data, actor, system.parts.journal.streams[run_id])
         actor.post(Start(data))
@@ -207,16 +210,20 @@ class PipelineRunManager:
 
     @property
     def circuits(self) -> dict[str, CircuitState]:
-        """Where each circuit breaker stands, by key."""
+        """Where each circuit stands, by key: a node type, `type/target`, or a name; idle targets are forgotten."""
         return {} if self._system is None else self._system.breakers.states()
 
     async def force_circuit(self, key: str, state: CircuitState | str) -> None:
-        """Set a breaker by hand: forced_open, disabled, metrics_only, or closed to let it run again.
+        """Set a circuit by hand: forced_open, disabled, metrics_only, or closed to let it run again.
+
+        Args:
+            key: a node type or a name: all its circuits, later ones too; `type/target`: that one.
+            state: what to set it to.
 
         Raises:
             DefinitionError: no pipeline has used this key, or there is no such state to force.
         """
-        await self._use_loop().force(key, Force(str(state)))
+        await self._use_loop().force(key, str(state))
 
     @property
     def dead_letters(self) -> int:
@@ -282,6 +289,22 @@ class PipelineRunManager:
 
     def __repr__(self) -> str:
         return f"<PipelineRunManager active={len(self._active)} ended={len(self._ended)}>"
+
+
+def _check_run_id(run_id: str) -> None:
+    """Refuse what cannot name a run.
+
+    Raises:
+        DefinitionError: it is not text, empty, or the name of a stream that is not a run's.
+    """
+    text: object = run_id
+    if not isinstance(text, str) or not text:
+        said = f"run_id is text that is not empty, not {text!r:.80}: leave it out and one is made"
+    elif text == STREAM or text.startswith("breaker:"):
+        said = f"run_id '{text}' is the name of a stream of playbill's own: choose another"
+    else:
+        return
+    raise DefinitionError.single("run-id", "run_id", said)
 
 
 def _supervisors(active: Mapping[str, Run]) -> list[SupervisorActor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
 
 from playbill.model.messages import Heartbeat
 
@@ -76,8 +77,8 @@ class NodeContext:
 
     @property
     def idempotency_key(self) -> str:
-        """`run_id/node_id`: the same for all attempts, also after a restart."""
-        return f"{self.run_id}/{self.node_id}"
+        """`run_id/node_id`, each percent-encoded: the same for all attempts, also after a restart; fits a header."""
+        return "/".join(quote(part, safe="", errors="surrogatepass") for part in (self.run_id, self.node_id))
 
     @property
     def log(self) -> NodeLog:

@@ -30,6 +30,7 @@ class SimulatedOptions(TypedDict, total=False):
     watchdog_seconds: float | None
     watchdog_interrupts: bool
     max_processes: int | None
+    max_commands: int
 
 
 class ManagerOptions(SimulatedOptions, total=False):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Iterator
 
     from playbill.model.messages import Heartbeat
+    from playbill.runtime.runners.program_pool import ProgramPool
     from playbill.runtime.runners.workers.inside.channel import Channel
     from playbill.runtime.runners.workers.inside.interrupts import Interrupts
 
@@ -24,6 +25,9 @@ __all__ = ["AttemptHandle", "ForwardedLog", "Resources"]
 
 class AttemptHandle:
     """An attempt, as far as a context uses it."""
+
+    programs: ProgramPool | None = None
+    """What its handler dispatches is a child of this process, and ends with it."""
 
     def __init__(self, channel: Channel, interrupts: Interrupts, serial: int, number: int, *, on_loop: bool) -> None:
         self._channel = channel

@@ -16,6 +16,7 @@ from playbill.model.run_inputs import check_trigger_data
 from playbill.runtime.actor_system import ActorSystem, SystemSettings
 from playbill.runtime.definitions.compiler import PipelineCompiler
 from playbill.runtime.definitions.discovery import catalog_of
+from playbill.runtime.options import check_pools
 from playbill.runtime.run import Run
 from playbill.runtime.runners.program_pool import MAX_COMMANDS
 
@@ -78,6 +79,7 @@ class PipelineRunManager:
             raise DefinitionError.single("unknown-journal", "journal", f"unknown journal {journal!r}: use 'memory'")
         if on_exit not in {"cancel", "wait"}:
             raise DefinitionError.single("on-exit", "on_exit", f"on_exit is 'cancel' or 'wait', not {on_exit!r}")
+        check_pools(max_processes, max_commands, max_orphans)
         self.stop_policy = StopPolicy(grace=grace, kill_bound=kill_bound)
         shared: Mapping[str, Any] = {} if resources is None else resources
         bounds = (max_orphans, watchdog_seconds, watchdog_interrupts, max_processes, max_commands)

@@ -7,6 +7,7 @@ import resource
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -150,4 +151,33 @@ async def test_a_report_that_is_not_understood_costs_the_spawner_and_nobody_wait
         monkeypatch.undo()
         _, caller = begun(context_of(CommandConfig(argv=["echo", "again"])), pool)
         assert (await caller.returned).output == {"stdout": "again\n", "stderr": "", "exit_code": 0}
+        await client.aclose()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("who", ["playbill-wait", "playbill-spawner"])
+async def test_a_thread_that_does_not_start_is_a_failure_worth_another_attempt(
+    who: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without pidfds a thread waits for a program; with a spawner one waits for its stops."""
+    client = SpawnerClient(asyncio.get_running_loop())
+    start = threading.Thread.start
+
+    def none(self: threading.Thread) -> None:
+        if self.name.startswith(who):
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    with nothing_left():
+        monkeypatch.setattr(threading.Thread, "start", none)
+        if who == "playbill-wait":
+            monkeypatch.delattr(os, "pidfd_open")
+        pool = ProgramPool(None if who == "playbill-wait" else client)
+        failure = (await begun(context_of(CommandConfig(argv=["sleep", "600"])), pool)[1].returned).failure
+        assert failure is not None
+        assert (failure.type, failure.retryable) == ("NodeExecutionError", True)
+        assert failure.message == "command 'sleep' cannot start: Resource temporarily unavailable"
+        monkeypatch.undo()
+        returned = await begun(context_of(CommandConfig(argv=["echo", "x"])), pool)[1].returned
+        assert returned.output is not None
         await client.aclose()

@@ -70,7 +70,7 @@ class ThreadPool:
         self._closed = False
 
     def queue(self, attempt: ThreadedAttempt) -> None:
-        """Give an attempt to an idle thread, or to a new one while there may be more; refuse it if none can start."""
+        """Give an attempt to an idle thread, or to a new one while there may be more; refuse it if none starts."""
         error = None
         with self._lock:
             self._waiting.append(attempt)
@@ -130,8 +130,8 @@ class ThreadPool:
             threading.Thread(target=self._serve, name="playbill-handler", daemon=True).start()
         except (RuntimeError, MemoryError) as error:  # as `threading` says it
             return NodeExecutionError(
-                f"no thread could be started for the handler ({error}; {self._threads} of the manager's run): raise the"
-                " limit of the system or of its container, or let less run at once by max_concurrency"
+                f"no thread could be started for the handler ({error}; {self._threads} of the manager's run): raise"
+                " the limit of the system or of its container, or let less run at once by max_concurrency"
             )
         self._threads += 1
         return None

@@ -276,3 +276,24 @@ def opens(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, An
 
 def aborts(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
     os.abort()
+
+
+def writes_to_the_host(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    """Write bytes to the worker's own socket, as nobody should."""
+    os.write(3, bytes.fromhex(context.config["x"]))
+    time.sleep(3600)
+    return {}
+
+
+def beats(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    context.heartbeat(eval(context.config["x"]))
+    return {}
+
+
+def logs_much(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    context.log.warning("x" * context.config["x"])
+    return {}
+
+
+def fails_at_length(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    raise playbill.NodeExecutionError("x" * context.config["x"])

@@ -3,14 +3,15 @@
 1. It is forked by the spawner, leads a session and a group of its own, and ends with its host, in any case.
 2. A handler runs in the main thread, an async one on a loop of its own; SIGTERM raises CancelledError in it once.
 3. A process that the handler forks is no worker: where the handler's code ends in it, it ends.
-4. What a handler leaves behind (children, changed signals, closed outputs) is cleaned up before its result is sent;
-   what cannot be cleaned up (threads, much memory) ends the worker with the result.
+4. What a handler leaves behind (children, closed outputs, changed surroundings) is cleaned up before its result is
+   sent; what cannot be cleaned up (threads, much memory, a lowered priority) ends the worker with the result.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import multiprocessing.process
 import multiprocessing.spawn
@@ -107,7 +108,6 @@ class Worker:
         self._upkeep.max_attempts, self._upkeep.max_resident_bytes = init.max_attempts, init.max_resident_bytes
         sys.path[:] = init.path
         os.chdir(init.home)
-        self._upkeep.home = init.home
         own = os.environ[VARIABLE]
         os.environ.clear()
         os.environ.update({**init.environment, VARIABLE: own})
@@ -123,6 +123,8 @@ class Worker:
                 if not self._channel.is_cancelled(run.serial):
                     work = self._prepare(run)
                     whole = True
+                    if run.handler is not None:
+                        self._upkeep.surroundings.note()
                     self._started_mark.set(run.serial)
                     if run.handler is not None:  # of one that we had, the host knows that it begins at once
                         self._channel.send(frames.BeganFrame(run.serial))
@@ -170,7 +172,8 @@ class Worker:
     ) -> dict[str, Any]:
         try:
             with _UNLIMITED if limits is None else limited(limits):
-                result = self._on_loop(handler, node, inputs, context) if on_loop else handler(node, inputs, context)
+                call = self._on_loop if on_loop else _plainly
+                result = contextvars.copy_context().run(call, handler, node, inputs, context)
         except (MemoryError, OSError) as error:
             if text := reached_by_error(limits, error):
                 raise HandlerKilled(text) from error
@@ -180,7 +183,7 @@ class Worker:
     def _on_loop(self, handler: Callable[..., Any], *arguments: Any) -> Any:
         async def main() -> Any:
             with self._interrupts.to_task():
-                return await handler(*arguments)
+                return await _plainly(handler, *arguments)
 
         with self._interrupts:  # a loop half made or half closed would stay behind
             return asyncio.run(main())
@@ -203,6 +206,13 @@ class Worker:
         after = None if failure.retry_after is None else float(failure.retry_after)
         message = "".join([failure.message[:_LONGEST_MESSAGE]])
         return replace(failure, message=message, retry_after=after)
+
+
+def _plainly(handler: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a handler whose context of numbers is its own, too: a copy of variables shares it."""
+    if (decimal := sys.modules.get("decimal")) is not None:
+        decimal.setcontext(decimal.getcontext().copy())
+    return handler(*arguments)
 
 
 def _fields(failure: Failure | None) -> list[Any] | None:

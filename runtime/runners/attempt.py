@@ -108,8 +108,8 @@ class HandlerAttempt:
 
     @property
     def programs(self) -> ProgramPool | None:
-        """Where programs wait that its handler starts by itself."""
-        return self.services.programs
+        """Where programs wait that its handler starts by itself; None: on another loop than ours they are its own."""
+        return self.services.programs if self.services.dispatcher.inside() else None
 
     @property
     def identity(self) -> Identity:

@@ -19,6 +19,7 @@ import signal
 import socket
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from playbill.runtime.runners.context import logger
@@ -172,7 +173,8 @@ def _builtins() -> dict[str, Any]:
 def _set_builtins(kept: dict[str, Any]) -> None:
     for name in vars(builtins).keys() - kept.keys():
         delattr(builtins, name)
-    vars(builtins).update(kept)
+    for name, value in kept.items():
+        setattr(builtins, name, value)
 
 
 class _Names(dict[str, Any]):
@@ -217,8 +219,8 @@ _TRAITS: Final = (
     Trait(_interpreter, _set_interpreter),
     Trait(_own_logger, _set_own_logger),
     Trait(_stdin, _set_stdin),
-    Trait(lambda: locale.setlocale(locale.LC_ALL), lambda kept: locale.setlocale(locale.LC_ALL, kept)),
-    Trait(lambda: os.sched_getaffinity(0), lambda kept: os.sched_setaffinity(0, kept)),
-    Trait(lambda: os.getpriority(os.PRIO_PROCESS, 0), lambda kept: os.setpriority(os.PRIO_PROCESS, 0, kept)),
+    Trait(partial(locale.setlocale, locale.LC_ALL), partial(locale.setlocale, locale.LC_ALL)),
+    Trait(partial(os.sched_getaffinity, 0), partial(os.sched_setaffinity, 0)),
+    Trait(partial(os.getpriority, os.PRIO_PROCESS, 0), partial(os.setpriority, os.PRIO_PROCESS, 0)),
     Trait(_identity, _cannot),
 )

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Final, NoReturn, TextIO
 
 from playbill.runtime.processes import linux
-from playbill.runtime.runners.workers.inside.surroundings import Surroundings
+from playbill.runtime.runners.workers.inside.surroundings import ProcessSurroundings
 
 if TYPE_CHECKING:
     from playbill.model.facts import Failure
@@ -34,7 +34,7 @@ class Cleanup:
         self.max_attempts = self.max_resident_bytes = 0
         """After so many attempts, or with so much memory, the worker has to go; said by its host."""
         self._outputs = [(descriptor, fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)) for descriptor in (1, 2)]
-        self.surroundings = Surroundings()
+        self.surroundings = ProcessSurroundings()
         self._make_streams()
 
     def settle(self) -> bool:

@@ -27,7 +27,7 @@ from playbill.runtime.runners.context import logger
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Surroundings"]
+__all__ = ["ProcessSurroundings"]
 
 _BARE: Final[Any] = importlib.import_module("_signal")
 """What is below `signal`, which makes enums of its results."""
@@ -46,7 +46,7 @@ class Trait(NamedTuple):
     """May raise: then it cannot be put back."""
 
 
-class Surroundings:
+class ProcessSurroundings:
     """The surroundings of a worker's attempts."""
 
     def __init__(self) -> None:
@@ -61,17 +61,21 @@ class Surroundings:
         """Put back what differs; False: something cannot be."""
         whole = True
         for trait, kept in zip(_TRAITS, self._kept, strict=True):
-            try:
-                if trait.read() == kept:
-                    continue
-            except Exception:  # noqa: BLE001, S110 (a handler may have put anything there: it differs)
-                pass
-            try:
-                trait.write(kept)
-                whole = whole and bool(trait.read() == kept)
-            except Exception:  # noqa: BLE001 (whatever the system or an object of a user's says: it cannot)
-                whole = False
+            if not _is(trait, kept):
+                try:
+                    trait.write(kept)
+                except Exception:  # noqa: BLE001 (whatever the system or an object of a user's says: it cannot)
+                    whole = False
+                whole = whole and _is(trait, kept)
         return whole
+
+
+def _is(trait: Trait, kept: object) -> bool:
+    """Tell whether a trait is what it was; what cannot even be read is not."""
+    try:
+        return bool(trait.read() == kept)
+    except Exception:  # noqa: BLE001 (a handler may have put anything there)
+        return False
 
 
 def _environment() -> dict[bytes, bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, cast
 
 from playbill.model.errors import HandlerKilled, NodeConfigError
 from playbill.model.facts import Failure
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from playbill.runtime.runners.workers.worker_client import WorkerClient
 
 __all__ = ["ProcessAttempt"]
-
-_LIST: Final[type[list[Any]]] = list
 
 
 class ProcessAttempt(HandlerAttempt):
@@ -187,4 +185,4 @@ def _failure_from(fields: list[Any]) -> Failure:
 
 def _as_tuple(field: Any) -> Any:
     """Give back what JSON knows as lists only."""
-    return tuple(field) if isinstance(field, _LIST) else field
+    return tuple(cast("list[object]", field)) if isinstance(field, list) else field

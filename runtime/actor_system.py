@@ -17,8 +17,9 @@ from playbill.runtime.breakers import Breakers
 from playbill.runtime.faults.tape import SeededTape
 from playbill.runtime.processes.linux import supported
 from playbill.runtime.processes.main_module import imports_main
-from playbill.runtime.processes.spawner_client import SPAWNER, SpawnerClient
+from playbill.runtime.processes.spawner_client import SpawnerClient
 from playbill.runtime.runners.attempt import ON_LOOP, AttemptServices, OnLoop, Orphans
+from playbill.runtime.runners.program_pool import MAX_COMMANDS, ProgramPool
 from playbill.runtime.runners.runner import RunnerServices
 from playbill.runtime.runners.thread_pool import MAX_ORPHANS, ThreadPool
 from playbill.runtime.runners.workers.pool import ProcessPool
@@ -70,6 +71,8 @@ class SystemSettings:
     """Whether what blocks the loop is interrupted."""
     max_processes: int | None = None
     """Handlers in processes at once; None: twice the processors."""
+    max_commands: int = MAX_COMMANDS
+    """Commands at once."""
 
 
 class ActorSystem:
@@ -99,7 +102,6 @@ class ActorSystem:
         self._processes: ProcessPool | None = None
         self.watchdog: Watchdog | None = None
         on_loop: OnLoop | None = None if world.simulated or settings.watchdog_seconds is None else {}
-        attempts = AttemptServices(loop, parts.dispatcher, self.orphans, parts.draw, on_loop)
         if not world.simulated:
             self.watchdog = self._watch(settings, on_loop)
             if supported():
@@ -107,6 +109,8 @@ class ActorSystem:
                 self._processes = ProcessPool(
                     loop, settings.resources, client=spawner, max_workers=settings.max_processes
                 )
+        programs = ProgramPool(self._spawner, settings.max_commands)
+        attempts = AttemptServices(loop, parts.dispatcher, self.orphans, parts.draw, on_loop, programs)
         self._services = RunnerServices(
             attempts, self._threads, settings.resources, settings.secrets, self._processes
         )
@@ -138,8 +142,6 @@ class ActorSystem:
         """Return the ports of a run with these handlers, which are called in the context of who calls this."""
         context = copy_context()
         context.run(ON_LOOP.set, self._services.attempts.on_loop)
-        if self._spawner is not None:
-            context.run(SPAWNER.set, self._spawner)
         return self._ports(self.parts.runner(self._services, bindings, context))
 
     def _ports(self, runner: Runner) -> Ports:

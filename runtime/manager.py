@@ -16,7 +16,9 @@ from playbill.model.run_inputs import check_trigger_data
 from playbill.runtime.actor_system import ActorSystem, SystemSettings
 from playbill.runtime.definitions.compiler import PipelineCompiler
 from playbill.runtime.definitions.discovery import catalog_of
+from playbill.runtime.options import check_pools
 from playbill.runtime.run import Run
+from playbill.runtime.runners.program_pool import MAX_COMMANDS
 from playbill.runtime.watchdog import STREAM
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class PipelineRunManager:
             `loop.blocked`; None: nobody looks.
         watchdog_interrupts: whether a handler that blocks the loop is interrupted.
         max_processes: handlers in processes at once, further ones wait; None: twice the processors.
+        max_commands: commands at once, further ones wait; their timeouts count from their own beginning.
     """
 
     def __init__(  # noqa: PLR0913 (a user names those they want)
@@ -71,14 +74,16 @@ class PipelineRunManager:
         watchdog_seconds: float | None = 1.0,
         watchdog_interrupts: bool = False,
         max_processes: int | None = None,
+        max_commands: int = MAX_COMMANDS,
     ) -> None:
         if journal != "memory":
             raise DefinitionError.single("unknown-journal", "journal", f"unknown journal {journal!r}: use 'memory'")
         if on_exit not in {"cancel", "wait"}:
             raise DefinitionError.single("on-exit", "on_exit", f"on_exit is 'cancel' or 'wait', not {on_exit!r}")
+        check_pools(max_processes, max_commands, max_orphans)
         self.stop_policy = StopPolicy(grace=grace, kill_bound=kill_bound)
         shared: Mapping[str, Any] = {} if resources is None else resources
-        bounds = (max_orphans, watchdog_seconds, watchdog_interrupts, max_processes)
+        bounds = (max_orphans, watchdog_seconds, watchdog_interrupts, max_processes, max_commands)
         self._settings = SystemSettings(shared, secrets or {}, breakers or {}, faults, *bounds)
         self._system: ActorSystem | None = None
         """What the actors live in; None: no loop has been used yet."""

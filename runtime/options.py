@@ -11,6 +11,33 @@ if TYPE_CHECKING:
     from playbill.runtime.definitions.discovery import Source
     from playbill.runtime.faults.plan import FaultPlan
 
+
+def check_count(name: str, value: object, least: int = 1) -> None:
+    """Refuse an option that is not a whole number of at least `least`: with fewer somebody would wait for ever.
+
+    Raises:
+        TypeError: it is no int.
+        ValueError: it is too small.
+    """
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} is a whole number of at least {least}, not {value!r} ({type(value).__name__})")
+    if value < least:
+        raise ValueError(f"{name} is at least {least}, not {value}; leave it out for the default")
+
+
+def check_pools(max_processes: object, max_commands: object, max_orphans: object) -> None:
+    """Refuse options of the pools under which no attempt could ever begin.
+
+    Raises:
+        TypeError: one is no int.
+        ValueError: one is too small.
+    """
+    if max_processes is not None:
+        check_count("max_processes", max_processes)
+    check_count("max_commands", max_commands)
+    check_count("max_orphans", max_orphans)
+
+
 OnExit = Literal["cancel", "wait"]
 
 
@@ -30,6 +57,7 @@ class SimulatedOptions(TypedDict, total=False):
     watchdog_seconds: float | None
     watchdog_interrupts: bool
     max_processes: int | None
+    max_commands: int
 
 
 class ManagerOptions(SimulatedOptions, total=False):

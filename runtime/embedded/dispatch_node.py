@@ -18,12 +18,14 @@ from playbill.runtime.definitions.binder import bind
 from playbill.runtime.definitions.discovery import catalog_of
 from playbill.runtime.dispatchers.loop import LoopDispatcher
 from playbill.runtime.runners.attempt import ON_LOOP, AttemptServices, Orphans
+from playbill.runtime.runners.program_pool import ProgramPool
 from playbill.runtime.runners.runner import RunnerServices, RunRunner
 from playbill.runtime.runners.thread_pool import ThreadPool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from playbill.actors.ports import Attempt
     from playbill.runtime.definitions.discovery import Source
     from playbill.runtime.runners.context import NodeContext
 
@@ -37,10 +39,13 @@ async def dispatch_node(
 ) -> dict[str, Any]:
     """Run `node` once, with no breaker, retry or timeout.
 
+    A first cancel interrupts its handler, any further one kills it; it is passed on once the handler has ended.
+
     Args:
         node: the node; its config's `${...}` are rendered.
         inputs: outputs by node id.
-        context: whose run id, resources and trigger data the handler sees; None: none.
+        context: whose run id, resources and trigger data the handler sees, and with whose commands a command waits
+            for its turn; None: none.
         types: as PipelineRunManager's.
 
     Returns:
@@ -64,7 +69,8 @@ async def dispatch_node(
     dispatcher = LoopDispatcher(loop, SystemClock(loop))
     pool = ThreadPool()
     resources: Mapping[str, Any] = {} if context is None else context.resources
-    attempts = AttemptServices(loop, dispatcher, Orphans(), lambda: 0.5, ON_LOOP.get())
+    programs = None if context is None else context.programs
+    attempts = AttemptServices(loop, dispatcher, Orphans(), lambda: 0.5, ON_LOOP.get(), programs or ProgramPool(None))
     services = RunnerServices(attempts, pool, resources, {})
     runner = RunRunner(services, bind(definition, catalog), contextvars.copy_context())
     trigger: Mapping[str, Any] = {} if context is None else context.trigger_data
@@ -91,13 +97,30 @@ async def _attempt(runner: RunRunner, run: RunFacts, node: str, inputs: Mapping[
     caller = _Caller()
     attempt = runner.begin(run, run.plan.nodes[node], 1, inputs, caller)
     try:
-        returned = await caller.returned
-    except asyncio.CancelledError:
-        attempt.interrupt()
-        raise
+        returned = await _outlast(attempt, caller.returned)
+    finally:
+        if not caller.returned.done():  # for whatever else ends a coroutine
+            attempt.kill()
     if returned.failure is not None:
         raise _error_of(returned.failure)
     return dict(returned.output or {})
+
+
+async def _outlast(attempt: Attempt, returned: asyncio.Future[Returned]) -> Returned:
+    """Wait for an attempt's end through all cancels, each a step of its ladder; then raise the first of them."""
+    cancelled: asyncio.CancelledError | None = None
+    while not returned.done():
+        try:
+            await asyncio.wait([returned])
+        except asyncio.CancelledError as error:
+            if cancelled is None:
+                cancelled = error
+                attempt.interrupt()
+            else:
+                attempt.kill()
+    if cancelled is not None:
+        raise cancelled
+    return returned.result()
 
 
 def _judge(node: PipelineNode, inputs: Mapping[str, Any]) -> bool:

@@ -32,7 +32,11 @@ def kill_marked(name: str) -> None:
 
 def _kill(pid: int, until: float) -> None:
     """Kill a process and wait for its end: its environment is gone before its files are closed."""
-    descriptor = os.pidfd_open(pid)
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError:  # none is free: then nobody waits
+        os.kill(pid, signal.SIGKILL)
+        return
     try:
         signal.pidfd_send_signal(descriptor, signal.SIGKILL)
         poll = select.poll()

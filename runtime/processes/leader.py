@@ -36,8 +36,19 @@ class ProcessEnd(NamedTuple):
 class Leader:
     """The first process of a worker or of a command: ordered, born, exited, ended; or refused."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, order_sweep: Callable[[int], None]) -> None:
-        """Stand for a process that was ordered; `order_sweep(pid)` asks the spawner to end it once it has exited."""
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        order_sweep: Callable[[int], None],
+        on_start: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Stand for a process that was ordered.
+
+        Args:
+            loop: The host's.
+            order_sweep: Called with its id, to ask the spawner to end it once it has exited.
+            on_start: Called when it is born.
+        """
         self.pid = 0
         """Its id, which names nobody else until its sweep; 0: it is not born."""
         self.exited: asyncio.Future[int] = loop.create_future()
@@ -47,6 +58,7 @@ class Leader:
         """Done when nothing of it is left; or with the same OSError."""
         self._loop = loop
         self._order_sweep = order_sweep
+        self._on_start = on_start
         self._pidfd = -1
         self._queued_signal = 0
         """What its group gets when it is born."""
@@ -87,6 +99,7 @@ class Leader:
             self._pidfd = os.pidfd_open(pid)
         except OSError as error:  # no descriptor is free: then the spawner's word has to do
             logger.warning("process %s is followed by the spawner only: %s", pid, error)
+        self._on_start()
 
     def refuse(self, error: OSError) -> None:
         """Never be born, because of an error."""
@@ -115,8 +128,7 @@ class Leader:
 
     def lose(self) -> None:
         """Lose the spawner, which takes its leaders along; we take their groups."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
+        linux.signal_group(self.pid, signal.SIGKILL)
         self._is_swept = True
         end = ProcessEnd(-signal.SIGKILL, spawner_died=True)
         if self._pidfd < 0:

@@ -18,11 +18,12 @@ __all__ = [
     "become_subreaper",
     "children",
     "die_with_parent",
-    "die_with_pipe",
     "has_exited",
+    "opened_anew",
     "reaped",
     "session_of",
     "signal_group",
+    "signal_with_pipe",
     "supported",
 ]
 
@@ -54,19 +55,31 @@ def die_with_parent(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def die_with_pipe(descriptor: int) -> None:
-    """Have the kernel kill our process group when the last writer of a pipe ends.
+def opened_anew(descriptor: int) -> int:
+    """Return another open file of a pipe: a signal's receiver belongs to that, so each receiver needs one of its own.
 
-    No thread waits for it, and no lock of the interpreter can delay it. The descriptor is opened anew, for the
-    signal's receiver belongs to the open file: each group needs one of its own. It stays open for good.
+    Raises:
+        OSError: no descriptor is free.
     """
-    own = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    fcntl.fcntl(own, fcntl.F_SETOWN, -os.getpgrp())
-    fcntl.fcntl(own, fcntl.F_SETSIG, signal.SIGKILL)
+    return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def signal_with_pipe(own: int, receiver: int, number: int) -> None:
+    """Have the kernel send a signal when the last writer of a pipe ends, for as long as its open file lives.
+
+    No thread waits for it; neither a lock of the interpreter nor a stop of whoever holds the file can delay it.
+
+    Args:
+        own: As `opened_anew` gives it.
+        receiver: A process; negative: its group.
+        number: Of the signal.
+    """
+    fcntl.fcntl(own, fcntl.F_SETOWN, receiver)
+    fcntl.fcntl(own, fcntl.F_SETSIG, number)
     fcntl.fcntl(own, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
     with contextlib.suppress(BlockingIOError):
         if os.read(own, 1) == b"":  # it was closed before we asked
-            os.killpg(os.getpgrp(), signal.SIGKILL)
+            os.kill(receiver, number)
 
 
 def children() -> set[int]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CommandOrder", "ExitedReport", "Message", "RefusedReport", "StartedReport", "SweepOrder", "SweptReport",
-    "WorkerOrder", "duplicates", "receive", "send",
+    "Truncated", "WorkerOrder", "duplicates", "receive", "send",
 ]  # fmt: skip
 
 _INLINE_BYTES: Final = 32 * 1024
@@ -82,6 +82,12 @@ class SweptReport(NamedTuple):
     orphans: list[int]
 
 
+class Truncated(NamedTuple):
+    """Stands for an order of which not all descriptors have come: none was free."""
+
+    number: int
+
+
 Message: TypeAlias = (
     WorkerOrder | CommandOrder | SweepOrder | StartedReport | RefusedReport | ExitedReport | SweptReport
 )
@@ -100,36 +106,52 @@ def send(to: socket.socket, message: Message, descriptors: Sequence[int] = ()) -
     """
     data = marshal.dumps((type(message).__name__, *message))
     if len(data) <= _INLINE_BYTES:
-        socket.send_fds(to, [_WHOLE + data], [*descriptors])
+        if descriptors:
+            socket.send_fds(to, [_WHOLE + data], [*descriptors])
+        else:
+            to.send(_WHOLE + data)
         return
+    number = marshal.dumps(getattr(message, "number", 0))  # so that it can be answered should the file not come
     file = os.memfd_create("playbill", os.MFD_CLOEXEC)
     try:
         with open(file, "wb", closefd=False) as whole:
             whole.write(data)
         os.lseek(file, 0, os.SEEK_SET)
-        socket.send_fds(to, [_IN_FILE], [*descriptors, file])
+        socket.send_fds(to, [_IN_FILE + number], [*descriptors, file])
     finally:
         os.close(file)
 
 
-def receive(source: socket.socket) -> tuple[Message, list[int]] | None:
+def receive(source: socket.socket) -> tuple[Message | Truncated, list[int]] | None:
     """Return the next message and its descriptors (not inherited by programs); None: the other end is closed.
+
+    Of a message whose descriptors have not all come there is only its number, and none is left open.
 
     Raises:
         BlockingIOError: the socket does not block, and is empty.
     """
     flags = socket.MSG_CMSG_CLOEXEC
     try:
-        data, descriptors, _, _ = socket.recv_fds(source, _INLINE_BYTES + 1, _MAX_DESCRIPTORS, flags)
+        data, descriptors, said, _ = socket.recv_fds(source, _INLINE_BYTES + 1, _MAX_DESCRIPTORS, flags)
     except ConnectionError:
         return None
     if not data:
         return None
+    if said & socket.MSG_CTRUNC:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return Truncated(_number(data)), []
     if data[:1] == _IN_FILE:
         with open(descriptors.pop(), "rb") as whole:  # noqa: PTH123 (it has no path)
             data = _WHOLE + whole.read()
     name, *fields = marshal.loads(data[1:])  # noqa: S302 (from our own program)
     return _KINDS[name](*fields), descriptors
+
+
+def _number(data: bytes) -> int:
+    """Return the number of an order; only orders have descriptors that could be missing."""
+    found = marshal.loads(data[1:])  # noqa: S302 (from our own program)
+    return int(found if data[:1] == _IN_FILE else found[1])
 
 
 def duplicates(descriptors: Sequence[int]) -> list[int]:

@@ -6,30 +6,28 @@
    its group and all strays are killed, and `ended` is told once a look finds none; what does not die is named.
 3. Until its sweep the session of an exited leader is spared: a command's children may finish their cleanup. All other
    strays are killed whenever they are seen.
-4. When the host is gone, everything is killed and swept, and the spawner ends.
-5. It loads no user's code; the module that workers run is named by the host and imported with the first of them,
+4. When the host is gone, the kernel kills the groups of all leaders, whatever the spawner does, and continues it
+   should it be stopped; then it kills and sweeps what is left, and ends.
+5. Each order is answered. What the system has no room for is refused, and a few descriptors stay free for the rest.
+6. It loads no user's code; the module that workers run is named by the host and imported with the first of them,
    commands do not wait for it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import gc
-import importlib
+import errno
 import os
+import resource
 import selectors
 import signal
 import socket
-import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING, Final
 
-from playbill.runtime.processes import linux, packets
+from playbill.runtime.processes import births, linux, packets
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from types import FrameType
 
 __all__ = ["SWEEP_SECONDS", "main"]
@@ -38,20 +36,18 @@ SWEEP_SECONDS: Final = 0.5
 """How long a sweep may last before it names who does not die."""
 _LOOK_SECONDS: Final = 0.005
 """Between two looks of a sweep; the end of a child wakes us before."""
-_TASK: Final = 3
-"""A worker's descriptor of its socket to the host."""
-_STARTED_MARK: Final = 4
-"""Its descriptor of the StartedMark's memory, which it shares with the host."""
-_ABOVE_ALL: Final = 64
-"""No descriptor of the spawner's is as high: it keeps a handful."""
+_RESERVE: Final = 8
+"""Descriptors that stay free, for starting programs and for looking who is whose child."""
 
 
 class LeaderRecord:
     """What is known of a leader."""
 
-    __slots__ = ("code", "exited", "sweep_until")
+    __slots__ = ("code", "exited", "lifeline", "sweep_until")
 
-    def __init__(self) -> None:
+    def __init__(self, lifeline: int | None = None) -> None:
+        self.lifeline = lifeline
+        """What has the kernel kill its group when the host is gone; None: it holds one of its own."""
         self.exited = False
         self.code = 0
         self.sweep_until: float | None = None
@@ -76,8 +72,8 @@ class Spawner:
         for end in (self._wake, self._woken):
             end.setblocking(False)  # noqa: FBT003 (its only argument)
         signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
-        # Handlers that do nothing, instead of SIG_IGN, which programs would inherit.
-        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # Handlers that do nothing, instead of SIG_IGN, which programs would inherit. A command may signal its parent.
+        for number in births.CATCHABLE:
             signal.signal(number, _do_nothing)
         self._selector.register(self._woken, selectors.EVENT_READ, self._read_signals)
         self._selector.register(self._control, selectors.EVENT_READ, self._read_order)
@@ -85,11 +81,16 @@ class Spawner:
             return
         # The socket alone does not tell: what the host forked may hold its end for ever.
         self._selector.register(host, selectors.EVENT_READ, self._lose_host)
+        has_seen = True
         while not self._host_is_gone or self._leaders:
             sweeping = any(leader.sweep_until is not None for leader in self._leaders.values())
-            for key, _ in self._selector.select(_LOOK_SECONDS if sweeping else None):
+            for key, _ in self._selector.select(_LOOK_SECONDS if sweeping or not has_seen else None):
                 key.data()
-            self._look()
+            try:
+                self._look()
+                has_seen = True
+            except OSError:  # the system has no room for a look: it may have in a moment
+                has_seen = False
 
     # ---- orders of the host -----------------------------------------------------------------------------------
 
@@ -109,6 +110,8 @@ class Spawner:
                     self._sweep(order.pid)
                 case packets.WorkerOrder() | packets.CommandOrder():
                     self._start(order, descriptors)
+                case packets.Truncated():
+                    self._refuse(order.number, _none_is_free())
                 case _:
                     raise RuntimeError(f"a host does not say {order!r}")
         finally:
@@ -117,15 +120,21 @@ class Spawner:
 
     def _start(self, order: packets.WorkerOrder | packets.CommandOrder, descriptors: list[int]) -> None:
         try:
+            _check_reserve(descriptors)
             if isinstance(order, packets.WorkerOrder):
-                pid = self._fork(order.module, descriptors)
+                pid, record = births.start_worker(order, descriptors, self._lifeline), LeaderRecord()
             else:
-                pid = _execute(order, descriptors)
+                pid, lifeline = births.start_program(order, descriptors, self._lifeline)
+                record = LeaderRecord(lifeline)
         except Exception as error:  # noqa: BLE001 (whatever it is, the others shall not die of it)
-            self._tell(packets.RefusedReport(order.number, getattr(error, "errno", None), str(error)))
+            self._refuse(order.number, error)
         else:
-            self._leaders[pid] = LeaderRecord()
+            self._leaders[pid] = record
             self._tell(packets.StartedReport(order.number, pid))
+
+    def _refuse(self, number: int, error: Exception) -> None:
+        code = error.errno if isinstance(error, OSError) else None
+        self._tell(packets.RefusedReport(number, code, str(error)))
 
     def _tell(self, message: packets.Message) -> None:
         if not self._host_is_gone:
@@ -169,6 +178,8 @@ class Spawner:
         self._orphans |= new
         if not leader.exited:
             new.add(pid)
+        if leader.lifeline is not None:  # before its id may name others
+            os.close(leader.lifeline)
         linux.reaped(pid)
         del self._leaders[pid]
         self._tell(packets.SweptReport(pid, leader.code, sorted(new)))
@@ -190,75 +201,19 @@ class Spawner:
         leader = self._leaders.get(session) if session is not None else None
         return leader is not None and leader.exited and leader.sweep_until is None
 
-    # ---- the living -------------------------------------------------------------------------------------------
 
-    def _fork(self, module: str, descriptors: Sequence[int]) -> int:
-        serve = importlib.import_module(module).serve
-        spawner = os.getpid()
-        gc.freeze()  # a collection in the worker would copy all pages that it shares with us
-        pid = os.fork()
-        if pid == 0:
-            try:
-                self._become_worker(spawner, descriptors)
-                serve(_TASK, _STARTED_MARK)
-            except BaseException as error:  # noqa: BLE001 (nothing may run on as a second spawner)
-                sys.excepthook(type(error), error, error.__traceback__)
-            finally:
-                os._exit(1)
-        return pid
-
-    def _become_worker(self, spawner: int, descriptors: Sequence[int]) -> None:
-        """Keep the standard three, task socket, started mark and a lifeline; close all that is the spawner's."""
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
-        os.setsid()
-        linux.become_subreaper()
-        linux.die_with_parent(spawner)
-        out_of_the_way = [
-            fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _ABOVE_ALL)
-            for descriptor in (*descriptors, self._lifeline)
-        ]
-        task, stdout, stderr, started_mark, lifeline = out_of_the_way
-        self._selector.close()
-        for own in (self._control, self._wake, self._woken):
-            own.detach()
-        for source, target in ((stdout, 1), (stderr, 2)):
-            os.dup2(source, target)
-        os.dup2(task, _TASK, inheritable=False)
-        os.dup2(started_mark, _STARTED_MARK, inheritable=False)
-        os.closerange(_STARTED_MARK + 1, min(out_of_the_way))
-        linux.die_with_pipe(lifeline)
-        for descriptor in out_of_the_way:
-            os.close(descriptor)
-
-
-def _execute(order: packets.CommandOrder, descriptors: Sequence[int]) -> int:
-    """Start a program as a leader.
+def _check_reserve(descriptors: list[int]) -> None:
+    """Refuse an order when hardly a descriptor is left: the lowest free ones are taken, so a high one shows it.
 
     Raises:
-        OSError: the system could not.
-        ValueError: an argument holds what the system cannot take.
+        OSError: it is so.
     """
-    spawner = os.getpid()
+    if max(descriptors) + _RESERVE >= resource.getrlimit(resource.RLIMIT_NOFILE)[0]:
+        raise _none_is_free()
 
-    def prepare() -> None:
-        linux.become_subreaper()
-        linux.die_with_parent(spawner)
 
-    *stdin, stdout, stderr = descriptors
-    process = subprocess.Popen(
-        order.argv,
-        cwd=order.cwd,
-        env=order.environment,
-        stdin=stdin[0] if order.has_stdin else subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=stderr,
-        start_new_session=True,
-        preexec_fn=prepare,  # noqa: PLW1509 (there are no threads)
-    )
-    process.returncode = 0  # the object would reap what the host may still want to signal
-    return process.pid
+def _none_is_free() -> OSError:
+    return OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
 def _do_nothing(number: int, frame: FrameType | None) -> None:
@@ -271,5 +226,6 @@ def main(control: int, lifeline: int, host: int) -> None:
     for descriptor in (control, lifeline):
         os.set_inheritable(descriptor, False)  # noqa: FBT003 (its only one)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # what the host blocks concerns neither us nor its programs
+    linux.signal_with_pipe(linux.opened_anew(lifeline), os.getpid(), signal.SIGCONT)
     pidfd = os.pidfd_open(host) if os.getppid() == host else None
     Spawner(socket.socket(fileno=control), lifeline).serve(pidfd)

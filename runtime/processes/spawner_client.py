@@ -9,35 +9,29 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import errno
 import logging
 import os
-import secrets
-import socket
-import subprocess
-import sys
-from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
 from playbill.runtime.processes import packets
-from playbill.runtime.processes.environment_mark import VARIABLE, kill_marked
+from playbill.runtime.processes.environment_mark import VARIABLE
 from playbill.runtime.processes.leader import Leader, ProcessEnd, SpawnerDied
 from playbill.runtime.processes.main_module import imports_main
-from playbill.runtime.processes.pipe import Pipe
+from playbill.runtime.processes.spawner_process import CLOSE_SECONDS, SpawnerProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["SPAWNER", "SpawnerClient"]
+__all__ = ["SpawnerClient"]
 
 logger = logging.getLogger("playbill")
-SPAWNER: ContextVar[SpawnerClient | None] = ContextVar("SPAWNER", default=None)
-"""The spawner that the handlers of a manager use; None: they start their programs themselves."""
-_CLOSE_SECONDS: Final = 2.0
-_MODULE: Final = "playbill.runtime.processes.spawner"
+_NO_ROOM_YET: Final = frozenset({errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM})
+"""What the system says of a message that it may take a little later."""
 
 
 class SpawnerClient:
@@ -45,12 +39,7 @@ class SpawnerClient:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._process: subprocess.Popen[bytes] | None = None
-        self._control: socket.socket | None = None
-        self._lifeline: Pipe | None = None
-        """Its writing end is open only here: its end kills the groups of all workers."""
-        self._name = ""
-        """What all processes of the running spawner carry in their environment."""
+        self._spawner: SpawnerProcess | None = None
         self._numbers = 0
         self._ordered: dict[int, Leader] = {}
         """Those that are not born, by the numbers of their orders."""
@@ -61,13 +50,13 @@ class SpawnerClient:
         self._closed = False
 
     def __repr__(self) -> str:
-        process = "no process" if self._process is None else f"process {self._process.pid}"
+        process = "no process" if self._spawner is None else f"process {self._spawner.pid}"
         return f"<SpawnerClient {process}, leaders={len(self._leaders)} starting={len(self._ordered)}>"
 
     @property
     def pid(self) -> int | None:
         """The spawner's process id; None: it does not run."""
-        return None if self._process is None else self._process.pid
+        return None if self._spawner is None else self._spawner.pid
 
     def start_worker(self, module: str, task: int, stdout: int, stderr: int, started_mark: int) -> Leader:
         """Order a worker that has these descriptors; they stay the caller's, who may close them at once.
@@ -91,7 +80,7 @@ class SpawnerClient:
 
     def start_command(
         self, argv: Sequence[str], *, cwd: str | None, env: Mapping[str, str] | None, outputs: tuple[int, int],
-        stdin: int | None = None,
+        stdin: int | None = None, on_start: Callable[[], object] = lambda: None,
     ) -> Leader:  # fmt: skip
         """Order a program; `stdin` and `outputs` (stdout, stderr) stay the caller's, who may close them at once.
 
@@ -101,6 +90,7 @@ class SpawnerClient:
             env: Its whole environment; None: ours now.
             outputs: Its stdout and stderr.
             stdin: What it reads; None: nothing.
+            on_start: Called when it is started.
 
         Returns:
             Its leader, who may be signalled at once; should it never be born, its futures tell the system's OSError.
@@ -109,19 +99,24 @@ class SpawnerClient:
             OSError: the spawner cannot be started.
             ValueError: an argument holds a zero byte.
         """
-        self._ready()
-        environment = {**(os.environ if env is None else env), VARIABLE: self._name}
+        name = self._ready().name
+        environment = {**(os.environ if env is None else env), VARIABLE: name}
         if any("\0" in text for text in (*argv, cwd or "", *environment, *environment.values())):
             raise ValueError("embedded null byte")
         self._numbers += 1
         place = str(Path.cwd()) if cwd is None else cwd
         order = packets.CommandOrder(self._numbers, [*argv], place, environment, stdin is not None)
-        return self._order(order, [*([] if stdin is None else [stdin]), *outputs])
+        return self._order(order, [*([] if stdin is None else [stdin]), *outputs], on_start)
 
     # ---- the wire ---------------------------------------------------------------------------------------------
 
-    def _order(self, order: packets.WorkerOrder | packets.CommandOrder, descriptors: list[int]) -> Leader:
-        leader = self._ordered[order.number] = Leader(self.loop, self._order_sweep)
+    def _order(
+        self,
+        order: packets.WorkerOrder | packets.CommandOrder,
+        descriptors: list[int],
+        on_start: Callable[[], object] = lambda: None,
+    ) -> Leader:
+        leader = self._ordered[order.number] = Leader(self.loop, self._order_sweep, on_start)
         try:
             self._send(order, descriptors)
         except OSError:  # no descriptor or memory is free
@@ -129,57 +124,76 @@ class SpawnerClient:
             raise
         return leader
 
-    def _ready(self) -> None:
+    def _ready(self) -> SpawnerProcess:
         if self._closed:
             raise SpawnerDied("the spawner's client is closed")
-        self.start()
+        return self.start()
 
     def _order_sweep(self, pid: int) -> None:
         self._send(packets.SweepOrder(pid), [])
 
     def _send(self, message: packets.Message, descriptors: list[int]) -> None:
-        if self._control is None:
+        spawner = self._spawner
+        if spawner is None or (not self._unsent and self._is_sent(spawner, message, descriptors)):
             return
-        if not self._unsent:
-            try:
-                packets.send(self._control, message, descriptors)
-            except BlockingIOError:
-                self.loop.add_writer(self._control.fileno(), self._send_more)
-            except ConnectionError:  # it is dead: we shall read so
-                return
-            else:
-                return
         self._unsent.append((message, packets.duplicates(descriptors)))
+        self.loop.add_writer(spawner.control.fileno(), self._send_more)
+
+    def _is_sent(self, spawner: SpawnerProcess, message: packets.Message, descriptors: list[int]) -> bool:
+        """Send a message; False: there is no room for it yet.
+
+        Raises:
+            OSError: it cannot be sent.
+        """
+        try:
+            packets.send(spawner.control, message, descriptors)
+        except ConnectionError:
+            return True  # it is dead: we shall read so
+        except OSError as error:
+            if error.errno not in _NO_ROOM_YET:
+                raise
+            return False
+        return True
 
     def _send_more(self) -> None:
-        while self._unsent and self._control is not None:
+        spawner = self._spawner
+        while self._unsent and spawner is not None:
             message, descriptors = self._unsent[0]
-            with contextlib.suppress(ConnectionError):
-                try:
-                    packets.send(self._control, message, descriptors)
-                except BlockingIOError:
+            try:
+                if not self._is_sent(spawner, message, descriptors):
                     return
+            except OSError as error:
+                self._answer(message, error)
             self._drop_unsent()
-        if self._control is not None:
-            self.loop.remove_writer(self._control.fileno())
+        if spawner is not None:
+            self.loop.remove_writer(spawner.control.fileno())
+
+    def _answer(self, message: packets.Message, error: OSError) -> None:
+        """Refuse an order that cannot be sent."""
+        if isinstance(message, packets.WorkerOrder | packets.CommandOrder):
+            self._ordered.pop(message.number).refuse(error)
 
     def _drop_unsent(self) -> None:
         for descriptor in self._unsent.popleft()[1]:
             os.close(descriptor)
 
     def _receive(self) -> None:
-        if self._control is None:
+        if self._spawner is None:
             return
         try:
-            packet = packets.receive(self._control)
+            packet = packets.receive(self._spawner.control)
         except BlockingIOError:
             return
         if packet is None:
             self._lose()
-        else:
+            return
+        try:
             self._hear(packet[0])
+        except Exception:  # who waits for this report or a later one shall not wait for ever
+            logger.exception("a report of the spawner is not understood: it is replaced")
+            self._lose()
 
-    def _hear(self, report: packets.Message) -> None:
+    def _hear(self, report: packets.Message | packets.Truncated) -> None:
         match report:
             case packets.StartedReport(number, pid):
                 leader = self._leaders[pid] = self._ordered.pop(number)
@@ -195,47 +209,29 @@ class SpawnerClient:
 
     # ---- its life ---------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
+    def start(self) -> SpawnerProcess:
         """Start the spawner, unless it runs; an order does so, too.
 
         Raises:
             OSError: the system has no room for it.
             RuntimeError: we are a worker that imports its host's script, which should not run there.
         """
-        if self._control is not None:
-            return
-        if imports_main():
-            raise RuntimeError("the main script is being imported: guard its end by `if __name__ == '__main__':`")
-        self._name = secrets.token_hex(8)
-        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with its, contextlib.ExitStack() as on_error:
-            on_error.enter_context(ours)
-            lifeline = on_error.enter_context(Pipe())
-            self._process = self._execute(its.fileno(), lifeline.read)
-            on_error.pop_all()
-        lifeline.close_read()
-        self._lifeline = lifeline
-        ours.setblocking(False)  # noqa: FBT003 (its only argument)
-        self._control = ours
-        self.loop.add_reader(ours.fileno(), self._receive)
-
-    def _execute(self, control: int, lifeline: int) -> subprocess.Popen[bytes]:
-        path = [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100 (as the interpreter does)
-        call = f"from {_MODULE} import main; main({control}, {lifeline}, {os.getpid()})"
-        flags = cast("list[str]", subprocess._args_from_interpreter_flags())  # type: ignore[attr-defined]  # noqa: SLF001
-        return subprocess.Popen(
-            [sys.executable, *flags, "-c", f"import sys; sys.path[:] = {path!r}; {call}"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            pass_fds=(control, lifeline),
-            env={**os.environ, VARIABLE: self._name},
-            start_new_session=True,
-        )
+        if self._spawner is None:
+            if imports_main():
+                raise RuntimeError("the main script is being imported: guard its end by `if __name__ == '__main__':`")
+            self._spawner = SpawnerProcess()
+            self.loop.add_reader(self._spawner.control.fileno(), self._receive)
+        return self._spawner
 
     def _lose(self) -> None:
         """Know that the spawner has died: its leaders die with it, and the next order starts another."""
-        self._disconnect()
-        kill_marked(self._name)
+        spawner = self._disconnect()
+        if spawner is None:
+            return
+        try:
+            spawner.kill_marked()
+        except OSError as error:  # each leader is killed all the same, and all who wait have to hear
+            logger.error("what spawner %s left behind cannot be looked for: %s", spawner.pid, error)  # noqa: TRY400
         leaders, self._leaders = self._leaders, {}
         ordered, self._ordered = self._ordered, {}
         for leader in leaders.values():
@@ -244,55 +240,49 @@ class SpawnerClient:
             leader.lose()
         for leader in ordered.values():
             leader.refuse(SpawnerDied("spawner died"))
-        self._reap()
+        spawner.reap()
 
     def _is_over(self, leader: Leader, _: object) -> None:
         self._lost.discard(leader)
 
-    def _disconnect(self) -> None:
-        if self._control is None:
-            return
-        self.loop.remove_reader(self._control.fileno())
-        self.loop.remove_writer(self._control.fileno())
-        while self._unsent:
-            self._drop_unsent()
-        with contextlib.suppress(OSError):  # it is dead
-            self._control.shutdown(socket.SHUT_RDWR)  # what the host forked may hold this end open
-        self._control.close()
-        self._control = None
-        if self._lifeline is not None:
-            self._lifeline.close()  # the kernel kills the groups of all workers
-
-    def _reap(self) -> None:
-        """Wait for the end of the spawner, which has nothing left to do; kill it after `_CLOSE_SECONDS`."""
-        if self._process is not None:
-            process, self._process = self._process, None
-            try:
-                process.wait(_CLOSE_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    def _disconnect(self) -> SpawnerProcess | None:
+        """Let the spawner go, and return it: it has to be reaped."""
+        spawner, self._spawner = self._spawner, None
+        if spawner is not None:
+            self.loop.remove_reader(spawner.control.fileno())
+            self.loop.remove_writer(spawner.control.fileno())
+            while self._unsent:
+                self._drop_unsent()
+            spawner.disconnect()
+        return spawner
 
     def close(self) -> None:
         """End everything: the spawner kills what it holds and ends; it is waited for, blocking, some milliseconds."""
+        self._finish(self._disconnect())
+
+    def _finish(self, spawner: SpawnerProcess | None) -> None:
         self._closed = True
-        self._disconnect()
         for leader in (*self._ordered.values(), *self._leaders.values(), *self._lost):
             leader.forget()
         self._ordered.clear()
         self._leaders.clear()
-        self._reap()
+        if spawner is not None:
+            spawner.reap()
 
     async def aclose(self) -> None:
         """End everything as `close` does, without blocking the loop."""
-        if (pid := self.pid) is not None:
-            self._disconnect()
-            descriptor = os.pidfd_open(pid)
-            try:
-                with anyio.move_on_after(_CLOSE_SECONDS) as patience:
-                    await anyio.wait_readable(descriptor)
-            finally:
-                os.close(descriptor)
-            if patience.cancelled_caught:
-                logger.error("spawner %s does not end", pid)
-        self.close()
+        spawner = self._disconnect()
+        if spawner is not None:
+            with contextlib.suppress(OSError):  # no descriptor is free: then it blocks
+                await _until_exited(os.pidfd_open(spawner.pid), spawner)
+        self._finish(spawner)
+
+
+async def _until_exited(descriptor: int, spawner: SpawnerProcess) -> None:
+    try:
+        with anyio.move_on_after(CLOSE_SECONDS) as patience:
+            await anyio.wait_readable(descriptor)
+    finally:
+        os.close(descriptor)
+    if patience.cancelled_caught:
+        logger.error("%r does not end", spawner)

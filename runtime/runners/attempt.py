@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from playbill.actors.ports import Dispatcher, Post, Receiver
     from playbill.model.facts import Failure, Output, Permit
+    from playbill.runtime.runners.program_pool import ProgramPool
 
 HIDDEN: Final = "***"
 
@@ -67,6 +68,8 @@ class AttemptServices:
     """Draws the jitter of a back-off from [0, 1)."""
     on_loop: OnLoop | None = None
     """Where attempts on the loop say which task is theirs, for who names those that block it; None: nobody looks."""
+    programs: ProgramPool | None = None
+    """Where programs wait for their turn; None: nobody can start one."""
     post: Post = field(init=False)
     """The dispatcher's method, bound once for all attempts."""
 
@@ -102,6 +105,11 @@ class HandlerAttempt:
         """Note that it is asked to end."""
         if self.asked_at is None:
             self.asked_at = self.services.loop.time()
+
+    @property
+    def programs(self) -> ProgramPool | None:
+        """Where programs wait that its handler starts by itself; None: on another loop than ours they are its own."""
+        return self.services.programs if self.services.dispatcher.inside() else None
 
     @property
     def identity(self) -> Identity:

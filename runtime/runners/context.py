@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Generator, Mapping, MutableMapping
 
     from playbill.model.facts import Output
+    from playbill.runtime.runners.program_pool import ProgramPool
 
 logger = logging.getLogger("playbill.node")
 
@@ -37,6 +38,11 @@ class RunningAttempt(Protocol):
     @property
     def asked(self) -> bool:
         """Whether it was asked to end."""
+        ...
+
+    @property
+    def programs(self) -> ProgramPool | None:
+        """Where programs wait that its handler starts by itself; None: they are its process's own."""
         ...
 
     def send(self, message: Heartbeat) -> None:
@@ -90,6 +96,11 @@ class NodeContext:
     def cancelled(self) -> bool:
         """Whether this attempt was asked to end; for handlers in threads to poll."""
         return self._running.asked
+
+    @property
+    def programs(self) -> ProgramPool | None:
+        """Where commands that the handler dispatches wait for their turn; None: they are its process's own."""
+        return self._running.programs
 
     def heartbeat(self, progress: Any = None) -> None:
         """Say that the handler is alive: the idle timeout starts again."""

@@ -9,6 +9,7 @@ from playbill.model.errors import InternalError, NodeConfigError
 from playbill.model.plan import template_variables
 from playbill.runtime.runners.context import NodeContext
 from playbill.runtime.runners.coroutine import LoopAttempt
+from playbill.runtime.runners.program import ProgramAttempt, ProgramHandler
 from playbill.runtime.runners.thread import ThreadAttempt
 from playbill.runtime.runners.workers.attempt import ProcessAttempt
 
@@ -57,11 +58,13 @@ class RunRunner:
         services, bindings, node = self._services, self._bindings, plan.node
         run_id, node_id = run.run_id, plan.id
         binding = bindings.by_type.get(plan.type) or bindings.by_node[node_id]
-        begun: LoopAttempt | ThreadAttempt | ProcessAttempt
+        begun: LoopAttempt | ThreadAttempt | ProgramAttempt | ProcessAttempt
         if bindings.isolated and node_id in bindings.isolated:
             begun = self._begin_isolated(run_id, node_id, attempt, reply_to)
         elif binding.on_loop:
             begun = LoopAttempt(run_id, node_id, attempt, reply_to, services)
+        elif isinstance(binding.handler, ProgramHandler):
+            begun = self._begin_program(run_id, node_id, attempt, reply_to)
         else:
             begun = ThreadAttempt(run_id, node_id, attempt, reply_to, services, self._threads)
         config: Any = node.config
@@ -74,6 +77,12 @@ class RunRunner:
         context = NodeContext(begun, run_id, node_id, run.trigger_data, config, self._resources)
         begun.start(binding.handler, node, inputs, context, self._context.copy())
         return begun
+
+    def _begin_program(self, run_id: str, node_id: str, attempt: int, reply_to: Receiver) -> ProgramAttempt:
+        pool = self._services.programs
+        if pool is None:
+            raise InternalError(f"node '{node_id}' wants a program, and there is no place for one")
+        return ProgramAttempt(run_id, node_id, attempt, reply_to, self._services, pool)
 
     def _begin_isolated(self, run_id: str, node_id: str, attempt: int, reply_to: Receiver) -> ProcessAttempt:
         pool = self._processes

@@ -157,6 +157,7 @@ class ThreadAttempt(HandlerAttempt):
             waits = not self._started
         self._wake.set()
         if waits:
+            self._pool.withdraw(self)
             self._end(self._pool.now(), None, None)
 
     def kill(self) -> None:

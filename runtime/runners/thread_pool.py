@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -44,6 +45,9 @@ class ThreadedAttempt(Protocol):
     def execute(self) -> None:
         """Run the handler in the calling thread; never raises."""
 
+    def refuse(self, error: Exception, at: float) -> None:
+        """Answer with an error although nothing was begun."""
+
     def bring(self) -> None:
         """Tell its actor the result, once the pool knows that its thread is free."""
 
@@ -66,13 +70,21 @@ class ThreadPool:
         self._closed = False
 
     def queue(self, attempt: ThreadedAttempt) -> None:
-        """Give an attempt to an idle thread, or to a new one while there may be more."""
+        """Give an attempt to an idle thread, or to a new one while there may be more; refuse it if none starts."""
+        error = None
         with self._lock:
             self._waiting.append(attempt)
             if self._idle >= len(self._waiting):
                 self._lock.notify()
-            elif self._threads < self._max_threads:
-                self._spawn()
+            elif self._threads < self._max_threads and (error := self._spawn()) is not None:
+                self._waiting.remove(attempt)
+        if error is not None:
+            attempt.refuse(error, self.now())
+
+    def withdraw(self, attempt: ThreadedAttempt) -> None:
+        """Let an attempt wait no more; nothing if it has a thread already."""
+        with self._lock, contextlib.suppress(ValueError):
+            self._waiting.remove(attempt)
 
     def refusal(self) -> NodeExecutionError | None:
         """Return why no attempt may begin: too many threads are lost to handlers that cannot be stopped."""
@@ -85,13 +97,19 @@ class ThreadPool:
 
     def replace(self, attempt: ThreadedAttempt) -> None:
         """Count the thread of an abandoned attempt no more, but as lost until it ends."""
+        self.withdraw(attempt)
+        error, refused = None, list[ThreadedAttempt]()
         with self._lock:
             if attempt in self._running:
                 self._running.discard(attempt)
                 self._threads -= 1
                 self.orphans += 1
-                if self._waiting:
-                    self._spawn()
+                if self._waiting and (error := self._spawn()) is not None and not self._threads:
+                    refused = [*self._waiting]  # nobody is left who would take them
+                    self._waiting.clear()
+        if error is not None:
+            for waiting in refused:
+                waiting.refuse(error, self.now())
 
     def running(self) -> list[Stay]:
         """Return who is in a thread, and who was lately; from any thread."""
@@ -103,11 +121,20 @@ class ThreadPool:
         """Let the idle threads end, and the others when their handlers do."""
         with self._lock:
             self._closed = True
+            self._waiting.clear()
             self._lock.notify_all()
 
-    def _spawn(self) -> None:
+    def _spawn(self) -> NodeExecutionError | None:
+        """Start a thread; return why the system does not let us."""
+        try:
+            threading.Thread(target=self._serve, name="playbill-handler", daemon=True).start()
+        except (RuntimeError, MemoryError) as error:  # as `threading` says it
+            return NodeExecutionError(
+                f"no thread could be started for the handler ({error}; {self._threads} of the manager's run): raise"
+                " the limit of the system or of its container, or let less run at once by max_concurrency"
+            )
         self._threads += 1
-        threading.Thread(target=self._serve, name="playbill-handler", daemon=True).start()
+        return None
 
     def _serve(self) -> None:
         while (attempt := self._next()) is not None:

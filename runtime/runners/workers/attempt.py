@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from playbill.model.errors import HandlerKilled, NodeConfigError
 from playbill.model.facts import Failure
@@ -127,7 +128,7 @@ class ProcessAttempt(HandlerAttempt):
         if logger.isEnabledFor(level):
             self._context.log.log(level, "%s", self._hidden(text))
 
-    def finish(self, ended: float, output: Any, failure: tuple[Any, ...] | None) -> None:
+    def finish(self, ended: float, output: Any, failure: list[Any] | None) -> None:
         """Answer with the result.
 
         Args:
@@ -136,20 +137,24 @@ class ProcessAttempt(HandlerAttempt):
             failure: A Failure's fields, in their order.
         """
         self._worker = None
-        known = None if failure is None else self._without_secrets(Failure(*failure))
-        self._end(min(ended, self._pool.now()), output, known)
+        known = None if failure is None else self._without_secrets(_failure_from(failure))
+        now = self._pool.now()
+        self._end(ended if self._began <= ended <= now else now, output, known)
 
-    def lose(self, end: ProcessEnd | OSError, *, begun: bool) -> None:
+    def lose(self, end: ProcessEnd | OSError, *, begun: bool, why: str = "") -> None:
         """Answer without a result: the worker is gone, and nothing of it left; or wait for another one, once.
 
         Args:
             end: How its process ended, or why it could not be started.
             begun: Whether the handler's code was entered.
+            why: What is known beside that.
         """
         self._worker = None
         now = self._pool.now()
         if self._killed:
             self._end(now, None, None)
+        elif why:
+            self._end(now, None, failure_of(HandlerKilled(why)))
         elif isinstance(end, OSError):
             self._end(now, None, failure_of(HandlerKilled(f"no process could be started for it: {end}")))
         elif self.asked and (not begun or end.exit_code == -signal.SIGTERM):
@@ -168,3 +173,16 @@ class ProcessAttempt(HandlerAttempt):
             return text
         killer = signal_of(code)
         return f"its process ended with exit code {code}" if killer is None else f"its process died of {killer}"
+
+
+def _failure_from(fields: list[Any]) -> Failure:
+    """Return a Failure of its fields as a worker tells them, which need not be any."""
+    if [type(field) for field in fields[:3]] == [str, str, bool]:
+        with contextlib.suppress(TypeError):  # of other fields than a Failure has
+            return Failure(*map(_as_tuple, fields))
+    return failure_of(HandlerKilled("its process told of a failure that is none"))
+
+
+def _as_tuple(field: Any) -> Any:
+    """Give back what JSON knows as lists only."""
+    return tuple(cast("list[object]", field)) if isinstance(field, list) else field

@@ -1,12 +1,12 @@
 """Frames between a host and a worker: a length and so many bytes, which are a kind's name and its fields.
 
-To the worker goes pickle, for it runs users' code anyway; to the host comes marshal, which can be no more than plain
-data.
+To the worker goes pickle, for it runs users' code anyway. To the host comes JSON, which can be no more than plain
+data and announces no lengths; nothing from there is believed: not the length of a frame, nor what is in it.
 """
 
 from __future__ import annotations
 
-import marshal
+import json
 import pickle
 import struct
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -14,9 +14,34 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from playbill.runtime.runners.workers.limits import Limits
 
 __all__ = [
-    "AnswerFrame", "AskFrame", "AttemptArguments", "BeatFrame", "BeganFrame", "CancelFrame", "DoneFrame", "InitFrame",
-    "LogFrame", "Reader", "RunFrame", "ToHost", "ToWorker", "from_host", "from_worker", "to_host", "to_worker",
+    "MAX_BYTES",
+    "AnswerFrame",
+    "AskFrame",
+    "AttemptArguments",
+    "BeatFrame",
+    "BeganFrame",
+    "BrokenFrame",
+    "CancelFrame",
+    "DoneFrame",
+    "InitFrame",
+    "LogFrame",
+    "Reader",
+    "RunFrame",
+    "ToHost",
+    "ToWorker",
+    "from_host",
+    "from_worker",
+    "to_host",
+    "to_worker",
 ]  # fmt: skip
+
+MAX_BYTES: Final = 32 * 1024 * 1024
+"""Of a frame to the host: far above an output's limit."""
+
+
+class BrokenFrame(Exception):
+    """What a worker said is no frame of ours: its handler wrote to our socket, or to our memory."""
+
 
 # ---- to the worker ------------------------------------------------------------------------------------------------
 
@@ -60,7 +85,7 @@ class RunFrame(NamedTuple):
     """Whether the main module has to be imported first."""
     handler_number: int
     handler: bytes | None
-    """Handler and node, pickled; None: the worker knows them by their number."""
+    """Handler, node and where the host has its module from, pickled; None: the worker has them by their number."""
     arguments: bytes
     """AttemptArguments, pickled."""
 
@@ -115,7 +140,7 @@ class DoneFrame(NamedTuple):
     ended: float
     """When, in monotonic seconds."""
     output: Any
-    failure: tuple[Any, ...] | None
+    failure: list[Any] | None
     """A Failure's fields, in their order."""
     leaves: bool
     """Whether the worker ends, too."""
@@ -126,9 +151,15 @@ ToHost: TypeAlias = BeganFrame | BeatFrame | LogFrame | AskFrame | DoneFrame
 _TO_WORKER: Final[dict[str, type[ToWorker]]] = {
     kind.__name__: kind for kind in (InitFrame, RunFrame, CancelFrame, AnswerFrame)
 }
-_TO_HOST: Final[dict[str, type[ToHost]]] = {
-    kind.__name__: kind for kind in (BeganFrame, BeatFrame, LogFrame, AskFrame, DoneFrame)
+_ANYTHING: Final = (dict, list, str, int, float, bool, type(None))
+_TO_HOST: Final[dict[str, tuple[type[ToHost], tuple[tuple[type, ...], ...]]]] = {
+    "BeganFrame": (BeganFrame, ((int,),)),
+    "BeatFrame": (BeatFrame, ((int,), _ANYTHING)),
+    "LogFrame": (LogFrame, ((int,), (int,), (str,))),
+    "AskFrame": (AskFrame, ((str,),)),
+    "DoneFrame": (DoneFrame, ((int,), (float,), (dict, type(None)), (list, type(None)), (bool,))),
 }
+"""Each with the types of its fields, as JSON has them."""
 
 
 def to_worker(message: ToWorker) -> bytes:
@@ -146,15 +177,36 @@ def to_host(message: ToHost) -> bytes:
     """Return the whole frame, with its length.
 
     Raises:
-        ValueError: something of it is not plain data.
+        ValueError: something of it JSON cannot say, or it is too large.
     """
-    return _frame(marshal.dumps((type(message).__name__, *message)))
+    try:
+        data = json.dumps((type(message).__name__, *message)).encode()
+    except (TypeError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"{len(data):,} bytes as JSON cannot be told to the host, {MAX_BYTES:,} at most")
+    return _frame(data)
 
 
 def from_worker(frame: bytes) -> ToHost:
-    """Return what a frame says, as `Reader` gives it."""
-    name, *fields = marshal.loads(frame)  # noqa: S302 (from our own program)
-    return _TO_HOST[name](*fields)
+    """Return what a frame says, as `Reader` gives it.
+
+    Raises:
+        BrokenFrame: no worker of ours says that.
+    """
+    try:
+        name, *fields = json.loads(frame)
+        kind, shape = _TO_HOST[name]
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise BrokenFrame(f"its process said {_excerpt(frame)}, which is no frame") from error
+    if len(fields) != len(shape) or any(type(field) not in types for field, types in zip(fields, shape, strict=True)):
+        raise BrokenFrame(f"its process said {_excerpt(frame)}, which is no {name}")
+    return kind(*fields)
+
+
+def _excerpt(frame: bytes) -> str:
+    shown = 40
+    return f"{frame[:shown]!r}{'...' if len(frame) > shown else ''}"
 
 
 # ---- the stream ---------------------------------------------------------------------------------------------------
@@ -167,15 +219,20 @@ def _frame(data: bytes) -> bytes:
 
 
 class Reader:
-    """Cuts a stream of bytes into frames."""
+    """Cuts a stream of bytes into frames; never holds more than has come."""
 
-    __slots__ = ("_buffer",)
+    __slots__ = ("_buffer", "_max_bytes")
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int = 2**32) -> None:
         self._buffer = bytearray()
+        self._max_bytes = max_bytes
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Take bytes and give the frames that are whole."""
+        """Take bytes and give the frames that are whole.
+
+        Raises:
+            BrokenFrame: a frame is announced that is too large.
+        """
         buffer = self._buffer
         if not buffer and len(data) >= _HEADER.size and _HEADER.unpack_from(data)[0] == len(data) - _HEADER.size:
             return [data[_HEADER.size :]]  # as it nearly always is
@@ -183,7 +240,12 @@ class Reader:
         found: list[bytes] = []
         begin = 0
         while len(buffer) - begin >= _HEADER.size:
-            end = begin + _HEADER.size + _HEADER.unpack_from(buffer, begin)[0]
+            announced = _HEADER.unpack_from(buffer, begin)[0]
+            if announced > self._max_bytes:
+                raise BrokenFrame(
+                    f"its process announced a frame of {announced:,} bytes; {self._max_bytes:,} at most"
+                )
+            end = begin + _HEADER.size + announced
             if len(buffer) < end:
                 break
             found.append(bytes(buffer[begin + _HEADER.size : end]))

@@ -15,6 +15,7 @@ from playbill.runtime.processes.main_module import main_module
 from playbill.runtime.runners.context import logger as node_logger
 from playbill.runtime.runners.workers import frames
 from playbill.runtime.runners.workers.importable import check_importable
+from playbill.runtime.runners.workers.origin import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -93,7 +94,7 @@ class Packer:
             return packed
         check_importable(handler)
         try:
-            data = pickle.dumps((handler, node), pickle.HIGHEST_PROTOCOL)
+            data = pickle.dumps((handler, node, origin_of(handler)), pickle.HIGHEST_PROTOCOL)
         except Exception as error:
             raise _unpicklable(node, {"config": node.config}, error) from error
         self._made += 1

@@ -3,7 +3,8 @@
 1. At most `max_workers` are at work; further attempts wait, first come, first served.
 2. At most `max_idle` workers stay warm without work; the one that worked last is the next to work.
 3. A worker that was killed, lost or worn out is replaced when another is needed, not before.
-4. An attempt whose worker is lost before the handler begins is given to another one, once.
+4. A worker looks for modules where the host did when it was started; if that has changed, it is replaced.
+5. An attempt whose worker is lost before the handler begins is given to another one, once.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import os
+import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -117,12 +119,25 @@ class ProcessPool:
         while self._waiting and (self._idle or len(self._places) < self._max_workers):
             attempt = self._waiting.popleft()
             try:
-                worker = self._idle.pop() if self._idle else self._new()
+                worker = self._warm() or self._new()
             except OSError as error:
                 attempt.lose(error, begun=False)
             else:
                 attempt.take(worker)
                 worker.run(attempt)
+
+    def _warm(self) -> WorkerClient | None:
+        """Return a worker without work; those that look for modules elsewhere than we do now are let go."""
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.path == sys.path:
+                return worker
+            self._dismiss(worker)
+        return None
+
+    def _dismiss(self, worker: WorkerClient) -> None:
+        self._places.discard(worker)
+        worker.dismiss()
 
     def _new(self) -> WorkerClient:
         first = introduction(self._resources, *self._wears_out)
@@ -140,9 +155,7 @@ class ProcessPool:
             self._idle.append(worker)
         self._assign()
         if len(self._idle) > self._max_idle:
-            oldest = self._idle.pop(0)
-            self._places.discard(oldest)
-            oldest.dismiss()
+            self._dismiss(self._idle.pop(0))
 
     def _left(self, worker: WorkerClient) -> None:
         """Forget a worker of which nothing is left, and give its place away."""

@@ -25,14 +25,14 @@ class TaskSocket:
         loop: asyncio.AbstractEventLoop,
         ours: socket.socket,
         hear: Callable[[frames.ToHost], None],
-        hung_up: Callable[[], None],
+        hung_up: Callable[[frames.BrokenFrame | None], None],
     ) -> None:
-        """Call `hear` with what the worker says, and `hung_up` when it has closed its end or is dead."""
+        """Call `hear` with what the worker says, `hung_up` when it has closed its end, is dead or talks nonsense."""
         self._loop = loop
         self._socket: socket.socket | None = ours
         self._hear = hear
         self._hung_up = hung_up
-        self._reader = frames.Reader()
+        self._reader = frames.Reader(frames.MAX_BYTES)
         self._unsent = bytearray()
         ours.setblocking(False)  # noqa: FBT003 (its only argument)
         loop.add_reader(ours.fileno(), self.receive)
@@ -77,10 +77,14 @@ class TaskSocket:
             data = b""
         if not data:
             self.close()
-            self._hung_up()
+            self._hung_up(None)
             return False
-        for frame in self._reader.feed(data):
-            self._hear(frames.from_worker(frame))
+        try:
+            for frame in self._reader.feed(data):
+                self._hear(frames.from_worker(frame))
+        except frames.BrokenFrame as error:
+            self.close()
+            self._hung_up(error)
         return True
 
     def close(self) -> None:

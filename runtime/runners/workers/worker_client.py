@@ -3,6 +3,7 @@
 1. A worker can be given an attempt before its process is there: the frame waits in the socket.
 2. A result counts once all that the attempt wrote before it is in the log; of a worker that was killed or has to
    go, once it is seen dead: threads of the handler may run on until then.
+4. It has a handler only once it says so: an import may have failed. Who says what no worker says is killed.
 3. A worker without a result ends its attempt only when it is dead, verified, and its group swept: `over`.
 """
 
@@ -14,6 +15,7 @@ import os
 import select
 import signal
 import socket
+import sys
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from playbill.runtime.processes.leader import ProcessEnd, SpawnerDied
@@ -57,11 +59,11 @@ class Assigned(Protocol):
     def log(self, level: int, text: str) -> None:
         """Log a line."""
 
-    def finish(self, ended: float, output: Any, failure: tuple[Any, ...] | None) -> None:
+    def finish(self, ended: float, output: Any, failure: list[Any] | None) -> None:
         """Take the result; `ended` is when the handler did, in monotonic seconds, `failure` a Failure's fields."""
 
-    def lose(self, end: ProcessEnd | OSError, *, begun: bool) -> None:
-        """Know that the worker is gone without a result, and whether the handler's code was entered."""
+    def lose(self, end: ProcessEnd | OSError, *, begun: bool, why: str = "") -> None:
+        """Know that the worker is gone without a result, whether the handler's code was entered, and why if known."""
 
 
 class WorkerClient:
@@ -91,11 +93,15 @@ class WorkerClient:
         self._resources = resources
         self._free = free
         self._over = over
+        self.path = [*sys.path]
+        """Where it looks for modules."""
         self.attempt: Assigned | None = None
         self.leaves = False
         """It ends by itself, or was told to."""
         self._serial = 0
         self._is_killed = self._is_closed = False
+        self._broken = ""
+        """What it said that no worker says."""
         self._again: asyncio.TimerHandle | None = None
         self._known: set[int] = set()
         self._result: frames.DoneFrame | None = None
@@ -116,13 +122,10 @@ class WorkerClient:
         self._serial += 1
         for output in self._outputs:
             output.begin(attempt.log)
-        number = packed.handler.number
-        known = number in self._known
+        known = packed.handler.number in self._known
         self._task.send(packing.running(self._serial, packed, known=known))
-        if known:
+        if known:  # else it has to be imported first, and the worker tells when it is
             attempt.begin()
-        else:  # it has to be imported first, and the worker tells when it is
-            self._known.add(number)
 
     def interrupt(self) -> None:
         """Cancel the attempt: before its handler begins by a frame, then by SIGTERM to the group, and once more.
@@ -206,7 +209,7 @@ class WorkerClient:
         if self.attempt is not None:
             if self._result is None:
                 attempt = self._release()
-                attempt.lose(end, begun=self._started_mark.serial == self._serial)
+                attempt.lose(end, begun=self._started_mark.serial == self._serial, why=self._broken)
             else:
                 self._deliver()
         self.close()
@@ -214,9 +217,12 @@ class WorkerClient:
 
     # ---- what it says ----------------------------------------------------------------------------------------
 
-    def _hung_up(self) -> None:
-        """Kill it, unless it shall go: it has closed its end, or is dead."""
-        if not self.leaves:
+    def _hung_up(self, error: frames.BrokenFrame | None) -> None:
+        """Kill it, unless it shall go: it has closed its end, is dead, or talks nonsense."""
+        if error is not None:
+            self._broken = str(error)
+        if error is not None or not self.leaves:
+            self.leaves = True
             self.leader.signal(signal.SIGKILL)
 
     def _hear(self, message: frames.ToHost) -> None:
@@ -235,6 +241,8 @@ class WorkerClient:
                 elif not self._is_killed:
                     self._drain()
             case frames.BeganFrame():
+                if attempt.packed is not None:
+                    self._known.add(attempt.packed.handler.number)
                 attempt.begin()
             case frames.BeatFrame():
                 attempt.beat(message.progress)
@@ -243,7 +251,7 @@ class WorkerClient:
 
     def _drain(self, turns: int = _LAST_READS) -> None:
         """Log what was written before the result, a little on each turn; then deliver."""
-        if self._result is None:
+        if self._result is None or self._broken:
             return
         if turns and self._written.poll(0):
             for output in self._outputs:

@@ -1,6 +1,8 @@
-"""What handlers are called with, and a real HTTP server on the loopback."""
+"""What handlers are called with, commands as attempts, and a real HTTP server on the loopback."""
 
+import asyncio
 import contextlib
+import contextvars
 import logging
 import threading
 from collections.abc import Mapping
@@ -12,6 +14,16 @@ from typing import Any
 from pydantic import BaseModel
 
 from playbill.model.definition import PipelineNode
+from playbill.model.errors import NodeConfigError, NodeExecutionError
+from playbill.model.facts import Now
+from playbill.model.messages import Heartbeat, Returned
+from playbill.runtime.clocks.system import SystemClock
+from playbill.runtime.dispatchers.loop import LoopDispatcher
+from playbill.runtime.handlers import command as handlers
+from playbill.runtime.processes.spawner_client import SpawnerClient
+from playbill.runtime.runners.attempt import AttemptServices, Orphans
+from playbill.runtime.runners.program import ProgramAttempt
+from playbill.runtime.runners.program_pool import ProgramPool
 
 
 @dataclass
@@ -96,3 +108,53 @@ def context_of(config: BaseModel, resources: Mapping[str, Any] | None = None) ->
 
 
 NODE = PipelineNode(id="n", type="command", config={"argv": ["true"]})
+SPAWNER: contextvars.ContextVar[SpawnerClient | None] = contextvars.ContextVar("SPAWNER", default=None)
+"""Who starts the programs of `command`; None: we do."""
+
+
+class Caller:
+    """Stands where a node's actor does; a heartbeat is its context's."""
+
+    def __init__(self, context: Any) -> None:
+        self.mail: list[Any] = []
+        self.returned: asyncio.Future[Returned] = asyncio.get_running_loop().create_future()
+        self._context = context
+
+    def receive(self, message: Any, now: Now) -> None:
+        self.mail.append(message)
+        if isinstance(message, Heartbeat):
+            self._context.heartbeat()
+        elif isinstance(message, Returned):
+            self.returned.set_result(message)
+
+
+def begun(context: Any, pool: ProgramPool) -> tuple[ProgramAttempt, Caller]:
+    """An attempt of a command."""
+    loop = asyncio.get_running_loop()
+    services = AttemptServices(loop, LoopDispatcher(loop, SystemClock(loop)), Orphans(), lambda: 0.5, None, pool)
+    caller = Caller(context)
+    attempt = ProgramAttempt("r1", "n", 1, caller, services, pool)
+    attempt.start(handlers.command, NODE, {}, context, contextvars.copy_context())
+    return attempt, caller
+
+
+async def command(node: PipelineNode, inputs: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Run a command as an attempt: a first cancel of ours interrupts it, any further one kills it."""
+    attempt, caller = begun(context, ProgramPool(SPAWNER.get()))
+    cancelled: asyncio.CancelledError | None = None
+    while not caller.returned.done():
+        try:
+            await asyncio.wait([caller.returned])
+        except asyncio.CancelledError as error:
+            if cancelled is None:
+                attempt.interrupt()
+            else:
+                attempt.kill()
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    returned = caller.returned.result()
+    if returned.failure is not None:
+        kind = NodeExecutionError if returned.failure.retryable else NodeConfigError
+        raise kind(returned.failure.message)
+    return dict(returned.output or {})

@@ -3,9 +3,17 @@
 import asyncio
 import builtins
 import contextlib
+import contextvars
 import ctypes
+import decimal
+import gc
+import locale
+import logging
 import os
+import random
+import resource as kernel
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -276,3 +284,88 @@ def opens(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, An
 
 def aborts(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
     os.abort()
+
+
+def writes_to_the_host(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    """Write bytes to the worker's own socket, as nobody should."""
+    os.write(3, bytes.fromhex(context.config["x"]))
+    time.sleep(3600)
+    return {}
+
+
+def beats(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    context.heartbeat(eval(context.config["x"]))
+    return {}
+
+
+def logs_much(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    context.log.warning("x" * context.config["x"])
+    return {}
+
+
+def fails_at_length(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    raise playbill.NodeExecutionError("x" * context.config["x"])
+
+
+CHANGES = {
+    "environment": "os.environ['HOME'] = '/changed'; os.environ['ADDED'] = '1'; os.environ.pop('PATH')",
+    "umask": "os.umask(0o777)",
+    "directory": "os.chdir('/')",
+    "path": "sys.path.insert(0, '/changed'); sys.path = list(sys.path)",
+    "arguments": "sys.argv = ['changed']",
+    "finders": "sys.meta_path.clear()",
+    "modules": "sys.modules['json'] = sys; sys.modules.pop('re')",
+    "builtins": "builtins.open = None; builtins.added = 1",
+    "signals": "signal.signal(signal.SIGUSR1, signal.SIG_IGN); signal.signal(signal.SIGINT, lambda *_: None)",
+    "mask": "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})",
+    "soft limit": "kernel.setrlimit(kernel.RLIMIT_CORE, (0, kernel.getrlimit(kernel.RLIMIT_CORE)[1]))",
+    "recursion": "sys.setrecursionlimit(5000)",
+    "collector": "gc.disable(); gc.set_threshold(1)",
+    "socket": "socket.setdefaulttimeout(0.001)",
+    "logging": "logging.disable(logging.CRITICAL); logging.getLogger('playbill.node').disabled = True",
+    "hook": "sys.excepthook = print",
+    "trace": "sys.settrace(lambda *_: None)",
+    "stdin": "os.close(0)",
+    "locale": "locale.setlocale(locale.LC_ALL, 'C.UTF-8')",
+    "decimal": "decimal.getcontext().prec = 2; decimal.getcontext().rounding = decimal.ROUND_UP",
+    "variable": "VARIABLE.set('changed')",
+    "timers": "signal.setitimer(signal.ITIMER_PROF, 1000); signal.setitimer(signal.ITIMER_VIRTUAL, 1000)",
+    "affinity": "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})",
+    "nice": "os.nice(1)",
+    "hard limit": "kernel.setrlimit(kernel.RLIMIT_CORE, (0, 0))",
+    "identity": "os.setegid(os.getgid() + 1) if os.getuid() == 0 else os.nice(1)",
+}
+VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="")
+
+
+def changes(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    exec(CHANGES[context.config["x"]], globals())
+    return {"pid": os.getpid()}
+
+
+def surroundings(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    """Tell all that one may have changed."""
+    mask = os.umask(0)
+    os.umask(mask)
+    signals = [str(signal.getsignal(number)) for number in (signal.SIGUSR1, signal.SIGINT)]
+    numbers = decimal.getcontext()
+    context.log.info("heard")
+    said = [
+        dict(os.environ), mask, str(Path.cwd()), sys.path, sys.argv,
+        [*map(repr, sys.meta_path)],
+        sys.modules["json"].__name__, "re" in sys.modules, builtins.open.__name__, hasattr(builtins, "added"),
+        signals,
+        [*map(int, signal.pthread_sigmask(signal.SIG_BLOCK, ()))], kernel.getrlimit(kernel.RLIMIT_CORE),
+        sys.getrecursionlimit(), gc.isenabled(), gc.get_threshold(), socket.getdefaulttimeout(),
+        logging.root.manager.disable, sys.excepthook.__name__, sys.gettrace(),
+        str(Path("/proc/self/fd/0").readlink()),
+        locale.setlocale(locale.LC_ALL), numbers.prec, numbers.rounding, VARIABLE.get(),
+        signal.getitimer(signal.ITIMER_PROF), sorted(os.sched_getaffinity(0)), os.nice(0), os.getegid(),
+    ]  # fmt: skip
+    return {"said": said, "pid": os.getpid()}
+
+
+def draws(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    drawn = random.random()
+    random.seed(1)
+    return {"drawn": drawn, "pid": os.getpid()}

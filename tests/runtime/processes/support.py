@@ -143,8 +143,11 @@ def nothing_left() -> Iterator[None]:
 
 def children_of(pid: int) -> set[str]:
     """The process ids of a process's children."""
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return {child for task in tasks for child in (task / "children").read_text().split()}
+    found: set[str] = set()
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has ended
+            found.update((task / "children").read_text().split())
+    return found
 
 
 class Lifeline:

@@ -15,11 +15,10 @@ import pytest
 
 from playbill.model.configs import CommandConfig
 from playbill.model.errors import NodeExecutionError
-from playbill.runtime.handlers.command import command
-from playbill.runtime.processes.spawner_client import SPAWNER, SpawnerClient
+from playbill.runtime.processes.spawner_client import SpawnerClient
 from tests.runtime.handlers import test_command as theirs
-from tests.runtime.handlers.support import NODE, context_of
-from tests.runtime.processes.support import Lifeline, children_of, nothing_left, opened, until_dead
+from tests.runtime.handlers.support import NODE, SPAWNER, command, context_of
+from tests.runtime.processes.support import Bank, Lifeline, children_of, nothing_left, opened, until_dead
 
 pytestmark = pytest.mark.anyio
 
@@ -177,7 +176,7 @@ async def test_a_program_dies_with_the_spawner_and_may_be_tried_again(lifeline: 
 
 HOST = """
 import asyncio, sys
-from playbill.runtime.processes.program import Program
+from playbill.runtime.processes.programs.program import Program
 from playbill.runtime.processes.spawner_client import SpawnerClient
 async def main():
     client = SpawnerClient(asyncio.get_running_loop())
@@ -221,3 +220,61 @@ async def test_programs_die_with_a_spawner_even_when_the_host_stands_still(
     await until_dead(program)
     os.kill(pid, signal.SIGCONT)
     await lifeline.is_let_go()
+
+
+async def test_a_killed_host_takes_its_programs_along_even_when_the_spawner_stands_still(
+    host: tuple[int, int, int], lifeline: Lifeline
+) -> None:
+    pid, program, spawner = host
+    os.kill(pid, signal.SIGSTOP)  # it would continue its spawner
+    os.kill(spawner, signal.SIGSTOP)
+    os.kill(pid, signal.SIGKILL)
+    await until_dead(program)
+    await lifeline.is_let_go()  # by those who left the group, too
+    await until_dead(spawner)
+
+
+async def test_a_command_that_stops_its_parent_stops_nobody(own_bank: Bank) -> None:
+    spawner = own_bank.pool.client
+    script = "for each in 1 2 3; do kill -STOP $PPID; done; echo stopped"
+    assert (await run(spawner, "sh", "-c", script))["stdout"] == "stopped\n"
+    assert (await run(spawner, "echo", "other"))["stdout"] == "other\n"
+
+
+async def test_a_stop_that_comes_with_an_order_is_undone(own_bank: Bank) -> None:
+    spawner = own_bank.pool.client
+    await run(spawner, "true")
+    assert spawner.pid is not None
+    for number in (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
+        os.kill(spawner.pid, number)
+        assert (await run(spawner, "echo", "answered"))["stdout"] == "answered\n"
+
+
+@pytest.mark.parametrize("number", ["TERM", "HUP", "USR1", "USR2", "QUIT", "ALRM", "PIPE", "RTMIN"])
+async def test_a_command_that_signals_its_parent_harms_nobody(own_bank: Bank, number: str) -> None:
+    spawner = own_bank.pool.client
+    await run(spawner, "true")
+    before = spawner.pid
+    script = f"kill -{number} $PPID; trap; echo told"
+    assert (await run(spawner, "sh", "-c", script))["stdout"] == "told\n"
+    assert (await run(spawner, "echo", "other"))["stdout"] == "other\n"
+    assert spawner.pid == before
+
+
+async def test_a_command_that_kills_its_parent_costs_the_others_one_attempt(own_bank: Bank) -> None:
+    ready = asyncio.Event()
+    context = context_of(CommandConfig(argv=["sh", "-c", "echo ready; sleep 600"]))
+    context.heartbeat = ready.set
+    SPAWNER.set(own_bank.pool.client)
+    other = asyncio.create_task(command(NODE, {}, context))
+    await ready.wait()
+    with pytest.raises(NodeExecutionError, match=r"was ended by SIGKILL|was lost: spawner died"):
+        await run(own_bank.pool.client, "sh", "-c", "kill -9 $PPID; sleep 600")
+    with pytest.raises(NodeExecutionError, match=r"was ended by SIGKILL|was lost: spawner died"):
+        await other
+    assert (await run(own_bank.pool.client, "echo", "again"))["stdout"] == "again\n"
+
+
+async def test_programs_take_no_signal_of_the_spawners(spawner: SpawnerClient) -> None:
+    found = await run(spawner, "sh", "-c", "grep -E 'Sig(Ign|Blk)' /proc/self/status")
+    assert found["stdout"] == "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"

@@ -44,7 +44,7 @@ class Channel:
         """Send a frame; from any thread.
 
         Raises:
-            ValueError: something of it is not plain data.
+            ValueError: something of it JSON cannot say, or it is too large.
         """
         frame = frames.to_host(message)
         with self._interrupts, self._lock:

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Final, NoReturn, TextIO
 
 from playbill.runtime.processes import linux
+from playbill.runtime.runners.workers.inside.surroundings import ProcessSurroundings
 
 if TYPE_CHECKING:
     from playbill.model.facts import Failure
@@ -33,8 +34,7 @@ class Cleanup:
         self.max_attempts = self.max_resident_bytes = 0
         """After so many attempts, or with so much memory, the worker has to go; said by its host."""
         self._outputs = [(descriptor, fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)) for descriptor in (1, 2)]
-        self.home = os.getcwd()  # noqa: PTH109 (one system call, after every attempt)
-        """Where attempts begin."""
+        self.surroundings = ProcessSurroundings()
         self._make_streams()
 
     def settle(self) -> bool:
@@ -44,8 +44,12 @@ class Cleanup:
         left_children = has_children()
         if left_children:
             kill_children()
+        # Before the handlers of their signals are put back.
+        for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+            signal.setitimer(timer, 0)
+        is_restored = self.surroundings.restore()
         worn_out = self._attempts >= self.max_attempts or self._is_large() or _is_crowded()
-        return left_children or worn_out or _has_threads()
+        return left_children or worn_out or not is_restored or _has_threads()
 
     def leave(self, failure: Failure | None) -> NoReturn:
         """End a process that a handler forked: it shall not work for the host beside us."""
@@ -61,9 +65,9 @@ class Cleanup:
             os.dup2(kept, descriptor)
         if self._streams_changed:
             self._make_streams()
-        signal.setitimer(signal.ITIMER_REAL, 0)
         self._interrupts.install()
-        os.chdir(self.home)
+        if (random := sys.modules.get("random")) is not None:  # a handler's seed would decide what the next one draws
+            random.seed()
 
     def _is_large(self) -> bool:
         bound = self.max_resident_bytes

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import marshal
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from playbill.model.jsonable import why_not_json
 from playbill.runtime.runners.context import Over, logger
 from playbill.runtime.runners.workers import frames
 
@@ -16,14 +16,21 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Iterator
 
     from playbill.model.messages import Heartbeat
+    from playbill.runtime.runners.program_pool import ProgramPool
     from playbill.runtime.runners.workers.inside.channel import Channel
     from playbill.runtime.runners.workers.inside.interrupts import Interrupts
 
 __all__ = ["AttemptHandle", "ForwardedLog", "Resources"]
 
+LONGEST_TEXT: Final = 1024 * 1024
+"""Characters of a logged line that are told to the host."""
+
 
 class AttemptHandle:
     """An attempt, as far as a context uses it."""
+
+    programs: ProgramPool | None = None
+    """What its handler dispatches is a child of this process, and ends with it."""
 
     def __init__(self, channel: Channel, interrupts: Interrupts, serial: int, number: int, *, on_loop: bool) -> None:
         self._channel = channel
@@ -38,12 +45,14 @@ class AttemptHandle:
         return self._interrupts.asked
 
     def send(self, message: Heartbeat) -> None:
-        """Tell the host; progress that is not plain data is told as its text."""
+        """Tell the host; progress that JSON cannot say is told as its text.
+
+        Raises:
+            ValueError: it is too large.
+        """
         progress = message.progress
-        try:
-            marshal.dumps(progress)
-        except ValueError:
-            progress = "".join([repr(progress)])
+        if why_not_json(progress, "progress") is not None:
+            progress = repr(progress)
         self._channel.send(frames.BeatFrame(self._serial, progress))
 
     def sleep(self, seconds: float) -> Awaitable[None]:
@@ -101,4 +110,6 @@ class ForwardedLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Send one record as text."""
         text = str(self.format(record)).removeprefix(self._speaker)
+        if len(text) > LONGEST_TEXT:
+            text = f"{text[:LONGEST_TEXT]}... {len(text) - LONGEST_TEXT} characters left out"
         self._channel.send(frames.LogFrame(self._serial, record.levelno, text))

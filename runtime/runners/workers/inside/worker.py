@@ -3,15 +3,15 @@
 1. It is forked by the spawner, leads a session and a group of its own, and ends with its host, in any case.
 2. A handler runs in the main thread, an async one on a loop of its own; SIGTERM raises CancelledError in it once.
 3. A process that the handler forks is no worker: where the handler's code ends in it, it ends.
-4. What a handler leaves behind (children, changed signals, closed outputs) is cleaned up before its result is sent;
-   what cannot be cleaned up (threads, much memory) ends the worker with the result.
+4. What a handler leaves behind (children, closed outputs, changed surroundings) is cleaned up before its result is
+   sent; what cannot be cleaned up (threads, much memory, a lowered priority) ends the worker with the result.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
+import contextvars
 import logging
 import multiprocessing.process
 import multiprocessing.spawn
@@ -35,6 +35,7 @@ from playbill.runtime.runners.workers.inside.handle import AttemptHandle, Forwar
 from playbill.runtime.runners.workers.inside.interrupts import Interrupts
 from playbill.runtime.runners.workers.inside.limited import limited
 from playbill.runtime.runners.workers.limits import reached_by_error
+from playbill.runtime.runners.workers.origin import check_origin
 from playbill.runtime.runners.workers.started_mark import StartedMark
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 __all__ = ["serve"]
 
 _UNLIMITED: Final = contextlib.nullcontext()
+_LONGEST_MESSAGE: Final = 1024 * 1024
+"""Characters of a failure's message that are told to the host."""
 
 
 class Worker:
@@ -90,12 +93,12 @@ class Worker:
             self._upkeep.leave(failure)
         ended = time.monotonic()
         leaves = self._upkeep.settle() or not whole
-        fields = None if failure is None else astuple(failure)
-        done = frames.DoneFrame(run.serial, ended, output, fields, leaves)
+        done = frames.DoneFrame(run.serial, ended, output, _fields(failure), leaves)
         try:
             self._channel.send(done)
-        except ValueError:  # subclasses of JSON's types, which the host may not be able to load
-            self._channel.send(done._replace(output=json.loads(json.dumps(output))))
+        except ValueError as error:
+            failure = failure_of(NodeConfigError(f"its result cannot be told: {error}"))
+            self._channel.send(done._replace(output=None, failure=_fields(failure)))
         self._upkeep.restore()
         return leaves
 
@@ -105,14 +108,13 @@ class Worker:
         self._upkeep.max_attempts, self._upkeep.max_resident_bytes = init.max_attempts, init.max_resident_bytes
         sys.path[:] = init.path
         os.chdir(init.home)
-        self._upkeep.home = init.home
         own = os.environ[VARIABLE]
         os.environ.clear()
         os.environ.update({**init.environment, VARIABLE: own})
         self._resources = Resources(self._channel, init.resources)
 
     def _outcome(self, run: frames.RunFrame) -> tuple[Any, Failure | None, bool]:
-        """Execute one attempt: its output, its failure, and whether no import was broken off."""
+        """Execute one attempt: its output, its failure, and whether no import failed or was broken off."""
         output = failure = None
         whole = False
         try:
@@ -121,6 +123,8 @@ class Worker:
                 if not self._channel.is_cancelled(run.serial):
                     work = self._prepare(run)
                     whole = True
+                    if run.handler is not None:
+                        self._upkeep.surroundings.note()
                     self._started_mark.set(run.serial)
                     if run.handler is not None:  # of one that we had, the host knows that it begins at once
                         self._channel.send(frames.BeganFrame(run.serial))
@@ -128,7 +132,6 @@ class Worker:
                 whole = True
             except BaseException as error:  # noqa: BLE001 (a handler's SystemExit is not the worker's)
                 failure = self._failure(error)
-                whole = whole or isinstance(error, NodeConfigError)
             self._interrupts.leave()
         except asyncio.CancelledError:  # it came beside the handler's code
             self._interrupts.leave()
@@ -140,11 +143,16 @@ class Worker:
             if run.needs_main and self._main is not None:
                 self._import_main()
             if run.handler is not None:
-                handler, node = pickle.loads(run.handler)  # noqa: S301 (from our own host)
+                handler, node, origin = pickle.loads(run.handler)  # noqa: S301 (from our own host)
+                check_origin(handler, origin)
                 self._handlers[run.handler_number] = (handler, is_async(handler), node)
             handler, on_loop, node = self._handlers[run.handler_number]
             given: frames.AttemptArguments = pickle.loads(run.arguments)  # noqa: S301 (the same)
-        except Exception as error:
+        except NodeConfigError:
+            raise
+        except BaseException as error:  # a module may raise SystemExit
+            if self._interrupts.asked and isinstance(error, asyncio.CancelledError):
+                raise
             raise NodeConfigError(f"its handler cannot be loaded in a process: {error!r}") from error
         self._log.begin(run.serial, f"{given.run_id}/{node.id}#{given.attempt}: ", given.log_level)
         handle = AttemptHandle(self._channel, self._interrupts, run.serial, given.attempt, on_loop=on_loop)
@@ -164,7 +172,8 @@ class Worker:
     ) -> dict[str, Any]:
         try:
             with _UNLIMITED if limits is None else limited(limits):
-                result = self._on_loop(handler, node, inputs, context) if on_loop else handler(node, inputs, context)
+                call = self._on_loop if on_loop else _plainly
+                result = contextvars.copy_context().run(call, handler, node, inputs, context)
         except (MemoryError, OSError) as error:
             if text := reached_by_error(limits, error):
                 raise HandlerKilled(text) from error
@@ -174,7 +183,7 @@ class Worker:
     def _on_loop(self, handler: Callable[..., Any], *arguments: Any) -> Any:
         async def main() -> Any:
             with self._interrupts.to_task():
-                return await handler(*arguments)
+                return await _plainly(handler, *arguments)
 
         with self._interrupts:  # a loop half made or half closed would stay behind
             return asyncio.run(main())
@@ -195,8 +204,19 @@ class Worker:
             return None
         failure = failure_of(error, traceback=True)
         after = None if failure.retry_after is None else float(failure.retry_after)
-        message = "".join([failure.message])  # noqa: FLY002 (an f-string would be the same object)  # of a text's subclass, the plain text
+        message = "".join([failure.message[:_LONGEST_MESSAGE]])
         return replace(failure, message=message, retry_after=after)
+
+
+def _plainly(handler: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a handler whose context of numbers is its own, too: a copy of variables shares it."""
+    if (decimal := sys.modules.get("decimal")) is not None:
+        decimal.setcontext(decimal.getcontext().copy())
+    return handler(*arguments)
+
+
+def _fields(failure: Failure | None) -> list[Any] | None:
+    return None if failure is None else list(astuple(failure))
 
 
 def serve(task: int, started_mark: int) -> None:

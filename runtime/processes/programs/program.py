@@ -8,9 +8,9 @@ import os
 import signal
 from typing import TYPE_CHECKING, Final, Protocol
 
-from playbill.runtime.processes.capture import Capture
-from playbill.runtime.processes.own_leader import OwnLeader
 from playbill.runtime.processes.pipe import Pipe
+from playbill.runtime.processes.programs.capture import Capture
+from playbill.runtime.processes.programs.own_leader import OwnLeader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -58,6 +58,7 @@ class Program:
         env: Mapping[str, str] | None = None,
         stdin: bytes | None = None,
         limit: int = 256 * 1024,
+        on_start: Callable[[], object] = lambda: None,
         on_output: Callable[[], object] = lambda: None,
         spawner: SpawnerClient | None = None,
     ) -> None:
@@ -69,6 +70,7 @@ class Program:
             env: Its whole environment; None: ours.
             stdin: What it reads; None: nothing.
             limit: How many bytes are kept of stdout and of stderr each.
+            on_start: Called once it is started; with a spawner that is later.
             on_output: Called whenever it has written something.
             spawner: Who starts it; None: we do.
 
@@ -90,7 +92,7 @@ class Program:
         with contextlib.ExitStack() as on_error:
             outputs = on_error.enter_context(Pipe()), on_error.enter_context(Pipe())
             inputs = None if stdin is None else on_error.enter_context(Pipe())
-            self._process = self._start(argv, cwd, env, inputs, outputs, spawner)
+            self._process = self._start(argv, cwd, env, inputs, outputs, spawner, on_start)
             on_error.pop_all()
         self._process.exited.add_done_callback(self._leader_exited)
         self._process.ended.add_done_callback(self._leader_ended)
@@ -127,12 +129,15 @@ class Program:
         inputs: Pipe | None,
         outputs: tuple[Pipe, Pipe],
         spawner: SpawnerClient | None,
+        on_start: Callable[[], object],
     ) -> ProcessHandle:
         stdin = None if inputs is None else inputs.read
         writes = outputs[0].write, outputs[1].write
         if spawner is None:
-            return OwnLeader(argv, cwd=cwd, env=env, stdin=stdin, outputs=writes)
-        return spawner.start_command(argv, cwd=cwd, env=env, stdin=stdin, outputs=writes)
+            leader = OwnLeader(argv, cwd=cwd, env=env, stdin=stdin, outputs=writes)
+            on_start()
+            return leader
+        return spawner.start_command(argv, cwd=cwd, env=env, stdin=stdin, outputs=writes, on_start=on_start)
 
     def _leader_exited(self, exited: asyncio.Future[int]) -> None:
         if not self._outputs or not self._stopping:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -52,7 +53,12 @@ class OwnLeader:
             stderr=outputs[1],
             start_new_session=True,
         )
-        _watch(self._process, loop, self._exit)
+        try:
+            _watch(self._process, loop, self._exit)
+        except RuntimeError as error:  # as `threading` says it
+            self._process.kill()
+            self._process.wait()
+            raise OSError(errno.EAGAIN, f"{os.strerror(errno.EAGAIN)}: {error}") from error
 
     def __repr__(self) -> str:
         return f"<OwnLeader {self._process.pid}>"

@@ -17,6 +17,7 @@ from playbill.runtime.actor_system import ActorSystem, SystemSettings
 from playbill.runtime.definitions.compiler import PipelineCompiler
 from playbill.runtime.definitions.discovery import catalog_of
 from playbill.runtime.run import Run
+from playbill.runtime.runners.secrets import check_secrets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from playbill.runtime.definitions.discovery import Source
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.options import OnExit
+    from playbill.runtime.runners.secrets import Secret
 
 
 class PipelineRunManager:
@@ -40,7 +42,7 @@ class PipelineRunManager:
         resources: what handlers find in `context.resources`.
         types: modules or functions that define node types and actions; None: all that are decorated by now.
         breakers: breaker key -> policy; wins over what definitions say.
-        secrets: what `${secrets.name}` stands for in configs; never shown in failures.
+        secrets: what `${secrets.name}` stands for in configs, texts or numbers; never shown in failures.
         grace: seconds that stopped handlers have to clean up, unless somebody says otherwise.
         kill_bound: seconds after a kill until a handler is abandoned.
         on_exit: leaving `async with` cancels live runs, or waits for them.
@@ -60,7 +62,7 @@ class PipelineRunManager:
         resources: Mapping[str, Any] | None = None,
         types: Iterable[Source] | None = None,
         breakers: Mapping[str, BreakerPolicy] | None = None,
-        secrets: Mapping[str, str] | None = None,
+        secrets: Mapping[str, Secret] | None = None,
         grace: float = 5.0,
         kill_bound: float = 1.0,
         on_exit: OnExit = "cancel",
@@ -77,8 +79,9 @@ class PipelineRunManager:
             raise DefinitionError.single("on-exit", "on_exit", f"on_exit is 'cancel' or 'wait', not {on_exit!r}")
         self.stop_policy = StopPolicy(grace=grace, kill_bound=kill_bound)
         shared: Mapping[str, Any] = {} if resources is None else resources
+        hidden = check_secrets({} if secrets is None else secrets)
         bounds = (max_orphans, watchdog_seconds, watchdog_interrupts, max_processes)
-        self._settings = SystemSettings(shared, secrets or {}, breakers or {}, faults, *bounds)
+        self._settings = SystemSettings(shared, hidden, breakers or {}, faults, *bounds)
         self._system: ActorSystem | None = None
         """What the actors live in; None: no loop has been used yet."""
         self._on_exit = on_exit

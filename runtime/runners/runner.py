@@ -9,6 +9,7 @@ from playbill.model.errors import InternalError, NodeConfigError
 from playbill.model.plan import variables
 from playbill.runtime.runners.context import NodeContext
 from playbill.runtime.runners.coroutine import LoopAttempt
+from playbill.runtime.runners.secrets import forms_of
 from playbill.runtime.runners.thread import ThreadAttempt
 from playbill.runtime.runners.workers.attempt import ProcessAttempt
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from playbill.model.plan import NodePlan, RunFacts
     from playbill.runtime.runners.attempt import AttemptServices, HandlerAttempt
     from playbill.runtime.runners.bindings import Binding, Bindings
+    from playbill.runtime.runners.secrets import Secret
     from playbill.runtime.runners.thread_pool import ThreadPool
     from playbill.runtime.runners.workers.pool import ProcessPool
 
@@ -33,7 +35,7 @@ class RunnerServices:
     attempts: AttemptServices
     threads: ThreadPool
     resources: Mapping[str, Any]
-    secrets: Mapping[str, str]
+    secrets: Mapping[str, Secret]
     processes: ProcessPool | None = None
     """Where the handlers run that have a process of their own; None: in a simulation nobody has."""
 
@@ -68,7 +70,7 @@ class RunRunner:
         if binding.parses or (bindings.templates and node_id in bindings.templates):
             try:
                 node, config = self._configure(binding, plan, run, inputs, begun)
-            except NodeConfigError as error:
+            except BaseException as error:  # noqa: BLE001 (a config's model is a user's, and its checks may raise anything)
                 begun.refuse(error, services.loop.time())
                 return begun
         context = NodeContext(begun, run_id, node_id, run.trigger_data, config, self._resources)
@@ -98,7 +100,7 @@ class RunRunner:
             names["run"] = {"id": run.run_id, "pipeline": run.plan.definition.name, "attempt": begun.number}
             names["secrets"] = self._secrets
             if any("secrets" in expression.names for expression in template.expressions):
-                begun.secrets = tuple(value for value in self._secrets.values() if value)
+                begun.secrets = forms_of(self._secrets.values())
             try:
                 node = node.model_copy(update={"config": template.render(names)})
             except NodeConfigError as error:

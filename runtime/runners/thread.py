@@ -8,6 +8,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
+from playbill.model.failures import UNTOLD
 from playbill.model.messages import Began
 from playbill.runtime.runners.attempt import AttemptServices, HandlerAttempt
 from playbill.runtime.runners.context import Over
@@ -88,6 +89,8 @@ class ThreadAttempt(HandlerAttempt):
         except Killed:  # it came after the handler had ended, before the lock was taken
             self._leave()
             output = failure = None
+        except BaseException:  # noqa: BLE001 (of ours: the thread is the pool's, and somebody waits for an answer)
+            output, failure = None, UNTOLD
         self._result = (self._pool.now(), output, failure)
 
     def bring(self) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING, Any
 
-from playbill.model.errors import HandlerKilled, NodeConfigError
+from playbill.model.errors import HandlerKilled
 from playbill.model.facts import Failure
 from playbill.model.failures import failure_of
 from playbill.model.messages import Began, Heartbeat
@@ -66,8 +66,8 @@ class ProcessAttempt(HandlerAttempt):
         """Queue for a worker; what cannot be handed to one is refused. Variables stay in their process."""
         self._context = context
         try:
-            self.packed = self._pool.packer.pack(handler, node, inputs, context, self._limits)
-        except NodeConfigError as error:
+            self.packed = self._pool.packer.pack(handler, node, inputs, context, self._limits, self.secrets)
+        except BaseException as error:  # noqa: BLE001 (to pickle is to run users' code, which may raise anything)
             self.refuse(error, self._pool.now())
         else:
             self._pool.queue(self)
@@ -136,7 +136,7 @@ class ProcessAttempt(HandlerAttempt):
             failure: A Failure's fields, in their order.
         """
         self._worker = None
-        known = None if failure is None else self._without_secrets(Failure(*failure))
+        known = None if failure is None else self._checked(Failure(*failure))
         self._end(min(ended, self._pool.now()), output, known)
 
     def lose(self, end: ProcessEnd | OSError, *, begun: bool) -> None:

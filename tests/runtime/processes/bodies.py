@@ -276,3 +276,42 @@ def opens(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, An
 
 def aborts(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
     os.abort()
+
+
+def wicked(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    """Raise an error that raises when it is asked for what `x` names."""
+    evil = {"key": KeyError("x"), "exit": SystemExit(3), "interrupt": KeyboardInterrupt()}[context.config["x"][1]]
+
+    def fails(self: Any, *_: Any) -> Any:
+        raise evil
+
+    place = context.config["x"][0]
+    value: Any = property(fails) if place in {"__notes__", "retry_after", "__class__"} else fails
+    raise type("Evil", (Exception,), {place: value})("evil")
+
+
+class Unreadable:
+    """Cannot be told in any way."""
+
+    def __repr__(self) -> str:
+        raise SystemExit(3)
+
+    def __reduce__(self) -> Any:
+        raise SystemExit(3)
+
+
+def beats_unreadable(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    context.heartbeat(Unreadable())
+    return {}
+
+
+def long_words(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    raise OSError("x" * 8_100 + "hunter2" * 30 + "x" * 10_000_000)
+
+
+def returns_unreadable(node: Any, inputs: Any, context: playbill.NodeContext) -> Any:
+    return Unreadable()
+
+
+def asks_resource(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    return {"resource": context.resources["odd"]}

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from playbill.model.plain_text import bounded, repr_of
 from playbill.runtime.runners.context import Over, logger
 from playbill.runtime.runners.workers import frames
 
@@ -43,7 +44,7 @@ class AttemptHandle:
         try:
             marshal.dumps(progress)
         except ValueError:
-            progress = "".join([repr(progress)])
+            progress = bounded(repr_of(progress))
         self._channel.send(frames.BeatFrame(self._serial, progress))
 
     def sleep(self, seconds: float) -> Awaitable[None]:

@@ -19,15 +19,17 @@ import os
 import pickle
 import sys
 import time
-from dataclasses import astuple, replace
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.errors import HandlerKilled, NodeConfigError
 from playbill.model.failures import failure_of
+from playbill.model.plain_text import repr_of
 from playbill.runtime.processes.environment_mark import VARIABLE
 from playbill.runtime.runners.calling import is_async
 from playbill.runtime.runners.context import NodeContext
 from playbill.runtime.runners.outputs import check_output
+from playbill.runtime.runners.secrets import hidden
 from playbill.runtime.runners.workers import frames
 from playbill.runtime.runners.workers.inside.channel import Channel
 from playbill.runtime.runners.workers.inside.cleanup import Cleanup
@@ -65,6 +67,8 @@ class Worker:
         self._main: dict[str, Any] | None = None
         """How to import the main module; None: it is imported."""
         self._resources = Resources(self._channel, ())
+        self._secrets: tuple[str, ...] = ()
+        """What the failure of the attempt at hand must not show."""
         self._is_forked = False
         os.register_at_fork(after_in_child=self._disown)
 
@@ -113,7 +117,8 @@ class Worker:
 
     def _outcome(self, run: frames.RunFrame) -> tuple[Any, Failure | None, bool]:
         """Execute one attempt: its output, its failure, and whether no import was broken off."""
-        output = failure = None
+        output: Any = None
+        raised: BaseException | None = None
         whole = False
         try:
             self._interrupts.enter()
@@ -127,12 +132,13 @@ class Worker:
                     output = work()
                 whole = True
             except BaseException as error:  # noqa: BLE001 (a handler's SystemExit is not the worker's)
-                failure = self._failure(error)
-                whole = whole or isinstance(error, NodeConfigError)
+                raised = error
+                whole = whole or issubclass(type(error), NodeConfigError)
             self._interrupts.leave()
         except asyncio.CancelledError:  # it came beside the handler's code
             self._interrupts.leave()
-        return output, failure, whole
+        # Only now, for its text is a user's code, too, which no interruption shall break off.
+        return output, None if raised is None else self._failure(raised), whole
 
     def _prepare(self, run: frames.RunFrame) -> Callable[[], Any]:
         """Load handler and arguments; return the handler's call."""
@@ -145,7 +151,8 @@ class Worker:
             handler, on_loop, node = self._handlers[run.handler_number]
             given: frames.AttemptArguments = pickle.loads(run.arguments)  # noqa: S301 (the same)
         except Exception as error:
-            raise NodeConfigError(f"its handler cannot be loaded in a process: {error!r}") from error
+            raise NodeConfigError(f"its handler cannot be loaded in a process: {repr_of(error)}") from error
+        self._secrets = given.secrets
         self._log.begin(run.serial, f"{given.run_id}/{node.id}#{given.attempt}: ", given.log_level)
         handle = AttemptHandle(self._channel, self._interrupts, run.serial, given.attempt, on_loop=on_loop)
         config = node.config if given.config is None else given.config
@@ -191,12 +198,9 @@ class Worker:
 
     def _failure(self, error: BaseException) -> Failure | None:
         """Return what went wrong as plain data; None for the interruption that was asked for."""
-        if self._interrupts.asked and isinstance(error, asyncio.CancelledError):
+        if self._interrupts.asked and issubclass(type(error), asyncio.CancelledError):
             return None
-        failure = failure_of(error, traceback=True)
-        after = None if failure.retry_after is None else float(failure.retry_after)
-        message = "".join([failure.message])  # noqa: FLY002 (an f-string would be the same object)  # of a text's subclass, the plain text
-        return replace(failure, message=message, retry_after=after)
+        return failure_of(error, traceback=True, hide=lambda text: hidden(text, self._secrets))
 
 
 def serve(task: int, started_mark: int) -> None:

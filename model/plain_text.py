@@ -12,7 +12,7 @@ from playbill.model.wording import clip
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["MAX_TEXT_BYTES", "bounded", "name_of", "repr_of", "text_of"]
+__all__ = ["MAX_TEXT_BYTES", "bounded", "kind_of", "name_of", "repr_of", "text_of"]
 
 MAX_TEXT_BYTES: Final = 16 * 1024
 """What a failure's text has in UTF-8 at most."""
@@ -26,6 +26,11 @@ _NAME: Final[Any] = type.__dict__["__name__"]
 def name_of(kind: type) -> str:
     """Return the name of a class, of 200 characters at most."""
     return clip(str.__str__(_NAME.__get__(kind)), _MAX_NAME)
+
+
+def kind_of(value: object) -> str:
+    """Return the name of a value's class."""
+    return name_of(type(value))
 
 
 def text_of(value: object) -> str:

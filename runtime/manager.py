@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from playbill.actors.supervisor import SupervisorActor
 from playbill.model.definition import PipelineDefinition, definition_from
 from playbill.model.errors import DefinitionError, UnknownRun
+from playbill.model.frozen import freeze
 from playbill.model.messages import Cancel, Force, Start
 from playbill.model.plan import RunFacts
 from playbill.model.policies import StopPolicy
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from playbill.model.events import Event
+    from playbill.model.frozen import FrozenDict
     from playbill.model.machines.breaker_state import CircuitState
     from playbill.model.policies import BreakerPolicy
     from playbill.model.results import RunResult
@@ -116,7 +118,7 @@ class PipelineRunManager:
         system = self._use_loop()
         if not isinstance(definition, PipelineDefinition):
             definition = definition_from(definition)
-        data = check_trigger_data(definition, trigger_data or {})
+        data: FrozenDict = freeze(check_trigger_data(definition, trigger_data or {}))
         if run_id is not None and (known := self._known(run_id)) is not None:
             known.check_same(definition, data)
             return known
@@ -135,7 +137,7 @@ class PipelineRunManager:
         self,
         system: ActorSystem,
         compiled: CompiledPipeline,
-        data: dict[str, Any],
+        data: FrozenDict,
         run_id: str,
         timeout_seconds: float | None,
     ) -> Run:

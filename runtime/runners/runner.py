@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from playbill.model.errors import InternalError, NodeConfigError
+from playbill.model.frozen import copied
 from playbill.model.plan import variables
 from playbill.runtime.runners.context import NodeContext
 from playbill.runtime.runners.coroutine import LoopAttempt
@@ -62,19 +63,22 @@ class RunRunner:
         begun: LoopAttempt | ThreadAttempt | ProcessAttempt
         if bindings.isolated and node_id in bindings.isolated:
             begun = self._begin_isolated(run_id, node_id, attempt, reply_to)
-        elif binding.on_loop:
-            begun = LoopAttempt(run_id, node_id, attempt, reply_to, services)
         else:
-            begun = ThreadAttempt(run_id, node_id, attempt, reply_to, services, self._threads)
+            node = node.with_config(copied(node.config) if node.config else {})
+            if binding.on_loop:
+                begun = LoopAttempt(run_id, node_id, attempt, reply_to, services)
+            else:
+                begun = ThreadAttempt(run_id, node_id, attempt, reply_to, services, self._threads)
         config: Any = node.config
         if binding.parses or (bindings.templates and node_id in bindings.templates):
             try:
-                node, config = self._configure(binding, plan, run, inputs, begun)
+                node, config = self._configure(binding, node, run, inputs, begun)
             except BaseException as error:  # noqa: BLE001 (a config's model is a user's, and its checks may raise anything)
                 begun.refuse(error, services.loop.time())
                 return begun
         context = NodeContext(begun, run_id, node_id, run.trigger_data, config, self._resources)
-        begun.start(binding.handler, node, inputs, context, self._context.copy())
+        # The outputs are read-only, and this mapping of them is the attempt's own.
+        begun.start(binding.handler, node, {**inputs}, context, self._context.copy())
         return begun
 
     def _begin_isolated(self, run_id: str, node_id: str, attempt: int, reply_to: Receiver) -> ProcessAttempt:
@@ -87,13 +91,12 @@ class RunRunner:
     def _configure(
         self,
         binding: Binding,
-        plan: NodePlan,
+        node: PipelineNode,
         run: RunFacts,
         inputs: Inputs,
         begun: HandlerAttempt,
     ) -> tuple[PipelineNode, Any]:
         """Render and parse the node's config."""
-        node = plan.node
         template = self._bindings.templates.get(node.id)
         if template is not None:
             names = variables(inputs, run.plan.nodes, run.trigger_data)
@@ -102,7 +105,7 @@ class RunRunner:
             if any("secrets" in expression.names for expression in template.expressions):
                 begun.secrets = forms_of(self._secrets.values())
             try:
-                node = node.model_copy(update={"config": template.render(names)})
+                node = node.with_config(template.render(names))
             except NodeConfigError as error:
                 raise NodeConfigError(f"node '{node.id}': {error}") from error
         if not binding.parses:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
-from playbill.model.plain_text import name_of
+from playbill.model.plain_text import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ _LARGEST: Final = 2**63
 """Whole numbers from here on are none to CEL."""
 
 
-def check_secrets(secrets: Mapping[str, Any]) -> dict[str, Secret]:
+def check_secrets(secrets: object) -> dict[str, Secret]:
     """Return a copy of the secrets: texts and numbers, which keep their type in a config that is wholly one.
 
     Raises:
@@ -29,22 +29,24 @@ def check_secrets(secrets: Mapping[str, Any]) -> dict[str, Secret]:
         ValueError: one is a number that a config cannot hold.
     """
     if not isinstance(secrets, Mapping):
-        raise TypeError(f"secrets is a mapping of names to texts or numbers, not {name_of(type(secrets))}")
-    return {_name(name): _plain(name, value) for name, value in secrets.items()}
+        raise TypeError(f"secrets is a mapping of names to texts or numbers, not {kind_of(secrets)}")
+    given = cast("Mapping[object, object]", secrets)
+    return {_name(key): _plain(_name(key), value) for key, value in given.items()}
 
 
 def _name(name: object) -> str:
     if isinstance(name, str):
         return str.__str__(name)
-    raise TypeError(f"secrets has a key of type {name_of(type(name))}: keys are texts, as in ${{secrets.name}}")
+    raise TypeError(f"secrets has a key of type {kind_of(name)}: keys are texts, as in ${{secrets.name}}")
 
 
 def _plain(name: str, value: object) -> Secret:
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        kind = name_of(type(value))
-        raise TypeError(f"secret '{name}' is {kind}: a secret is a text or a number, so give it as its text")
+        raise TypeError(
+            f"secret '{name}' is {kind_of(value)}: a secret is a text or a number, so give it as its text"
+        )
     plain = int.__index__(value) if isinstance(value, int) else float.__float__(value)
     if not isfinite(plain) or (isinstance(plain, int) and not -_LARGEST <= plain < _LARGEST):
         raise ValueError(f"secret '{name}' is a number that no config can hold: give it as its text")

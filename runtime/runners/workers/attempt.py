@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from playbill.model.errors import HandlerKilled
 from playbill.model.facts import Failure
 from playbill.model.failures import failure_of
+from playbill.model.frozen import freeze
 from playbill.model.messages import Began, Heartbeat
 from playbill.runtime.processes.exit_codes import signal_of
 from playbill.runtime.runners.attempt import AttemptServices, HandlerAttempt
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from playbill.actors.ports import Receiver
     from playbill.model.definition import PipelineNode
-    from playbill.model.facts import Inputs, Permit
+    from playbill.model.facts import Inputs, Output, Permit
     from playbill.runtime.processes.leader import ProcessEnd
     from playbill.runtime.runners.context import NodeContext
     from playbill.runtime.runners.workers.packing import PackedAttempt
@@ -136,8 +137,13 @@ class ProcessAttempt(HandlerAttempt):
             failure: A Failure's fields, in their order.
         """
         self._worker = None
-        known = None if failure is None else self._checked(Failure(*failure))
-        self._end(min(ended, self._pool.now()), output, known)
+        known: Failure | None = None
+        kept: Output | None = None
+        if failure is not None:
+            known = self._checked(Failure(*failure))
+        elif output is not None:
+            kept = freeze(output, self.node_id)
+        self._end(min(ended, self._pool.now()), kept, known)
 
     def lose(self, end: ProcessEnd | OSError, *, begun: bool) -> None:
         """Answer without a result: the worker is gone, and nothing of it left; or wait for another one, once.

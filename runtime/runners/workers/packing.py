@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from playbill.model.errors import NodeConfigError
-from playbill.model.plain_text import name_of, text_of
+from playbill.model.plain_text import kind_of, text_of
 from playbill.runtime.processes.main_module import main_module
 from playbill.runtime.runners.context import logger as node_logger
 from playbill.runtime.runners.workers import frames
@@ -126,7 +126,7 @@ def answer(resources: Mapping[str, Any], name: str) -> bytes:
         resource = resources[name]
         return frames.to_worker(frames.AnswerFrame(pickle.dumps(resource, pickle.HIGHEST_PROTOCOL), ""))
     except BaseException as error:  # noqa: BLE001 (whatever a __reduce__ of a user's raises)
-        kind = name_of(type(resources.get(name)))
+        kind = kind_of(resources.get(name))
         why = (
             f"resource '{name}' ({kind}) cannot be handed to a process: {text_of(error)}; make it in the handler,"
             " or use isolation: inline"
@@ -154,7 +154,7 @@ def _deepest(path: str, value: Any, depth: int) -> tuple[str, str]:
         for step, part in _parts(value):
             if not _pickles(part):
                 return _deepest(path + step, part, depth + 1)
-    return path, name_of(type(value))
+    return path, kind_of(value)
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:

@@ -315,3 +315,11 @@ def returns_unreadable(node: Any, inputs: Any, context: playbill.NodeContext) ->
 
 def asks_resource(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
     return {"resource": context.resources["odd"]}
+
+
+def changes_config(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    seen = {"config": str(node.config), "inputs": str(inputs), "trigger": str(context.trigger_data)}
+    node.config.clear()
+    inputs["a"].clear()
+    context.trigger_data.clear()  # type: ignore[attr-defined]  # a plain dict, its own
+    return seen

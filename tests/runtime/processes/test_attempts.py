@@ -133,6 +133,18 @@ async def test_a_resource_that_raises_anything_when_it_is_pickled_is_refused() -
     assert "resource 'odd' (Unreadable) cannot be handed to a process: 3" in failure.message
 
 
+async def test_what_a_handler_is_given_is_plain_and_its_own(bank: Bank) -> None:
+    expected = {"config": "{'x': 1}", "inputs": "{'a': {'b': 1}}", "trigger": "{'city': 'Lyon'}"}
+    for _ in range(2):  # the second time by the same worker, which knows the node
+        assert (await bank.again(bodies.changes_config)).output == expected
+
+
+async def test_an_output_comes_home_read_only(bank: Bank) -> None:
+    output: Any = await bank.output(bodies.subclass)
+    with pytest.raises(TypeError, match="what node 'n' gave is read-only"):
+        output["x"].append(1)
+
+
 async def test_heartbeats_of_threads_arrive_whole(bank: Bank) -> None:
     _, node = bank.begin(bodies.beats_from_threads)
     await node.output()

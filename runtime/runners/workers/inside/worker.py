@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import multiprocessing.process
 import multiprocessing.spawn
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.errors import HandlerKilled, NodeConfigError
 from playbill.model.failures import failure_of
+from playbill.model.frozen import copied, thaw
 from playbill.model.plain_text import repr_of
 from playbill.runtime.processes.environment_mark import VARIABLE
 from playbill.runtime.runners.calling import is_async
@@ -95,11 +95,7 @@ class Worker:
         ended = time.monotonic()
         leaves = self._upkeep.settle() or not whole
         fields = None if failure is None else astuple(failure)
-        done = frames.DoneFrame(run.serial, ended, output, fields, leaves)
-        try:
-            self._channel.send(done)
-        except ValueError:  # subclasses of JSON's types, which the host may not be able to load
-            self._channel.send(done._replace(output=json.loads(json.dumps(output))))
+        self._channel.send(frames.DoneFrame(run.serial, ended, output, fields, leaves))
         self._upkeep.restore()
         return leaves
 
@@ -155,6 +151,7 @@ class Worker:
         self._secrets = given.secrets
         self._log.begin(run.serial, f"{given.run_id}/{node.id}#{given.attempt}: ", given.log_level)
         handle = AttemptHandle(self._channel, self._interrupts, run.serial, given.attempt, on_loop=on_loop)
+        node = node.with_config(copied(node.config))  # the next attempt finds it as it was
         config = node.config if given.config is None else given.config
         context = NodeContext(handle, given.run_id, node.id, given.trigger_data, config, self._resources)
         return lambda: self._call(handler, node, given.inputs, context, given.limits, on_loop=on_loop)
@@ -176,7 +173,8 @@ class Worker:
             if text := reached_by_error(limits, error):
                 raise HandlerKilled(text) from error
             raise
-        return check_output(result, node)
+        plain: dict[str, Any] = thaw(check_output(result, node))
+        return plain
 
     def _on_loop(self, handler: Callable[..., Any], *arguments: Any) -> Any:
         async def main() -> Any:

@@ -111,8 +111,10 @@ class Shell(NullOutbox, pykka.Actor, Generic[M]):
             if action is None:
                 machine.refuse(message)
             action(machine, message, now, self)
-        except BaseException as error:  # noqa: BLE001 (pykka would stop every actor of the process)
+        except BaseException as error:  # pykka would stop every actor of the process
             self.fault(error, message)
+            if type(error) is KeyboardInterrupt:  # Ctrl-C is the program's, wherever it comes
+                raise
 
     def too_late(self, message: Any) -> None:
         """Take mail that came after the end."""
@@ -137,9 +139,11 @@ class Shell(NullOutbox, pykka.Actor, Generic[M]):
             if answer is None:
                 logger.warning("%r: %s", self, refusal.error)
                 self.dead_letter(message)
-        except BaseException as error:  # noqa: BLE001 (pykka would stop every actor of the process)
+        except BaseException as error:  # pykka would stop every actor of the process
             self._answer_error(answer, error)
             self.fault(error, message)
+            if type(error) is KeyboardInterrupt:
+                raise
         else:
             if answer is not None:
                 answer.set(response)

@@ -129,7 +129,7 @@ class HandlerAttempt:
         """Answer with an error although nothing was begun."""
         self._end(at, None, self._failure(error))
 
-    def _end(self, at: float, output: Output | None, failure: Failure | None) -> None:
+    def _end(self, at: float, output: Output | None, failure: Failure | None, *, begun: bool = True) -> None:
         """Answer, once; on the actors' thread."""
         if self.ended:
             return
@@ -137,7 +137,9 @@ class HandlerAttempt:
         # In virtual time an answer to being asked takes no time, and comes after it all the same.
         if at == self.asked_at:
             at = nextafter(at, inf)
-        if failure is None:
+        if not begun:
+            self.services.post(self.reply_to, Returned(self.number, at, output, failure, begun=False))
+        elif failure is None:
             self.services.post(self.reply_to, Returned(self.number, at, output))
         else:
             self.services.post(self.reply_to, Returned(self.number, at, None, failure, self.services.draw()))

@@ -81,7 +81,7 @@ class LoopAttempt(HandlerAttempt):
         self.task.cancel()
         if not self._entered:
             self._leave()
-            self._end(self.services.loop.time(), None, None)
+            self._end(self.services.loop.time(), None, None, begun=False)
 
     def kill(self) -> None:
         """Cancel the task until it ends or is abandoned."""

@@ -163,7 +163,7 @@ class ThreadAttempt(HandlerAttempt):
             waits = not self._started
         self._wake.set()
         if waits:
-            self._end(self._pool.now(), None, None)
+            self._end(self._pool.now(), None, None, begun=False)
 
     def kill(self) -> None:
         """Raise Killed in the handler's code; it comes as soon as the thread executes Python again.

@@ -84,7 +84,7 @@ class ProcessAttempt(HandlerAttempt):
             self._worker.interrupt()
         else:
             self._pool.withdraw(self)
-            self._end(self._pool.now(), None, None)
+            self._end(self._pool.now(), None, None, begun=False)
 
     def kill(self) -> None:
         """Send SIGKILL to the group."""
@@ -128,13 +128,14 @@ class ProcessAttempt(HandlerAttempt):
         if logger.isEnabledFor(level):
             self._context.log.log(level, "%s", self._hidden(text))
 
-    def finish(self, ended: float, output: Any, failure: tuple[Any, ...] | None) -> None:
+    def finish(self, ended: float, output: Any, failure: tuple[Any, ...] | None, *, begun: bool = True) -> None:
         """Answer with the result.
 
         Args:
             ended: When the handler did, in monotonic seconds.
             output: What it gave.
             failure: A Failure's fields, in their order.
+            begun: Whether the handler's code was entered.
         """
         self._worker = None
         known: Failure | None = None
@@ -143,7 +144,8 @@ class ProcessAttempt(HandlerAttempt):
             known = self._checked(Failure(*failure))
         elif output is not None:
             kept = freeze(output, self.node_id)
-        self._end(min(ended, self._pool.now()), kept, known)
+        nothing = kept is None and known is None
+        self._end(min(ended, self._pool.now()), kept, known, begun=begun or not nothing)
 
     def lose(self, end: ProcessEnd | OSError, *, begun: bool) -> None:
         """Answer without a result: the worker is gone, and nothing of it left; or wait for another one, once.
@@ -155,11 +157,11 @@ class ProcessAttempt(HandlerAttempt):
         self._worker = None
         now = self._pool.now()
         if self._killed:
-            self._end(now, None, None)
+            self._end(now, None, None, begun=begun)
         elif isinstance(end, OSError):
             self._end(now, None, failure_of(HandlerKilled(f"no process could be started for it: {end}")))
         elif self.asked and (not begun or end.exit_code == -signal.SIGTERM):
-            self._end(now, None, None)
+            self._end(now, None, None, begun=begun)
         elif not begun and not self._was_lost:
             self._was_lost = True
             self._pool.queue(self)

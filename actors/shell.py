@@ -111,10 +111,14 @@ class Shell(NullOutbox, pykka.Actor, Generic[M]):
             if action is None:
                 machine.refuse(message)
             action(machine, message, now, self)
-        except BaseException as error:  # pykka would stop every actor of the process
-            self.fault(error, message)
-            if type(error) is KeyboardInterrupt:  # Ctrl-C is the program's, wherever it comes
-                raise
+        except BaseException as error:  # noqa: BLE001 (pykka would stop every actor of the process)
+            self._broke(error, message)
+
+    def _broke(self, error: BaseException, message: Any) -> None:
+        """Go on after a fault in handling `message`; Ctrl-C goes on to the program, whose it is."""
+        self.fault(error, message)
+        if type(error) is KeyboardInterrupt:
+            raise error
 
     def too_late(self, message: Any) -> None:
         """Take mail that came after the end."""
@@ -139,11 +143,9 @@ class Shell(NullOutbox, pykka.Actor, Generic[M]):
             if answer is None:
                 logger.warning("%r: %s", self, refusal.error)
                 self.dead_letter(message)
-        except BaseException as error:  # pykka would stop every actor of the process
+        except BaseException as error:  # noqa: BLE001 (pykka would stop every actor of the process)
             self._answer_error(answer, error)
-            self.fault(error, message)
-            if type(error) is KeyboardInterrupt:
-                raise
+            self._broke(error, message)
         else:
             if answer is not None:
                 answer.set(response)

@@ -14,7 +14,7 @@ from playbill.model.plain_text import kind_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["FLAT", "FrozenDict", "FrozenList", "copied", "freeze", "freeze_flat", "thaw"]
+__all__ = ["FLAT", "FrozenDict", "FrozenList", "copied", "freeze", "freeze_flat", "no_config", "thaw"]
 
 FLAT: Final = frozenset({str, int, bool, float, type(None)})
 """The types of values in which nothing can be changed; their subclasses are not among them."""
@@ -47,6 +47,15 @@ class FrozenDict(dict[str, Any]):
 
     def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
         return dict, (dict(self),)
+
+
+class NoConfig(FrozenDict):
+    """The empty config that the attempts of a node share: nothing can be put in, and there is nothing to take out."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:
+        clear, pop, popitem = dict.clear, dict.pop, dict.popitem
 
 
 class FrozenList(list[Any]):
@@ -119,6 +128,13 @@ def _plain_scalar(value: object) -> str | float:
     if isinstance(value, float):
         return float.__float__(value)
     raise TypeError(f"{kind_of(value)} is nothing that JSON can say")
+
+
+def no_config() -> NoConfig:
+    """Return the config of a node that has none."""
+    made = _NEW_DICT(NoConfig)
+    made.owner = ""
+    return made
 
 
 def thaw(value: Any) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from playbill.model.errors import DefinitionError
-from playbill.model.frozen import copied
+from playbill.model.frozen import copied, no_config
 from playbill.model.plan import BUILT_IN, Plan, build_plan
 from playbill.model.validation import validate
 from playbill.runtime.definitions.binder import bind
@@ -59,7 +59,7 @@ def compile_pipeline(
 def own_copy(definition: PipelineDefinition) -> PipelineDefinition:
     """Return a copy that stays as it is, whatever is done to the dicts and lists of the original."""
     fields = {name: copied(getattr(definition, name)) for name in CHANGEABLE}
-    fields["nodes"] = [node.with_config(copied(node.config)) for node in definition.nodes]
+    fields["nodes"] = [node.with_config(copied(node.config) or no_config()) for node in definition.nodes]
     return definition.model_copy(update=fields)
 
 

@@ -98,19 +98,20 @@ async def test_what_an_attempt_does_to_its_config_and_inputs_hurts_nobody() -> N
     assert definition.nodes[1].config == config
 
 
-async def test_an_empty_config_is_an_attempts_own_too() -> None:
-    seen: list[Any] = []
-
+async def test_an_empty_config_is_read_only() -> None:
     @playbill.node_type("work")
     async def work(node: playbill.PipelineNode, inputs: Any, context: Any) -> dict[str, Any]:
-        seen.append(dict(node.config))
+        assert node.config == {}
+        assert node.config.pop("x", None) is None  # as in a dict of its own
+        node.config.clear()
         node.config["left"] = 1
         return {}
 
     definition = pipeline(node("a", "work"))
-    await ran(work, definition)
-    await ran(work, definition)
-    assert seen == [{}, {}]
+    for _ in range(2):
+        result = await ran(work, definition)
+        assert str(result.error).startswith("TypeError: what the run was started with is read-only")
+    assert definition.nodes[0].config == {}
 
 
 async def test_a_definitions_dict_that_is_used_again_changes_no_run_under_way() -> None:

@@ -10,6 +10,7 @@ from playbill.model.facts import NodeStatus, Outcome, Receipt, Stopped
 from playbill.model.failures import failure_of
 from playbill.model.machines.node import NodeMachine
 from playbill.model.messages import Ended, Released
+from playbill.model.plain_text import repr_of, text_of
 
 if TYPE_CHECKING:
     from playbill.actors.ports import Attempt, Ports
@@ -76,9 +77,9 @@ class NodeActor(Shell[NodeMachine]):
 
     def fault(self, error: BaseException, message: Any) -> None:
         """Fail the node: whatever it held is given back, its attempt killed and abandoned."""
-        logger.error("%r failed: %s", self, error, exc_info=error)
+        logger.error("%r failed: %s", self, text_of(error), exc_info=error)
         machine = self.machine
-        wrapped = InternalError(f"the actor of node '{machine.plan.id}' failed: {error!r}")
+        wrapped = InternalError(f"the actor of node '{machine.plan.id}' failed: {repr_of(error)}")
         wrapped.__cause__ = error
         failure = failure_of(wrapped, traceback=True)
         receipt = Receipt(Stopped.ABANDONED) if machine.has_attempt else None

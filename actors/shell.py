@@ -112,7 +112,13 @@ class Shell(NullOutbox, pykka.Actor, Generic[M]):
                 machine.refuse(message)
             action(machine, message, now, self)
         except BaseException as error:  # noqa: BLE001 (pykka would stop every actor of the process)
-            self.fault(error, message)
+            self._broke(error, message)
+
+    def _broke(self, error: BaseException, message: Any) -> None:
+        """Go on after a fault in handling `message`; Ctrl-C goes on to the program, whose it is."""
+        self.fault(error, message)
+        if type(error) is KeyboardInterrupt:
+            raise error
 
     def too_late(self, message: Any) -> None:
         """Take mail that came after the end."""
@@ -139,7 +145,7 @@ class Shell(NullOutbox, pykka.Actor, Generic[M]):
                 self.dead_letter(message)
         except BaseException as error:  # noqa: BLE001 (pykka would stop every actor of the process)
             self._answer_error(answer, error)
-            self.fault(error, message)
+            self._broke(error, message)
         else:
             if answer is not None:
                 answer.set(response)

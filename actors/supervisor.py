@@ -13,6 +13,7 @@ from playbill.model.machines.conclusion import conclude
 from playbill.model.machines.salvage import SalvageMachine, last_events
 from playbill.model.machines.supervisor import SupervisorMachine
 from playbill.model.messages import GATED, Cancel, JournalBack, JournalFailed
+from playbill.model.plain_text import repr_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -130,10 +131,10 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
 
     def fault(self, error: BaseException, message: Any) -> None:
         """End the run failed, without its machine: live nodes go down the ladder."""
-        logger.error("%r failed: %s", self, error, exc_info=error)
+        logger.error("%r failed: %s", self, text_of(error), exc_info=error)
         if self.result is not None:
             return
-        wrapped = InternalError(f"the supervisor of run '{self.facts.run_id}' failed: {error!r}")
+        wrapped = InternalError(f"the supervisor of run '{self.facts.run_id}' failed: {repr_of(error)}")
         wrapped.__cause__ = error
         failure = failure_of(wrapped, traceback=True)
         if isinstance(self.machine, SalvageMachine):

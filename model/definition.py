@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 
 from pydantic import (
     BeforeValidator,
@@ -105,6 +105,19 @@ class PipelineNode(Settings):
         default=None, exclude=True
     )
     """Short for edges that leave it; the definition turns them into edges."""
+
+    def with_config(self, config: dict[str, Any]) -> Self:
+        """Return a copy with another config, unchecked; all else is shared.
+
+        As model_copy does, at a third of its cost: one is made for every attempt.
+        """
+        made = object.__new__(type(self))
+        assign = object.__setattr__
+        assign(made, "__dict__", {**self.__dict__, "config": config})
+        assign(made, "__pydantic_fields_set__", self.__pydantic_fields_set__)
+        assign(made, "__pydantic_extra__", None)
+        assign(made, "__pydantic_private__", None)
+        return made
 
 
 class PipelineDefaults(Settings):

@@ -1,33 +1,69 @@
-"""How an exception becomes a failure: data that may travel between actors and into the journal."""
+"""How whatever was raised becomes a failure: data that may travel between actors and into the journal.
+
+This is the one place where it does. An exception is of a user's making and may do anything when it is asked for its
+text, its class, its notes; and a failure that cannot be told would leave its attempt without an end.
+"""
 
 from __future__ import annotations
 
-from traceback import format_exception
+from math import isfinite
+from traceback import format_exception, format_tb
+from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.facts import Failure
+from playbill.model.plain_text import bounded, name_of, said, text_of
 from playbill.model.policies import kinds_of, retryable
 
-MAX_TRACEBACK_CHARACTERS = 8_000
-"""A traceback keeps its end, where the error is; deep recursions would fill the journal."""
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["MAX_WAIT_SECONDS", "UNTOLD", "failure_of"]
+
+UNTOLD: Final = Failure("BaseException", "what was raised cannot be told", retryable=False)
+"""What stands for an error of which nothing can be said; made beforehand, for there may be no memory left."""
+MAX_WAIT_SECONDS: Final = 1e9
+"""Of a wait that a failure asks for: 31 years, with which dates can be reckoned."""
+_TRACE: Final[Any] = BaseException.__dict__["__traceback__"]
 
 
-def failure_of(error: BaseException, *, traceback: bool = False) -> Failure:
-    """Return `error` as data.
+def failure_of(error: BaseException, *, traceback: bool = False, hide: Callable[[str], str] | None = None) -> Failure:
+    """Return `error` as data; raises nothing, whatever the error does when it is asked.
+
+    Message and traceback have at most 16 KiB each in UTF-8; a longer text keeps both its ends and says how many bytes
+    were cut between them.
 
     Args:
         error: what an attempt raised, or an error of ours that stands for it.
         traceback: keep the traceback's text as well; for errors that were really raised.
+        hide: takes out of the texts what nobody may see, before they are cut.
     """
-    text = "".join(format_exception(error))[-MAX_TRACEBACK_CHARACTERS:] if traceback else ""
-    retry_after = getattr(error, "retry_after", None)
-    if not isinstance(retry_after, int | float) or isinstance(retry_after, bool):
-        retry_after = None
-    return Failure(type(error).__name__, _describe(error), retryable(error), kinds_of(error), text, retry_after)
-
-
-def _describe(error: BaseException) -> str:
-    """Return an exception's text, even if it cannot say it."""
     try:
-        return str(error)
-    except Exception as broken:  # noqa: BLE001 (an exception of a user's, broken in any way)
-        return f"(its text cannot be had: {type(broken).__name__})"
+        message, trace = text_of(error), _traceback(error) if traceback else ""
+        if hide is not None:
+            message, trace = hide(message), hide(trace)
+        kinds = kinds_of(error)
+        return Failure(
+            name_of(type(error)), bounded(message), retryable(error), kinds, bounded(trace), _retry_after(error)
+        )
+    except BaseException:  # noqa: BLE001 (no memory, no stack: the attempt must end all the same)
+        return UNTOLD
+
+
+def _traceback(error: BaseException) -> str:
+    """Return the traceback's text; of an error that will not have it told, the stack alone."""
+    text = said(lambda: "".join(format_exception(error)))
+    if text.startswith("(its text"):
+        return said(lambda: "".join(format_tb(_TRACE.__get__(error)))) + text
+    return text
+
+
+def _retry_after(error: BaseException) -> float | None:
+    """Return the seconds that an error asks to wait, if it names a number of them, of 0 or more."""
+    try:
+        wait = getattr(error, "retry_after", None)
+        if isinstance(wait, bool) or not isinstance(wait, int | float):
+            return None
+        plain = int.__index__(wait) if isinstance(wait, int) else float.__float__(wait)
+        return min(plain, MAX_WAIT_SECONDS) if isfinite(plain) and plain >= 0 else None
+    except BaseException:  # noqa: BLE001 (an attribute of a user's, broken in any way)
+        return None

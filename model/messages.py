@@ -159,6 +159,8 @@ class Returned:
     output: Output | None = None
     failure: Failure | None = None
     jitter: float = 0.5
+    begun: bool = True
+    """Whether its handler's code was entered; one that was interrupted before never is."""
 
 
 @value

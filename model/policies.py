@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticKnownError
@@ -16,6 +16,7 @@ from playbill.model.errors import (
     RunTimedOut,
 )
 from playbill.model.fields import Count, Factor, Number, PositiveSeconds, PositiveShare, Seconds, Settings, Share
+from playbill.model.plain_text import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,8 @@ NOT_RETRYABLE: tuple[type[Exception], ...] = (
     FileNotFoundError, PermissionError,
 )  # fmt: skip
 """Failures that another attempt cannot mend: programming errors, wrong configs, and verdicts of others."""
+_MRO: Final[Any] = type.__dict__["__mro__"]
+"""Asked of `type` itself: an exception's class may have a class of its own."""
 
 
 class RetryPolicy(Settings):
@@ -189,14 +192,15 @@ class StopPolicy(Settings):
 
 def retryable(exception: BaseException) -> bool:
     """Tell whether another attempt may mend this failure, as long as no policy says otherwise."""
-    if isinstance(exception, NodeExecutionError):
+    kind = type(exception)  # not isinstance, which asks the exception for its class
+    if issubclass(kind, NodeExecutionError):
         return True
-    return isinstance(exception, Exception) and not isinstance(exception, NOT_RETRYABLE)
+    return issubclass(kind, Exception) and not issubclass(kind, NOT_RETRYABLE)
 
 
 def kinds_of(exception: BaseException) -> tuple[str, ...]:
     """Give the names of the exception's class and its bases, nearest first: what `on` and `never` match."""
-    return tuple(cls.__name__ for cls in type(exception).__mro__ if cls is not object)
+    return tuple(name_of(cls) for cls in _MRO.__get__(type(exception)) if cls is not object)
 
 
 def _grow(base: float, factor: float, cap: float, step: int) -> float:

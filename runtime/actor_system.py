@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from playbill.model.policies import BreakerPolicy
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.runners.bindings import Bindings
+    from playbill.runtime.runners.secrets import Secret
     from playbill.runtime.world import World
 
 logger = logging.getLogger("playbill")
@@ -59,7 +60,7 @@ class SystemSettings:
     """What a manager's actors may use, and how long they are patient."""
 
     resources: Mapping[str, Any]
-    secrets: Mapping[str, str]
+    secrets: Mapping[str, Secret]
     policies: Mapping[str, BreakerPolicy]
     """Of breakers, by key."""
     faults: FaultPlan | None = None

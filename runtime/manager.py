@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from playbill.actors.supervisor import SupervisorActor
 from playbill.model.definition import PipelineDefinition, definition_from
 from playbill.model.errors import DefinitionError, UnknownRun
+from playbill.model.frozen import freeze
 from playbill.model.messages import Cancel, Start
 from playbill.model.plan import RunFacts
 from playbill.model.policies import StopPolicy
@@ -19,6 +20,7 @@ from playbill.runtime.definitions.discovery import catalog_of
 from playbill.runtime.options import check_pools
 from playbill.runtime.run import Run
 from playbill.runtime.runners.program_pool import MAX_COMMANDS
+from playbill.runtime.runners.secrets import check_secrets
 from playbill.runtime.watchdog import STREAM
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from playbill.model.events import Event
+    from playbill.model.frozen import FrozenDict
     from playbill.model.machines.circuit_state import CircuitState
     from playbill.model.policies import BreakerPolicy
     from playbill.model.results import RunResult
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from playbill.runtime.definitions.discovery import Source
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.options import OnExit
+    from playbill.runtime.runners.secrets import Secret
 
 
 class PipelineRunManager:
@@ -43,7 +47,7 @@ class PipelineRunManager:
         resources: what handlers find in `context.resources`.
         types: modules or functions that define node types and actions; None: all that are decorated by now.
         breakers: breaker key -> policy; wins over what definitions say.
-        secrets: what `${secrets.name}` stands for in configs; never shown in failures.
+        secrets: what `${secrets.name}` stands for in configs, texts or numbers; never shown in failures.
         grace: seconds that stopped handlers have to clean up, unless somebody says otherwise.
         kill_bound: seconds after a kill until a handler is abandoned.
         on_exit: leaving `async with` cancels live runs, or waits for them.
@@ -64,7 +68,7 @@ class PipelineRunManager:
         resources: Mapping[str, Any] | None = None,
         types: Iterable[Source] | None = None,
         breakers: Mapping[str, BreakerPolicy] | None = None,
-        secrets: Mapping[str, str] | None = None,
+        secrets: Mapping[str, Secret] | None = None,
         grace: float = 5.0,
         kill_bound: float = 1.0,
         on_exit: OnExit = "cancel",
@@ -83,8 +87,9 @@ class PipelineRunManager:
         check_pools(max_processes, max_commands, max_orphans)
         self.stop_policy = StopPolicy(grace=grace, kill_bound=kill_bound)
         shared: Mapping[str, Any] = {} if resources is None else resources
+        hidden = check_secrets({} if secrets is None else secrets)
         bounds = (max_orphans, watchdog_seconds, watchdog_interrupts, max_processes, max_commands)
-        self._settings = SystemSettings(shared, secrets or {}, breakers or {}, faults, *bounds)
+        self._settings = SystemSettings(shared, hidden, breakers or {}, faults, *bounds)
         self._system: ActorSystem | None = None
         """What the actors live in; None: no loop has been used yet."""
         self._on_exit = on_exit
@@ -121,7 +126,7 @@ class PipelineRunManager:
             definition = definition_from(definition)
         if run_id is not None:
             _check_run_id(run_id)
-        data = check_trigger_data(definition, trigger_data or {})
+        data: FrozenDict = freeze(check_trigger_data(definition, trigger_data or {}))
         if run_id is not None and (known := self._known(run_id)) is not None:
             known.check_same(definition, data)
             return known
@@ -140,7 +145,7 @@ class PipelineRunManager:
         self,
         system: ActorSystem,
         compiled: CompiledPipeline,
-        data: dict[str, Any],
+        data: FrozenDict,
         run_id: str,
         timeout_seconds: float | None,
     ) -> Run:

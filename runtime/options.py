@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from playbill.model.policies import BreakerPolicy
     from playbill.runtime.definitions.discovery import Source
     from playbill.runtime.faults.plan import FaultPlan
+    from playbill.runtime.runners.secrets import Secret
 
 
 def check_count(name: str, value: object, least: int = 1) -> None:
@@ -48,7 +49,7 @@ class SimulatedOptions(TypedDict, total=False):
     resources: Mapping[str, Any] | None
     types: Iterable[Source] | None
     breakers: Mapping[str, BreakerPolicy] | None
-    secrets: Mapping[str, str] | None
+    secrets: Mapping[str, Secret] | None
     grace: float
     kill_bound: float
     on_exit: OnExit

@@ -7,13 +7,13 @@ Rules:
 2. The culprit is the attempt whose task takes its step just then, with its stack; or, where the watchdog itself could
    not run, the threads in which handlers run or just ran: one of them held the interpreter's lock in a C call.
 3. It is logged at once, from the watchdog's thread, and becomes an event (`loop.blocked`) when the loop goes on.
-4. If it may, it raises Interrupted in the culprit: once for each block, only while its handler is on the stack.
+4. If it may, it raises Interrupted in the culprit: once for each block, only while that still keeps the loop, and its
+   handler holds no lock of everybody's (runners/strike.py).
 """
 
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import logging
 import sys
 import threading
@@ -22,6 +22,8 @@ import traceback
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from playbill.model.events import Event, EventType
+from playbill.runtime.runners.coroutine import LoopAttempt
+from playbill.runtime.runners.strike import LOOK_AGAIN_SECONDS, strike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -144,7 +146,7 @@ class Watchdog:
                 culprit = self._look()
                 self._tell(culprit, "blocks the event loop")
                 if self._interrupts:
-                    self._interrupt()
+                    self._interrupt(culprit)
                 return culprit
         return self._overslept(began)
 
@@ -174,11 +176,12 @@ class Watchdog:
         attempt = None if task is None else self._attempts.get(task)
         return None if attempt is None else attempt.identity
 
-    def _interrupt(self) -> None:
-        """Raise Interrupted in the loop's thread, if a handler is what it executes."""
-        if self._on_loop() is not None:
-            thread = ctypes.c_ulong(self._loop_thread)
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(Interrupted))
+    def _interrupt(self, culprit: Culprit) -> None:
+        """Raise Interrupted in the loop's thread, as soon as that may be and as long as the culprit keeps it."""
+        while culprit.who is not None and not self._alive.is_set() and self._on_loop() == culprit.who:
+            if strike(self._loop_thread, LoopAttempt.CALLER, Interrupted):
+                return
+            self._alive.wait(LOOK_AGAIN_SECONDS)
 
     def _submit(self, call: Callable[..., object], *arguments: object) -> bool:
         try:

@@ -34,7 +34,9 @@ class Ladder:
 
     def receipt(self, returned: Returned) -> Receipt:
         """Return the proof that the attempt has ended."""
-        if self.killed_at is not None and returned.ended >= self.killed_at:
+        if not returned.begun:
+            how = Stopped.NOT_STARTED
+        elif self.killed_at is not None and returned.ended >= self.killed_at:
             how = Stopped.KILLED
         elif returned.output is None and returned.failure is None:
             how = Stopped.INTERRUPTED

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from playbill.model.errors import NodeConfigError
 from playbill.model.events import NO_DATA
 from playbill.model.facts import NodeStatus
+from playbill.model.frozen import freeze
 from playbill.model.plan import EdgePlan, Kind, NodePlan, RunFacts, variables
 
 if TYPE_CHECKING:
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 def carried_by(node: NodePlan, outcome: Outcome) -> Inputs:
     """Return what the live edges of `node` carry."""
     if outcome.status is NodeStatus.COMPLETED:
-        return outcome.carried if outcome.carried is not None else {node.id: outcome.output or {}}
-    return {node.id: outcome.failure.as_error()} if outcome.failure is not None else {}
+        own: Output = {} if outcome.output is None else outcome.output
+        return {node.id: own} if outcome.carried is None else outcome.carried
+    return {node.id: freeze(outcome.failure.as_error(), node.id)} if outcome.failure is not None else {}
 
 
 def live_edges(node: NodePlan, outcome: Outcome, carried: Inputs, run: RunFacts) -> tuple[int, ...]:

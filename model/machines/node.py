@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from playbill.model.facts import NodeStatus, Outcome, Verdict
+from playbill.model.frozen import freeze_flat
 from playbill.model.machines.machine import late, row, table
 from playbill.model.machines.node_base import COMPLETED
 from playbill.model.machines.node_beginning import NodeBeginning
@@ -88,7 +89,10 @@ class NodeMachine(NodeJoining, NodePausing, NodeStopping):
             return
         if message.failure is None:
             self._settle(out, SUCCESS, message)
-            self._end(out, Outcome(COMPLETED, self.attempts, message.output or {}))
+            output = message.output
+            if output is None:
+                output = freeze_flat({}, self.plan.id)
+            self._end(out, Outcome(COMPLETED, self.attempts, output))
         else:
             self._settle(out, verdict_on(message), message)
             self._failed(message.failure, now, out, jitter=message.jitter)
@@ -119,7 +123,7 @@ class NodeMachine(NodeJoining, NodePausing, NodeStopping):
             self._end_stopped(out, ladder.receipt(message), message.failure)
         elif message.failure is None:
             self._settle(out, SUCCESS, message)
-            self._complete(out, message.output or {})
+            self._complete(out, freeze_flat({}, self.plan.id) if message.output is None else message.output)
         else:
             self._settle(out, verdict_on(message), message)
             self._end(out, Outcome(NodeStatus.FAILED, self.attempts, failure=message.failure))

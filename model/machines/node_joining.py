@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from playbill.model.effects import Timer
 from playbill.model.facts import NodeStatus, Outcome
 from playbill.model.failures import failure_of
+from playbill.model.frozen import freeze_flat
 from playbill.model.machines.node_beginning import NodeBeginning
 from playbill.model.machines.node_state import NodeState
 from playbill.model.messages import AttemptReady, Due, TotalOverdue
@@ -90,7 +91,7 @@ class NodeJoining(NodeBeginning):
         except Exception as error:  # noqa: BLE001 (whatever CEL raises is this node's failure)
             self._end(out, Outcome(NodeStatus.FAILED, 1, failure=failure_of(error)))
             return
-        output = {"result": result}
+        output = freeze_flat({"result": result}, self.plan.id)
         self._complete(out, output, {**inputs, self.plan.id: output})
 
     def delay_over(self, message: Due, now: Now, out: Outbox) -> None:

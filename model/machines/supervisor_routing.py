@@ -14,7 +14,7 @@ from playbill.model.messages import Input, Skip
 
 if TYPE_CHECKING:
     from playbill.model.effects import Outbox
-    from playbill.model.facts import Failure, Inputs, Now, Outcome
+    from playbill.model.facts import Failure, Inputs, Now, Outcome, Output
     from playbill.model.messages import Ended
     from playbill.model.plan import NodePlan
 
@@ -44,7 +44,7 @@ class SupervisorRouting(SupervisorSlots):
             self._take_slot(node.id, out)
         if outcome.status is SUCCEEDED and node.all_live is not None and outcome.carried is None:
             # What most nodes come to, without the ceremony below.
-            output = outcome.output or {}
+            output: Output = {} if outcome.output is None else outcome.output
             completed = {"output": output, "live": node.all_live}
             self._record(COMPLETED, now, out, node.id, outcome.attempts, completed)
             return node, node.all_live, {node.id: output}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from playbill.model.errors import DefinitionError
+from playbill.model.frozen import copied, no_config
 from playbill.model.plan import BUILT_IN, Plan, build_plan
 from playbill.model.validation import validate
 from playbill.runtime.definitions.binder import bind
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from playbill.runtime.runners.bindings import Bindings
 
 COMPILED_KEPT: Final = 128
+CHANGEABLE: Final = ("nodes", "edges", "tags", "inputs", "outputs", "breakers", "imports")
+"""The fields of a definition that hold what can be changed in place, for all that it is frozen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +56,46 @@ def compile_pipeline(
     return CompiledPipeline(definition, plan, bindings, keys)
 
 
+def own_copy(definition: PipelineDefinition) -> PipelineDefinition:
+    """Return a copy that stays as it is, whatever is done to the dicts and lists of the original."""
+    fields = {name: copied(getattr(definition, name)) for name in CHANGEABLE}
+    fields["nodes"] = [node.with_config(copied(node.config) or no_config()) for node in definition.nodes]
+    return definition.model_copy(update=fields)
+
+
+class Kept(NamedTuple):
+    """What was compiled of a definition, and what that was like."""
+
+    definition: PipelineDefinition
+    """The object itself, whose id names nothing else meanwhile."""
+    was: list[object]
+    compiled: CompiledPipeline
+
+
+def _likeness(definition: PipelineDefinition) -> list[object]:
+    """Return all of a definition that can be changed: with the very nodes and edges, which are equal at a glance."""
+    return [*(getattr(definition, name) for name in CHANGEABLE), [node.config for node in definition.nodes]]
+
+
 class PipelineCompiler:
-    """Compiles each definition once: by the object itself, the last used ones."""
+    """Compiles each definition once: by the object itself, the last used ones, as long as they stay as they were."""
 
     def __init__(self, catalog: Catalog, stop: StopPolicy) -> None:
         self._catalog = catalog
         self._stop = stop
-        self._kept: OrderedDict[int, CompiledPipeline] = OrderedDict()
+        self._kept: OrderedDict[int, Kept] = OrderedDict()
 
     def of(self, definition: PipelineDefinition) -> CompiledPipeline:
-        """Return the compiled of this very object.
+        """Return the compiled of this very object, made of a copy: what is changed later is of no run under way.
 
         Raises:
             DefinitionError: it has problems; carries them all.
         """
-        compiled = self._kept.get(id(definition))
-        if compiled is None:
-            compiled = compile_pipeline(definition, self._catalog, self._stop)
-            self._kept[id(definition)] = compiled
+        kept = self._kept.get(id(definition))
+        if kept is None or kept.was != _likeness(definition):
+            compiled = compile_pipeline(own_copy(definition), self._catalog, self._stop)
+            kept = self._kept[id(definition)] = Kept(definition, copied(_likeness(definition)), compiled)
             if len(self._kept) > COMPILED_KEPT:
                 self._kept.popitem(last=False)
-        else:
-            self._kept.move_to_end(id(definition))
-        return compiled
+        self._kept.move_to_end(id(definition))
+        return kept.compiled

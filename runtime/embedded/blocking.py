@@ -44,17 +44,28 @@ def run(
 
     Raises:
         DefinitionError: the definition or the data is wrong.
+        KeyboardInterrupt: Ctrl-C was pressed, and the run has ended: cancelled, with grace; by a second one without.
         RuntimeError: an event loop runs in this thread already.
     """
+    graces: list[float | None] = []
+    runs: list[Run] = []
 
     async def work() -> RunResult:
         async with PipelineRunManager(**options) as manager:
-            started = await manager.start_run(definition, trigger_data, timeout_seconds=timeout_seconds)
-            return await started.result()
+            runs.append(await manager.start_run(definition, trigger_data, timeout_seconds=timeout_seconds))
+            for grace in graces:
+                stop(grace)
+            return await runs[0].result()
+
+    def stop(grace: float | None) -> None:
+        for started in runs:
+            started.request_cancel("interrupted", grace)
+        if not runs:
+            graces.append(grace)
 
     loop = PrivateLoop()
     try:
-        return loop.run(work())
+        return loop.run(work(), stop)
     finally:
         loop.close()
 

@@ -11,6 +11,7 @@ from playbill.model.definition import PipelineDefinition, PipelineEdge, Pipeline
 from playbill.model.errors import NodeConfigError, NodeExecutionError
 from playbill.model.expressions import CONDITION_ROOTS, compile_condition, merge_inputs
 from playbill.model.facts import Failure, Now
+from playbill.model.frozen import thaw
 from playbill.model.messages import Returned
 from playbill.model.plan import BUILT_IN, Kind, RunFacts, build_plan
 from playbill.runtime.clocks.system import SystemClock
@@ -103,7 +104,8 @@ async def _attempt(runner: RunRunner, run: RunFacts, node: str, inputs: Mapping[
             attempt.kill()
     if returned.failure is not None:
         raise _error_of(returned.failure)
-    return dict(returned.output or {})
+    output: dict[str, Any] = thaw(returned.output or {})
+    return output
 
 
 async def _outlast(attempt: Attempt, returned: asyncio.Future[Returned]) -> Returned:

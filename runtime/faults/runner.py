@@ -112,7 +112,7 @@ class Delayed(HandlerAttempt):
             self._inner.interrupt()
         else:
             self._timer.cancel()
-            self._end(self.services.loop.time(), None, None)
+            self._end(self.services.loop.time(), None, None, begun=False)
 
     def kill(self) -> None:
         """End it by force."""

@@ -135,7 +135,7 @@ class StandIn(HandlerAttempt):
         except NodeConfigError as error:
             self._end(at, None, failure_of(error))
         else:
-            self._end(at, dict(output), None)
+            self._end(at, output, None)
 
     def lose(self, reason: str) -> None:
         """Die, as a worker does."""

@@ -6,10 +6,12 @@ import asyncio
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from math import inf, nextafter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from playbill.model.failures import failure_of
 from playbill.model.messages import Returned
+from playbill.model.plain_text import bounded
+from playbill.runtime.runners.secrets import hidden
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -17,9 +19,6 @@ if TYPE_CHECKING:
     from playbill.actors.ports import Dispatcher, Post, Receiver
     from playbill.model.facts import Failure, Output, Permit
     from playbill.runtime.runners.program_pool import ProgramPool
-
-HIDDEN: Final = "***"
-
 
 OnLoop: TypeAlias = "dict[asyncio.Task[None], HandlerAttempt]"
 """The attempts whose tasks have not ended, by task."""
@@ -85,7 +84,7 @@ class HandlerAttempt:
     """When it was asked to end, in the loop's time; None: it was not."""
     ended = False
     secrets: tuple[str, ...] = ()
-    """Values that its failure must not show."""
+    """Texts that its failure must not show, the longest first."""
     _orphaned = False
     _release: Callable[[], None] | None = None
 
@@ -134,11 +133,11 @@ class HandlerAttempt:
         elif self._release is not None:
             self._release()
 
-    def refuse(self, error: Exception, at: float) -> None:
+    def refuse(self, error: BaseException, at: float) -> None:
         """Answer with an error although nothing was begun."""
         self._end(at, None, self._failure(error))
 
-    def _end(self, at: float, output: Output | None, failure: Failure | None) -> None:
+    def _end(self, at: float, output: Output | None, failure: Failure | None, *, begun: bool = True) -> None:
         """Answer, once; on the actors' thread."""
         if self.ended:
             return
@@ -146,7 +145,9 @@ class HandlerAttempt:
         # In virtual time an answer to being asked takes no time, and comes after it all the same.
         if at == self.asked_at:
             at = nextafter(at, inf)
-        if failure is None:
+        if not begun:
+            self.services.post(self.reply_to, Returned(self.number, at, output, failure, begun=False))
+        elif failure is None:
             self.services.post(self.reply_to, Returned(self.number, at, output))
         else:
             self.services.post(self.reply_to, Returned(self.number, at, None, failure, self.services.draw()))
@@ -156,18 +157,15 @@ class HandlerAttempt:
                 self._release()
 
     def _failure(self, error: BaseException) -> Failure | None:
-        """Return what went wrong; None for the interruption that was asked for."""
-        if self.asked and isinstance(error, asyncio.CancelledError):
+        """Return what went wrong; None for the interruption that was asked for. Raises nothing."""
+        if self.asked_at is not None and issubclass(type(error), asyncio.CancelledError):
             return None
-        return self._without_secrets(failure_of(error, traceback=True))
+        return failure_of(error, traceback=True, hide=self._hidden if self.secrets else None)
 
-    def _without_secrets(self, failure: Failure) -> Failure:
-        if not self.secrets:
-            return failure
-        message, traceback = self._hidden(failure.message), self._hidden(failure.traceback)
+    def _checked(self, failure: Failure) -> Failure:
+        """Return a failure that another process told: hidden and bounded here, whatever it did there."""
+        message, traceback = bounded(self._hidden(failure.message)), bounded(self._hidden(failure.traceback))
         return replace(failure, message=message, traceback=traceback)
 
     def _hidden(self, text: str) -> str:
-        for secret in self.secrets:
-            text = text.replace(secret, HIDDEN)
-        return text
+        return hidden(text, self.secrets)

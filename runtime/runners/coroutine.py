@@ -64,6 +64,9 @@ class LoopAttempt(HandlerAttempt):
         self._leave()
         self._end(self.services.loop.time(), output, failure)
 
+    CALLER: Final = _run.__code__
+    """What stands above it on a stack is a handler's code."""
+
     def _leave(self) -> None:
         """Have no task any more."""
         task, self.task = self.task, None
@@ -78,7 +81,7 @@ class LoopAttempt(HandlerAttempt):
         self.task.cancel()
         if not self._entered:
             self._leave()
-            self._end(self.services.loop.time(), None, None)
+            self._end(self.services.loop.time(), None, None, begun=False)
 
     def kill(self) -> None:
         """Cancel the task until it ends or is abandoned."""

@@ -1,4 +1,4 @@
-"""Checks what a handler returned: outputs are JSON-able mappings of a bounded size."""
+"""Keeps what a handler returned: outputs are JSON-able mappings of a bounded size, and nobody can change them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.model.errors import NodeConfigError
+from playbill.model.frozen import FrozenDict, freeze, freeze_flat
 from playbill.model.jsonable import why_not_json
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ WIDEST_CHARACTER: Final = 4
 """Bytes a character takes in UTF-8 at most."""
 
 
-def check_output(output: Any, node: PipelineNode, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
-    """Return `output` if it may be kept and handed on.
+def check_output(output: Any, node: PipelineNode, max_bytes: int = MAX_BYTES) -> FrozenDict:
+    """Return `output` as it is kept and handed on: plain JSON, a copy, read-only.
 
     Raises:
         NodeConfigError: it is no mapping with string keys and JSON-able values, or larger than `max_bytes` as
@@ -35,16 +36,17 @@ def check_output(output: Any, node: PipelineNode, max_bytes: int = MAX_BYTES) ->
         length += len(key) + (len(item) if type(item) is str else WIDEST_CHARACTER)
     else:
         if length * WIDEST_CHARACTER <= max_bytes:
-            return kept
+            return freeze_flat(kept, node.id)
     if why := why_not_json(kept, "output"):
         raise _wrong(node, f"its {why}")
-    size = len(json.dumps(kept, ensure_ascii=False).encode(errors="surrogatepass"))
+    frozen: FrozenDict = freeze(kept, node.id)
+    size = len(json.dumps(frozen, ensure_ascii=False).encode(errors="surrogatepass"))
     if size > max_bytes:
         raise _wrong(
             node,
             f"its output is {size:,} bytes as JSON, over the limit of {max_bytes:,}: return a reference",
         )
-    return kept
+    return frozen
 
 
 def _mapping(output: object, node: PipelineNode) -> dict[str, Any]:

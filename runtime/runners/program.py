@@ -161,7 +161,7 @@ class ProgramAttempt(HandlerAttempt):
             self._program.terminate()
         else:
             self._pool.withdraw(self)
-            self._end(self.services.loop.time(), None, None)
+            self._end(self.services.loop.time(), None, None, begun=False)
 
     def kill(self) -> None:
         """Send SIGKILL to the group."""

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from playbill.model.errors import InternalError, NodeConfigError
+from playbill.model.frozen import copied
 from playbill.model.plan import template_variables
 from playbill.runtime.runners.context import NodeContext
 from playbill.runtime.runners.coroutine import LoopAttempt
 from playbill.runtime.runners.program import ProgramAttempt, ProgramHandler
+from playbill.runtime.runners.secrets import forms_of
 from playbill.runtime.runners.thread import ThreadAttempt
 from playbill.runtime.runners.workers.attempt import ProcessAttempt
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from playbill.model.plan import NodePlan, RunFacts
     from playbill.runtime.runners.attempt import AttemptServices, HandlerAttempt
     from playbill.runtime.runners.bindings import Binding, Bindings
+    from playbill.runtime.runners.secrets import Secret
     from playbill.runtime.runners.thread_pool import ThreadPool
     from playbill.runtime.runners.workers.pool import ProcessPool
 
@@ -34,7 +37,7 @@ class RunnerServices:
     attempts: AttemptServices
     threads: ThreadPool
     resources: Mapping[str, Any]
-    secrets: Mapping[str, str]
+    secrets: Mapping[str, Secret]
     processes: ProcessPool | None = None
     """Where the handlers run that have a process of their own; None: in a simulation nobody has."""
 
@@ -61,21 +64,25 @@ class RunRunner:
         begun: LoopAttempt | ThreadAttempt | ProgramAttempt | ProcessAttempt
         if bindings.isolated and node_id in bindings.isolated:
             begun = self._begin_isolated(run_id, node_id, attempt, reply_to)
-        elif binding.on_loop:
-            begun = LoopAttempt(run_id, node_id, attempt, reply_to, services)
-        elif isinstance(binding.handler, ProgramHandler):
-            begun = self._begin_program(run_id, node_id, attempt, reply_to)
         else:
-            begun = ThreadAttempt(run_id, node_id, attempt, reply_to, services, self._threads)
+            if node.config:  # an empty one is read-only: a copy of a node costs 5 % of all that is done for it
+                node = node.with_config(copied(node.config))
+            if binding.on_loop:
+                begun = LoopAttempt(run_id, node_id, attempt, reply_to, services)
+            elif isinstance(binding.handler, ProgramHandler):
+                begun = self._begin_program(run_id, node_id, attempt, reply_to)
+            else:
+                begun = ThreadAttempt(run_id, node_id, attempt, reply_to, services, self._threads)
         config: Any = node.config
         if binding.parses or (bindings.templates and node_id in bindings.templates):
             try:
-                node, config = self._configure(binding, plan, run, inputs, begun)
-            except NodeConfigError as error:
+                node, config = self._configure(binding, node, run, inputs, begun)
+            except BaseException as error:  # noqa: BLE001 (a config's model is a user's, and its checks may raise anything)
                 begun.refuse(error, services.loop.time())
                 return begun
         context = NodeContext(begun, run_id, node_id, run.trigger_data, config, self._resources)
-        begun.start(binding.handler, node, inputs, context, self._context.copy())
+        # The outputs are read-only, and this mapping of them is the attempt's own.
+        begun.start(binding.handler, node, {**inputs}, context, self._context.copy())
         return begun
 
     def _begin_program(self, run_id: str, node_id: str, attempt: int, reply_to: Receiver) -> ProgramAttempt:
@@ -94,21 +101,20 @@ class RunRunner:
     def _configure(
         self,
         binding: Binding,
-        plan: NodePlan,
+        node: PipelineNode,
         run: RunFacts,
         inputs: Inputs,
         begun: HandlerAttempt,
     ) -> tuple[PipelineNode, Any]:
         """Render and parse the node's config."""
-        node = plan.node
         template = self._bindings.templates.get(node.id)
         if template is not None:
             names = template_variables(run, inputs, begun.number)
             names["secrets"] = self._secrets
             if any("secrets" in expression.names for expression in template.expressions):
-                begun.secrets = tuple(value for value in self._secrets.values() if value)
+                begun.secrets = forms_of(self._secrets.values())
             try:
-                node = node.model_copy(update={"config": template.render(names)})
+                node = node.with_config(template.render(names))
             except NodeConfigError as error:
                 raise NodeConfigError(f"node '{node.id}': {error}") from error
         if not binding.parses:

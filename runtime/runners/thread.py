@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 import sys
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from playbill.model.failures import UNTOLD
 from playbill.model.messages import Began
 from playbill.runtime.runners.attempt import AttemptServices, HandlerAttempt
 from playbill.runtime.runners.context import Over
 from playbill.runtime.runners.outputs import check_output
+from playbill.runtime.runners.strike import LOOK_AGAIN_SECONDS, strike
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -51,7 +54,7 @@ class ThreadAttempt(HandlerAttempt):
         self._pool = pool
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._started = self._inside = self._killed = False
+        self._started = self._inside = self._killed = self._given_up = False
         self.thread = 0
         """The identifier of the thread it runs in; 0: none yet."""
         self.entered = 0.0
@@ -71,7 +74,8 @@ class ThreadAttempt(HandlerAttempt):
         if refusal := self._pool.refusal():
             self.refuse(refusal, self._pool.now())
             return
-        self._work = lambda: check_output(variables.run(handler, node, inputs, context), node)
+        call = partial(variables.run, handler, node, inputs, context)
+        self._work = lambda: check_output(call_handler(call), node)
         self._pool.queue(self)
 
     # ---- in the thread ----------------------------------------------------------------------------------------
@@ -88,6 +92,8 @@ class ThreadAttempt(HandlerAttempt):
         except Killed:  # it came after the handler had ended, before the lock was taken
             self._leave()
             output = failure = None
+        except BaseException:  # noqa: BLE001 (of ours: the thread is the pool's, and somebody waits for an answer)
+            output, failure = None, UNTOLD
         self._result = (self._pool.now(), output, failure)
 
     def bring(self) -> None:
@@ -158,18 +164,24 @@ class ThreadAttempt(HandlerAttempt):
         self._wake.set()
         if waits:
             self._pool.withdraw(self)
-            self._end(self._pool.now(), None, None)
+            self._end(self._pool.now(), None, None, begun=False)
 
     def kill(self) -> None:
-        """Raise Killed in the handler's code; it comes as soon as the thread executes Python again."""
+        """Raise Killed in the handler's code; it comes as soon as the thread executes Python again.
+
+        While that holds a lock of everybody's, look again and again, until it ends or is abandoned.
+        """
         self.interrupt()
         with self._lock:
             if self._inside and not self._killed and not _is_traced():
-                self._killed = True
-                _raise_in(self.thread, Killed)
+                self._killed = strike(self.thread, CALLER, Killed)
+            shielded = self._inside and not self._killed
+        if shielded and not self._given_up:
+            self.services.loop.call_later(LOOK_AGAIN_SECONDS, self.kill)
 
     def abandon(self, release: Callable[[Permit], None] | None, permit: Permit | None) -> None:
         """Keep it as an orphan; its thread's place goes to another."""
+        self._given_up = True
         if not self.ended:
             self._pool.replace(self)
         super().abandon(release, permit)
@@ -184,8 +196,9 @@ def _is_traced() -> bool:
     return sys.version_info < (3, 12) and (sys.gettrace() or threading.gettrace()) is not None
 
 
-def _raise_in(thread: int, error: type[BaseException]) -> None:
-    """Set the exception that a thread finds raised."""
-    import ctypes  # noqa: PLC0415 (only kills need it)
+def call_handler(call: Callable[[], Any]) -> Any:
+    """Call a handler, and nothing else: what stands above this on a stack is its code."""
+    return call()
 
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))
+
+CALLER: Final = call_handler.__code__

@@ -58,6 +58,8 @@ class HandDispatcher:
         self.control: deque[tuple[Any, Any]] = deque()
         self.data: deque[tuple[Any, Any]] = deque()
         self.carried: list[tuple[Any, Any]] = []
+        self.interrupted = 0
+        """How often Ctrl-C reached whoever carries the mail, as it shall reach the program."""
         self._thread = threading.get_ident()
 
     def post(self, to: Any, message: Any) -> None:
@@ -81,7 +83,10 @@ class HandDispatcher:
         while most and (self.control or self.data):
             to, message = (self.control or self.data).popleft()
             self.carried.append((to, message))
-            to.receive(message, self.time.now())
+            try:
+                to.receive(message, self.time.now())
+            except KeyboardInterrupt:
+                self.interrupted += 1
             most -= 1
         assert most or not self.control, "mail without end"
 

@@ -45,6 +45,7 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_broken_node_machine_fails_its_node(world: MakeWorld, breaks: Break, error: BaseException) -> None:
     breaks(NodeMachine, Returned, error)
     made = world(chain("a", "b"), guarded=True).start().returns("a")
+    assert made.dispatcher.interrupted == isinstance(error, KeyboardInterrupt)
     assert made.result.status is RunStatus.FAILED
     assert made.statuses() == {"a": "failed", "b": "not_started"}
     failure = made.result.error
@@ -141,6 +142,7 @@ def test_a_broken_supervisor_machine_sends_its_nodes_down_the_ladder(
     breaks(SupervisorMachine, Ended, error)
     stop = StopPolicy(grace=2, kill_bound=1)
     made = world(pipeline(work("a"), work("b"), work("c"), edges="a>c"), stop=stop).start().returns("a")
+    assert made.dispatcher.interrupted == isinstance(error, KeyboardInterrupt)
     assert made.results == []
     assert made.attempt("b").asked == ["interrupt"]
     made.advance(2)
@@ -300,6 +302,7 @@ def test_a_broken_breaker_starts_afresh_and_its_askers_ask_again(
     assert list(old.line) == ["r/b#0.1.1", "r/c#0.2.1"]
     breaker.post(Force("disabled"))
     made.deliver()
+    assert made.dispatcher.interrupted == isinstance(error, KeyboardInterrupt)
     assert breaker.machine.own is not old
     assert (breaker.machine.own.epoch, breaker.machine.own.state) == (old.epoch + 1, CircuitState.CLOSED)
     (event,) = made.journal.streams["breaker:work"].events
@@ -419,3 +422,13 @@ def test_actors_say_where_they_stand(world: MakeWorld) -> None:
     made.returns("a")
     assert repr(made.run) == "<SupervisorActor r 'ended'>"
     assert made.run.describe() == "<SupervisorActor r 'ended'>"
+
+
+def test_ctrl_c_in_an_answer_reaches_the_asker_and_the_program(world: MakeWorld, breaks: Break) -> None:
+    breaks(SupervisorMachine, Cancel, KeyboardInterrupt())
+    made = world(pipeline(work("a"))).start()
+    answer = made.run.actor_ref.ask(Cancel("user"), block=False)
+    made.deliver()
+    assert made.dispatcher.interrupted == 1
+    with pytest.raises(KeyboardInterrupt):
+        answer.get()

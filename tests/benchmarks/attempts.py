@@ -60,7 +60,7 @@ class PooledChain:
         self.packed = self._pool.packer.pack(bodies.tell_time, self._node.node, {"a": {"b": 1}}, self._context, None)
         self._pool.queue(self)
 
-    def finish(self, ended: float, output: Any, failure: Any) -> None:
+    def finish(self, ended: float, output: Any, failure: Any, *, begun: bool = True) -> None:
         """Begin the next: the worker is free again."""
         self._times.append(output["at"])
         if len(self._times) < TRIPS:

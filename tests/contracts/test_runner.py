@@ -195,7 +195,7 @@ async def test_interrupted_before_its_first_step_it_never_runs(bank: Bank) -> No
     attempt = bank.begin(on_loop(lambda *_: ran.append(1)))
     attempt.interrupt()  # type: ignore[attr-defined]  # both kinds have it
     returned = await bank.end()
-    assert (returned.output, returned.failure, ran) == (None, None, [])
+    assert (returned.output, returned.failure, returned.begun, ran) == (None, None, False, [])
 
 
 def refuses(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> Any:
@@ -442,7 +442,8 @@ async def test_attempts_wait_for_a_thread_and_can_be_taken_back() -> None:
     busy, bank.node = bank.node, Node()
     waiting: Any = bank.begin(in_thread(lambda *_: {"never": True}))
     waiting.interrupt()
-    assert (await bank.end()).output is None
+    returned = await bank.end()
+    assert (returned.output, returned.begun) == (None, False)
     wake.set()
     await busy.returned.wait()
     assert Began(1) not in bank.node.mail

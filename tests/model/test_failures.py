@@ -1,11 +1,14 @@
 """How an exception becomes data."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from playbill.model import failures
 from playbill.model.errors import CircuitOpen, NodeExecutionError
-from playbill.model.failures import MAX_TRACEBACK_CHARACTERS, failure_of
+from playbill.model.failures import MAX_WAIT_SECONDS, UNTOLD, failure_of
+from playbill.model.plain_text import MAX_TEXT_BYTES
 
 
 class Mute(Exception):
@@ -43,7 +46,22 @@ def test_a_failure_without_a_text_is_told_by_its_class() -> None:
     assert str(failure_of(OSError("gone"))) == "OSError: gone"
 
 
-@pytest.mark.parametrize(("wait", "kept"), [(7, 7), (0.5, 0.5), (0, 0), (True, None), ("7", None), (None, None)])
+@pytest.mark.parametrize(
+    ("wait", "kept"),
+    [
+        (7, 7),
+        (0.5, 0.5),
+        (0, 0),
+        (True, None),
+        ("7", None),
+        (None, None),
+        (-1, None),
+        (float("nan"), None),
+        (float("inf"), None),
+        (10**400, None),
+        (1e12, MAX_WAIT_SECONDS),
+    ],
+)
 def test_only_a_number_of_seconds_is_a_wait(wait: object, kept: float | None) -> None:
     failure = failure_of(Busy(wait))
     assert failure.retry_after == kept
@@ -55,14 +73,110 @@ def test_our_own_errors_bring_their_wait() -> None:
     assert failure_of(CircuitOpen("key", None)).retry_after is None
 
 
-def test_a_traceback_is_kept_when_asked_for_and_of_a_long_one_its_end() -> None:
+def test_a_traceback_is_kept_when_asked_for_and_of_a_long_one_both_ends() -> None:
     short = failure_of(raised(OSError("gone")), traceback=True).traceback
     assert short.startswith("Traceback")
     assert short.endswith("OSError: gone\n")
-    long = failure_of(raised(OSError("x" * MAX_TRACEBACK_CHARACTERS + "the end")), traceback=True).traceback
-    assert len(long) == MAX_TRACEBACK_CHARACTERS
-    assert long.endswith("the end\n")
+    failure = failure_of(raised(OSError("x" * MAX_TEXT_BYTES + "the end")), traceback=True)
+    assert failure.traceback.startswith("Traceback")
+    for text in (failure.message, failure.traceback.rstrip()):
+        assert len(text.encode()) <= MAX_TEXT_BYTES
+        assert "bytes were cut" in text
+        assert text.endswith("the end")
 
 
 def test_an_exception_that_cannot_say_its_text_is_told_all_the_same() -> None:
     assert failure_of(Mute()).message == "(its text cannot be had: KeyError)"
+
+
+class Wicked(Exception):
+    """Raises what it is told to, in one of its attributes."""
+
+    evil: BaseException = KeyError("evil")
+    where = ""
+
+    def __getattribute__(self, name: str) -> Any:
+        kind = object.__getattribute__(self, "__class__") if name == "__class__" else type(self)
+        if kind.where in {name, "everywhere"}:
+            raise kind.evil
+        return super().__getattribute__(name)
+
+
+def wicked(name: str, evil: BaseException) -> Exception:
+    """Return an error that was raised, and raises `evil` when it is asked for `name`."""
+
+    def fails(self: Any, *_: Any) -> Any:
+        raise evil
+
+    members: dict[str, Any] = {"where": name, "evil": evil}
+    if name in {"__str__", "__repr__", "__getattr__"}:
+        members[name] = fails
+    kind = type("Evil", (Wicked,), members)
+    try:
+        raise kind("evil")
+    except Wicked as error:
+        return error
+
+
+PLACES = (
+    "__str__", "__repr__", "__getattr__", "__class__", "__notes__", "__cause__", "__context__", "__traceback__",
+    "__dict__", "__suppress_context__", "retry_after", "args", "exceptions", "everywhere",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("evil", [KeyError("x"), SystemExit(3), KeyboardInterrupt(), RecursionError(), MemoryError()])
+@pytest.mark.parametrize("place", PLACES)
+def test_whatever_an_exception_does_when_it_is_asked_it_is_a_failure(place: str, evil: BaseException) -> None:
+    failure = failure_of(wicked(place, evil), traceback=True)
+    assert failure.type == "Evil"
+    assert failure.kinds == ("Evil", "Wicked", "Exception", "BaseException")
+    assert failure.retryable
+    assert failure.retry_after is None
+    assert failure.message == ("evil" if place != "__str__" else f"(its text cannot be had: {type(evil).__name__})")
+    assert "in wicked" in failure.traceback
+
+
+class Number(float):
+    """A number of another class."""
+
+    def __float__(self) -> float:
+        raise SystemExit(3)
+
+
+def test_a_wait_of_another_class_becomes_a_plain_number() -> None:
+    wait = failure_of(Busy(Number(2.5))).retry_after
+    assert (type(wait), wait) == (float, 2.5)
+
+
+def chained(length: int) -> Exception:
+    error = last = OSError("first")
+    for _ in range(length):
+        last.__cause__ = OSError("next")
+        last = last.__cause__
+    last.__cause__ = error
+    return error
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: chained(0), lambda: chained(3000), lambda: ExceptionGroup("g", [OSError()] * 3)]
+)
+def test_circles_chains_and_groups_are_failures(make: Callable[[], Exception]) -> None:
+    failure = failure_of(raised(make()), traceback=True)
+    assert failure.type in {"OSError", "ExceptionGroup"}
+    assert 0 < len(failure.traceback.encode()) <= MAX_TEXT_BYTES
+
+
+def test_what_must_not_be_seen_is_hidden_before_a_text_is_cut() -> None:
+    text = "x" * (MAX_TEXT_BYTES // 2 - 20) + "hunter2" * 10 + "x" * MAX_TEXT_BYTES
+    failure = failure_of(raised(OSError(text)), traceback=True, hide=lambda said: said.replace("hunter2", "***"))
+    assert "hunt" not in failure.message + failure.traceback
+    assert "er2" not in failure.message + failure.traceback
+
+
+def test_when_even_that_fails_there_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> str:
+        raise MemoryError
+
+    monkeypatch.setattr(failures, "name_of", broken)
+    assert failure_of(OSError("x"), traceback=True) is UNTOLD
+    assert not UNTOLD.retryable

@@ -143,7 +143,7 @@ FIXED: Final = (
     Fixed(
         "outputs are replaced by empty ones",
         "model/machines/node.py",
-        "Outcome(COMPLETED, self.attempts, message.output or {})",
+        "Outcome(COMPLETED, self.attempts, output)",
         "Outcome(COMPLETED, self.attempts, {})",
     ),
     Fixed(

@@ -7,9 +7,10 @@ import contextlib
 import signal
 from typing import TYPE_CHECKING, Any, cast
 
-from playbill.model.errors import HandlerKilled, NodeConfigError
+from playbill.model.errors import HandlerKilled
 from playbill.model.facts import Failure
 from playbill.model.failures import failure_of
+from playbill.model.frozen import freeze
 from playbill.model.messages import Began, Heartbeat
 from playbill.runtime.processes.exit_codes import signal_of
 from playbill.runtime.runners.attempt import AttemptServices, HandlerAttempt
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from playbill.actors.ports import Receiver
     from playbill.model.definition import PipelineNode
-    from playbill.model.facts import Inputs, Permit
+    from playbill.model.facts import Inputs, Output, Permit
     from playbill.runtime.processes.leader import ProcessEnd
     from playbill.runtime.runners.context import NodeContext
     from playbill.runtime.runners.workers.packing import PackedAttempt
@@ -67,8 +68,8 @@ class ProcessAttempt(HandlerAttempt):
         """Queue for a worker; what cannot be handed to one is refused. Variables stay in their process."""
         self._context = context
         try:
-            self.packed = self._pool.packer.pack(handler, node, inputs, context, self._limits)
-        except NodeConfigError as error:
+            self.packed = self._pool.packer.pack(handler, node, inputs, context, self._limits, self.secrets)
+        except BaseException as error:  # noqa: BLE001 (to pickle is to run users' code, which may raise anything)
             self.refuse(error, self._pool.now())
         else:
             self._pool.queue(self)
@@ -84,7 +85,7 @@ class ProcessAttempt(HandlerAttempt):
             self._worker.interrupt()
         else:
             self._pool.withdraw(self)
-            self._end(self._pool.now(), None, None)
+            self._end(self._pool.now(), None, None, begun=False)
 
     def kill(self) -> None:
         """Send SIGKILL to the group."""
@@ -128,18 +129,25 @@ class ProcessAttempt(HandlerAttempt):
         if logger.isEnabledFor(level):
             self._context.log.log(level, "%s", self._hidden(text))
 
-    def finish(self, ended: float, output: Any, failure: list[Any] | None) -> None:
+    def finish(self, ended: float, output: Any, failure: list[Any] | None, *, begun: bool = True) -> None:
         """Answer with the result.
 
         Args:
             ended: When the handler did, in monotonic seconds.
             output: What it gave.
             failure: A Failure's fields, in their order.
+            begun: Whether the handler's code was entered.
         """
         self._worker = None
-        known = None if failure is None else self._without_secrets(_failure_from(failure))
-        now = self._pool.now()
-        self._end(ended if self._began <= ended <= now else now, output, known)
+        known: Failure | None = None
+        kept: Output | None = None
+        if failure is not None:
+            known = self._checked(_failure_from(failure))
+        elif output is not None:
+            kept = freeze(output, self.node_id)
+        nothing, now = kept is None and known is None, self._pool.now()
+        at = ended if self._began <= ended <= now else now
+        self._end(at, kept, known, begun=begun or not nothing)
 
     def lose(self, end: ProcessEnd | OSError, *, begun: bool, why: str = "") -> None:
         """Answer without a result: the worker is gone, and nothing of it left; or wait for another one, once.
@@ -152,13 +160,13 @@ class ProcessAttempt(HandlerAttempt):
         self._worker = None
         now = self._pool.now()
         if self._killed:
-            self._end(now, None, None)
+            self._end(now, None, None, begun=begun)
         elif why:
             self._end(now, None, failure_of(HandlerKilled(why)))
         elif isinstance(end, OSError):
             self._end(now, None, failure_of(HandlerKilled(f"no process could be started for it: {end}")))
         elif self.asked and (not begun or end.exit_code == -signal.SIGTERM):
-            self._end(now, None, None)
+            self._end(now, None, None, begun=begun)
         elif not begun and not self._was_lost:
             self._was_lost = True
             self._pool.queue(self)

@@ -74,6 +74,8 @@ class AttemptArguments(NamedTuple):
     limits: Limits | None
     log_level: int
     """Below which the host wants to hear nothing."""
+    secrets: tuple[str, ...] = ()
+    """Texts that a failure must not show, the longest first."""
 
 
 class RunFrame(NamedTuple):

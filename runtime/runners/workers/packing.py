@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from playbill.model.errors import NodeConfigError
+from playbill.model.plain_text import kind_of, text_of
 from playbill.runtime.processes.main_module import main_module
 from playbill.runtime.runners.context import logger as node_logger
 from playbill.runtime.runners.workers import frames
@@ -66,6 +67,7 @@ class Packer:
         inputs: Inputs,
         context: NodeContext,
         limits: Limits | None,
+        secrets: tuple[str, ...] = (),
     ) -> PackedAttempt:
         """Pack an attempt.
 
@@ -77,11 +79,11 @@ class Packer:
         config = None if own_config is node.config else own_config
         level = node_logger.getEffectiveLevel()
         values = frames.AttemptArguments(
-            context.attempt, context.run_id, context.trigger_data, inputs, config, limits, level
+            context.attempt, context.run_id, context.trigger_data, inputs, config, limits, level, secrets
         )
         try:
             arguments = pickle.dumps(values, pickle.HIGHEST_PROTOCOL)
-        except Exception as error:
+        except BaseException as error:
             named = {"trigger_data": context.trigger_data, "inputs": inputs, "config": config}
             raise _unpicklable(node, named, error) from error
         return PackedAttempt(packed, arguments, packed.needs_main or _MAIN in arguments)
@@ -95,7 +97,7 @@ class Packer:
         check_importable(handler)
         try:
             data = pickle.dumps((handler, node, origin_of(handler)), pickle.HIGHEST_PROTOCOL)
-        except Exception as error:
+        except BaseException as error:
             raise _unpicklable(node, {"config": node.config}, error) from error
         self._made += 1
         packed = self._kept[key] = PackedHandler(self._made, data, _MAIN in data, handler, node)
@@ -124,20 +126,20 @@ def answer(resources: Mapping[str, Any], name: str) -> bytes:
     try:
         resource = resources[name]
         return frames.to_worker(frames.AnswerFrame(pickle.dumps(resource, pickle.HIGHEST_PROTOCOL), ""))
-    except Exception as error:  # noqa: BLE001 (whatever a __reduce__ of a user's raises)
-        kind = type(resources.get(name)).__name__
+    except BaseException as error:  # noqa: BLE001 (whatever a __reduce__ of a user's raises)
+        kind = kind_of(resources.get(name))
         why = (
-            f"resource '{name}' ({kind}) cannot be handed to a process: {error}; make it in the handler, or use"
-            " isolation: inline"
+            f"resource '{name}' ({kind}) cannot be handed to a process: {text_of(error)}; make it in the handler,"
+            " or use isolation: inline"
         )
         return frames.to_worker(frames.AnswerFrame(None, why))
 
 
-def _unpicklable(node: PipelineNode, named: Mapping[str, Any], error: Exception) -> NodeConfigError:
+def _unpicklable(node: PipelineNode, named: Mapping[str, Any], error: BaseException) -> NodeConfigError:
     place, kind = next(_culprits(named), ("a value", "?"))
     return NodeConfigError(
-        f"node '{node.id}' (type '{node.type}'): {place} ({kind}) cannot be handed to a process: {error}; pass plain"
-        " data, or use isolation: inline"
+        f"node '{node.id}' (type '{node.type}'): {place} ({kind}) cannot be handed to a process: {text_of(error)};"
+        " pass plain data, or use isolation: inline"
     )
 
 
@@ -153,7 +155,7 @@ def _deepest(path: str, value: Any, depth: int) -> tuple[str, str]:
         for step, part in _parts(value):
             if not _pickles(part):
                 return _deepest(path + step, part, depth + 1)
-    return path, type(value).__name__
+    return path, kind_of(value)
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
@@ -171,6 +173,6 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
 def _pickles(value: Any) -> bool:
     try:
         pickle.dumps(value)
-    except Exception:  # noqa: BLE001 (whatever a __reduce__ of a user's raises)
+    except BaseException:  # noqa: BLE001 (whatever a __reduce__ of a user's raises)
         return False
     return True

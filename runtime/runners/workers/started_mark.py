@@ -1,6 +1,6 @@
 """A number in memory that a worker shares with its host: which attempt's handler began last.
 
-It is set without a word to the host, which looks only when the worker is lost: was the handler's code entered?
+It is set without a word to the host, which looks when an attempt has ended: was its handler's code entered?
 """
 
 from __future__ import annotations

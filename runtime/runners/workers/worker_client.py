@@ -59,7 +59,7 @@ class Assigned(Protocol):
     def log(self, level: int, text: str) -> None:
         """Log a line."""
 
-    def finish(self, ended: float, output: Any, failure: list[Any] | None) -> None:
+    def finish(self, ended: float, output: Any, failure: list[Any] | None, *, begun: bool = True) -> None:
         """Take the result; `ended` is when the handler did, in monotonic seconds, `failure` a Failure's fields."""
 
     def lose(self, end: ProcessEnd | OSError, *, begun: bool, why: str = "") -> None:
@@ -263,9 +263,10 @@ class WorkerClient:
     def _deliver(self) -> None:
         if self._result is not None:
             result, self._result = self._result, None
+            begun = self._started_mark.serial == self._serial
             attempt = self._release()
             self._free(self)  # first: whoever waits for a worker begins while the result goes its way
-            attempt.finish(result.ended, result.output, result.failure)
+            attempt.finish(result.ended, result.output, result.failure, begun=begun)
 
     def _release(self) -> Assigned:
         attempt = self.attempt

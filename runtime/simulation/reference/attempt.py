@@ -87,7 +87,9 @@ class AttemptModel:
 
     def receipt(self, returned: Returned) -> Receipt:
         """Return what its receipt must say when it has ended so."""
-        if self.killed_at is not None and returned.ended >= self.killed_at:
+        if not returned.begun:
+            how = Stopped.NOT_STARTED
+        elif self.killed_at is not None and returned.ended >= self.killed_at:
             how = Stopped.KILLED
         elif returned.output is not None or returned.failure is not None:
             how = Stopped.COOPERATIVE

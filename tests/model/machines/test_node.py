@@ -1,5 +1,7 @@
 """A node's life as traces: what it was told, what it asked for."""
 
+import pytest
+
 from playbill.model import messages as m
 from playbill.model.effects import Timer
 from playbill.model.facts import Failure, NodeStatus, Outcome, Permit, Receipt, Stopped, Verdict
@@ -118,6 +120,14 @@ def test_an_attempt_that_ignores_its_kill_is_abandoned_and_fenced() -> None:
     late = m.Returned(1, 7.0, output={"too": "late"})
     assert job.tell(late, now=7.0) == [("dead_letter", late)]
     assert job.state == "backing_off"
+
+
+@pytest.mark.parametrize("grace", [0.0, 5.0])
+def test_an_attempt_that_was_stopped_before_its_handler_began_was_not_started(grace: float) -> None:
+    calls = Job().running().tell(m.Stop(grace), m.Returned(1, 0.5, begun=False), now=0.5)
+    receipt = outcome(calls).receipt
+    assert receipt is not None
+    assert receipt.how is Stopped.NOT_STARTED
 
 
 def test_a_stop_sends_the_attempt_down_the_ladder_and_its_result_counts_no_more() -> None:

@@ -369,3 +369,50 @@ def draws(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, An
     drawn = random.random()
     random.seed(1)
     return {"drawn": drawn, "pid": os.getpid()}
+
+
+def wicked(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    """Raise an error that raises when it is asked for what `x` names."""
+    evil = {"key": KeyError("x"), "exit": SystemExit(3), "interrupt": KeyboardInterrupt()}[context.config["x"][1]]
+
+    def fails(self: Any, *_: Any) -> Any:
+        raise evil
+
+    place = context.config["x"][0]
+    value: Any = property(fails) if place in {"__notes__", "retry_after", "__class__"} else fails
+    raise type("Evil", (Exception,), {place: value})("evil")
+
+
+class Unreadable:
+    """Cannot be told in any way."""
+
+    def __repr__(self) -> str:
+        raise SystemExit(3)
+
+    def __reduce__(self) -> Any:
+        raise SystemExit(3)
+
+
+def beats_unreadable(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    context.heartbeat(Unreadable())
+    return {}
+
+
+def long_words(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    raise OSError("x" * 8_100 + "hunter2" * 30 + "x" * 10_000_000)
+
+
+def returns_unreadable(node: Any, inputs: Any, context: playbill.NodeContext) -> Any:
+    return Unreadable()
+
+
+def asks_resource(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    return {"resource": context.resources["odd"]}
+
+
+def changes_config(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    seen = {"config": str(node.config), "inputs": str(inputs), "trigger": str(context.trigger_data)}
+    node.config.clear()
+    inputs["a"].clear()
+    context.trigger_data.clear()  # type: ignore[attr-defined]  # a plain dict, its own
+    return seen

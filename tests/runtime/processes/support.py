@@ -11,6 +11,7 @@ from typing import Any
 
 from playbill.model.definition import definition_from
 from playbill.model.facts import Failure, Now, Output
+from playbill.model.frozen import freeze
 from playbill.model.messages import Began, Heartbeat, Returned
 from playbill.model.plan import Plan, build_plan
 from playbill.runtime.clocks.system import SystemClock
@@ -92,8 +93,8 @@ class Bank:
         attempt = ProcessAttempt("r", "n", number, reply_to, self.services, self.pool, limits)
         attempt.secrets = secrets
         node = plan.nodes["n"].node
-        context = NodeContext(attempt, "r", "n", {"city": "Lyon"}, node.config, self.resources)
-        attempt.start(handler, node, {"a": {"b": 1}}, context, contextvars.copy_context())
+        context = NodeContext(attempt, "r", "n", freeze({"city": "Lyon"}), node.config, self.resources)
+        attempt.start(handler, node, {"a": freeze({"b": 1}, "a")}, context, contextvars.copy_context())
         return attempt, reply_to
 
     async def again(self, handler: Any) -> Returned:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 import playbill
 from playbill.model.messages import Began, Heartbeat
+from playbill.model.plain_text import MAX_TEXT_BYTES
 from playbill.runtime.runners.workers.importable import check_importable
 from tests.runtime.processes import bodies
 from tests.runtime.processes.support import Bank, opened
@@ -84,6 +85,64 @@ async def test_secrets_are_hidden_in_failures_and_logs(bank: Bank, caplog: pytes
     assert "boom" not in failure.traceback
     await bank.output(bodies.logs, secrets=("this",))
     assert caplog.records[-1].getMessage() == "r/n#1: look at ***"
+
+
+@pytest.mark.parametrize("evil", ["key", "exit", "interrupt"])
+@pytest.mark.parametrize("place", ["__getattr__", "retry_after", "__notes__", "__str__", "__class__"])
+async def test_an_error_that_raises_when_it_is_asked_is_a_failure(bank: Bank, place: str, evil: str) -> None:
+    before = await bank.output(bodies.pid)
+    failure = await bank.failure(bodies.wicked, [place, evil])
+    assert (failure.type, failure.retryable) == ("Evil", True)
+    assert await bank.output(bodies.pid) == before
+
+
+async def test_progress_that_cannot_be_told_is_a_heartbeat_all_the_same(bank: Bank) -> None:
+    _, node = bank.begin(bodies.beats_unreadable)
+    assert await node.output() == {}
+    assert Heartbeat(1, "(its text cannot be had: SystemExit)") in node.mail
+
+
+async def test_the_texts_of_a_failure_are_bounded_and_show_no_part_of_a_secret(bank: Bank) -> None:
+    failure = await bank.failure(bodies.long_words, secrets=("hunter2",))
+    for text in (failure.message, failure.traceback):
+        assert len(text.encode()) <= MAX_TEXT_BYTES
+        assert "bytes were cut" in text
+        assert "hunt" not in text
+        assert "er2" not in text
+
+
+async def test_what_a_worker_tells_is_bounded_by_its_host_too(bank: Bank) -> None:
+    attempt, node = bank.begin(bodies.nothing)
+    told = ("E", "x" * 100_000, False, ("E",), "y" * 100_000, None)
+    attempt.finish(0.0, None, told)
+    failure = await node.failure()
+    assert len(failure.message) <= MAX_TEXT_BYTES
+    assert len(failure.traceback) <= MAX_TEXT_BYTES
+
+
+async def test_what_raises_anything_when_it_is_pickled_is_refused(bank: Bank) -> None:
+    failure = await bank.failure(bodies.echo, bodies.Unreadable())
+    assert failure.type == "NodeConfigError"
+    assert "(Unreadable) cannot be handed to a process: 3; pass plain data" in failure.message
+
+
+async def test_a_resource_that_raises_anything_when_it_is_pickled_is_refused() -> None:
+    async with opened({"odd": bodies.Unreadable()}) as bank:
+        failure = await bank.failure(bodies.asks_resource)
+    assert failure.type == "NodeConfigError"
+    assert "resource 'odd' (Unreadable) cannot be handed to a process: 3" in failure.message
+
+
+async def test_what_a_handler_is_given_is_plain_and_its_own(bank: Bank) -> None:
+    expected = {"config": "{'x': 1}", "inputs": "{'a': {'b': 1}}", "trigger": "{'city': 'Lyon'}"}
+    for _ in range(2):  # the second time by the same worker, which knows the node
+        assert (await bank.again(bodies.changes_config)).output == expected
+
+
+async def test_an_output_comes_home_read_only(bank: Bank) -> None:
+    output: Any = await bank.output(bodies.subclass)
+    with pytest.raises(TypeError, match="what node 'n' gave is read-only"):
+        output["x"].append(1)
 
 
 async def test_heartbeats_of_threads_arrive_whole(bank: Bank) -> None:

@@ -65,7 +65,7 @@ async def test_a_kill_ends_who_does_not_listen(bank: Bank, handler: Any) -> None
     attempt.interrupt()
     attempt.kill()
     returned = await node.end()
-    assert (returned.output, returned.failure) == (None, None)
+    assert (returned.output, returned.failure, returned.begun) == (None, None, True)
     assert is_dead(pid)
     assert (await bank.output(bodies.pid))["pid"] != pid
 
@@ -93,6 +93,7 @@ async def test_interrupted_before_its_worker_is_there_it_never_runs(bank: Bank, 
     attempt.interrupt()
     returned = await node.end()
     assert (returned.output, returned.failure, node.began.is_set()) == (None, None, False)
+    assert not returned.begun
     assert not (tmp_path / "file").exists()
 
 
@@ -100,8 +101,15 @@ async def test_killed_before_its_worker_is_there_it_never_runs(bank: Bank, tmp_p
     attempt, node = bank.begin(bodies.waits, str(tmp_path / "file"))
     attempt.kill()
     returned = await node.end()
-    assert (returned.output, returned.failure) == (None, None)
+    assert (returned.output, returned.failure, returned.begun) == (None, None, False)
     assert not (tmp_path / "file").exists()
+
+
+async def test_interrupted_while_its_handler_runs_it_was_begun(bank: Bank, tmp_path: Path) -> None:
+    attempt, node = await bank.ready(bodies.waits, str(tmp_path / "file"))
+    attempt.interrupt()
+    returned = await node.end()
+    assert (returned.output, returned.failure, returned.begun) == (None, None, True)
 
 
 async def test_interrupts_at_any_moment_hit_no_other_attempt(bank: Bank) -> None:

@@ -10,6 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.model.errors import NodeConfigError
+from playbill.model.plain_text import repr_of
 from playbill.runtime.runners.workers import frames
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Channel:
         try:
             return pickle.loads(answer.resource)  # noqa: S301 (from our own host)
         except Exception as error:
-            raise NodeConfigError(f"resource '{name}' cannot be made anew in a process: {error!r}") from error
+            raise NodeConfigError(f"resource '{name}' cannot be made anew in a process: {repr_of(error)}") from error
 
     def _receive(self) -> None:
         data = self._socket.recv(_CHUNK)

@@ -82,7 +82,7 @@ class Cleanup:
         for stream in (sys.stdout, sys.stderr, stdout, stderr) if changed else (stdout, stderr):
             try:
                 stream.flush()
-            except Exception:  # noqa: BLE001 (it may be anything, and closed)
+            except BaseException:  # noqa: BLE001 (it may be anything, and closed)
                 changed = True
         self._streams_changed = changed
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.jsonable import why_not_json
+from playbill.model.plain_text import bounded, repr_of
 from playbill.runtime.runners.context import Over, logger
 from playbill.runtime.runners.workers import frames
 
@@ -52,7 +53,7 @@ class AttemptHandle:
         """
         progress = message.progress
         if why_not_json(progress, "progress") is not None:
-            progress = repr(progress)
+            progress = bounded(repr_of(progress))
         self._channel.send(frames.BeatFrame(self._serial, progress))
 
     def sleep(self, seconds: float) -> Awaitable[None]:

@@ -19,15 +19,18 @@ import os
 import pickle
 import sys
 import time
-from dataclasses import astuple, replace
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.errors import HandlerKilled, NodeConfigError
 from playbill.model.failures import failure_of
+from playbill.model.frozen import copied, thaw
+from playbill.model.plain_text import repr_of
 from playbill.runtime.processes.environment_mark import VARIABLE
 from playbill.runtime.runners.calling import is_async
 from playbill.runtime.runners.context import NodeContext
 from playbill.runtime.runners.outputs import check_output
+from playbill.runtime.runners.secrets import hidden
 from playbill.runtime.runners.workers import frames
 from playbill.runtime.runners.workers.inside.channel import Channel
 from playbill.runtime.runners.workers.inside.cleanup import Cleanup
@@ -68,6 +71,8 @@ class Worker:
         self._main: dict[str, Any] | None = None
         """How to import the main module; None: it is imported."""
         self._resources = Resources(self._channel, ())
+        self._secrets: tuple[str, ...] = ()
+        """What the failure of the attempt at hand must not show."""
         self._is_forked = False
         os.register_at_fork(after_in_child=self._disown)
 
@@ -115,7 +120,8 @@ class Worker:
 
     def _outcome(self, run: frames.RunFrame) -> tuple[Any, Failure | None, bool]:
         """Execute one attempt: its output, its failure, and whether no import failed or was broken off."""
-        output = failure = None
+        output: Any = None
+        raised: BaseException | None = None
         whole = False
         try:
             self._interrupts.enter()
@@ -131,11 +137,12 @@ class Worker:
                     output = work()
                 whole = True
             except BaseException as error:  # noqa: BLE001 (a handler's SystemExit is not the worker's)
-                failure = self._failure(error)
+                raised = error
             self._interrupts.leave()
         except asyncio.CancelledError:  # it came beside the handler's code
             self._interrupts.leave()
-        return output, failure, whole
+        # Only now, for its text is a user's code, too, which no interruption shall break off.
+        return output, None if raised is None else self._failure(raised), whole
 
     def _prepare(self, run: frames.RunFrame) -> Callable[[], Any]:
         """Load handler and arguments; return the handler's call."""
@@ -151,11 +158,13 @@ class Worker:
         except NodeConfigError:
             raise
         except BaseException as error:  # a module may raise SystemExit
-            if self._interrupts.asked and isinstance(error, asyncio.CancelledError):
+            if self._interrupts.asked and issubclass(type(error), asyncio.CancelledError):
                 raise
-            raise NodeConfigError(f"its handler cannot be loaded in a process: {error!r}") from error
+            raise NodeConfigError(f"its handler cannot be loaded in a process: {repr_of(error)}") from error
+        self._secrets = given.secrets
         self._log.begin(run.serial, f"{given.run_id}/{node.id}#{given.attempt}: ", given.log_level)
         handle = AttemptHandle(self._channel, self._interrupts, run.serial, given.attempt, on_loop=on_loop)
+        node = node.with_config(copied(node.config))  # the next attempt finds it as it was
         config = node.config if given.config is None else given.config
         context = NodeContext(handle, given.run_id, node.id, given.trigger_data, config, self._resources)
         return lambda: self._call(handler, node, given.inputs, context, given.limits, on_loop=on_loop)
@@ -178,7 +187,8 @@ class Worker:
             if text := reached_by_error(limits, error):
                 raise HandlerKilled(text) from error
             raise
-        return check_output(result, node)
+        plain: dict[str, Any] = thaw(check_output(result, node))
+        return plain
 
     def _on_loop(self, handler: Callable[..., Any], *arguments: Any) -> Any:
         async def main() -> Any:
@@ -200,12 +210,9 @@ class Worker:
 
     def _failure(self, error: BaseException) -> Failure | None:
         """Return what went wrong as plain data; None for the interruption that was asked for."""
-        if self._interrupts.asked and isinstance(error, asyncio.CancelledError):
+        if self._interrupts.asked and issubclass(type(error), asyncio.CancelledError):
             return None
-        failure = failure_of(error, traceback=True)
-        after = None if failure.retry_after is None else float(failure.retry_after)
-        message = "".join([failure.message[:_LONGEST_MESSAGE]])
-        return replace(failure, message=message, retry_after=after)
+        return failure_of(error, traceback=True, hide=lambda text: hidden(text, self._secrets))
 
 
 def _plainly(handler: Callable[..., Any], *arguments: Any) -> Any:

@@ -1,0 +1,58 @@
+"""Raises an exception in another thread, where it cannot leave a lock of everybody's held.
+
+Such an exception comes between any two steps, so also between a lock's `acquire` and the `try` after it: in logging
+that lock is the whole program's, and the next to log, the loop perhaps, stands still for ever. So:
+
+1. A thread is struck only while a handler is on its stack, and no frame above the handler's own is in SHIELDED.
+2. Whoever strikes looks again a little later, as long as it may. Other libraries are struck wherever they are.
+
+The weak spot: between the look and the strike the other thread may take some steps, if the system takes the processor
+from this one just there.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
+
+__all__ = ["LOOK_AGAIN_SECONDS", "may_strike", "strike"]
+
+LOOK_AGAIN_SECONDS: Final = 0.002
+"""Until a thread that could not be struck is looked at again."""
+SHIELDED: Final = frozenset(
+    {"threading", "logging", "queue", "concurrent", "asyncio", "importlib", "_frozen_importlib", "playbill"}
+    | {"_frozen_importlib_external"}
+)
+"""The packages in whose code nothing is raised: what they lock is shared by the whole program."""
+
+
+def may_strike(frame: FrameType | None, caller: CodeType) -> bool:
+    """Tell whether an exception may be raised in a thread.
+
+    Args:
+        frame: its innermost frame; None: it has ended.
+        caller: the code of the function that calls handlers, and nothing else.
+    """
+    packages: list[str] = []
+    while frame is not None and frame.f_code is not caller:
+        packages.append(str(frame.f_globals.get("__name__")).partition(".")[0])
+        frame = frame.f_back
+    # The last one is the handler's own, which may be of playbill's.
+    return frame is not None and bool(packages) and SHIELDED.isdisjoint(packages[:-1])
+
+
+def strike(thread: int, caller: CodeType, error: type[BaseException]) -> bool:
+    """Set the exception that a thread finds raised, if it may be; tell whether it was."""
+    import ctypes  # noqa: PLC0415 (only kills need it)
+
+    where, raised = ctypes.c_ulong(thread), ctypes.py_object(error)
+    set_error = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    time.sleep(0)  # a turn of our own begins, which is longer than a look and a strike
+    frames = sys._current_frames()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # documented, for debuggers
+    if not may_strike(frames.get(thread), caller):
+        return False
+    return bool(set_error(where, raised))

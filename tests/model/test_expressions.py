@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from playbill.model import expressions
+from playbill.model.cel_program import guard
 from playbill.model.errors import NodeConfigError
 from playbill.model.expressions import (
     EDGE_ROOTS,
@@ -127,7 +127,7 @@ def test_a_panic_of_the_library_becomes_an_error() -> None:
         raise PanicException("index out of bounds")
 
     with pytest.raises(NodeConfigError, match="panicked: index out of bounds"):
-        expressions._guard(panic, "")
+        guard(panic, "")
 
 
 def test_an_interrupt_is_not_swallowed() -> None:
@@ -135,7 +135,7 @@ def test_an_interrupt_is_not_swallowed() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        expressions._guard(interrupt, "")
+        guard(interrupt, "")
 
 
 def test_merging_is_shallow_and_the_later_one_wins() -> None:

@@ -208,3 +208,15 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
         playbill.load(tmp_path / "no.yaml")
     with pytest.raises(playbill.DefinitionError, match="cannot be read: Is a directory"):
         playbill.load(tmp_path)
+
+
+async def test_an_expression_that_might_block_the_loop_fails_its_run_in_numbers(manager: Manager) -> None:
+    """CEL holds the loop until it is done: seconds for this one, and nobody could cancel anything meanwhile."""
+    definition = pipeline(
+        node("a", "trigger", after="b"),
+        node("b", "condition", condition="trigger.l.all(x, trigger.l.exists(y, y == x))"),
+    )
+    result = await finished(manager, definition, l=list(range(3000)))
+    assert statuses(result) == {"a": "completed", "b": "failed"}
+    assert "its macros might visit 9,003,000 items, over 100,000" in str(result.error)
+    assert "CEL cannot be interrupted: reduce it in a python node before" in str(result.error)

@@ -113,11 +113,11 @@ class PipelineRunManager:
         system = self._use_loop()
         if not isinstance(definition, PipelineDefinition):
             definition = definition_from(definition)
-        data = check_trigger_data(definition, trigger_data or {})
+        compiled = self.compiler.of(definition)  # first, so that its schema is one
+        data = check_trigger_data(definition, {} if trigger_data is None else trigger_data)
         if run_id is not None and (known := self._known(run_id)) is not None:
             known.check_same(definition, data)
             return known
-        compiled = self.compiler.of(definition)
         return self._begin(system, compiled, data, run_id or system.parts.new_id(), timeout_seconds)
 
     def prepare(self, definition: PipelineDefinition) -> None:

@@ -220,3 +220,27 @@ async def test_an_expression_that_might_block_the_loop_fails_its_run_in_numbers(
     assert statuses(result) == {"a": "completed", "b": "failed"}
     assert "its macros might visit 9,003,000 items, over 100,000" in str(result.error)
     assert "CEL cannot be interrupted: reduce it in a python node before" in str(result.error)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "data", "said"),
+    [
+        ({"$ref": "http://127.0.0.1:9/schema"}, {}, "refers to an unknown schema, and none is fetched"),
+        ({"$ref": "#"}, {}, "inputs refers to itself for the same value"),
+        ({"type": "str"}, {}, "inputs.type is not a JSON Schema: 'str' is not valid"),
+        ({"properties": {"a": {"pattern": "("}}}, {}, "'(' is not a 'regex'"),
+        ({"properties": {"a": {"type": "number", "default": "x"}}}, {}, "a default must satisfy its own schema"),
+        ({"properties": {"a": {"default": float("nan")}}}, {}, "inputs.properties.a.default is nan"),
+        ({"properties": {"a": {"pattern": "^(a+)+$"}}}, {"a": "a" * 40 + "b"}, "does not match '^(a+)+$'"),
+        ({"properties": {"a": {"multipleOf": 10**400}}}, {"a": 5}, "trigger_data.a: 5 is not a multiple of"),
+        (None, [], "trigger_data is a mapping of names to values, not list: []"),
+        (None, 0, "trigger_data is a mapping of names to values, not int: 0"),
+    ],
+)
+async def test_inputs_that_cannot_be_checked_are_refused_before_the_run(
+    manager: Manager, inputs: dict[str, Any] | None, data: Any, said: str
+) -> None:
+    with pytest.raises(playbill.DefinitionError) as raised:
+        await manager.start_run(pipeline(node("a", "trigger"), inputs=inputs), data)
+    assert said in str(raised.value)
+    assert manager.active_runs == []

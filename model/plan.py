@@ -229,7 +229,7 @@ class _Context:
             grace=self.stop.grace if node.grace is None else node.grace,
             breaker=None if node.type in self.unguarded else node.breaker or node.type,
             waits_open=node.on_open == "wait",
-            commits=node.on_crash == "fail",
+            commits=node.on_crash == "fail" and kind is Kind.HANDLER,
             continues=node.on_error == "continue",
             takes_slot=self.slots and kind is Kind.HANDLER,
             threaded=node.id in self.threaded,

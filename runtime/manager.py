@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from playbill.actors.supervisor import SupervisorActor
 from playbill.model.definition import PipelineDefinition, definition_from
 from playbill.model.errors import DefinitionError, UnknownRun
+from playbill.model.fields import MAX_SECONDS, is_seconds
 from playbill.model.messages import Cancel, Force, Start
 from playbill.model.plan import RunFacts
 from playbill.model.policies import StopPolicy
@@ -138,8 +139,8 @@ class PipelineRunManager:
     ) -> Run:
         definition = compiled.definition
         timeout = definition.timeout if timeout_seconds is None else timeout_seconds
-        if not 0 < timeout < float("inf"):
-            text = f"timeout_seconds is over 0 and finite, not {timeout}"
+        if not is_seconds(timeout) or not timeout:
+            text = f"timeout_seconds is over 0 and finite, not over {MAX_SECONDS:.0e}: not {timeout!r:.60}"
             raise DefinitionError.single("timeout", "timeout_seconds", text)
         breakers = system.breakers_of(definition, compiled.breaker_keys)
         facts = RunFacts(run_id, compiled.plan, data)

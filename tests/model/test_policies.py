@@ -125,3 +125,13 @@ def test_a_breaker_policy_that_makes_no_sense_is_refused(fields: dict[str, objec
 def test_openings_grow_to_their_cap() -> None:
     policy = BreakerPolicy(open_seconds=10, open_factor=3, open_cap_seconds=50)
     assert [policy.open_for(n, 0.5) for n in (1, 2, 3, 4)] == [10, 30, 50, 50]
+
+
+@pytest.mark.parametrize("asked_for", [-1, -1e300, math.nan, -math.inf])
+def test_what_a_failure_asks_for_is_ignored_when_it_is_no_length_of_time(asked_for: float) -> None:
+    assert RetryPolicy(base=2, jitter=0).delay(1, 0.5, asked_for) == 2
+
+
+@pytest.mark.parametrize("asked_for", [1.1e9, 1e300, math.inf, 10**400])
+def test_what_a_failure_asks_for_has_the_longest_time_there_is_as_its_cap(asked_for: float) -> None:
+    assert RetryPolicy().delay(1, 0.5, asked_for) == 1e9

@@ -50,6 +50,17 @@ ROOT = Path(__file__).resolve().parents[2]
             "node 'a': seconds: input should be greater than or equal to 0, not -1",
         ),
         ({"nodes": [node("a", timeout=float("nan"))]}, "timeout"),
+        (
+            {"nodes": [node("a", "delay", seconds=1e12)]},
+            "node 'a': seconds: input should be less than or equal to 1000000000",
+        ),
+        ({"nodes": [node("a", "delay", seconds=10**400)]}, "seconds: input should be a valid number"),
+        ({"nodes": [node("a", retry={"base": 1e300})]}, "base: input should be less than or equal to 1000000000"),
+        ({"nodes": [node("a", grace=1e300)]}, "grace: input should be less than or equal to 1000000000"),
+        (
+            {"nodes": [node("a", "delay", seconds=1, on_crash="fail")]},
+            "on_crash 'fail' is not for 'delay': playbill does its work itself, without a handler; leave it out",
+        ),
         ({"nodes": [node("a", x="${inputs.b.y}")]}, "'b'"),
         (
             {"nodes": [node("a", limits={"cpu_seconds": 1.0})]},
@@ -163,7 +174,7 @@ async def test_a_run_id_with_another_definition_or_other_data_is_refused(manager
         await manager.start_run(pipeline(node("b")), {}, run_id="r")
 
 
-@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), 1e300, 10**400, "5", True])
 async def test_a_wrong_run_timeout_is_refused(manager: Manager, seconds: float) -> None:
     with pytest.raises(playbill.DefinitionError, match="timeout_seconds is over 0 and finite, not"):
         await manager.start_run(pipeline(node("a")), timeout_seconds=seconds)

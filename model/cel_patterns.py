@@ -1,8 +1,8 @@
 """What a regular expression would cost the engines of Rust, which are linear in the text, but not free.
 
-They compile a counted repetition as that many copies, the word characters as thousands of ranges, and in the worst case
-look at every position of the pattern for each character of the text. So: each position counts once, times the counts
-around it; and compiling costs more for the classes of Unicode.
+They compile a counted repetition as that many copies, the word characters as thousands of ranges, and in the worst
+case look at every position of the pattern for each character of the text. So: each position counts once, times the
+counts around it; and compiling costs more for the classes of Unicode.
 """
 
 from __future__ import annotations

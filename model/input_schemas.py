@@ -18,7 +18,7 @@ from playbill.model.jsonable import why_not_json
 from playbill.model.wording import clip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from jsonschema_rs import ValidationError, Validator
 
@@ -122,22 +122,27 @@ def _parts(schema: Any, location: Location = ()) -> Iterator[tuple[Location, Sch
 
 def _same(schema: Schema) -> Iterator[tuple[Location, Any]]:
     """Give the schemas that are asked about the same value."""
-    for key in _OF_ONE:
-        yield (key,), schema.get(key)
-    for key in _OF_MANY:
-        yield from (((key, index), inner) for index, inner in enumerate(schema.get(key) or ()))
-    yield from ((("dependentSchemas", name), inner) for name, inner in (schema.get("dependentSchemas") or {}).items())
+    yield from (((key,), schema.get(key)) for key in _OF_ONE)
+    yield from (((key, index), inner) for key in _OF_MANY for index, inner in enumerate(_list(schema, key)))
+    yield from ((("dependentSchemas", name), inner) for name, inner in _named(schema, "dependentSchemas"))
 
 
 def _deeper(schema: Schema) -> Iterator[tuple[Location, Any]]:
     """Give the schemas that are asked about parts of the value, or by nobody yet."""
-    for key in _OF_PARTS:
-        yield (key,), schema.get(key)
-    for key in _LISTS_OF_PARTS:
-        if isinstance(schema.get(key), list):
-            yield from (((key, index), inner) for index, inner in enumerate(schema[key]))
-    for key in _BY_NAME:
-        yield from (((key, name), inner) for name, inner in (schema.get(key) or {}).items())
+    yield from (((key,), schema.get(key)) for key in _OF_PARTS)
+    yield from (((key, index), inner) for key in _LISTS_OF_PARTS for index, inner in enumerate(_list(schema, key)))
+    yield from (((key, name), inner) for key in _BY_NAME for name, inner in _named(schema, key))
+
+
+# Older drafts know some of these keywords not, so they may hold anything there.
+def _list(schema: Schema, key: str) -> list[Any]:
+    value = schema.get(key)
+    return cast("list[Any]", value) if isinstance(value, list) else []
+
+
+def _named(schema: Schema, key: str) -> Iterable[tuple[str, Any]]:
+    value = schema.get(key)
+    return cast("Schema", value).items() if isinstance(value, dict) else ()
 
 
 # ---- what is a schema, and yet not to be had ----------------------------------------------------------------------
@@ -145,9 +150,8 @@ def _deeper(schema: Schema) -> Iterator[tuple[Location, Any]]:
 
 def _pattern_problems(schema: Schema) -> Iterator[Problem]:
     for place, part in _parts(schema):
-        patterns = [part["pattern"]] if "pattern" in part else []
-        for pattern in (*patterns, *(part.get("patternProperties") or ())):
-            if pattern_cost(pattern).positions > MAX_POSITIONS:
+        for pattern in (part.get("pattern"), *(name for name, _ in _named(part, "patternProperties"))):
+            if isinstance(pattern, str) and pattern_cost(pattern).positions > MAX_POSITIONS:
                 text = f"has a pattern of over {MAX_POSITIONS:,} positions, its repetitions written out: '{pattern}'"
                 yield _problem(place, clip(text, LONGEST_SHOWN))
 
@@ -210,7 +214,7 @@ def _references(schema: Schema) -> Iterator[tuple[int, list[Any]]]:
     pointers = {"#" + "".join(f"/{_escape(step)}" for step in place): part for place, part in parts.items()}
     known = anchors | pointers
     for part in parts.values():
-        to = [part[key] for key in ("$ref", "$dynamicRef", "$recursiveRef") if key in part]
+        to = [part[key] for key in ("$ref", "$dynamicRef", "$recursiveRef") if isinstance(part.get(key), str)]
         yield id(part), [known.get(each) for each in to]
 
 

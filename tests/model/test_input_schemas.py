@@ -110,6 +110,8 @@ def test_a_default_that_violates_its_own_schema_is_refused(schema: dict[str, Any
     [
         {"$ref": "https://json-schema.org/draft/2020-12/schema"},
         {"$schema": "http://json-schema.org/draft-07/schema#", "definitions": {"a": {}}, "items": [{}]},
+        {"$schema": "http://json-schema.org/draft-07/schema#", "$defs": 5, "dependentSchemas": 5, "prefixItems": 5},
+        {"$schema": "http://json-schema.org/draft-04/schema#", "const": [], "$dynamicRef": [], "if": 5},
         {"$id": "http://127.0.0.1:9/a", "$ref": "b", "$defs": {"b": {"$id": "b", "type": "object"}}},
         {"$ref": "#/$defs/tree", "$defs": {"tree": {"properties": {k: {"$ref": "#/$defs/tree"} for k in "abc"}}}},
         {"properties": {f"p{index}": {"type": "string"} for index in range(20_000)}},

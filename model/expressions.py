@@ -237,6 +237,8 @@ def _cause(error: Exception) -> str:
     match error:
         case KeyError(args=[str(key), *_]):
             return f"no key '{key}'"
+        case ValueError() if "Conversion Error" in str(error):
+            return "it names a value that CEL does not know, such as an int beyond 64 bits or an object of Python's"
         case TypeError():
             told = str(error).split(" CEL does not coerce")[0].rstrip(".")
             return f"{told}; CEL does not mix int and double: write double(x)"

@@ -54,6 +54,8 @@ def test_a_map_that_builds_a_large_list_is_refused_with_its_numbers() -> None:
         ("output.l.map(x, {'a': x, 'b': x})", records(500)),
         ("output.l.map(x, [x, x, x, x, x, x, x, x, x, x])", numbers(600)),
         ("output.l.map(x, output.l)", numbers(200)),
+        ("output.l.map(x, 'ab')", numbers(3000)),
+        ("output.l.map(x, size('ab'))", numbers(3000)),
         ("output.l.map(x, output.l).all(y, size(y) > 0)", numbers(200)),
         ("output.l.map(x, x).map(y, y)", numbers(900)),
         ("output.l.map(x, output.l.map(y, y))", numbers(200)),

@@ -109,11 +109,15 @@ def test_hostile_text_is_an_error_and_nothing_worse(text: str) -> None:
         ("1 / 0 > 1", "division by zero"),
         ("int(input.text) > 1", "string parse error"),
         ("input.thing == 1", "object"),
+        ("input.huge > 1", "it names a value that CEL does not know, such as an int beyond 64 bits"),
     ],
 )
 def test_an_error_at_run_time_names_the_text_and_the_cause(text: str, cause: str) -> None:
     with pytest.raises(NodeConfigError) as caught:
-        holds(text, input={"price": 1.5, "text": "q", **({"thing": object()} if "thing" in text else {})})
+        holds(
+            text,
+            input={"price": 1.5, "text": "q", "huge": 10**400, **({"thing": object()} if "thing" in text else {})},
+        )
     assert text in str(caught.value)
     assert cause in str(caught.value)
 

@@ -69,8 +69,8 @@ def test_what_is_not_there_is_an_error_that_names_the_step(text: str, said: str)
 
 
 def test_a_plain_path_is_checked_as_any_expression() -> None:
-    with pytest.raises(ExpressionError, match="did you mean 'output'"):
-        compile_expression("outptu.x", EDGE_ROOTS)
+    with pytest.raises(ExpressionError, match="did you mean 'input'"):
+        compile_expression("imput.x", EDGE_ROOTS)
     with pytest.raises(ExpressionError, match="over 1000 characters"):
         compile_expression("output" + ".x" * 500, EDGE_ROOTS)
     assert compile_expression("output.x", EDGE_ROOTS).names == {"output"}

@@ -137,7 +137,7 @@ def _deeper(schema: Schema) -> Iterator[tuple[Location, Any]]:
 # Older drafts know some of these keywords not, so they may hold anything there.
 def _list(schema: Schema, key: str) -> list[Any]:
     value: object = schema.get(key)
-    return cast("list[Any]", value) if isinstance(value, list) else []
+    return cast("list[object]", value) if isinstance(value, list) else []
 
 
 def _named(schema: Schema, key: str) -> Iterable[tuple[str, Any]]:

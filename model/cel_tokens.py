@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["bound_names", "closing_brace", "compared_strings", "keys_read", "macro_calls", "node_references"]
+__all__ = [
+    "MACROS",
+    "PLAIN_STRING",
+    "bound_names",
+    "closing_brace",
+    "compared_strings",
+    "keys_read",
+    "macro_calls",
+    "node_references",
+    "signs_of",
+]
 
 # A string left open matches nothing here: its quote is one sign among others, and the compiler complains.
 _TOKEN = re.compile(
@@ -18,22 +28,24 @@ _TOKEN = re.compile(
                         | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*' ) )
     | (?P<comment> //[^\n]* )
     | (?P<name> [A-Za-z_][A-Za-z_0-9]* )
+    | (?P<number> [0-9]+ )
     | (?P<sign> \S )
     """,
     re.VERBOSE | re.DOTALL,
 )
-_PLAIN_STRING = re.compile(r"""'[^'"\\]+'|"[^'"\\]+\"""")
-_MACROS = frozenset({"all", "exists", "exists_one", "map", "filter"})
+PLAIN_STRING = re.compile(r"""'[^'"\\]+'|"[^'"\\]+\"""")
+MACROS = frozenset({"all", "exists", "exists_one", "existsOne", "map", "filter"})
+"""The functions whose last argument is evaluated for each item of a collection."""
 
 
 def macro_calls(text: str) -> int:
     """Count the calls of macros that walk a collection."""
-    return sum(1 for _ in _macro_arguments(_signs(text)))
+    return sum(1 for _ in _macro_arguments(signs_of(text)))
 
 
 def bound_names(text: str) -> set[str]:
     """Give the names that macros bind by their first argument."""
-    return {name for name in _macro_arguments(_signs(text)) if name.isidentifier()}
+    return {name for name in _macro_arguments(signs_of(text)) if name.isidentifier()}
 
 
 def closing_brace(text: str, start: int) -> int:
@@ -49,11 +61,11 @@ def closing_brace(text: str, start: int) -> int:
 
 def node_references(text: str, root: str = "inputs") -> set[str]:
     """Give the node ids that are read as `inputs['id']` or `inputs.id`, or so of another root."""
-    signs = ["", *_signs(text), "", "", ""]
+    signs = ["", *signs_of(text), "", "", ""]
     found: set[str] = set()
     for place in range(1, len(signs) - 3):
         match signs[place - 1 : place + 4]:
-            case [before, name, "[", key, "]"] if name == root and before != "." and _PLAIN_STRING.fullmatch(key):
+            case [before, name, "[", key, "]"] if name == root and before != "." and PLAIN_STRING.fullmatch(key):
                 found.add(key[1:-1])
             case [before, name, ".", key, after] if name == root and before != "." and after != "(":
                 found.add(key)
@@ -64,17 +76,17 @@ def node_references(text: str, root: str = "inputs") -> set[str]:
 
 def compared_strings(text: str, root: str, field: str) -> set[str]:
     """Give the strings that `root.field` is compared with: by `==`, `!=` (on its right) and `in [...]`."""
-    signs = [*_signs(text), "", "", "", ""]
+    signs = [*signs_of(text), "", "", "", ""]
     found: set[str] = set()
     for place in range(len(signs) - 6):
         if signs[place : place + 3] != [root, ".", field] or (place and signs[place - 1] == "."):
             continue
         match signs[place + 3 : place + 6]:
-            case ["=" | "!", "=", quoted] if _PLAIN_STRING.fullmatch(quoted):
+            case ["=" | "!", "=", quoted] if PLAIN_STRING.fullmatch(quoted):
                 found.add(quoted[1:-1])
             case ["in", "[", _]:
                 end = signs.index("]", place) if "]" in signs[place:] else place
-                found.update(sign[1:-1] for sign in signs[place + 5 : end] if _PLAIN_STRING.fullmatch(sign))
+                found.update(sign[1:-1] for sign in signs[place + 5 : end] if PLAIN_STRING.fullmatch(sign))
             case _:
                 pass
     return found
@@ -82,13 +94,13 @@ def compared_strings(text: str, root: str, field: str) -> set[str]:
 
 def keys_read(text: str, root: str) -> set[str] | None:
     """Give the keys that are read as `root.key` or `root['key']`; None when the root is used in any other way."""
-    signs = ["", *_signs(text), "", "", ""]
+    signs = ["", *signs_of(text), "", "", ""]
     found: set[str] = set()
     for place in range(1, len(signs) - 3):
         if signs[place] != root or signs[place - 1] == ".":
             continue
         match signs[place + 1 : place + 4]:
-            case ["[", key, "]"] if _PLAIN_STRING.fullmatch(key):
+            case ["[", key, "]"] if PLAIN_STRING.fullmatch(key):
                 found.add(key[1:-1])
             case [".", key, after] if key.isidentifier() and after != "(":
                 found.add(key)
@@ -97,8 +109,8 @@ def keys_read(text: str, root: str) -> set[str] | None:
     return found
 
 
-def _signs(text: str) -> list[str]:
-    """Give strings (with their quotes), names and signs."""
+def signs_of(text: str) -> list[str]:
+    """Give strings (with their quotes), names, numbers and signs; comments are left out."""
     tokens = (token for token in _TOKEN.finditer(text) if token.lastgroup != "comment")
     return [token.group() for token in tokens]
 
@@ -106,5 +118,5 @@ def _signs(text: str) -> list[str]:
 def _macro_arguments(signs: list[str]) -> Iterator[str]:
     """Give what stands first in the parentheses of each macro call."""
     for place in range(len(signs) - 3):
-        if signs[place] == "." and signs[place + 1] in _MACROS and signs[place + 2] == "(":
+        if signs[place] == "." and signs[place + 1] in MACROS and signs[place + 2] == "(":
             yield signs[place + 3]

@@ -7,6 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from playbill.model.cel_cost import MAX_VALUES
+from playbill.model.cel_paths import plain_path
+from playbill.model.cel_patterns import PatternCost, pattern_cost
+from playbill.model.cel_program import CelProgram, compile_cel
 from playbill.model.cel_tokens import bound_names, macro_calls
 from playbill.model.diagnostics import did_you_mean, list_names
 from playbill.model.errors import NodeConfigError
@@ -14,8 +18,6 @@ from playbill.model.wording import clip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
-
-    from cel import Program
 
 __all__ = [
     "CONDITION_ROOTS",
@@ -73,23 +75,21 @@ class ExpressionError(NodeConfigError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A compiled CEL expression."""
+    """A compiled expression: a plain path, read in Python, or a CEL program."""
 
     text: str
     names: frozenset[str]
     """The roots it uses."""
-    program: Program
+    value: Callable[[Mapping[str, Any]], Any]
 
     def evaluate(self, variables: Mapping[str, Any]) -> Any:
         """Give the value over these variables.
 
         Raises:
-            NodeConfigError: CEL found an error at run time; names the text and the cause.
+            NodeConfigError: It has none, or finding it would take too long; names the text and the cause.
         """
-        # Only what is used is handed over: the library converts every value it gets.
-        used = {name: variables[name] for name in self.names if name in variables}
         try:
-            return _guard(self.program.execute, used)
+            return self.value(variables)
         except Exception as error:
             raise NodeConfigError(f"expression '{clip(self.text, LONGEST_SHOWN)}' failed: {_cause(error)}") from error
 
@@ -138,6 +138,10 @@ def compile_expression(text: str, roots: Collection[str]) -> Expression:
     Raises:
         ExpressionError: It is too long, has too many macros, does not parse, or names something unknown.
     """
+    if len(text) > MAX_CHARACTERS:
+        raise ExpressionError("expression-too-long", text, f"is over {MAX_CHARACTERS} characters long")
+    if (path := plain_path(text.strip())) and path.root in roots:
+        return Expression(text, frozenset({path.root}), path.read)
     expression, functions = _compile(text)
     bound = bound_names(text) if expression.names.difference(roots) else set[str]()
     for name in sorted(expression.names.difference(roots, bound, _TYPES)):
@@ -175,34 +179,42 @@ def merge_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
 @functools.lru_cache(maxsize=4096)
 def _compile(text: str) -> tuple[Expression, frozenset[str]]:
     """Give the expression and the functions it calls; operators do not count."""
-    if len(text) > MAX_CHARACTERS:
-        raise ExpressionError("expression-too-long", text, f"is over {MAX_CHARACTERS} characters long")
     if (calls := macro_calls(text)) > MAX_MACROS:
         reason = f"has {calls} macro calls (all, exists, exists_one, map, filter), over {MAX_MACROS}"
         raise ExpressionError("too-many-macros", text, reason)
-    import cel  # noqa: PLC0415 - takes 200 ms, and many pipelines have no expression
-
-    try:
-        program = _guard(cel.compile, text)
-    except (ValueError, NodeConfigError) as error:
-        raise _syntax_error(text, str(error)) from None
-    references = program.references()
+    compiled = _compiled(text, text)
+    references = compiled.program.references()
     functions = frozenset(name for name in references["functions"] if name.isidentifier())
-    return Expression(text, frozenset(references["variables"]), program), functions
+    return Expression(text, frozenset(references["variables"]), compiled.run), functions
+
+
+def _compiled(text: str, whole: str) -> CelProgram:
+    try:
+        return compile_cel(text, lambda literal: _cost_of(literal, whole))
+    except ExpressionError:
+        raise
+    except (ValueError, NodeConfigError) as error:
+        raise _syntax_error(whole, str(error)) from None
+
+
+def _cost_of(literal: str, text: str) -> PatternCost:
+    """Tell what a pattern of `matches` costs; one that comes from data might cost anything."""
+    if not literal:
+        reason = "matches takes its pattern as a text in quotes: one that is computed might take any time"
+        raise ExpressionError("computed-pattern", text, reason)
+    cost = pattern_cost(_compiled(literal, text).run({}))
+    if cost.compiling + cost.positions > MAX_VALUES:
+        reason = f"the pattern {clip(literal, LONGEST_SHOWN)} is too large when its repetitions are written out"
+        raise ExpressionError("pattern-too-large", text, reason)
+    try:
+        compile_cel(f"''.matches({literal})", lambda _literal: cost).run({})
+    except (ValueError, RuntimeError, NodeConfigError) as error:
+        raise ExpressionError("invalid-pattern", text, _cause(error)) from None
+    return cost
 
 
 def _unknown(what: str, name: str, text: str, hint: str) -> ExpressionError:
     return ExpressionError(f"unknown-{what}", text, f"unknown {what} '{name}'{hint}", *_position(text, name))
-
-
-def _guard(call: Callable[[Any], Any], argument: object) -> Any:
-    try:
-        return call(argument)
-    except BaseException as error:
-        # A panic of the Rust library is a BaseException that no module exports; it must not end the loop.
-        if type(error).__name__ != "PanicException":
-            raise
-        raise NodeConfigError(f"the CEL library panicked: {error}") from error
 
 
 def _syntax_error(text: str, message: str) -> ExpressionError:
@@ -225,6 +237,8 @@ def _cause(error: Exception) -> str:
     match error:
         case KeyError(args=[str(key), *_]):
             return f"no key '{key}'"
+        case ValueError() if "Conversion Error" in str(error):
+            return "it names a value that CEL does not know, such as an int beyond 64 bits or an object of Python's"
         case TypeError():
             told = str(error).split(" CEL does not coerce")[0].rstrip(".")
             return f"{told}; CEL does not mix int and double: write double(x)"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, dataclass_transform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
 __all__ = [
     "Cause",
@@ -102,6 +102,13 @@ class Now:
 
     monotonic: float
     utc: datetime
+
+    def after(self, seconds: float) -> datetime:
+        """Return when so many seconds will be over; the last date there is, if the calendar ends before."""
+        try:
+            return self.utc + timedelta(seconds=seconds)
+        except OverflowError:
+            return datetime.max.replace(tzinfo=self.utc.tzinfo)
 
 
 @value

@@ -9,6 +9,7 @@ from playbill.model.diagnostics import did_you_mean, list_names
 from playbill.model.errors import Problem
 from playbill.model.expressions import CONDITION_ROOTS, ExpressionError, compile_condition
 from playbill.model.plan import BUILT_IN
+from playbill.model.policies import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from playbill.model.definition import PipelineDefinition, PipelineNode
 
 __all__ = ["InputScope", "node_problems"]
+
+_FOR_HANDLERS = ("retry", "timeout", "idle_timeout", "breaker", "on_open", "on_crash", "limits")
+"""Fields that speak of attempts, and so of a handler; `isolation` is looked at for all types."""
 
 
 class InputScope:
@@ -71,6 +75,8 @@ def node_problems(index: int, node: PipelineNode, catalog: Catalog, scope: Input
         yield Problem("invalid-type", f"{where}.type", f"{subject} has invalid type '{node.type}'{hint}")
         return
     yield from _isolation_problems(node, node_type, where)
+    if node.type in BUILT_IN:
+        yield from _handler_problems(node, where)
     wrong = node_type.check(node.config, subject=subject, where=f"{where}.config")
     yield from wrong
     if not node.config:
@@ -88,9 +94,21 @@ def _isolation_problems(node: PipelineNode, node_type: NodeType, where: str) -> 
     if node.isolation == "process" and worker.inline_because:
         text = f"{subject}: isolation 'process' is not for '{worker.name}': {worker.inline_because}; leave it out"
         yield Problem("isolation", f"{where}.isolation", text)
-    elif node.limits is not None and node_type.isolation_of(node) != "process":
+    elif node.limits is not None and node.type not in BUILT_IN and node_type.isolation_of(node) != "process":
         text = f"{subject}: limits are kept by a process of its own: set isolation: process, or leave them out"
         yield Problem("isolation", f"{where}.limits", text)
+
+
+def _handler_problems(node: PipelineNode, where: str) -> Iterator[Problem]:
+    """Tell what is set for a handler that there is none of; what only says what holds anyway is no fault."""
+    anyway = {"retry": RetryPolicy(), "breaker": node.type, "on_crash": "retry", "on_open": "fail"}
+    for name in _FOR_HANDLERS:
+        value = getattr(node, name)
+        if value is not None and value != anyway.get(name):
+            shown = f" '{value}'" if isinstance(value, str) else f" {value:g}" if isinstance(value, float) else ""
+            rule = f"is not for '{node.type}': playbill does its work itself, without a handler"
+            instead = "set total_timeout, or leave it out" if name.endswith("timeout") else "leave it out"
+            yield Problem("no-handler", f"{where}.{name}", f"node '{node.id}': {name}{shown} {rule}; {instead}")
 
 
 def _template_problems(node: PipelineNode, node_type: NodeType, scope: InputScope, where: str) -> Iterable[Problem]:

@@ -281,7 +281,7 @@ class _Context:
             target=target if isinstance(target, str) else "",
             target_at=None if isinstance(target, str) else target,
             waits_open=node.on_open == "wait",
-            commits=node.on_crash == "fail",
+            commits=node.on_crash == "fail" and kind is Kind.HANDLER,
             continues=node.on_error == "continue",
             takes_slot=self.slots and kind is Kind.HANDLER,
             threaded=node.id in self.threaded,

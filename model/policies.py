@@ -15,7 +15,17 @@ from playbill.model.errors import (
     RunCancelled,
     RunTimedOut,
 )
-from playbill.model.fields import Count, Factor, Number, PositiveSeconds, PositiveShare, Seconds, Settings, Share
+from playbill.model.fields import (
+    MAX_SECONDS,
+    Count,
+    Factor,
+    Number,
+    PositiveSeconds,
+    PositiveShare,
+    Seconds,
+    Settings,
+    Share,
+)
 from playbill.model.plain_text import name_of
 
 if TYPE_CHECKING:
@@ -57,10 +67,10 @@ class RetryPolicy(Settings):
         Args:
             attempts_made: Attempts that have ended, at least 1.
             jitter_draw: A number drawn evenly from 0..1.
-            retry_after: Seconds the failure itself asked for; wins when given.
+            retry_after: Seconds the failure itself asked for; wins when it is a length of time at all.
         """
-        if retry_after is not None:
-            return retry_after
+        if retry_after is not None and retry_after >= 0:
+            return min(retry_after, MAX_SECONDS)
         return _grow(self.base, self.factor, self.cap, attempts_made) * _spread(self.jitter, jitter_draw)
 
     def should_retry(self, kinds: Sequence[str], *, retryable: bool) -> bool:

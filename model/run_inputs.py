@@ -3,62 +3,47 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from playbill.model.diagnostics import path_of
 from playbill.model.errors import DefinitionError, Problem
+from playbill.model.input_schemas import schema_problems, validator_of, violations
 from playbill.model.jsonable import why_not_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from playbill.model.definition import PipelineDefinition
 
-__all__ = ["check_trigger_data", "schema_problems"]
+__all__ = ["check_trigger_data"]
 
 
-def check_trigger_data(definition: PipelineDefinition, trigger_data: Mapping[str, Any]) -> dict[str, Any]:
+def check_trigger_data(definition: PipelineDefinition, trigger_data: object) -> dict[str, Any]:
     """Give a copy of the trigger data with the schema's defaults filled in.
 
     Raises:
-        DefinitionError: The data is nothing that JSON can say, or violates the schema; carries every violation.
+        DefinitionError: The data is not a mapping that JSON can say, or violates the schema; carries the violations.
     """
-    if why := why_not_json(dict(trigger_data), "trigger_data"):
-        raise DefinitionError(definition.name, [Problem("invalid-trigger-data", "trigger_data", why)])
-    data = copy.deepcopy(dict(trigger_data))
+    if not isinstance(trigger_data, Mapping):
+        kind = f"{type(trigger_data).__name__}: {trigger_data!r:.60}"
+        raise _wrong(definition, [("trigger_data", f"trigger_data is a mapping of names to values, not {kind}")])
+    data = dict(cast("Mapping[str, Any]", trigger_data))
+    if why := why_not_json(data, "trigger_data"):
+        raise _wrong(definition, [("trigger_data", why)])
+    data = copy.deepcopy(data)
     schema = definition.inputs
     if schema is None:
         return data
-    _fill(data, schema)
-    import jsonschema  # noqa: PLC0415 - many pipelines have no schema, and it takes 50 ms
-    import referencing.exceptions  # noqa: PLC0415 - comes with it
-
     try:
-        validator = cast("Any", jsonschema.Draft202012Validator(schema))  # its stubs are only half typed
-        errors = sorted(validator.iter_errors(data), key=lambda error: str(error.json_path))
-    except referencing.exceptions.Unresolvable as error:
-        text = f"inputs refers to an unknown schema: {error}"
-        raise DefinitionError.single("invalid-schema", "inputs", text) from None
-    if errors:
-        raise DefinitionError(definition.name, (_problem(tuple(e.absolute_path), e.message) for e in errors))
+        validator = validator_of(schema)
+    except ValueError:
+        raise DefinitionError(definition.name, schema_problems(schema)) from None
+    _fill(data, schema)
+    if found := violations(validator, data, "trigger_data"):
+        raise _wrong(definition, found)
     return data
 
 
-def schema_problems(schema: Mapping[str, Any]) -> list[Problem]:
-    """Tell what keeps a pipeline's `inputs` from being a JSON Schema (draft 2020-12)."""
-    import jsonschema  # noqa: PLC0415 - see check_trigger_data
-
-    try:
-        jsonschema.Draft202012Validator.check_schema(schema)
-    except jsonschema.SchemaError as error:
-        where = path_of(tuple(error.absolute_path), "inputs")
-        return [Problem("invalid-schema", where, f"{where} is not a JSON Schema: {error.message}")]
-    return []
-
-
-def _problem(location: tuple[str | int, ...], message: str) -> Problem:
-    where = path_of(location, "trigger_data")
-    return Problem("invalid-trigger-data", where, f"{where}: {message}")
+def _wrong(definition: PipelineDefinition, found: list[tuple[str, str]]) -> DefinitionError:
+    return DefinitionError(definition.name, [Problem("invalid-trigger-data", where, text) for where, text in found])
 
 
 def _fill(data: dict[str, Any], schema: Mapping[str, Any]) -> None:

@@ -16,9 +16,9 @@ from playbill.model.expressions import (
     compile_expression,
 )
 from playbill.model.graph import CycleError, topological_order
+from playbill.model.input_schemas import schema_problems
 from playbill.model.node_checks import InputScope, node_problems
 from playbill.model.plan import breaker_keys, is_key
-from playbill.model.run_inputs import schema_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from playbill.actors.supervisor import SupervisorActor
 from playbill.model.definition import PipelineDefinition, definition_from
 from playbill.model.errors import DefinitionError, UnknownRun
+from playbill.model.fields import MAX_SECONDS, is_seconds
 from playbill.model.frozen import freeze
 from playbill.model.messages import Cancel, Start
 from playbill.model.plan import RunFacts
@@ -126,11 +127,12 @@ class PipelineRunManager:
             definition = definition_from(definition)
         if run_id is not None:
             _check_run_id(run_id)
-        data: FrozenDict = freeze(check_trigger_data(definition, trigger_data or {}))
+        compiled = self.compiler.of(definition)  # first, so that its schema is one
+        given = {} if trigger_data is None else trigger_data
+        data: FrozenDict = freeze(check_trigger_data(definition, given))
         if run_id is not None and (known := self._known(run_id)) is not None:
             known.check_same(definition, data)
             return known
-        compiled = self.compiler.of(definition)
         return self._begin(system, compiled, data, run_id or system.parts.new_id(), timeout_seconds)
 
     def prepare(self, definition: PipelineDefinition) -> None:
@@ -151,8 +153,8 @@ class PipelineRunManager:
     ) -> Run:
         definition = compiled.definition
         timeout = definition.timeout if timeout_seconds is None else timeout_seconds
-        if not 0 < timeout < float("inf"):
-            text = f"timeout_seconds is over 0 and finite, not {timeout}"
+        if not is_seconds(timeout) or not timeout:
+            text = f"timeout_seconds is over 0 and finite, not over {MAX_SECONDS:.0e}: not {timeout!r:.60}"
             raise DefinitionError.single("timeout", "timeout_seconds", text)
         breakers = system.breakers_of(definition, compiled.breaker_keys)
         facts = RunFacts(run_id, compiled.plan, data, next(system.run_numbers))

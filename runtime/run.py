@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from playbill.model.errors import DefinitionError
 from playbill.model.facts import RunStatus
+from playbill.model.fields import MAX_SECONDS, is_seconds
 from playbill.model.messages import Cancel, Pause, Resume
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ def check_grace(grace: object) -> float | None:
     """
     if grace is None:
         return None
-    if isinstance(grace, int | float) and not isinstance(grace, bool) and 0 <= grace < float("inf"):
+    if is_seconds(grace):
         return grace
-    raise ValueError(f"grace is a number of seconds, 0 or more and finite, or None for the manager's, not {grace!r}")
+    rule = f"0 or more and finite, or None for the manager's, at most {MAX_SECONDS:.0e}"
+    raise ValueError(f"grace is a number of seconds, {rule}, not {grace!r:.60}")

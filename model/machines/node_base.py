@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from playbill.model.effects import Timer
@@ -80,8 +79,7 @@ class NodeBase(Machine[NodeState]):
         self.has_slot = False
         for name in (Timer.ATTEMPT, Timer.IDLE, Timer.LADDER):
             out.drop_timer(name)
-        due_at = now.utc + timedelta(seconds=delay)
-        out.tell(self.supervisor, Retrying(self.plan.id, self.attempts, due_at, failure, receipt))
+        out.tell(self.supervisor, Retrying(self.plan.id, self.attempts, now.after(delay), failure, receipt))
         out.set_timer(Timer.DUE, delay, Due(self.attempts))
         self.become(S.BACKING_OFF)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from playbill.model.effects import Timer
@@ -72,7 +71,7 @@ class NodeJoining(NodeBeginning):
         plan, inputs = self.plan, self.inputs or {}
         if plan.kind is Kind.DELAY:
             seconds = float(plan.node.config["seconds"])
-            out.tell(self.supervisor, AttemptReady(plan.id, 1, now.utc + timedelta(seconds=seconds)))
+            out.tell(self.supervisor, AttemptReady(plan.id, 1, now.after(seconds)))
             out.set_timer(Timer.DUE, seconds, Due(1))
             self.become(S.DELAYING)
             return

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from playbill.model import expressions
+from playbill.model.cel_program import guard
 from playbill.model.errors import NodeConfigError
 from playbill.model.expressions import (
     EDGE_ROOTS,
@@ -109,11 +109,15 @@ def test_hostile_text_is_an_error_and_nothing_worse(text: str) -> None:
         ("1 / 0 > 1", "division by zero"),
         ("int(input.text) > 1", "string parse error"),
         ("input.thing == 1", "object"),
+        ("input.huge > 1", "it names a value that CEL does not know, such as an int beyond 64 bits"),
     ],
 )
 def test_an_error_at_run_time_names_the_text_and_the_cause(text: str, cause: str) -> None:
     with pytest.raises(NodeConfigError) as caught:
-        holds(text, input={"price": 1.5, "text": "q", **({"thing": object()} if "thing" in text else {})})
+        holds(
+            text,
+            input={"price": 1.5, "text": "q", "huge": 10**400, **({"thing": object()} if "thing" in text else {})},
+        )
     assert text in str(caught.value)
     assert cause in str(caught.value)
 
@@ -127,7 +131,7 @@ def test_a_panic_of_the_library_becomes_an_error() -> None:
         raise PanicException("index out of bounds")
 
     with pytest.raises(NodeConfigError, match="panicked: index out of bounds"):
-        expressions._guard(panic, "")
+        guard(panic, "")
 
 
 def test_an_interrupt_is_not_swallowed() -> None:
@@ -135,7 +139,7 @@ def test_an_interrupt_is_not_swallowed() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        expressions._guard(interrupt, "")
+        guard(interrupt, "")
 
 
 def test_merging_is_shallow_and_the_later_one_wins() -> None:

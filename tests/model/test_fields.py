@@ -19,8 +19,8 @@ from playbill.model.policies import BreakerPolicy, LimitsPolicy, RetryPolicy, St
         (fields.Number, [-1.5, 0, 7], [math.nan, math.inf, "1", True]),
         (fields.Whole, [0, 1, 7], [-1, 0.5, "1", True]),
         (fields.Count, [1, 7], [0, -1, 1.5, "1", True]),
-        (fields.Seconds, [0, 0.5, 7], [-0.1, math.inf, "1"]),
-        (fields.PositiveSeconds, [0.001, 7], [0, -1, math.nan, "1"]),
+        (fields.Seconds, [0, 0.5, 7, 1e9], [-0.1, math.inf, "1", 1.1e9, 1e300, 10**400]),
+        (fields.PositiveSeconds, [0.001, 7, 1e9], [0, -1, math.nan, "1", 1.1e9, 1e300, 10**400]),
         (fields.Share, [0, 0.5, 1], [-0.1, 1.1, "1"]),
         (fields.PositiveShare, [0.001, 1], [0, 1.1, "1"]),
         (fields.Factor, [1, 1.5], [0.9, 0, "1"]),
@@ -100,3 +100,13 @@ def test_every_rule_that_is_broken_is_told() -> None:
         ValidationError, match=r"exclude each other.*; slow_rate and slow_call_seconds need each other"
     ):
         BreakerPolicy(window_calls=10, window_seconds=1.0, slow_call_seconds=1.0)
+
+
+@pytest.mark.parametrize("value", [0, 0.5, 10**9, 1e9])
+def test_a_length_of_time_is_known_without_a_model(value: float) -> None:
+    assert fields.is_seconds(value)
+
+
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf, -math.inf, 1.1e9, 10**400, True, "1", None, 1j])
+def test_what_is_no_length_of_time_is_known_without_a_model(value: object) -> None:
+    assert not fields.is_seconds(value)

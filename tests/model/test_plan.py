@@ -165,3 +165,9 @@ def test_variables_are_inputs_their_merge_without_conditions_and_the_trigger() -
     assert found["input"] == {"x": 3, "y": 2}
     assert found["trigger"] == {"day": 1}
     assert variables({"a": {"x": 1}}, order, {})["input"] == {"x": 1}
+
+
+def test_only_a_handlers_start_waits_for_the_journal() -> None:
+    nodes = [{"id": "a", "type": "trigger", "on_crash": "fail"}, {"id": "b", "type": "command", "on_crash": "fail"}]
+    plan = build_plan(definition_from({"nodes": nodes}))
+    assert {node.id: node.commits for node in plan.nodes.values()} == {"a": False, "b": True}

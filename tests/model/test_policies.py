@@ -134,3 +134,13 @@ def test_failures_unset_are_the_types_and_null_are_none(failures: dict[str, Any]
     assert policy.failures_or(5) == expected
     assert BreakerPolicy.model_validate(policy.model_dump()).failures_or(5) == expected
     assert BreakerPolicy.model_validate_json(policy.model_dump_json()) == policy
+
+
+@pytest.mark.parametrize("asked_for", [-1, -1e300, math.nan, -math.inf])
+def test_what_a_failure_asks_for_is_ignored_when_it_is_no_length_of_time(asked_for: float) -> None:
+    assert RetryPolicy(base=2, jitter=0).delay(1, 0.5, asked_for) == 2
+
+
+@pytest.mark.parametrize("asked_for", [1.1e9, 1e300, math.inf, 10**400])
+def test_what_a_failure_asks_for_has_the_longest_time_there_is_as_its_cap(asked_for: float) -> None:
+    assert RetryPolicy().delay(1, 0.5, asked_for) == 1e9

@@ -323,3 +323,44 @@ def test_each_violation_says_what_is_wrong_with_what() -> None:
     with pytest.raises(DefinitionError) as caught:
         check_trigger_data(pipeline([trigger("a")], inputs=SCHEMA), {"day": 1, "city": 3})
     assert [str(problem) for problem in caught.value.problems] == ["trigger_data.city: 3 is not of type 'string'"]
+
+
+TRANSPARENT: list[dict[str, Any]] = [
+    {"id": "a", "type": "trigger"},
+    {"id": "a", "type": "parallel"},
+    {"id": "a", "type": "delay", "config": {"seconds": 1}},
+    condition("a", "true"),
+]
+
+
+@pytest.mark.parametrize("node", TRANSPARENT, ids=lambda node: str(node["type"]))
+@pytest.mark.parametrize(
+    ("field", "value", "shown"),
+    [
+        ("retry", {"max_attempts": 2}, "retry is not for"),
+        ("timeout", 5, "timeout 5 is not for"),
+        ("idle_timeout", 0.5, "idle_timeout 0.5 is not for"),
+        ("breaker", "mine", "breaker 'mine' is not for"),
+        ("on_open", "wait", "on_open 'wait' is not for"),
+        ("on_crash", "fail", "on_crash 'fail' is not for"),
+        ("limits", {"cpu_seconds": 1}, "limits is not for"),
+        ("isolation", "process", "isolation 'process' is not for"),
+    ],
+)
+def test_a_node_without_a_handler_takes_no_field_for_one(
+    node: dict[str, Any], field: str, value: object, shown: str
+) -> None:
+    (problem,) = validate(pipeline([{**node, field: value}]))
+    assert problem.where == f"nodes[0].{field}"
+    assert problem.message.startswith(f"node 'a': {shown} '{node['type']}': playbill does its work itself")
+    assert problem.message.endswith("leave it out")
+
+
+@pytest.mark.parametrize("node", TRANSPARENT, ids=lambda node: str(node["type"]))
+def test_a_node_without_a_handler_may_say_what_holds_anyway(node: dict[str, Any]) -> None:
+    assert found(pipeline([node])) == []
+    definition = pipeline([{**node, "total_timeout": 5, "on_error": "continue", "join": "any", "grace": 1}])
+    assert found(definition) == []
+    assert found(definition_from(definition.model_dump())) == []
+    anyway = {"retry": {}, "breaker": node["type"], "on_open": "fail", "on_crash": "retry", "isolation": "inline"}
+    assert found(pipeline([{**node, **anyway}], defaults={"retry": {"max_attempts": 2}, "timeout": 5})) == []

@@ -32,7 +32,7 @@ PRELOADED: Final = (
     "cyclopts",
     "httpx",
     "hypothesis.strategies",
-    "jsonschema",
+    "jsonschema_rs",
     "networkx",
     "pydantic",
     "pykka",

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Final
 
 import playbill
+from playbill.model.plan import BUILT_IN
 from playbill.runtime.faults.plan import fault_plan
 from playbill.runtime.options import SimulatedOptions
 from playbill.runtime.simulation.study import Study
@@ -33,7 +34,11 @@ def cancels(probability: float, *at: float) -> list[Said]:
 
 def fan(*nodes: Said, **more: Any) -> Said:
     """Return a pipeline of nodes side by side."""
-    named = [{"id": f"n{index}", "on_open": "wait", "retry": RETRY, **node} for index, node in enumerate(nodes)]
+    of_handlers = {"on_open": "wait", "retry": RETRY}
+    named = [
+        {"id": f"n{index}", **({} if node["type"] in BUILT_IN else of_handlers), **node}
+        for index, node in enumerate(nodes)
+    ]
     return {"nodes": named, "timeout": 15.0, "on_failure": "finish", **more}
 
 

@@ -40,7 +40,7 @@ async def test_listening_to_all_begins_with_the_call_and_ends_with_the_manager()
     ]
 
 
-@pytest.mark.parametrize("grace", [-1, float("nan"), float("inf"), "5", True])
+@pytest.mark.parametrize("grace", [-1, float("nan"), float("inf"), "5", True, 1e300, 10**400])
 async def test_a_grace_that_is_none_harms_its_caller_only(manager: Manager, grace: Any) -> None:
     run = await manager.start_run(pipeline(node("a", "delay", seconds=1)))
     with pytest.raises(ValueError, match="grace is a number of seconds, 0 or more and finite, or None"):

@@ -50,6 +50,17 @@ ROOT = Path(__file__).resolve().parents[2]
             "node 'a': seconds: input should be greater than or equal to 0, not -1",
         ),
         ({"nodes": [node("a", timeout=float("nan"))]}, "timeout"),
+        (
+            {"nodes": [node("a", "delay", seconds=1e12)]},
+            "node 'a': seconds: input should be less than or equal to 1000000000",
+        ),
+        ({"nodes": [node("a", "delay", seconds=10**400)]}, "seconds: input should be a valid number"),
+        ({"nodes": [node("a", retry={"base": 1e300})]}, "base: input should be less than or equal to 1000000000"),
+        ({"nodes": [node("a", grace=1e300)]}, "grace: input should be less than or equal to 1000000000"),
+        (
+            {"nodes": [node("a", "delay", seconds=1, on_crash="fail")]},
+            "on_crash 'fail' is not for 'delay': playbill does its work itself, without a handler; leave it out",
+        ),
         ({"nodes": [node("a", x="${inputs.b.y}")]}, "'b'"),
         (
             {"nodes": [node("a", limits={"cpu_seconds": 1.0})]},
@@ -163,7 +174,7 @@ async def test_a_run_id_with_another_definition_or_other_data_is_refused(manager
         await manager.start_run(pipeline(node("b")), {}, run_id="r")
 
 
-@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), 1e300, 10**400, "5", True])
 async def test_a_wrong_run_timeout_is_refused(manager: Manager, seconds: float) -> None:
     with pytest.raises(playbill.DefinitionError, match="timeout_seconds is over 0 and finite, not"):
         await manager.start_run(pipeline(node("a")), timeout_seconds=seconds)
@@ -208,3 +219,39 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
         playbill.load(tmp_path / "no.yaml")
     with pytest.raises(playbill.DefinitionError, match="cannot be read: Is a directory"):
         playbill.load(tmp_path)
+
+
+async def test_an_expression_that_might_block_the_loop_fails_its_run_in_numbers(manager: Manager) -> None:
+    """CEL holds the loop until it is done: seconds for this one, and nobody could cancel anything meanwhile."""
+    definition = pipeline(
+        node("a", "trigger", after="b"),
+        node("b", "condition", condition="trigger.l.all(x, trigger.l.exists(y, y == x))"),
+    )
+    result = await finished(manager, definition, l=list(range(3000)))
+    assert statuses(result) == {"a": "completed", "b": "failed"}
+    assert "its macros might visit 9,003,000 items, over 100,000" in str(result.error)
+    assert "CEL cannot be interrupted: reduce it in a python node before" in str(result.error)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "data", "said"),
+    [
+        ({"$ref": "http://127.0.0.1:9/schema"}, {}, "refers to an unknown schema, and none is fetched"),
+        ({"$ref": "#"}, {}, "inputs refers to itself for the same value"),
+        ({"type": "str"}, {}, "inputs.type is not a JSON Schema: 'str' is not valid"),
+        ({"properties": {"a": {"pattern": "("}}}, {}, "'(' is not a 'regex'"),
+        ({"properties": {"a": {"type": "number", "default": "x"}}}, {}, "a default must satisfy its own schema"),
+        ({"properties": {"a": {"default": float("nan")}}}, {}, "inputs.properties.a.default is nan"),
+        ({"properties": {"a": {"pattern": "^(a+)+$"}}}, {"a": "a" * 40 + "b"}, "does not match '^(a+)+$'"),
+        ({"properties": {"a": {"multipleOf": 10**400}}}, {"a": 5}, "trigger_data.a: 5 is not a multiple of"),
+        (None, [], "trigger_data is a mapping of names to values, not list: []"),
+        (None, 0, "trigger_data is a mapping of names to values, not int: 0"),
+    ],
+)
+async def test_inputs_that_cannot_be_checked_are_refused_before_the_run(
+    manager: Manager, inputs: dict[str, Any] | None, data: Any, said: str
+) -> None:
+    with pytest.raises(playbill.DefinitionError) as raised:
+        await manager.start_run(pipeline(node("a", "trigger"), inputs=inputs), data)
+    assert said in str(raised.value)
+    assert manager.active_runs == []

@@ -143,3 +143,25 @@ async def test_handlers_in_threads_retry_and_time_out_from_their_real_start() ->
         run = await manager.start_run(pipeline(node("a", "threaded", timeout=0.02, retry=QUICK)), run_id="r")
         result = await run.result()
     assert (result.outputs["a"], attempts) == ({"key": "r/a"}, [1, 2])
+
+
+@pytest.mark.parametrize("asked_for", [-1, float("nan"), float("-inf")])
+async def test_a_retry_after_that_is_no_length_of_time_is_as_none(manager: Manager, asked_for: float) -> None:
+    definition = pipeline(node("a", "fails", retry_after=asked_for, retry={"max_attempts": 2, "base": 0.01}))
+    result = await finished(manager, definition)
+    assert (result.node_results["a"].attempts, str(result.error)) == (2, "NodeExecutionError: again")
+
+
+@pytest.mark.parametrize("asked_for", [1e12, 1e300, float("inf"), 10**400])
+async def test_a_retry_after_without_end_is_waited_for_within_the_bounds_of_the_node(
+    manager: Manager, asked_for: float
+) -> None:
+    result = await finished(manager, pipeline(node("a", "fails", retry_after=asked_for, total_timeout=0.05)))
+    assert str(result.error) == "AttemptTimedOut: total_timeout of 0.05 s is over"
+
+
+async def test_a_delay_ends_at_its_total_timeout(manager: Manager) -> None:
+    result = await finished(manager, pipeline(node("a", "delay", "b", seconds=60, total_timeout=0.05), node("b")))
+    assert str(result.error) == "AttemptTimedOut: total_timeout of 0.05 s is over"
+    result = await finished(manager, pipeline(node("a", "delay", "b", seconds=0.01, total_timeout=60), node("b")))
+    assert result.status is playbill.RunStatus.COMPLETED

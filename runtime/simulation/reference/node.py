@@ -7,7 +7,6 @@ Here is how it joins, begins and waits; how its attempts end is in node_attempts
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from playbill.model import messages as m
@@ -97,7 +96,7 @@ class NodeModel(AttemptsOfNode):
         rules = self.rules
         if rules.kind == "delay":
             self.at, self._due = "delaying", now.monotonic + rules.seconds
-            self.facts.append((STARTED, 1, {"due_at": now.utc + timedelta(seconds=rules.seconds)}))
+            self.facts.append((STARTED, 1, {"due_at": now.after(rules.seconds)}))
             return
         self.facts.append((STARTED, 1, {}))
         if rules.condition is None:

@@ -5,7 +5,6 @@ Time is judged by its own deadlines: a timer that comes early, or never, is foun
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from playbill.model import messages as m
@@ -176,7 +175,7 @@ class AttemptsOfNode(NodeGround):
             self._end(Outcome(NodeStatus.FAILED, self.attempts, failure=failure, receipt=receipt))
             return
         seconds = back_off(retry, self.attempts, jitter, failure.retry_after)
-        data = {"failure": failure, "due_at": now.utc + timedelta(seconds=seconds), "receipt": receipt}
+        data = {"failure": failure, "due_at": now.after(seconds), "receipt": receipt}
         self.facts.append((RETRYING, self.attempts, data))
         self.attempt, self._failure, self._has_slot = None, failure, False
         self.at, self._due = "backing_off", now.monotonic + seconds

@@ -16,6 +16,7 @@ from playbill.model.expressions import (
     compile_condition,
     merge_inputs,
 )
+from playbill.model.fields import MAX_SECONDS
 from playbill.model.graph import topological_order
 from playbill.model.policies import BreakerPolicy, RetryPolicy
 
@@ -205,8 +206,8 @@ def is_retried(retry: RetryPolicy, failure: Failure) -> bool:
 
 def back_off(retry: RetryPolicy, attempts: int, draw: float, asked_for: float | None) -> float:
     """Return the seconds between attempt `attempts` and the next."""
-    if asked_for is not None:
-        return asked_for
+    if asked_for is not None and asked_for >= 0:  # not a number: its own back-off
+        return min(asked_for, MAX_SECONDS)
     return _grown(retry.base, retry.factor, attempts, retry.cap) * (1 + retry.jitter * (2 * draw - 1))
 
 

@@ -10,7 +10,7 @@ from playbill.model.definition import PipelineDefaults, PipelineDefinition, Pipe
 from playbill.model.diagnostics import Named, problems_of, unknown_names, validate_as
 from playbill.model.errors import DefinitionError, Problem
 from playbill.model.fields import Count, PositiveSeconds, Seconds, Settings, Text
-from playbill.model.plan import breaker_keys, is_key
+from playbill.model.plan import BUILT_IN, breaker_keys, is_key
 from playbill.model.policies import BreakerPolicy, RetryPolicy
 from playbill.runtime.definitions.files import load_mapping
 from playbill.runtime.faults.plan import Behaviours
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 P = TypeVar("P", bound=Settings)
 Fields = dict[str, Any]
+_TIMEOUTS = ("timeout", "idle_timeout", "total_timeout")
 
 
 class NodeDefaults(Settings):
@@ -85,14 +86,16 @@ class Change(Settings):
     ) -> PipelineNode:
         update: Fields = {
             name: getattr(defaults, name) if getattr(node, name) is None else getattr(node, name)
-            for name in ("timeout", "idle_timeout", "total_timeout")
+            for name in (("total_timeout",) if node.type in BUILT_IN else _TIMEOUTS)
         }
-        update["retry"] = node.retry or retry
+        # Without a handler a node keeps what it says, and takes no default: `validate` speaks of all else.
+        update["retry"] = node.retry if node.type in BUILT_IN else node.retry or retry
         change = self.nodes.get(node.id)
         if change is not None:
             update |= _fields(change)
-            where = f"nodes.{node.id}.retry"
-            update["retry"] = _merge(RetryPolicy, update["retry"], change.retry, where, problems)
+            if change.retry:
+                where = f"nodes.{node.id}.retry"
+                update["retry"] = _merge(RetryPolicy, node.retry or retry, change.retry, where, problems)
         return node.model_copy(update=update)
 
 

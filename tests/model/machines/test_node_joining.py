@@ -1,12 +1,13 @@
 """How a node comes to its inputs, and what is done without a handler, as traces."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from playbill.model import messages as m
 from playbill.model.effects import Timer
-from playbill.model.facts import NodeStatus, Outcome
+from playbill.model.facts import NodeStatus, Now, Outcome
 from playbill.model.machines.node import NodeMachine
 from tests.model.machines.job import Job, outcome
 from tests.model.machines.recorder import Recorder, at, facts_of, plan_of
@@ -121,3 +122,12 @@ def test_the_total_timeout_of_a_node_that_begins_in_a_pause_runs_from_the_resume
     assert job.tell(m.Input("start", {}), now=5.0) == []
     assert job.state == "held"
     assert job.tell(m.Resume(), now=50.0)[0] == ("set_timer", Timer.TOTAL, 10.0, m.TotalOverdue())
+
+
+def test_a_delay_that_ends_after_the_last_date_is_due_at_that_date() -> None:
+    """In virtual time a chain of long delays comes there."""
+    joint = Joint(type="delay", config={"seconds": 1e9}, join="any")
+    now = Now(0.0, datetime(9990, 1, 1, tzinfo=UTC))
+    joint.machine.receive(m.Input("a", {"a": {}}), now, joint.out)
+    assert ("tell", "supervisor", m.AttemptReady("job", 1, datetime.max.replace(tzinfo=UTC))) in joint.out.calls
+    assert ("set_timer", Timer.DUE, 1e9, m.Due(1)) in joint.out.calls

@@ -113,7 +113,7 @@ async def test_the_texts_of_a_failure_are_bounded_and_show_no_part_of_a_secret(b
 
 async def test_what_a_worker_tells_is_bounded_by_its_host_too(bank: Bank) -> None:
     attempt, node = bank.begin(bodies.nothing)
-    told = ("E", "x" * 100_000, False, ("E",), "y" * 100_000, None)
+    told = ["E", "x" * 100_000, False, ["E"], "y" * 100_000, None]
     attempt.finish(0.0, None, told)
     failure = await node.failure()
     assert len(failure.message) <= MAX_TEXT_BYTES

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import playbill
-from playbill.model import expressions
+from playbill.model import cel_program
 from playbill.model.errors import DefinitionError
 from playbill.model.runstate import RunState
 from playbill.runtime.faults.loading import plan_of
@@ -183,14 +183,14 @@ def test_nothing_is_written_down_for_events_of_other_types(monkeypatch: pytest.M
 
 def test_an_expression_is_compiled_once_whatever_the_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[str] = []
-    guard = expressions._guard
+    guard = cel_program.guard
 
     def count(call: Any, argument: object) -> Any:
         if isinstance(argument, str):
             compiled.append(argument)
         return guard(call, argument)
 
-    monkeypatch.setattr(expressions, "_guard", count)
+    monkeypatch.setattr(cel_program, "guard", count)
     text = "event.node != 'left' || 'compiled' != 'once'"
     assert explore(study({"always": "a", "that": text}), 5).findings == []
     assert compiled == [text]

@@ -13,6 +13,7 @@ from playbill.model.definition import PipelineDefinition, definition_from
 from playbill.model.errors import DefinitionError
 from playbill.model.events import Event, EventType
 from playbill.model.facts import NodeStatus, RunStatus, Stopped
+from playbill.model.plan import BUILT_IN
 from playbill.model.policies import RetryPolicy
 from playbill.runtime.faults.behaviour import Behaviour, Duration
 from playbill.runtime.faults.plan import Behaviours, FaultPlan
@@ -117,8 +118,9 @@ def untied(definition: PipelineDefinition) -> PipelineDefinition:
             name: seconds and seconds * (1 + share * place)
             for share, (name, seconds) in zip((0.013, 0.017, 0.019), said.items(), strict=True)
         }
-        retry = node.retry or RetryPolicy()
-        update["retry"] = retry.model_copy(update={"base": retry.base * (1 + 0.023 * place)})
+        if node.type not in BUILT_IN:
+            retry = node.retry or RetryPolicy()
+            update["retry"] = retry.model_copy(update={"base": retry.base * (1 + 0.023 * place)})
         if node.type == "delay":
             update["config"] = {"seconds": node.config["seconds"] * (1 + 0.029 * place)}
         nodes.append(node.model_copy(update=update))
@@ -132,6 +134,18 @@ def behaving_untied(drawn: Behaviour, definition: PipelineDefinition) -> FaultPl
         late = {name: Duration(uniform=(0.01 * place, 0.7 * place)) for name in ("duration", "cleanup")}
         nodes[node.id] = drawn.model_copy(update=late)
     return FaultPlan(behaviours=Behaviours(nodes=nodes))
+
+
+def test_defaults_are_not_written_to_nodes_without_a_handler() -> None:
+    definition = pipeline(
+        {"id": "a", "type": "delay", "config": {"seconds": 1}, "next": ["b"]},
+        command("b"),
+        defaults={"retry": {"max_attempts": 2}, "timeout": 60, "total_timeout": 90},
+    )
+    recording = timeline_of(record(definition, behaving(b={"duration": 3.0})))
+    assert_the_same(what_if(definition, recording))
+    change = change_from({"nodes": {"a": {"total_timeout": 0.5}}, "defaults": {"retry": {"max_attempts": 3}}})
+    assert what_if(definition, recording, change).after.nodes["a"].status == "failed"
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])

@@ -95,7 +95,7 @@ class _Scales:
         items = self.largest * (1 + macro.pluses_before)
         body = self.weigh(macro.body, {**bound, macro.variable: walked / items})
         visited = min(items, walked) if macro.over else items
-        whole.visits += visited * (1 + body.visits)
+        whole.visits += visited * max(1.0, body.visits)
         built = {"map": items * max(1.0, body.size), "filter": walked}.get(macro.name, 0.0)
         # Where a visit costs more the larger the outer item is, all of them may be in the largest one.
         uneven = built or macro.over in macro.body.bound

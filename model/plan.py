@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -133,6 +134,11 @@ class RunFacts:
     trigger_data: Output
     number: int = 0
     """How many runs its manager had begun before: of two with one id they differ."""
+    name: str = field(init=False)
+    """Of this very run, for its asks: the number first, so that no other's can be the same text."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", f"{self.number}:{self.run_id}")
 
 
 @value

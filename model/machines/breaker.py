@@ -29,7 +29,7 @@ from playbill.model.messages import Ask, AskAgain, Force, HalfOpenOver, OpenOver
 
 if TYPE_CHECKING:
     from playbill.model.effects import Outbox
-    from playbill.model.facts import Now, Permit
+    from playbill.model.facts import Now
     from playbill.model.machines.circuit import CircuitMachine
 
 
@@ -41,7 +41,7 @@ class BreakerMachine(BreakerBase):
     def ask(self, message: Ask, now: Now, out: Outbox) -> None:
         """Grant; park behind those who came before; or refuse who would rather fail than wait."""
         circuit = self.circuits.get(message.target) or self.circuit(message.target, now)
-        if not circuit.receive(message, now, out):
+        if not circuit.actions[Ask](circuit, message, now, out):  # what receive does, without its call
             if message.wait:
                 self._park(circuit, message, out)
             else:
@@ -49,7 +49,7 @@ class BreakerMachine(BreakerBase):
         elif self.lines:
             self._park(circuit, message, out)
             self._drain(now, out)
-        elif self._has_room(circuit, now, out):
+        elif (self.limits is None and circuit.limits is None) or self._has_room(circuit, now, out):
             self._grant(circuit, message, now, out)
         else:
             self._park(circuit, message, out)
@@ -72,28 +72,32 @@ class BreakerMachine(BreakerBase):
 
     def settle(self, message: Settle, now: Now, out: Outbox) -> Report:
         """Take a permit back, once, and let its circuit judge by it."""
-        permit = self._take(message)
-        if permit is None:
+        circuit = self._take(message)
+        if circuit is None:
             out.dead_letter(message)
             return Report.DUPLICATE
         self.counts[message.verdict] += 1
-        circuit = self.circuits[permit.target]
         circuit.draw = message.jitter
-        report: Report = circuit.receive(message, now, out)
-        self._go_on(circuit, now, out)
+        report: Report = circuit.actions[Settle](circuit, message, now, out)  # as for asks
+        if self.lines or circuit.target:
+            self._go_on(circuit, now, out)
         return report
 
-    def _take(self, message: Settle) -> Permit | None:
+    def _take(self, message: Settle) -> CircuitMachine | None:
         """Take a permit back; its share stays if its work goes on and nobody has told of the work's end yet."""
         permit = self.out.pop(message.permit.id, None)
         if permit is None:
             return None
+        circuit = self.circuits[permit.target]
         if message.running and permit.id not in self.released_early:
             self.orphaned[permit.id] = permit
-        else:
+            return circuit
+        if self.released_early:
             self.released_early.discard(permit.id)
-            self._free(permit)
-        return permit
+        circuit.at_work -= 1
+        if self.limits is not None or circuit.limits is not None:
+            self._make_room_at(circuit)
+        return circuit
 
     def released(self, message: Released, now: Now, out: Outbox) -> None:
         """Free the share of an orphan that has ended."""

@@ -204,11 +204,13 @@ class BreakerBase(Machine[BreakerState]):
         """Give back the share of a permit whose work has ended."""
         circuit = self.circuits[permit.target]
         circuit.at_work -= 1
-        if self.limits is not None:
-            self.limits.at_work -= 1
-        if circuit.limits is not None:
-            circuit.limits.at_work -= 1
+        self._make_room_at(circuit)
         return circuit
+
+    def _make_room_at(self, circuit: CircuitMachine) -> None:
+        for limits in (self.limits, circuit.limits):
+            if limits is not None:
+                limits.at_work -= 1
 
     def __repr__(self) -> str:
         own = self.own

@@ -22,7 +22,7 @@ S = TypeVar("S", bound=StrEnum)
 """The states of a machine."""
 A = TypeVar("A", bound="Machine[Any]")
 M = TypeVar("M")
-Action: TypeAlias = "Callable[[A, M, Now, Outbox], object]"
+Action: TypeAlias = "Callable[[A, M, Now, Outbox], Any]"
 """A method of a machine: takes a message, changes the machine's own state, and asks the outbox for effects."""
 
 

@@ -56,8 +56,7 @@ class NodeBeginning(NodeBase):
     def _ask(self, out: Outbox) -> None:
         self.asks += 1
         facts, plan = self.facts, self.plan
-        # Unique by what follows the last `#`; the rest is for people.
-        self.ask_id = f"{facts.run_id}/{plan.id}#{facts.number}.{plan.order}.{self.asks}"
+        self.ask_id = f"{facts.name}/{plan.id}#{self.asks}"
         target = plan.target
         if plan.target_at is not None:
             target = plan.target_at.of(template_variables(facts, self.inputs or {}, self.attempts + 1))

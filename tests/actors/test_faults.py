@@ -90,7 +90,7 @@ def test_a_node_that_breaks_while_it_asks_takes_its_ask_back(world: MakeWorld, b
     breaks(NodeMachine, Pause)
     made = world(pipeline(work("a"), work("b")), guarded=True, policy=policy).start()
     assert made.breaker is not None
-    assert list(made.breaker.machine.parked) == ["r/b#0.1.1"]
+    assert list(made.breaker.machine.parked) == ["0:r/b#1"]
     made.dispatcher.post_control(made.node("b"), Pause())
     made.deliver()
     assert made.breaker.machine.parked == {}
@@ -299,7 +299,7 @@ def test_a_broken_breaker_starts_afresh_and_its_askers_ask_again(
     breaker = made.breaker
     assert breaker is not None
     old = breaker.machine.own
-    assert list(old.line) == ["r/b#0.1.1", "r/c#0.2.1"]
+    assert list(old.line) == ["0:r/b#1", "0:r/c#1"]
     breaker.post(Force("disabled"))
     made.deliver()
     assert made.dispatcher.interrupted == isinstance(error, KeyboardInterrupt)
@@ -309,7 +309,7 @@ def test_a_broken_breaker_starts_afresh_and_its_askers_ask_again(
     assert (event.type, event.seq, event.data["epoch"]) == (EventType.BREAKER_RESET, 1, 1)
     assert repr(error) in event.data["error"]
     asked = [m.ask_id for _, m in made.dispatcher.carried if type(m) is AskAgain]
-    assert asked == ["r/b#0.1.1", "r/c#0.2.1"]
+    assert asked == ["0:r/b#1", "0:r/c#1"]
     assert made.begun() == ["a"]  # its share stays with its work, until that ends
     assert made.returns("a").begun() == ["a", "b"]
     made.returns("b").returns("c")
@@ -407,7 +407,7 @@ def test_an_orphan_tells_its_breaker_when_it_ends_at_last(world: MakeWorld) -> N
     made.tell(Cancel("user")).advance(2)
     assert made.result.orphans == ("a",)
     assert made.breaker is not None
-    assert list(made.breaker.machine.orphaned) == ["r/a#0.0.1"]
+    assert list(made.breaker.machine.orphaned) == ["0:r/a#1"]
     released = made.attempt("a").released
     assert released is not None
     released()

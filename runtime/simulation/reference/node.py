@@ -128,7 +128,7 @@ class NodeModel(AttemptsOfNode):
             self._ready(now)
         else:
             self._asks += 1
-            self._ask_id = f"{self.run.run_id}/{self.rules.id}#{self.run.number}.{self.rules.order}.{self._asks}"
+            self._ask_id = f"{self.run.number}:{self.run.run_id}/{self.rules.id}#{self._asks}"
             self.asked.append((m.Ask, self._ask_id, self.rules.waits_open, self._target()))
             self.at = "asking"
 

@@ -65,7 +65,6 @@ class NodeRules:
     grace: float
     has_grace: bool
     """Its own, not the manager's."""
-    order: int
     breaker: str | None
     target: str
     target_at: CompiledTarget | None
@@ -173,7 +172,6 @@ def _node(node: PipelineNode, plan: Plan, edges: list[EdgeRules], sources: list[
         total_timeout=node.total_timeout or defaults.total_timeout,
         grace=plan.stop.grace if node.grace is None else node.grace,
         has_grace=node.grace is not None,
-        order=plan.nodes[node.id].order,
         breaker=None if works_itself or node.breaker == "none" else node.breaker or node.type,
         target=plan.nodes[node.id].target,
         target_at=plan.nodes[node.id].target_at,

@@ -7,7 +7,7 @@ from playbill.model.facts import Outcome, Permit
 from playbill.model.machines.node import NodeMachine
 from tests.model.machines.recorder import Recorder, at, facts_of, plan_of
 
-PERMIT = Permit("agent", 0, "run/job#0.1.1")
+PERMIT = Permit("agent", 0, "0:run/job#1")
 
 
 class Job:

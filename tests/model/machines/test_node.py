@@ -12,7 +12,7 @@ from tests.model.machines.recorder import FATAL, FLAKY, TIMED_OUT, at
 def test_one_attempt_from_input_to_outcome() -> None:
     job = Job(timeout=5.0)
     assert job.tell(m.Input("start", {"start": {"x": 1}})) == [
-        ("tell", "breaker", m.Ask("run/job#0.1.1", "me", wait=False, target="a"))
+        ("tell", "breaker", m.Ask("0:run/job#1", "me", wait=False, target="a"))
     ]
     assert job.tell(m.Granted(PERMIT), now=1.0) == [
         ("tell", "supervisor", m.AttemptReady("job", 1)),
@@ -38,7 +38,7 @@ def test_a_retry_gives_slot_and_permit_back_and_counts_attempts_in_all() -> None
     ]
     assert job.state == "backing_off"
     assert job.tell(m.Due(1), now=5.0) == [("tell", "supervisor", m.SlotWanted("job"))]
-    job.tell(m.SlotGranted(), m.Granted(Permit("agent", 0, "run/job#0.1.2")), now=5.0)
+    job.tell(m.SlotGranted(), m.Granted(Permit("agent", 0, "0:run/job#2")), now=5.0)
     assert outcome(job.tell(m.Returned(2, 6.0, failure=FLAKY), now=6.0)) == Outcome(
         NodeStatus.FAILED, 2, failure=FLAKY
     )
@@ -59,7 +59,7 @@ def test_what_cannot_be_mended_is_not_retried_and_says_nothing_about_the_depende
 def test_a_refusal_spends_no_attempt_and_is_not_retried() -> None:
     job = Job()
     job.tell(m.Input("start", {}))
-    end = outcome(job.tell(m.Refused("run/job#0.1.1", "agent", 7.0)))
+    end = outcome(job.tell(m.Refused("0:run/job#1", "agent", 7.0)))
     assert (end.status, end.attempts) == (NodeStatus.FAILED, 0)
     assert end.failure is not None
     assert str(end.failure) == "CircuitOpen: circuit 'agent' is open; retry after 7 s"
@@ -176,7 +176,7 @@ def test_a_stop_while_backing_off_keeps_attempts_and_the_last_failure() -> None:
 def test_a_stop_while_asking_withdraws() -> None:
     job = Job()
     job.tell(m.Input("start", {}))
-    assert job.tell(m.Stop(5.0))[0] == ("tell", "breaker", m.Withdraw("run/job#0.1.1"))
+    assert job.tell(m.Stop(5.0))[0] == ("tell", "breaker", m.Withdraw("0:run/job#1"))
 
 
 def test_a_node_that_fails_on_a_crash_waits_for_its_start_to_be_kept() -> None:
@@ -197,9 +197,9 @@ def test_stopped_before_its_start_was_kept_it_never_began() -> None:
 def test_a_pause_holds_every_way_to_an_attempt() -> None:
     job = Job()
     job.tell(m.Input("start", {}))
-    assert job.tell(m.Pause()) == [("tell", "breaker", m.Withdraw("run/job#0.1.1"))]
+    assert job.tell(m.Pause()) == [("tell", "breaker", m.Withdraw("0:run/job#1"))]
     assert job.state == "held"
-    assert job.tell(m.Resume()) == [("tell", "breaker", m.Ask("run/job#0.1.2", "me", wait=False, target="a"))]
+    assert job.tell(m.Resume()) == [("tell", "breaker", m.Ask("0:run/job#2", "me", wait=False, target="a"))]
 
 
 def test_the_total_timeout_stands_still_in_a_pause() -> None:

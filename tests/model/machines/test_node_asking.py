@@ -15,7 +15,7 @@ INPUT = m.Input("start", {})
 
 def asks(number: int, *, wait: bool = False) -> m.Ask:
     """The `number`-th time it asks for its agent's circuit."""
-    return m.Ask(f"run/job#0.1.{number}", "me", wait, "a")
+    return m.Ask(f"0:run/job#{number}", "me", wait, "a")
 
 
 def asking(**fields: Any) -> Job:
@@ -38,30 +38,30 @@ def test_a_node_without_a_breaker_begins_at_once() -> None:
 
 def test_a_parked_ask_is_granted_or_refused_later() -> None:
     job = asking()
-    assert job.tell(m.Parked("run/job#0.1.1")) == []
+    assert job.tell(m.Parked("0:run/job#1")) == []
     assert job.state == "parked"
     assert job.tell(m.Granted(PERMIT))[1] == ("begin", 1, {})
     job = asking()
-    job.tell(m.Parked("run/job#0.1.1"))
-    assert outcome(job.tell(m.Refused("run/job#0.1.1", "agent", 1.0))).status is NodeStatus.FAILED
+    job.tell(m.Parked("0:run/job#1"))
+    assert outcome(job.tell(m.Refused("0:run/job#1", "agent", 1.0))).status is NodeStatus.FAILED
 
 
 @pytest.mark.parametrize("state", ["asking", "parked"])
 def test_a_breaker_that_forgot_the_ask_is_asked_again(state: str) -> None:
     job = asking()
     if state == "parked":
-        job.tell(m.Parked("run/job#0.1.1"))
-    assert job.tell(m.AskAgain("run/job#0.1.1")) == [("tell", "breaker", asks(2))]
+        job.tell(m.Parked("0:run/job#1"))
+    assert job.tell(m.AskAgain("0:run/job#1")) == [("tell", "breaker", asks(2))]
     assert job.state == "asking"
 
 
 @pytest.mark.parametrize(
     "late",
     [
-        m.Granted(Permit("agent", 0, "run/job#0.1.0")),
-        m.Parked("run/job#0.1.0"),
-        m.Refused("run/job#0.1.0", "agent", 1.0),
-        m.AskAgain("run/job#0.1.0"),
+        m.Granted(Permit("agent", 0, "0:run/job#0")),
+        m.Parked("0:run/job#0"),
+        m.Refused("0:run/job#0", "agent", 1.0),
+        m.AskAgain("0:run/job#0"),
     ],
 )
 def test_an_answer_to_an_ask_that_was_taken_back_is_a_dead_letter(late: Any) -> None:
@@ -81,8 +81,8 @@ def test_a_slot_that_was_given_in_a_pause_is_kept_for_after_it() -> None:
 @pytest.mark.parametrize("parked", [False, True])
 def test_a_pause_takes_the_ask_back_and_keeps_the_slot(parked: bool) -> None:
     job = Job(more={"max_concurrency": 1})
-    job.tell(INPUT, m.SlotGranted(), *([m.Parked("run/job#0.1.1")] if parked else []))
-    assert job.tell(m.Pause()) == [("tell", "breaker", m.Withdraw("run/job#0.1.1"))]
+    job.tell(INPUT, m.SlotGranted(), *([m.Parked("0:run/job#1")] if parked else []))
+    assert job.tell(m.Pause()) == [("tell", "breaker", m.Withdraw("0:run/job#1"))]
     late = m.Granted(PERMIT)
     assert job.tell(late) == [("dead_letter", late)]
     assert job.tell(m.Resume()) == [("tell", "breaker", asks(2))]
@@ -117,7 +117,7 @@ def test_a_retry_waits_longer_each_time_by_the_jitter_the_runner_drew() -> None:
     job = Job(retry={"max_attempts": 3, "base": 4.0, "factor": 2.0, "jitter": 0.5}).running()
     failed = job.tell(m.Returned(1, 1.0, failure=FLAKY, jitter=1.0), now=1.0)
     assert failed[-1] == ("set_timer", Timer.DUE, 6.0, m.Due(1))
-    job.tell(m.Due(1), m.Granted(Permit("agent", 0, "run/job#0.1.2")), now=7.0)
+    job.tell(m.Due(1), m.Granted(Permit("agent", 0, "0:run/job#2")), now=7.0)
     failed = job.tell(m.Returned(2, 8.0, failure=FLAKY, jitter=0.0), now=8.0)
     assert failed[-2:] == [
         ("tell", "supervisor", m.Retrying("job", 2, at(12.0).utc, FLAKY)),
@@ -132,7 +132,7 @@ def test_the_total_timeout_ends_a_node_that_asks_or_waits_for_its_record(granted
     if granted:
         job.tell(m.Granted(PERMIT))
     calls = job.tell(m.TotalOverdue(), now=9.0)
-    given_back = m.Settle(PERMIT, Verdict.CANCELLED) if granted else m.Withdraw("run/job#0.1.1")
+    given_back = m.Settle(PERMIT, Verdict.CANCELLED) if granted else m.Withdraw("0:run/job#1")
     assert calls[0] == ("tell", "breaker", given_back)
     end = outcome(calls)
     assert (end.status, end.attempts) == (NodeStatus.FAILED, 0)
@@ -144,7 +144,7 @@ def test_the_total_timeout_ends_a_node_that_waits(state: str) -> None:
     job = Job(more={"max_concurrency": 1} if state == "queued" else None, total_timeout=9.0)
     job.tell(INPUT)
     if state == "parked":
-        job.tell(m.Parked("run/job#0.1.1"))
+        job.tell(m.Parked("0:run/job#1"))
     elif state == "backing_off":
         job.tell(m.Granted(PERMIT), m.Returned(1, 1.0, failure=FLAKY))
     assert job.state == state

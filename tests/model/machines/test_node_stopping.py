@@ -153,7 +153,7 @@ def test_a_stop_after_the_kill_changes_nothing() -> None:
 def test_of_a_stopped_retry_the_last_failure_is_kept() -> None:
     job = Job(retry={"base": 1.0}).running()
     job.tell(m.Returned(1, 1.0, failure=FLAKY), now=1.0)
-    job.tell(m.Due(1), m.Granted(Permit("agent", 0, "run/job#0.1.2")), m.Stop(1.0), now=2.0)
+    job.tell(m.Due(1), m.Granted(Permit("agent", 0, "0:run/job#2")), m.Stop(1.0), now=2.0)
     assert outcome(job.tell(m.Returned(2, 2.5), now=2.5)).failure is FLAKY
 
 
@@ -252,16 +252,16 @@ def test_the_timeouts_of_a_thread_count_from_its_begin() -> None:
         m.GraceOver(1),
         m.KillOverdue(1),
         m.Granted(PERMIT),
-        m.Parked("run/job#0.1.1"),
-        m.Refused("run/job#0.1.1", "agent", 1.0),
-        m.AskAgain("run/job#0.1.1"),
+        m.Parked("0:run/job#1"),
+        m.Refused("0:run/job#1", "agent", 1.0),
+        m.AskAgain("0:run/job#1"),
     ],
 )
 @pytest.mark.parametrize("state", ["running", "interrupting", "stopping"])
 def test_mail_of_an_earlier_attempt_is_a_dead_letter(state: str, late: Any) -> None:
     job = Job(**TIMES, idle_timeout=4.0).running()
     job.tell(m.Returned(1, 1.0, failure=FLAKY), now=1.0)
-    job.tell(m.Due(1), m.Granted(Permit("agent", 0, "run/job#0.1.2")), now=2.0)
+    job.tell(m.Due(1), m.Granted(Permit("agent", 0, "0:run/job#2")), now=2.0)
     if state == "interrupting":
         job.tell(m.AttemptOverdue(2), now=7.0)
     elif state == "stopping":
@@ -284,7 +284,7 @@ def test_a_grace_that_is_over_after_the_kill_is_a_dead_letter() -> None:
 def test_an_attempt_is_timed_by_its_own_number() -> None:
     job = Job(timeout=5.0, idle_timeout=3.0, retry={"base": 1.0}).running()
     job.tell(m.Returned(1, 1.0, failure=FLAKY), m.Due(1), now=1.0)
-    assert job.tell(m.Granted(Permit("agent", 0, "run/job#0.1.2")), now=2.0)[1:] == [
+    assert job.tell(m.Granted(Permit("agent", 0, "0:run/job#2")), now=2.0)[1:] == [
         ("begin", 2, {"start": {}}),
         ("set_timer", Timer.ATTEMPT, 5.0, m.AttemptOverdue(2)),
         ("set_timer", Timer.IDLE, 3.0, m.IdleOverdue(2)),

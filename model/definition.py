@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, cast
 
 from pydantic import (
+    BaseModel,
     BeforeValidator,
     Field,
     model_validator,
@@ -27,6 +28,13 @@ __all__ = [
     "json_schema",
     "parse_pipeline_definition",
 ]
+
+
+# What `object.__setattr__` would look up for each copy of a node: pydantic's frozen models are made of these.
+_SET_FIELDS: Final = vars(BaseModel)["__dict__"].__set__
+_SET_NAMES: Final = vars(BaseModel)["__pydantic_fields_set__"].__set__
+_SET_EXTRA: Final = vars(BaseModel)["__pydantic_extra__"].__set__
+_SET_PRIVATE: Final = vars(BaseModel)["__pydantic_private__"].__set__
 
 
 def _condition_text(value: object) -> object:
@@ -112,11 +120,12 @@ class PipelineNode(Settings):
         As model_copy does, at a third of its cost: one is made for every attempt.
         """
         made = object.__new__(type(self))
-        assign = object.__setattr__
-        assign(made, "__dict__", {**self.__dict__, "config": config})
-        assign(made, "__pydantic_fields_set__", self.__pydantic_fields_set__)
-        assign(made, "__pydantic_extra__", None)
-        assign(made, "__pydantic_private__", None)
+        fields = self.__dict__.copy()
+        fields["config"] = config
+        _SET_FIELDS(made, fields)
+        _SET_NAMES(made, self.__pydantic_fields_set__)
+        _SET_EXTRA(made, None)
+        _SET_PRIVATE(made, None)
         return made
 
 

@@ -3,7 +3,8 @@
 Such an exception comes between any two steps, so also between a lock's `acquire` and the `try` after it: in logging
 that lock is the whole program's, and the next to log, the loop perhaps, stands still for ever. So:
 
-1. A thread is struck only while a handler is on its stack, and no frame above the handler's own is in SHIELDED.
+1. A thread is struck only while a handler is on its stack, and no frame above the handler's own is in SHIELDED; but
+   the code that an event loop of the handler's runs is its own: asyncio holds no lock meanwhile.
 2. Whoever strikes looks again a little later, as long as it may. Other libraries are struck wherever they are.
 
 The weak spot: between the look and the strike the other thread may take some steps, if the system takes the processor
@@ -30,6 +31,10 @@ SHIELDED: Final = frozenset(
 """The packages in whose code nothing is raised: what they lock is shared by the whole program."""
 
 
+LOCKLESS: Final = frozenset({"asyncio"})
+"""Those of them that hold no lock while they call other code: they are shielded only where they are innermost."""
+
+
 def may_strike(frame: FrameType | None, caller: CodeType) -> bool:
     """Tell whether an exception may be raised in a thread.
 
@@ -42,7 +47,13 @@ def may_strike(frame: FrameType | None, caller: CodeType) -> bool:
         packages.append(str(frame.f_globals.get("__name__")).partition(".")[0])
         frame = frame.f_back
     # The last one is the handler's own, which may be of playbill's.
-    return frame is not None and bool(packages) and SHIELDED.isdisjoint(packages[:-1])
+    innermost, between = packages[:1], packages[:-1]
+    return (
+        frame is not None
+        and bool(packages)
+        and (SHIELDED - LOCKLESS).isdisjoint(between)
+        and (len(packages) == 1 or LOCKLESS.isdisjoint(innermost))
+    )
 
 
 def strike(thread: int, caller: CodeType, error: type[BaseException]) -> bool:

@@ -15,7 +15,7 @@ LOAD = "span: 100\narrivals: [{poisson: {rate: 2}}]\n"
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "fine.yaml").write_text("name: fine\nnodes: [{id: a, type: delay, config: {seconds: 1}}]\n")
     (tmp_path / "load.yaml").write_text(LOAD)
-    (tmp_path / "sweep.yaml").write_text(LOAD + "sweep: {nodes.a.timeout: [1, 2]}\n")
+    (tmp_path / "sweep.yaml").write_text(LOAD + "sweep: {nodes.a.total_timeout: [2, 3]}\n")
     return tmp_path
 
 

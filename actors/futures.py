@@ -77,6 +77,12 @@ class Answer(ThreadingFuture[Any]):
                 return
         call()
 
+    def forget(self, call: Callable[[], None]) -> None:
+        """Call `call` no more: who wanted it waits no more."""
+        with self._condition:
+            if call in self._calls:
+                self._calls.remove(call)
+
     def result(self) -> Any:
         """Return the answer, or raise it; only once it is there."""
         return super().get(timeout=0)

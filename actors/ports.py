@@ -26,6 +26,9 @@ class Settled(Protocol):
     def when_settled(self, call: Callable[[], None]) -> None:
         """Call `call` once the answer is there: in whatever thread brings it, or at once."""
 
+    def forget(self, call: Callable[[], None]) -> None:
+        """Call `call` no more."""
+
     def result(self) -> Any:
         """Return the answer, or raise it; only once it is there."""
         ...

@@ -6,6 +6,7 @@ It has one queue a lane for all actors rather than a box for each: the order is 
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections import deque
 from contextlib import suppress
@@ -33,6 +34,7 @@ class LoopDispatcher:
         self._data: deque[tuple[Receiver, Any]] = deque()
         self._pending = False
         self._thread = threading.get_ident()
+        self._process = os.getpid()
 
     def post(self, to: Receiver, message: Any) -> None:
         """Bring `message` to `to`, in its class's lane."""
@@ -56,7 +58,9 @@ class LoopDispatcher:
         return threading.get_ident() == self._thread and not self._loop.is_closed()
 
     def submit(self, call: Callable[[Any], None], argument: object) -> bool:
-        """From any thread: run `call(argument)` on the loop's; False when the loop is closed."""
+        """From any thread: run `call(argument)` on the loop's; False when that is closed, or a fork's parent's."""
+        if os.getpid() != self._process:
+            return False
         try:
             self._loop.call_soon_threadsafe(call, argument)
         except RuntimeError:
@@ -102,5 +106,8 @@ async def awaited(answer: Settled) -> Any:
             loop.call_soon_threadsafe(wake)
 
     answer.when_settled(settle)
-    await waiter
+    try:
+        await waiter
+    finally:  # of a wait that was cut short the answer, which may never come, would keep what was left
+        answer.forget(settle)
     return answer.result()

@@ -79,8 +79,8 @@ class FaultyStream(MemoryStream):
 
     __slots__ = ("_behind", "_keeper", "_kept_until", "_world")
 
-    def __init__(self, journal: FaultyJournal, keeper: Keeper) -> None:
-        super().__init__(journal)
+    def __init__(self, journal: FaultyJournal, name: str, keeper: Keeper) -> None:
+        super().__init__(journal, name)
         self._world = journal
         self._keeper = keeper
         self._behind: list[Event] = []
@@ -137,7 +137,7 @@ class FaultyJournal(MemoryJournal):
 
     def open(self, stream: str, keeper: Keeper) -> MemoryStream:
         """Open a stream."""
-        opened = self.streams[stream] = FaultyStream(self, keeper)
+        opened = self.streams[stream] = FaultyStream(self, stream, keeper)
         return opened
 
     def lateness(self, keeper: Keeper, event: Event) -> float:

@@ -1,32 +1,52 @@
-"""The memory journal: keeps every event at once, for readers from any seq; slow readers never slow a run."""
+"""The memory journal: keeps every event at once, for readers from any seq; slow readers never slow a run.
+
+A run's stream is kept whole, for as long as its manager remembers the run; streams of playbill's own, of breakers and
+of the loop, have no end, so that only their last events are kept.
+"""
 
 from __future__ import annotations
 
-import asyncio
+import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from playbill.model.events import TERMINAL, Event
+from playbill.runtime.journals.waiters import Waiters
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from playbill.actors.ports import Keeper
 
+BREAKERS: Final = "breaker:"
+"""What the names of the streams of breakers begin with."""
+LOOP: Final = "loop"
+"""The stream of what is not about one run."""
+OWN_EVENTS: Final = 1_000
+"""How many events of a stream of playbill's own are kept: the last ones."""
 TAIL_EVENTS: Final = 10_000
 """How many events a listener to all streams may lag behind before it misses the oldest."""
 
 
+def is_own(stream: str) -> bool:
+    """Tell whether a stream is one of playbill's own, and not a run's."""
+    return stream == LOOP or stream.startswith(BREAKERS)
+
+
 class MemoryStream:
-    """One stream: its events in a list, and who waits for the next."""
+    """One stream: its events, and who waits for the next.
+
+    Args:
+        journal: Whose stream it is.
+        name: What it is called; those of playbill's own keep their last events only.
+    """
 
     __slots__ = ("_journal", "_waiters", "closed", "events")
 
-    def __init__(self, journal: MemoryJournal) -> None:
-        self.events: list[Event] = []
+    def __init__(self, journal: MemoryJournal, name: str = "") -> None:
+        self.events: list[Event] | deque[Event] = deque(maxlen=OWN_EVENTS) if is_own(name) else []
+        """Those that are kept; their seqs have no gaps."""
         self.closed = False
         self._journal = journal
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiters = Waiters()
 
     def append(self, event: Event) -> bool:
         """Keep `event`, at once."""
@@ -34,45 +54,77 @@ class MemoryStream:
         if event.type in TERMINAL:
             self.closed = True
         if self._waiters:
-            self._wake()
+            self._waiters.wake()
         if self._journal.tails:
-            for tail in self._journal.tails:
-                tail.add(event)
+            self._journal.tell(event)
         return True
 
     def close(self) -> None:
         """Let readers end: nothing more will come."""
         self.closed = True
-        self._wake()
+        self._waiters.wake()
 
-    async def read(self, from_seq: int = 1) -> AsyncIterator[Event]:
-        """Yield the events from `from_seq` on, waiting for new ones until the stream has ended."""
-        place = max(0, from_seq - 1)
-        while True:
-            while place < len(self.events):
-                yield self.events[place]
-                place += 1
-            if self.closed:
-                return
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
-            await waiter
+    def read(self, from_seq: int = 1) -> StreamReader:
+        """Return the events from `from_seq` on, or from the oldest that is kept, until the stream has ended."""
+        return StreamReader(self, from_seq)
 
-    def _wake(self) -> None:
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+    def at(self, seq: int) -> Event | None:
+        """Return the event of this seq, or the oldest that is kept after it; None: it is not there yet."""
+        events = self.events
+        if not events:
+            return None
+        place = max(0, seq - events[0].seq)
+        return events[place] if place < len(events) else None
+
+    async def more(self) -> None:
+        """Wait until there is another event, or the stream is closed."""
+        await self._waiters.wait()
+
+
+class StreamReader:
+    """Iterates over the events of one stream, waiting for new ones; a wait that is cut short loses nothing."""
+
+    __slots__ = ("_closed", "_next", "_stream")
+
+    def __init__(self, stream: MemoryStream, from_seq: int) -> None:
+        self._stream = stream
+        self._next = from_seq
+        self._closed = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        stream = self._stream
+        while not self._closed:
+            event = stream.at(self._next)
+            if event is not None:
+                self._next = event.seq + 1
+                return event
+            if stream.closed:
+                break
+            await stream.more()
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Give no more events."""
+        self._closed = True
 
 
 class Tail:
-    """A listener to all streams, from now on."""
+    """Iterates over the events of all streams, from now on; a wait that is cut short loses nothing.
 
-    def __init__(self) -> None:
+    Args:
+        tails: Where it is told of; it is no more as soon as nobody holds it.
+    """
+
+    def __init__(self, tails: list[weakref.ref[Tail]]) -> None:
+        tails.append(weakref.ref(self, tails.remove))
+        self._tails = tails
         self.missed = 0
         """How many events were dropped because this listener was too slow."""
         self._events: deque[Event] = deque(maxlen=TAIL_EVENTS)
-        self._news = asyncio.Event()
+        self._waiters = Waiters()
         self._closed = False
 
     def add(self, event: Event) -> None:
@@ -80,21 +132,28 @@ class Tail:
         if len(self._events) == TAIL_EVENTS:
             self.missed += 1
         self._events.append(event)
-        self._news.set()
+        self._waiters.wake()
 
     def close(self) -> None:
         """Let the listener end: nothing more will come."""
         self._closed = True
-        self._news.set()
+        self._waiters.wake()
 
-    async def next(self) -> Event | None:
-        """Wait for the next event; None: none will come."""
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
         while not self._events:
             if self._closed:
-                return None
-            self._news.clear()
-            await self._news.wait()
+                raise StopAsyncIteration
+            await self._waiters.wait()
         return self._events.popleft()
+
+    async def aclose(self) -> None:
+        """Give no more events."""
+        self._tails[:] = [reference for reference in self._tails if reference() is not self]
+        self._events.clear()
+        self.close()
 
 
 class MemoryJournal:
@@ -102,11 +161,12 @@ class MemoryJournal:
 
     def __init__(self) -> None:
         self.streams: dict[str, MemoryStream] = {}
-        self.tails: list[Tail] = []
+        self.tails: list[weakref.ref[Tail]] = []
+        """Who listens to all streams; whoever is held by nobody any more listens no more."""
 
     def open(self, stream: str, keeper: Keeper) -> MemoryStream:
         """Open a stream; what memory keeps it keeps at once, so `keeper` never hears of it."""
-        opened = self.streams[stream] = MemoryStream(self)
+        opened = self.streams[stream] = MemoryStream(self, stream)
         return opened
 
     def drop(self, stream: str) -> None:
@@ -115,22 +175,22 @@ class MemoryJournal:
         if dropped is not None:
             dropped.close()
 
-    def tail(self) -> AsyncIterator[Event]:
+    def tail(self) -> Tail:
         """Return the events of all streams from this call on; a listener 10,000 behind misses the oldest."""
-        tail = Tail()
-        self.tails.append(tail)
-        return self._following(tail)
+        return Tail(self.tails)
 
-    async def _following(self, tail: Tail) -> AsyncIterator[Event]:
-        try:
-            while (event := await tail.next()) is not None:
-                yield event
-        finally:
-            self.tails.remove(tail)
+    def tell(self, event: Event) -> None:
+        """Tell an event to all who listen to all streams."""
+        for tail in self._listeners():
+            tail.add(event)
 
     def close(self) -> None:
         """End all readers once they have read what there is."""
         for stream in self.streams.values():
             stream.close()
-        for tail in self.tails:
+        for tail in self._listeners():
             tail.close()
+
+    def _listeners(self) -> list[Tail]:
+        """Return who listens; of a copy, since the collector may take one away at any time."""
+        return [tail for reference in tuple(self.tails) if (tail := reference()) is not None]

@@ -8,7 +8,8 @@ from typing import Any, cast
 import pytest
 
 from playbill.model.events import NO_DATA, Event, EventType
-from playbill.runtime.journals.memory import TAIL_EVENTS, MemoryJournal, MemoryStream
+from playbill.runtime.journals.memory import OWN_EVENTS, TAIL_EVENTS, MemoryJournal, MemoryStream, is_own
+from playbill.runtime.watchdog import STREAM
 
 pytestmark = pytest.mark.anyio
 STARTED, COMPLETED = EventType.PIPELINE_RUN_STARTED, EventType.PIPELINE_RUN_COMPLETED
@@ -83,7 +84,7 @@ async def test_a_tail_hears_all_streams_from_now_on() -> None:
     two.append(event(1, stream="two"))
     one.append(event(2, stream="one"))
     assert [((await first).stream), (await anext(tail)).stream] == ["two", "one"]
-    await tail.aclose()  # type: ignore[attr-defined]  # it is a generator
+    await tail.aclose()
     assert journal.tails == []
 
 
@@ -95,7 +96,7 @@ async def test_a_tail_that_lags_misses_the_oldest_and_knows() -> None:
     for seq in range(1, TAIL_EVENTS + 4):
         stream.append(event(seq))
     assert ((await first).seq, (await anext(tail)).seq) == (4, 5)
-    assert journal.tails[0].missed == 3
+    assert tail.missed == 3
 
 
 async def test_dropped_and_closed_streams_let_their_readers_end() -> None:
@@ -108,3 +109,54 @@ async def test_dropped_and_closed_streams_let_their_readers_end() -> None:
     journal.close()
     assert [await reader for reader in readers] == [[], []]
     assert list(journal.streams) == ["closed"]
+
+
+@pytest.mark.parametrize("name", ["breaker:shop", STREAM])
+async def test_a_stream_of_playbills_own_keeps_its_last_events(name: str) -> None:
+    assert is_own(name)
+    stream = opened(MemoryJournal(), name)
+    for seq in range(1, OWN_EVENTS + 6):
+        stream.append(event(seq, stream=name))
+    stream.close()
+    assert await seqs(stream.read()) == list(range(6, OWN_EVENTS + 6))
+    assert await seqs(stream.read(OWN_EVENTS)) == list(range(OWN_EVENTS, OWN_EVENTS + 6))
+    assert await seqs(stream.read(OWN_EVENTS + 6)) == []
+
+
+async def test_a_run_keeps_all_its_events() -> None:
+    stream = opened(MemoryJournal(), "breakers")
+    for seq in range(1, OWN_EVENTS + 6):
+        stream.append(event(seq))
+    stream.close()
+    assert len(await seqs(stream.read())) == OWN_EVENTS + 5
+
+
+async def test_a_wait_that_is_cut_short_loses_nothing() -> None:
+    journal = MemoryJournal()
+    stream = opened(journal)
+    for source in (stream.read(), journal.tail()):
+        waiting = asyncio.ensure_future(anext(source))
+        await settle()
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        stream.append(event(1))
+        assert (await anext(source)).seq == 1
+    assert len(stream._waiters) == 0
+
+
+async def test_a_reader_that_was_closed_gives_no_more() -> None:
+    stream = opened(MemoryJournal())
+    reader = stream.read()
+    stream.append(event(1))
+    await reader.aclose()
+    assert await seqs(reader) == []
+
+
+async def test_a_tail_that_nobody_holds_is_forgotten() -> None:
+    journal = MemoryJournal()
+    stream, held = opened(journal), journal.tail()
+    journal.tail()
+    stream.append(event(1, COMPLETED))
+    assert [reference() for reference in journal.tails] == [held]
+    journal.close()
+    assert await seqs(held) == [1]

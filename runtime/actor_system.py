@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextvars import copy_context
+import os
+from contextlib import AsyncExitStack, ExitStack
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from playbill.actors.ports import Ports, Receiver, Runner
 from playbill.model.errors import DefinitionError
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
     from playbill.runtime.world import World
 
 logger = logging.getLogger("playbill")
+WITHIN: ContextVar[ActorSystem | None] = ContextVar("WITHIN", default=None)
+"""The system whose handler calls; None: no handler does."""
+INHERITED: Final = "was inherited by a forked process, where its event loop does not run: make a new one there"
 
 
 class CountedDeadLetters:
@@ -89,14 +94,17 @@ class ActorSystem:
     """
 
     def __init__(self, settings: SystemSettings, runs: Callable[[], Sequence[SupervisorActor]]) -> None:
-        self._loop = loop = _running_loop()
+        self.loop = loop = _running_loop()
         _refuse_workers()
+        self._process = os.getpid()
+        self._runs = runs
         self.dead_letters = CountedDeadLetters()
         self.orphans = Orphans()
         self.run_numbers = count()
         """Number the runs in the order of their starts."""
         self.breakers = Breakers(settings.policies)
         world = _with_faults(world_of(loop), settings.faults, loop)
+        self.simulated = world.simulated
         self.parts = parts = world.open(loop, ManagerView(self.breakers, runs, lambda: self.dead_letters.count))
         self._threads = ThreadPool(max_orphans=settings.max_orphans)
         self._spawner: SpawnerClient | None = None
@@ -123,12 +131,31 @@ class ActorSystem:
             return None
         writer, threads = parts.journal.open(STREAM, NullKeeper()), self._threads.running
         interrupts = settings.watchdog_interrupts
-        return Watchdog(self._loop, parts.clock, writer, on_loop, threads, limit, interrupts=interrupts)
+        return Watchdog(self.loop, parts.clock, writer, on_loop, threads, limit, interrupts=interrupts)
 
     @property
     def is_over(self) -> bool:
-        """Whether its loop is closed."""
-        return self._loop.is_closed()
+        """Whether its loop is closed, or stayed behind when this process was forked."""
+        return self.loop.is_closed() or not self.is_here
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it was made in this process, and not inherited by a fork."""
+        return os.getpid() == self._process
+
+    @property
+    def calls(self) -> bool:
+        """Whether it is one of its own handlers that calls."""
+        return WITHIN.get() is self
+
+    def check_process(self) -> None:
+        """Refuse callers in forked processes.
+
+        Raises:
+            RuntimeError: its loop is not in this process.
+        """
+        if not self.is_here:
+            raise RuntimeError(f"this manager {INHERITED}")
 
     def check_loop(self) -> None:
         """Refuse callers on other loops.
@@ -136,12 +163,14 @@ class ActorSystem:
         Raises:
             RuntimeError: no asyncio loop runs here, or another one than its own.
         """
-        if _running_loop() is not self._loop:
+        self.check_process()
+        if _running_loop() is not self.loop:
             raise RuntimeError("this manager belongs to another event loop: use BlockingManager from there")
 
     def ports_of_run(self, bindings: Bindings) -> Ports:
         """Return the ports of a run with these handlers, which are called in the context of who calls this."""
         context = copy_context()
+        context.run(WITHIN.set, self)
         context.run(ON_LOOP.set, self._services.attempts.on_loop)
         return self._ports(self.parts.runner(self._services, bindings, context))
 
@@ -173,16 +202,36 @@ class ActorSystem:
         await actor.actor_ref.ask(Force(state, target), block=False)
 
     async def close(self) -> None:
-        """Let everything go: processes are killed, other abandoned work stays an orphan."""
-        if self._processes is not None and self._spawner is not None:
-            await self._processes.aclose()
-            await self._spawner.aclose()
-        self.breakers.close()
-        self.parts.timers.close()
-        self._threads.close()
+        """Let everything go: processes are killed, other abandoned work stays an orphan.
+
+        What fails in one part, or a cancel, keeps no other part open.
+        """
+        async with AsyncExitStack() as parts:  # the last one is the first to go
+            parts.callback(self.parts.journal.close)
+            for actor in self.breakers:
+                parts.callback(actor.close)
+            self._add_threads(parts)
+            if self._processes is not None and self._spawner is not None:
+                parts.callback(self._spawner.close)
+                parts.push_async_callback(self._spawner.aclose)
+                parts.callback(self._processes.close)
+                parts.push_async_callback(self._processes.aclose)
+
+    def end(self) -> None:
+        """Let everything go at once and without its loop, which is closed or stands still: nobody hears of it."""
+        with ExitStack() as parts:
+            for actor in (*self.breakers, *self._runs()):
+                parts.callback(actor.lose)
+            self._add_threads(parts)
+            if self._processes is not None and self._spawner is not None:
+                parts.callback(self._spawner.close)
+                parts.callback(self._processes.close)
+
+    def _add_threads(self, parts: ExitStack | AsyncExitStack) -> None:
+        parts.callback(self.parts.timers.close)
+        parts.callback(self._threads.close)
         if self.watchdog is not None:
-            self.watchdog.close()
-        self.parts.journal.close()
+            parts.callback(self.watchdog.close)
 
 
 class NullKeeper:

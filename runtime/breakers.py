@@ -64,11 +64,6 @@ class Breakers:
             for circuit in actor.machine.circuits.values()
         }
 
-    def close(self) -> None:
-        """End all of them."""
-        for actor in self._actors.values():
-            actor.close()
-
     def __iter__(self) -> Iterator[BreakerActor]:
         return iter(self._actors.values())
 

@@ -1,45 +1,29 @@
-"""What a manager can be told, as types for those who hand it on: so a slip is an error to a type checker."""
+"""What a manager can be told: as types for those who hand it on, and the rules by which it is checked at once."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypedDict, TypeGuard, cast
+
+from playbill.model.diagnostics import LONGEST_VALUE, validate_as
+from playbill.model.errors import DefinitionError, Problem
+from playbill.model.fields import MAX_SECONDS, is_seconds
+from playbill.model.policies import BreakerPolicy
+from playbill.model.wording import clip
+from playbill.runtime.journals.memory import is_own
+from playbill.runtime.runners.secrets import check_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable
 
-    from playbill.model.policies import BreakerPolicy
     from playbill.runtime.definitions.discovery import Source
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.runners.secrets import Secret
 
 
-def check_count(name: str, value: object, least: int = 1) -> None:
-    """Refuse an option that is not a whole number of at least `least`: with fewer somebody would wait for ever.
-
-    Raises:
-        TypeError: it is no int.
-        ValueError: it is too small.
-    """
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} is a whole number of at least {least}, not {value!r} ({type(value).__name__})")
-    if value < least:
-        raise ValueError(f"{name} is at least {least}, not {value}; leave it out for the default")
-
-
-def check_pools(max_processes: object, max_commands: object, max_orphans: object) -> None:
-    """Refuse options of the pools under which no attempt could ever begin.
-
-    Raises:
-        TypeError: one is no int.
-        ValueError: one is too small.
-    """
-    if max_processes is not None:
-        check_count("max_processes", max_processes)
-    check_count("max_commands", max_commands)
-    check_count("max_orphans", max_orphans)
-
-
 OnExit = Literal["cancel", "wait"]
+SHORTEST_WATCH: Final = 0.01
+"""Seconds; a loop that is looked at more often has little time for anything else."""
 
 
 class SimulatedOptions(TypedDict, total=False):
@@ -48,7 +32,7 @@ class SimulatedOptions(TypedDict, total=False):
     journal: Literal["memory"]
     resources: Mapping[str, Any] | None
     types: Iterable[Source] | None
-    breakers: Mapping[str, BreakerPolicy] | None
+    breakers: Mapping[str, BreakerPolicy | Mapping[str, Any]] | None
     secrets: Mapping[str, Secret] | None
     grace: float
     kill_bound: float
@@ -64,7 +48,7 @@ class SimulatedOptions(TypedDict, total=False):
 class ManagerOptions(SimulatedOptions, total=False):
     """The arguments of PipelineRunManager."""
 
-    faults: FaultPlan | None
+    faults: FaultPlan | Mapping[str, Any] | None
 
 
 class StartOptions(TypedDict, total=False):
@@ -72,3 +56,202 @@ class StartOptions(TypedDict, total=False):
 
     run_id: str | None
     timeout_seconds: float | None
+
+
+class Rule(NamedTuple):
+    """What an option has to be."""
+
+    holds: Callable[[object], bool]
+    text: str
+    """Such as `is a whole number`."""
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Tell whether it is a number; True is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def seconds_from(least: float) -> Rule:
+    """Return the rule of a number of seconds."""
+
+    def holds(value: object) -> bool:
+        return is_seconds(value) and value >= least
+
+    return Rule(holds, f"is a number of seconds from {least:g} to {MAX_SECONDS:.0e}")
+
+
+def count_from(least: int) -> Rule:
+    """Return the rule of a count."""
+
+    def holds(value: object) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+    return Rule(holds, f"is a whole number, {least} or more")
+
+
+def mapping_of(what: str) -> Rule:
+    """Return the rule of a mapping."""
+    return Rule(_is_mapping, f"is a mapping of {what}")
+
+
+def _is_mapping(value: object) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _is_list_of_sources(value: object) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
+
+
+def _is_way_to_exit(value: object) -> bool:
+    return isinstance(value, str) and value in {"cancel", "wait"}
+
+
+def _is_switch(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_timeout(value: object) -> bool:
+    return is_seconds(value) and value > 0
+
+
+SECONDS: Final = seconds_from(0)
+RULES: Final = {
+    "on_exit": Rule(_is_way_to_exit, "is 'cancel' or 'wait'"),
+    "grace": SECONDS,
+    "kill_bound": SECONDS,
+    "keep_runs": count_from(0),
+    "max_orphans": count_from(1),
+    "max_processes": count_from(1),
+    "max_commands": count_from(1),
+    "watchdog_seconds": seconds_from(SHORTEST_WATCH),
+    "watchdog_interrupts": Rule(_is_switch, "is True or False"),
+    "resources": mapping_of("names to objects"),
+    "secrets": mapping_of("names to texts or numbers"),
+    "breakers": mapping_of("keys to BreakerPolicy"),
+    "types": Rule(
+        _is_list_of_sources, "is a list of modules, their names, or functions marked with node_type or action"
+    ),
+    "timeout_seconds": Rule(_is_timeout, f"is over 0 and finite, not over {MAX_SECONDS:.0e}"),
+    "max_retries": count_from(1),
+    "backoff_base": SECONDS,
+    "backoff_max": SECONDS,
+}
+"""What each option has to be, by name."""
+WAYS_OUT: Final = {
+    "types": "write types=[...]",
+    "timeout_seconds": "give seconds, or leave it out for the definition's",
+    "watchdog_seconds": "give seconds, or None for no watchdog",
+}
+OPTIONAL: Final = frozenset(
+    {"resources", "secrets", "breakers", "types", "watchdog_seconds", "timeout_seconds", "max_processes"}
+)
+"""Those that may be None."""
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Check options by their rules.
+
+    Args:
+        options: those that somebody gave, by name.
+
+    Raises:
+        DefinitionError: some are not what they have to be; carries all problems.
+    """
+    problems = [problem for name, value in options.items() if (problem := _problem(name, value)) is not None]
+    if problems:
+        raise DefinitionError("", problems, "options" if len(problems) > 1 else "pipeline")
+
+
+def _problem(name: str, value: Any) -> Problem | None:
+    """Return what is wrong with an option, if anything is."""
+    if name == "journal":
+        wrong = not isinstance(value, str) or value != "memory"
+        return Problem("unknown-journal", name, f"unknown journal {_shown(value)}: use 'memory'") if wrong else None
+    rule = RULES.get(name)
+    if rule is None or (value is None and name in OPTIONAL):
+        return None
+    if not rule.holds(value):
+        way_out = f": {WAYS_OUT[name]}" if name in WAYS_OUT else ""
+        shown = type(value).__name__ if name == "secrets" else _shown(value)
+        return Problem(name.replace("_", "-"), name, f"{name} {rule.text}, not {shown}{way_out}")
+    return _problem_within(name, value)
+
+
+def _problem_within(name: str, value: Any) -> Problem | None:
+    """Return what is wrong with the keys of an option, and with secrets."""
+    if name in {"resources", "secrets", "breakers"}:
+        for key in value:
+            if not isinstance(key, str) or not key:
+                return Problem("key", name, f"{name}: its key {_shown(key)} is not text: give it a name")
+    if name == "secrets":
+        try:
+            check_secrets(value)
+        except (TypeError, ValueError) as error:
+            return Problem("secret", name, str(error))
+    return None
+
+
+def check_wait(timeout: object) -> None:
+    """Refuse what is no time to wait.
+
+    Raises:
+        ValueError: it is no number of seconds.
+    """
+    if timeout is not None and not (is_number(timeout) and timeout >= 0):
+        raise ValueError(f"timeout is a number of seconds, 0 or more, or None to wait on, not {timeout!r}")
+
+
+def check_run_id(run_id: object) -> None:
+    """Refuse what cannot name a run.
+
+    Raises:
+        DefinitionError: it is not text, empty, or the name of a stream that is not a run's.
+    """
+    if not isinstance(run_id, str) or not run_id:
+        said = f"run_id is text that is not empty, not {run_id!r:.80}: leave it out and one is made"
+    elif is_own(run_id):
+        said = f"run_id '{run_id}' is the name of a stream of playbill's own: choose another"
+    else:
+        return
+    raise DefinitionError.single("run-id", "run_id", said)
+
+
+def policies_of(breakers: Mapping[str, Any] | None) -> dict[str, BreakerPolicy]:
+    """Return the policies that were given by key; a policy may be the mapping it is written as.
+
+    Raises:
+        DefinitionError: one is neither, or wrong; names the key.
+    """
+    return {key: _policy(key, policy) for key, policy in (breakers or {}).items()}
+
+
+def _policy(key: str, policy: Any) -> BreakerPolicy:
+    if isinstance(policy, BreakerPolicy):
+        return policy
+    if isinstance(policy, Mapping):
+        written = dict(cast("Mapping[str, Any]", policy))
+        return validate_as(BreakerPolicy, written, f"breaker '{key}'")
+    text = f"breaker '{key}': a BreakerPolicy or a mapping such as {{'failures': 3}}, not {_shown(policy)}"
+    raise DefinitionError.single("breaker", f"breakers.{key}", text)
+
+
+def faults_of(faults: Any) -> FaultPlan | None:
+    """Return the plan of faults that was given, or says what was given.
+
+    Raises:
+        DefinitionError: it is neither, or wrong.
+    """
+    if faults is None:
+        return None
+    from playbill.runtime.faults.plan import FaultPlan, fault_plan  # noqa: PLC0415 (few need it, and it is slow)
+
+    if isinstance(faults, FaultPlan):
+        return faults
+    if isinstance(faults, Mapping):
+        return fault_plan(cast("Mapping[str, Any]", faults))
+    text = f"faults is a FaultPlan, or the mapping it is written as, not {_shown(faults)}"
+    raise DefinitionError.single("faults", "faults", text)
+
+
+def _shown(value: object) -> str:
+    return clip(repr(value), LONGEST_VALUE)

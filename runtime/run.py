@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from playbill.model.errors import DefinitionError
 from playbill.model.facts import RunStatus
 from playbill.model.fields import MAX_SECONDS, is_seconds
 from playbill.model.messages import Cancel, Pause, Resume
+from playbill.runtime.journals.waiters import Waiters
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -20,6 +20,16 @@ if TYPE_CHECKING:
     from playbill.runtime.journals.memory import MemoryStream
 
 
+class Whereabouts(Protocol):
+    """Where a run lives: an event loop, in a process."""
+
+    def check_loop(self) -> None:
+        """Refuse callers on other loops."""
+
+    def check_process(self) -> None:
+        """Refuse callers in forked processes."""
+
+
 class Run:
     """One run of a pipeline; made by a manager, used on the manager's loop."""
 
@@ -29,14 +39,16 @@ class Run:
         trigger_data: Mapping[str, Any],
         actor: SupervisorActor,
         stream: MemoryStream,
+        home: Whereabouts,
     ) -> None:
         self.definition = definition
         self.trigger_data = trigger_data
         self.actor = actor
         """The supervisor; `actor.actor_ref` is its pykka reference."""
         self._stream = stream
+        self._home = home
         self._result: RunResult | None = None
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiters = Waiters()
 
     @property
     def id(self) -> str:
@@ -54,20 +66,48 @@ class Run:
         return self._result is not None
 
     @property
+    def outcome(self) -> RunResult | None:
+        """How it has ended; None: it has not."""
+        return self._result
+
+    @property
     def node_results(self) -> dict[str, NodeExecutionResult]:
         """How the nodes that were reached stand, by id."""
         return dict(self.actor.machine.run.nodes)
 
     async def result(self) -> RunResult:
-        """Wait for the end; never raises for a failed run (see `RunResult.raise_for_status`)."""
+        """Wait for the end; never raises for a failed run (see `RunResult.raise_for_status`).
+
+        Raises:
+            RuntimeError: it has not ended, and this is not its loop: nobody would wake who waits here.
+        """
         while self._result is None:
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
-            await waiter
+            self._home.check_loop()
+            await self._waiters.wait()
         return self._result
 
+    async def rest(self) -> None:
+        """Wait until it has ended or is paused; for the manager."""
+        news = self._stream.read(len(self._stream.events) + 1)
+        while not self.is_paused and await anext(news, None) is not None:
+            pass
+        if not self.is_paused:
+            await self.result()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether somebody has paused it, and nobody resumed it."""
+        return self.status is RunStatus.PAUSED
+
     def events(self, from_seq: int = 1) -> AsyncIterator[Event]:
-        """Iterate over the run's events from `from_seq` on, waiting for new ones until it has ended."""
+        """Iterate over the run's events from `from_seq` on, waiting for new ones until it has ended.
+
+        A wait that is cut short, as by a timeout, loses nothing: the next one goes on where it was.
+
+        Raises:
+            RuntimeError: this process is a fork of the one where the run is.
+        """
+        self._home.check_process()
         return self._stream.read(from_seq)
 
     async def cancel(self, reason: str = "", grace: float | None = None, source: str = "user") -> bool:
@@ -90,6 +130,7 @@ class Run:
             ValueError: the grace is no number of seconds.
         """
         message = Cancel("user", reason, check_grace(grace))
+        self._home.check_process()
         if not self.actor.ended:
             self.actor.actor_ref.tell(message)
 
@@ -102,6 +143,7 @@ class Run:
         return bool(await self._ask(Resume()))
 
     async def _ask(self, message: object) -> Any:
+        self._home.check_process()
         if self.actor.ended:
             return False
         return await self.actor.actor_ref.ask(message, block=False)
@@ -124,10 +166,7 @@ class Run:
     def conclude(self, result: RunResult) -> None:
         """Take the result; for the manager."""
         self._result = result
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._waiters.wake()
 
     def __repr__(self) -> str:
         return f"<Run {self.id} {self.status} of {self.definition.name!r}>"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from playbill.model.definition import PipelineDefinition, definition_from
 from playbill.model.policies import RetryPolicy
 from playbill.runtime.manager import PipelineRunManager
+from playbill.runtime.options import check_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from playbill.model.definition import PipelineDefinition
     from playbill.runtime.definitions.discovery import Source
     from playbill.runtime.run import Run
 
@@ -19,21 +20,25 @@ class PipelineExecutor:
     """Executes one definition, as often as asked.
 
     Args:
-        definition: the pipeline.
+        definition: the pipeline, or the mapping it is written as.
         resources: what handlers find in `context.resources`.
         types: modules or functions that define node types and actions; None: all that are decorated by now.
+
+    Raises:
+        DefinitionError: the definition or an option is wrong; carries all problems.
     """
 
     def __init__(
         self,
-        definition: PipelineDefinition,
+        definition: PipelineDefinition | Mapping[str, Any],
         *,
         resources: Mapping[str, Any] | None = None,
         types: Iterable[Source] | None = None,
     ) -> None:
-        self._definition = definition
+        check_options({"resources": resources, "types": types})
+        self._definition = definition if isinstance(definition, PipelineDefinition) else definition_from(definition)
         self._resources = resources
-        self._types = types
+        self._types = None if types is None else tuple(types)
         self._cancelled = False
         self._run: Run | None = None
 
@@ -61,6 +66,7 @@ class PipelineExecutor:
         Raises:
             DefinitionError: the definition, the data or a number is wrong.
         """
+        check_options({"max_retries": max_retries, "backoff_base": backoff_base, "backoff_max": backoff_max})
         retry = RetryPolicy(max_attempts=max_retries, base=min(backoff_base, backoff_max), cap=backoff_max)
         defaults = self._definition.defaults
         if defaults.retry is None:

@@ -8,10 +8,14 @@ from playbill.runtime.manager import PipelineRunManager
 
 
 def get_run_manager() -> PipelineRunManager:
-    """Return the process's manager: one, bound to the loop that first uses it; a new one once that has ended."""
+    """Return the process's manager: one, bound to the loop that first uses it; a new one once that has ended.
+
+    It closes with its loop, when `asyncio.run` shuts that down; nobody has to close it. A forked process has its own.
+    """
     managers = _process_managers()
     if not managers or managers[-1].is_over:
         managers[:] = [PipelineRunManager()]
+        managers[-1].place = None  # its loop closes it
     return managers[-1]
 
 

@@ -137,11 +137,12 @@ class Leader:
             self._loop.add_reader(self._pidfd, self.end, end)
 
     def forget(self) -> None:
-        """Let it go: the spawner has buried it, and whoever waits is cancelled."""
+        """Let it go: the spawner has buried it, and whoever waits is cancelled; of a closed loop nobody does."""
         self._is_swept = True
         self._close()
-        self.exited.cancel()
-        self.ended.cancel()
+        if not self._loop.is_closed():
+            self.exited.cancel()
+            self.ended.cancel()
 
     def _has_exited(self) -> bool:
         return self._pidfd < 0 or linux.has_exited(self._pidfd)

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import threading
+import warnings
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -228,7 +229,7 @@ async def test_an_actor_that_has_ended_is_freed_without_the_collector(
     try:
         doors.open.set()
         assert (await run.result()).status is playbill.RunStatus.COMPLETED
-        manager._ended.clear()
+        manager._runs.ended.clear()
         del run, node
         await asyncio.sleep(0)
         assert [ref() for ref in made] == [None, None]
@@ -313,6 +314,19 @@ async def test_mail_under_way_to_an_actor_that_ends_is_answered_dead(
     assert manager.dead_letters == 1
 
 
+def left_on_a_closed_loop(work: Any) -> Any:
+    """Do work on a loop that is closed without a word to those who live on it."""
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(work)
+    finally:
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        loop.close()
+
+
 def test_a_reference_outlives_its_loop() -> None:
     kept: list[Any] = []
 
@@ -321,8 +335,8 @@ def test_a_reference_outlives_its_loop() -> None:
         run = await manager.start_run(PIPELINE, run_id="r")
         kept.extend([run, run.actor.actor_ref, breaker_of(manager).actor_ref, manager])
 
-    asyncio.run(main())
-    _, ref, other, _ = kept
+    left_on_a_closed_loop(main())
+    _, ref, other, manager = kept
     assert ref.is_alive()
     with pytest.raises(pykka.ActorDeadError):
         ref.tell(Pause())
@@ -333,6 +347,22 @@ def test_a_reference_outlives_its_loop() -> None:
         other.ask(Force("closed"))
     assert other.stop() is False
     assert ActorRegistry.get_all() == []
+    asyncio.run(manager.close())
+
+
+def test_asyncios_run_ends_the_actors_that_nobody_has_ended() -> None:
+    async def main() -> Any:
+        manager = playbill.PipelineRunManager(types=[waits], resources={"doors": Doors()})
+        run = await manager.start_run(PIPELINE)
+        return run, run.actor.actor_ref, breaker_of(manager).actor_ref, manager
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        run, ref, other, _ = asyncio.run(main())
+    assert not ref.is_alive()
+    assert not other.is_alive()
+    assert run.status is playbill.RunStatus.CANCELLED
+    assert ActorRegistry.get_all() == []
 
 
 @pytest.mark.parametrize("own_thread", [True, False])
@@ -342,7 +372,7 @@ def test_stop_all_after_the_loop_is_closed_hangs_nobody(own_thread: bool) -> Non
         await manager.start_run(PIPELINE)
         return manager
 
-    kept = asyncio.run(main())
+    kept = left_on_a_closed_loop(main())
     if own_thread:
         assert ActorRegistry.stop_all() == [False, False]
     else:
@@ -350,6 +380,7 @@ def test_stop_all_after_the_loop_is_closed_hangs_nobody(own_thread: bool) -> Non
             assert pool.submit(ActorRegistry.stop_all).result() == [False, False]
     assert ActorRegistry.get_all() == []
     assert repr(kept).startswith("<PipelineRunManager")
+    asyncio.run(kept.close())
 
 
 async def started() -> tuple[playbill.PipelineRunManager, playbill.Run]:
@@ -369,6 +400,7 @@ def test_an_answer_that_the_closed_loop_never_brought_is_an_error() -> None:
         answer.get(timeout=0.01)
     ActorRegistry.stop_all()
     assert kept.is_over
+    asyncio.run(kept.close())
 
 
 def test_a_thread_that_waits_while_the_loop_closes_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -390,6 +422,7 @@ def test_a_thread_that_waits_while_the_loop_closes_is_let_go(monkeypatch: pytest
             asked.result()
     ActorRegistry.stop_all()
     assert kept.is_over
+    asyncio.run(kept.close())
 
 
 # ---- pykka's stop, by kind of actor --------------------------------------------------------------------------------

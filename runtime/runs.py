@@ -1,0 +1,53 @@
+"""The runs that a manager knows: those under way, in the order of their starts, and the last ones that have ended."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from playbill.actors.supervisor import SupervisorActor
+    from playbill.model.results import RunResult
+    from playbill.runtime.run import Run
+
+
+class Runs:
+    """Runs by id.
+
+    Args:
+        keep: how many of those that have ended are remembered.
+    """
+
+    def __init__(self, keep: int) -> None:
+        self.active: dict[str, Run] = {}
+        self.ended: OrderedDict[str, Run] = OrderedDict()
+        self._keep = keep
+
+    def find(self, run_id: str) -> Run | None:
+        """Return an active or a remembered run."""
+        return self.active.get(run_id) or self.ended.get(run_id)
+
+    def conclude(self, result: RunResult) -> str | None:
+        """Move a run that has ended among the remembered ones; return the id of the one that is forgotten for it."""
+        run = self.active.pop(result.run_id)
+        run.conclude(result)
+        self.ended[run.id] = run
+        return self.ended.popitem(last=False)[0] if len(self.ended) > self._keep else None
+
+    async def rest(self) -> None:
+        """Wait until no run is at work: all have ended or are paused."""
+        while busy := [run for run in self.active.values() if not run.is_paused]:  # one may start while one waits
+            await busy[0].rest()
+
+    def __repr__(self) -> str:
+        return f"active={len(self.active)} ended={len(self.ended)}"
+
+
+def supervisors_of(active: Mapping[str, Run]) -> list[SupervisorActor]:
+    """Return the actors of active runs, oldest first; from any thread, so of a copy.
+
+    Whoever shall not keep the manager may ask this, and not `Runs`: those that have ended know whom they told so.
+    """
+    return [run.actor for run in list(active.values())]

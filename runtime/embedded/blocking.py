@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
+from playbill.runtime.embedded.loop_thread import LoopThread
 from playbill.runtime.embedded.private_loop import PrivateLoop
 from playbill.runtime.manager import PipelineRunManager
+from playbill.runtime.options import check_options, check_wait
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Mapping
@@ -92,8 +91,11 @@ class BlockingRun:
 
         Raises:
             TimeoutError: it has not ended after `timeout` seconds; it goes on.
+            ValueError: the timeout is no number of seconds.
         """
-        return self._manager.call(self._run.result(), timeout)
+        check_wait(timeout)
+        ended = self._run.outcome
+        return self._manager.call(self._run.result(), timeout) if ended is None else ended
 
     def cancel(self, reason: str = "", grace: float | None = None) -> bool:
         """Stop the run; True if this cancel decided it."""
@@ -109,6 +111,7 @@ class BlockingRun:
 
     def events(self, from_seq: int = 1) -> Iterator[Event]:
         """Iterate over the run's events from `from_seq` on, until it has ended."""
+        self._manager.check()
         source = self._run.events(from_seq)
 
         async def following() -> Event | None:
@@ -129,26 +132,25 @@ class BlockingManager:
     """
 
     def __init__(self, **options: Unpack[ManagerOptions]) -> None:
+        check_options(options)
+        if (types := options.get("types")) is not None:
+            options["types"] = tuple(types)  # they are read each time it is entered
+        PipelineRunManager(**options)  # what is wrong is said here, and not in the thread
         self._options = options
-        self._loop: PrivateLoop | None = None
-        self._thread: threading.Thread
-        self._manager: PipelineRunManager
-        self._stop: asyncio.Event
+        self._home: LoopThread | None = None
+        """Where its manager lives; None: it was not entered yet."""
 
     def __enter__(self) -> Self:
-        started: Future[None] = Future()
-        self._loop = loop = PrivateLoop()
-        self._thread = threading.Thread(target=self._serve, args=(loop, started), name="playbill", daemon=True)
-        self._thread.start()
-        started.result()
+        if self._home is not None and self._home.is_open:
+            raise RuntimeError("this BlockingManager is entered already: make one for each `with`, or share this one")
+        self._home = LoopThread(self._options)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.call(self._leave(kind, error, trace))
-        self._thread.join()
-        self._loop = None
+        if self._home is not None:
+            self._home.leave(kind, error, trace)
 
     def start_run(
         self,
@@ -184,51 +186,30 @@ class BlockingManager:
 
     @property
     def _running(self) -> PipelineRunManager:
-        if self._loop is None:
+        return self.check().manager
+
+    def check(self) -> LoopThread:
+        """Return where its manager lives.
+
+        Raises:
+            RuntimeError: it was not entered, is closed, or lives in another process.
+        """
+        if self._home is None:
             raise RuntimeError("use a BlockingManager inside `with`")
-        return self._manager
+        self._home.check()
+        return self._home
 
     def call(self, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
         """Run `work` on the manager's loop and wait for it.
 
         Raises:
-            RuntimeError: outside `with`, or on the manager's own thread, where it would wait for itself.
+            RuntimeError: outside `with`, also when it is left meanwhile; in a forked process; or on the manager's own
+                thread, where it would wait for itself.
             TimeoutError: it took longer than `timeout` seconds.
         """
-        if self._loop is None:
-            work.close()
-            raise RuntimeError("use a BlockingManager inside `with`")
-        if threading.current_thread() is self._thread:
-            work.close()
-            raise RuntimeError("this thread runs the manager's loop and cannot wait for it: use the async manager")
-        future = asyncio.run_coroutine_threadsafe(work, self._loop.loop)
         try:
-            return future.result(timeout)
-        except TimeoutError:
-            future.cancel()
+            home = self.check()
+        except RuntimeError:
+            work.close()
             raise
-
-    def _serve(self, loop: PrivateLoop, started: Future[None]) -> None:
-        async def serve() -> None:
-            try:
-                self._stop = asyncio.Event()
-                self._manager = PipelineRunManager(**self._options)
-                await self._manager.__aenter__()
-            except BaseException as error:  # noqa: BLE001 (goes to the thread that waits)
-                started.set_exception(error)
-                return
-            started.set_result(None)
-            await self._stop.wait()
-
-        try:
-            loop.run(serve())
-        finally:
-            loop.close()
-
-    async def _leave(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            await self._manager.__aexit__(kind, error, trace)
-        finally:
-            self._stop.set()
+        return home.call(work, timeout)

@@ -66,7 +66,6 @@ class Closing:
         self._system = system
         self._runs = runs
         self._owner = weakref.ref(owner)
-        self._place = place
         self._task: asyncio.Task[None] | None = None
         self._left: Left | None = None
         if not system.simulated:  # a simulation ends its managers itself
@@ -82,7 +81,7 @@ class Closing:
     @property
     def is_over(self) -> bool:
         """Whether all is closed."""
-        return self._task is not None and self._task.done()
+        return self._task is not None and self._task.done() and not self._task.cancelled()
 
     def check(self) -> None:
         """Refuse who cannot close it.
@@ -136,18 +135,18 @@ class Closing:
         """Close what nobody has closed, since the loop ends."""
         if self._left is None or self._left.is_over:
             return
-        if self._task is not None:
-            await asyncio.shield(self._task)
-            return
+        place = self._left.place
         try:
             await self.close(None)
         finally:
-            warn_of(self._place)
+            warn_of(place)
 
     def _begin(self, grace: float | None) -> asyncio.Task[None]:
         for run in list(self._runs.active.values()):
             run.actor.post(Cancel("shutdown", "the manager is closed", grace))
-        if self._task is None:
+        if self._left is not None:
+            self._left.place = None  # from here on it is closed, however long that takes
+        if self._task is None or self._task.cancelled():  # before its first step; from then on it takes no cancel
             work = self._close(self._owner())
             self._task = asyncio.Task(work, loop=self._system.loop, name="playbill-closing")
         return self._task
@@ -179,10 +178,10 @@ class Left:
         self, owner: object, system: ActorSystem, place: Place | None, generator: AsyncGenerator[None]
     ) -> None:
         self._finalizer = weakref.finalize(owner, self.let_go)
+        self.place = place
         self._system = system
-        self._place = place
         self._generator = generator
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the collector may come by in the midst of it
         self.is_over = False
         """Whether all is closed or was let go."""
 
@@ -214,7 +213,7 @@ class Left:
                 self._system.end()
         finally:
             if warns:
-                warn_of(self._place)
+                warn_of(self.place)
 
 
 OPEN: Final[list[Left]] = []

@@ -106,8 +106,11 @@ class Run:
 
         Raises:
             RuntimeError: this process is a fork of the one where the run is.
+            ValueError: from_seq is not a whole number.
         """
         self._home.check_process()
+        if not isinstance(from_seq, int) or isinstance(from_seq, bool):
+            raise ValueError(f"from_seq is a whole number, 1 for the first event, not {from_seq!r}")  # noqa: TRY004
         return self._stream.read(from_seq)
 
     async def cancel(self, reason: str = "", grace: float | None = None, source: str = "user") -> bool:

@@ -9,6 +9,8 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from playbill.runtime.closing import let_go_left
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
     from types import FrameType
@@ -71,6 +73,7 @@ class PrivateLoop:
                 task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 (said above)
                 LEFT_BEHIND.append(task)
         loop.close()
+        let_go_left()  # a manager that had no time to close
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """How a manager ends: once, whoever asks for it, whoever gives up waiting, and by itself when nobody asks."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import subprocess
@@ -223,6 +224,20 @@ async def test_a_close_on_another_loop_is_refused_and_closes_nothing() -> None:
     assert run.done
 
 
+async def test_a_closing_that_is_cancelled_before_its_first_step_is_begun_again() -> None:
+    manager = Manager(types=[])
+    run = await manager.start_run(LONG)
+    closing = asyncio.create_task(manager.close())
+    await asyncio.sleep(0)
+    for task in asyncio.all_tasks():
+        if task.get_name() == "playbill-closing":
+            task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await closing
+    await manager.close()
+    assert run.done
+
+
 # ---- paused runs ------------------------------------------------------------------------------------------------
 
 
@@ -399,7 +414,7 @@ def test_a_close_that_waits_no_more_is_made_whole_before_the_loop_ends() -> None
         await (await manager.start_run(pipeline(node("a", "command", argv=["true"])))).result()
         await manager.start_run(pipeline(node("a", "command", argv=["sleep", "60"])))
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(manager.close(), 0)
+            await asyncio.wait_for(manager.close(), 1e-6)
         return manager
 
     manager = asyncio.run(main())
@@ -408,6 +423,25 @@ def test_a_close_that_waits_no_more_is_made_whole_before_the_loop_ends() -> None
     assert manager._system is not None
     assert manager._system._spawner is not None
     assert manager._system._spawner.pid is None
+
+
+def test_a_close_that_the_end_of_the_loop_overtakes_is_made_whole_in_silence() -> None:
+    async def main() -> Manager:
+        manager = Manager(types=[])
+        await (await manager.start_run(pipeline(node("a", "command", argv=["true"])))).result()
+        closing = asyncio.create_task(manager.close())
+        await asyncio.sleep(0)
+        assert not closing.done()
+        return manager
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        manager = asyncio.run(main())
+        assert is_let_go(manager)
+        assert manager._system is not None
+        assert manager._system._spawner is not None
+        assert manager._system._spawner.pid is None
+    assert [str(warning.message) for warning in caught] == []
 
 
 def test_a_manager_whose_loop_was_closed_is_let_go_by_a_late_close() -> None:

@@ -106,3 +106,10 @@ async def test_the_events_of_a_breaker_are_bounded_and_stay_gapless(manager: Man
     reader = stream.read(1)
     assert (await anext(reader)).seq == seqs[0]
     assert (await anext(stream.read(seqs[7]))).seq == seqs[7]
+
+
+@pytest.mark.parametrize("seq", ["1", 1.5, None, True])
+async def test_a_wrong_seq_is_refused_where_it_is_given(manager: Manager, seq: Any) -> None:
+    run = await manager.start_run(LONG)
+    with pytest.raises(ValueError, match="from_seq is a whole number, 1 for the first event, not"):
+        run.events(seq)

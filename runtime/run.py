@@ -109,7 +109,8 @@ class Run:
             ValueError: from_seq is not a whole number.
         """
         self._home.check_process()
-        if not isinstance(from_seq, int) or isinstance(from_seq, bool):
+        given: object = from_seq
+        if not isinstance(given, int) or isinstance(given, bool):
             raise ValueError(f"from_seq is a whole number, 1 for the first event, not {from_seq!r}")  # noqa: TRY004
         return self._stream.read(from_seq)
 

@@ -109,9 +109,7 @@ class Run:
             ValueError: from_seq is not a whole number.
         """
         self._home.check_process()
-        given: object = from_seq
-        if not isinstance(given, int) or isinstance(given, bool):
-            raise ValueError(f"from_seq is a whole number, 1 for the first event, not {from_seq!r}")  # noqa: TRY004
+        check_seq(from_seq)
         return self._stream.read(from_seq)
 
     async def cancel(self, reason: str = "", grace: float | None = None, source: str = "user") -> bool:
@@ -188,3 +186,13 @@ def check_grace(grace: object) -> float | None:
         return grace
     rule = f"0 or more and finite, or None for the manager's, at most {MAX_SECONDS:.0e}"
     raise ValueError(f"grace is a number of seconds, {rule}, not {grace!r:.60}")
+
+
+def check_seq(seq: object) -> None:
+    """Refuse what is not the number of an event.
+
+    Raises:
+        ValueError: it is not a whole number.
+    """
+    if not isinstance(seq, int) or isinstance(seq, bool):
+        raise ValueError(f"from_seq is a whole number, 1 for the first event, not {seq!r}")  # noqa: TRY004

@@ -51,7 +51,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("types", support.say, "types is a list of modules"),
     ("breakers", 5, "breakers is a mapping of keys to BreakerPolicy, not 5"),
     ("breakers", [playbill.BreakerPolicy()], "breakers is a mapping of keys to BreakerPolicy"),
-    ("breakers", {"k": {"failurs": 1}}, "breaker 'k': unknown field 'failurs', did you mean 'failures'?"),
+    ("breakers", {"k": {"failure": 1}}, "breaker 'k': unknown field 'failure', did you mean 'failures'?"),
     ("breakers", {"k": {"failures": 0}}, "breaker 'k': failures: input should be greater than or equal to 1, not 0"),
     ("breakers", {"k": {"open_seconds": NAN}}, "breaker 'k': open_seconds"),
     ("breakers", {"k": 5}, "breaker 'k': a BreakerPolicy or a mapping such as {'failures': 3}, not 5"),

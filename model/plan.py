@@ -47,18 +47,6 @@ BUILT_IN: frozenset[str] = frozenset({Kind.TRIGGER, Kind.PARALLEL, Kind.CONDITIO
 """The node types done by the node machine: they pass on what they received; no handler, slot, permit or retry."""
 
 
-def breaker_keys(definition: PipelineDefinition) -> set[str]:
-    """Give the keys of the breakers that a pipeline's nodes ask: types, names by hand, the type of `type/target`."""
-    asking = [node for node in definition.nodes if node.type not in BUILT_IN and node.breaker != NO_BREAKER]
-    keys = {node.breaker or node.type for node in asking}
-    return keys | {node.breaker.partition("/")[0] for node in asking if node.breaker}
-
-
-def is_key(key: str, keys: Collection[str]) -> bool:
-    """Tell whether a key is one of `keys`, or `type/target` of one."""
-    return key in keys or split_key(key, keys) is not None
-
-
 @value
 class EdgePlan:
     """One edge, its condition compiled: what its source asks to find out whether it is live."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from playbill.model.breaker_keys import breaker_keys, is_key
 from playbill.model.catalog import BUILTIN, Catalog
 from playbill.model.cel_tokens import node_references
 from playbill.model.diagnostics import did_you_mean, list_names
@@ -18,7 +19,6 @@ from playbill.model.expressions import (
 from playbill.model.graph import CycleError, topological_order
 from playbill.model.input_schemas import schema_problems
 from playbill.model.node_checks import InputScope, node_problems
-from playbill.model.plan import breaker_keys, is_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

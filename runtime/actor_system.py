@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from playbill.model.policies import BreakerPolicy
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.runners.bindings import Bindings
-    from playbill.runtime.runners.secrets import Secret
+    from playbill.runtime.secrets import Secret
     from playbill.runtime.world import World
 
 logger = logging.getLogger("playbill")

@@ -20,8 +20,8 @@ from playbill.runtime.definitions.discovery import catalog_of
 from playbill.runtime.options import check_options, check_run_id, faults_of, policies_of
 from playbill.runtime.run import Run, check_grace
 from playbill.runtime.runners.program_pool import MAX_COMMANDS
-from playbill.runtime.runners.secrets import check_secrets
 from playbill.runtime.runs import Runs, supervisors_of
+from playbill.runtime.secrets import check_secrets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from playbill.runtime.definitions.discovery import Source
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.options import OnExit
-    from playbill.runtime.runners.secrets import Secret
+    from playbill.runtime.secrets import Secret
 
 
 class PipelineRunManager:
@@ -51,13 +51,11 @@ class PipelineRunManager:
         secrets: what `${secrets.name}` stands for in configs, texts or numbers; never shown in failures.
         grace: seconds that stopped handlers have to clean up, unless somebody says otherwise.
         kill_bound: seconds after a kill until a handler is abandoned.
-        on_exit: leaving `async with` cancels live runs, or waits for them ("wait"). What is paused when all others
-            have ended is cancelled then: who waits in `async with` could not resume it.
+        on_exit: leaving `async with` cancels live runs, or waits for them ("wait") and then cancels what is paused.
         keep_runs: how many ended runs, and their events, it remembers.
         faults: what shall go wrong, for tests; a plan, or the mapping it is written as.
         max_orphans: abandoned handlers in threads until no new one may begin in a thread.
-        watchdog_seconds: for how long the loop may be blocked until it is logged and becomes an event,
-            `loop.blocked`; None: nobody looks.
+        watchdog_seconds: how long the loop may be blocked until that is logged and an event; None: nobody looks.
         watchdog_interrupts: whether a handler that blocks the loop is interrupted.
         max_processes: handlers in processes at once, further ones wait; None: twice the processors.
         max_commands: commands at once, further ones wait; their timeouts count from their own beginning.
@@ -88,9 +86,9 @@ class PipelineRunManager:
         check_options(locals())  # the arguments, all of them: there is nothing else yet
         self.stop_policy = StopPolicy(grace=grace, kill_bound=kill_bound)
         shared: Mapping[str, Any] = {} if resources is None else resources
-        hidden = check_secrets({} if secrets is None else secrets)
+        hidden, policies, plan = check_secrets(secrets or {}), policies_of(breakers), faults_of(faults)
         bounds = (max_orphans, watchdog_seconds, watchdog_interrupts, max_processes, max_commands)
-        self._settings = SystemSettings(shared, hidden, policies_of(breakers), faults_of(faults), *bounds)
+        self._settings = SystemSettings(shared, hidden, policies, plan, *bounds)
         self._system: ActorSystem | None = None
         """What the actors live in; None: no loop has been used yet."""
         self._closing: Closing | None = None
@@ -100,8 +98,6 @@ class PipelineRunManager:
         self.place: Place | None = place_of_caller()
         """Where it was made, for who finds that it was never closed; None: nobody has to close it."""
         self.compiler = PipelineCompiler(catalog_of(types), self.stop_policy)
-
-    # ---- runs -------------------------------------------------------------------------------------------------
 
     async def start_run(
         self,
@@ -130,13 +126,11 @@ class PipelineRunManager:
         if run_id is not None:
             check_run_id(run_id)
         compiled = self.compiler.of(definition)  # first, so that its schema is one
-        given = {} if trigger_data is None else trigger_data
-        data: FrozenDict = freeze(check_trigger_data(definition, given))
+        data: FrozenDict = freeze(check_trigger_data(definition, {} if trigger_data is None else trigger_data))
         if run_id is not None and (known := self._runs.find(run_id)) is not None:
             known.check_same(definition, data)
             return known
-        timeout = definition.timeout if timeout_seconds is None else timeout_seconds
-        return self._begin(system, compiled, data, run_id or system.parts.new_id(), timeout)
+        return self._begin(system, compiled, data, run_id or system.parts.new_id(), timeout_seconds)
 
     def prepare(self, definition: PipelineDefinition) -> None:
         """Validate and plan a definition now rather than with its first run.
@@ -147,17 +141,14 @@ class PipelineRunManager:
         self.compiler.of(definition)
 
     def _begin(
-        self,
-        system: ActorSystem,
-        compiled: CompiledPipeline,
-        data: FrozenDict,
-        run_id: str,
-        timeout: float,
+        self, system: ActorSystem, compiled: CompiledPipeline, data: FrozenDict, run_id: str, timeout: float | None
     ) -> Run:
         definition = compiled.definition
         breakers = system.breakers_of(definition, compiled.breaker_keys)
         facts = RunFacts(run_id, compiled.plan, data, next(system.run_numbers))
-        actor = SupervisorActor(system.ports_of_run(compiled.bindings), facts, timeout, breakers, self._conclude)
+        actor = SupervisorActor(
+            system.ports_of_run(compiled.bindings), facts, timeout or definition.timeout, breakers, self._conclude
+        )
         run = self._runs.active[run_id] = Run(definition, data, actor, system.parts.journal.streams[run_id], system)
         actor.post(Start(data))
         return run

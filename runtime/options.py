@@ -11,14 +11,14 @@ from playbill.model.fields import MAX_SECONDS, is_seconds
 from playbill.model.policies import BreakerPolicy
 from playbill.model.wording import clip
 from playbill.runtime.journals.memory import is_own
-from playbill.runtime.runners.secrets import check_secrets
+from playbill.runtime.secrets import check_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from playbill.runtime.definitions.discovery import Source
     from playbill.runtime.faults.plan import FaultPlan
-    from playbill.runtime.runners.secrets import Secret
+    from playbill.runtime.secrets import Secret
 
 
 OnExit = Literal["cancel", "wait"]
@@ -77,7 +77,7 @@ def seconds_from(least: float) -> Rule:
     def holds(value: object) -> bool:
         return is_seconds(value) and value >= least
 
-    return Rule(holds, f"is a number of seconds from {least:g} to {MAX_SECONDS:.0e}")
+    return Rule(holds, f"is a number of seconds from {least:g} to {MAX_SECONDS:,.0f}")
 
 
 def count_from(least: int) -> Rule:
@@ -131,7 +131,7 @@ RULES: Final = {
     "types": Rule(
         _is_list_of_sources, "is a list of modules, their names, or functions marked with node_type or action"
     ),
-    "timeout_seconds": Rule(_is_timeout, f"is over 0 and finite, not over {MAX_SECONDS:.0e}"),
+    "timeout_seconds": Rule(_is_timeout, f"is over 0 and finite, not over {MAX_SECONDS:,.0f}"),
     "max_retries": count_from(1),
     "backoff_base": SECONDS,
     "backoff_max": SECONDS,

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, cast
 
 from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, field_serializer
 
+from playbill.model.breaker_keys import breaker_keys, is_key
 from playbill.model.diagnostics import Location, Named, Owner, did_you_mean, list_names, problems_of, unknown_names
 from playbill.model.errors import DefinitionError, Problem
 from playbill.model.fields import Settings, Share
-from playbill.model.plan import breaker_keys, is_key
 from playbill.model.wording import clip
 from playbill.runtime.faults.behaviour import Behaviour
 from playbill.runtime.faults.kinds import (

@@ -272,10 +272,12 @@ class SpawnerClient:
     async def aclose(self) -> None:
         """End everything as `close` does, without blocking the loop."""
         spawner = self._disconnect()
-        if spawner is not None:
-            with contextlib.suppress(OSError):  # no descriptor is free: then it blocks
-                await _until_exited(os.pidfd_open(spawner.pid), spawner)
-        self._finish(spawner)
+        try:
+            if spawner is not None:
+                with contextlib.suppress(OSError):  # no descriptor is free: then it blocks
+                    await _until_exited(os.pidfd_open(spawner.pid), spawner)
+        finally:  # a cancel shortens the wait, and leaves nobody behind
+            self._finish(spawner)
 
 
 async def _until_exited(descriptor: int, spawner: SpawnerProcess) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from playbill.model.failures import failure_of
 from playbill.model.messages import Returned
 from playbill.model.plain_text import bounded
-from playbill.runtime.runners.secrets import hidden
+from playbill.runtime.secrets import hidden
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator

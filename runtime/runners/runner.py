@@ -11,9 +11,9 @@ from playbill.model.plan import template_variables
 from playbill.runtime.runners.context import NodeContext
 from playbill.runtime.runners.coroutine import LoopAttempt
 from playbill.runtime.runners.program import ProgramAttempt, ProgramHandler
-from playbill.runtime.runners.secrets import forms_of
 from playbill.runtime.runners.thread import ThreadAttempt
 from playbill.runtime.runners.workers.attempt import ProcessAttempt
+from playbill.runtime.secrets import forms_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from playbill.model.plan import NodePlan, RunFacts
     from playbill.runtime.runners.attempt import AttemptServices, HandlerAttempt
     from playbill.runtime.runners.bindings import Binding, Bindings
-    from playbill.runtime.runners.secrets import Secret
     from playbill.runtime.runners.thread_pool import ThreadPool
     from playbill.runtime.runners.workers.pool import ProcessPool
+    from playbill.runtime.secrets import Secret
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from random import Random
 from typing import Any, Final, TypeVar
 
 import playbill
-from playbill.model.plan import BUILT_IN, breaker_keys
+from playbill.model.breaker_keys import breaker_keys
+from playbill.model.plan import BUILT_IN
 from playbill.runtime.faults.plan import EVERYTHING, FaultPlan, fault_plan
 from playbill.runtime.options import SimulatedOptions
 from playbill.runtime.simulation.study import Study

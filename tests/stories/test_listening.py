@@ -64,7 +64,10 @@ async def test_listeners_that_nobody_holds_are_forgotten(manager: Manager) -> No
     events = manager.events()
     await finished(manager, pipeline(node("a", "parallel")))
     assert len(journal_of(manager).tails) == 1
-    assert (await anext(events)).type == "pipeline_run.started"
+    first = await anext(events)
+    while first.type == "loop.blocked":  # collecting so much takes its time
+        first = await anext(events)
+    assert first.type == "pipeline_run.started"
     del events
     gc.collect()
     assert journal_of(manager).tails == []

@@ -162,23 +162,21 @@ class Text(str):
 
 
 @pytest.mark.parametrize(
-    ("secrets", "error", "said"),
+    ("secrets", "said"),
     [
-        ({"key": b"bytes"}, TypeError, "secret 'key' is bytes: a secret is a text or a number"),
-        ({"key": None}, TypeError, "secret 'key' is NoneType"),
-        ({"key": True}, TypeError, "secret 'key' is bool"),
-        ({"key": {"inner": "x"}}, TypeError, "secret 'key' is dict"),
-        ({"key": pydantic.SecretStr("x")}, TypeError, "secret 'key' is SecretStr"),
-        ({1: "x"}, TypeError, "secrets has a key of type int"),
-        (["x"], TypeError, "secrets is a mapping of names to texts or numbers, not list"),
-        ({"key": 2**63}, ValueError, "secret 'key' is a number that no config can hold"),
-        ({"key": float("nan")}, ValueError, "secret 'key' is a number that no config can hold"),
+        ({"key": b"bytes"}, "secret 'key' is bytes: a secret is a text or a number"),
+        ({"key": None}, "secret 'key' is NoneType"),
+        ({"key": True}, "secret 'key' is bool"),
+        ({"key": {"inner": "x"}}, "secret 'key' is dict"),
+        ({"key": pydantic.SecretStr("x")}, "secret 'key' is SecretStr"),
+        ({1: "x"}, "secrets: its key 1 is not text"),
+        (["x"], "secrets is a mapping of names to texts or numbers, not list"),
+        ({"key": 2**63}, "secret 'key' is a number that no config can hold"),
+        ({"key": float("nan")}, "secret 'key' is a number that no config can hold"),
     ],
 )
-def test_a_secret_that_is_of_no_use_is_refused_where_it_is_given(
-    secrets: Any, error: type[Exception], said: str
-) -> None:
-    with pytest.raises(error, match=said):
+def test_a_secret_that_is_of_no_use_is_refused_where_it_is_given(secrets: Any, said: str) -> None:
+    with pytest.raises(playbill.DefinitionError, match=said):
         playbill.PipelineRunManager(secrets=secrets)
 
 

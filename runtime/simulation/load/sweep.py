@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from playbill.model.breaker_keys import breaker_keys
 from playbill.model.definition import definition_from
 from playbill.model.diagnostics import did_you_mean, list_names
 from playbill.model.errors import DefinitionError, Problem
-from playbill.model.plan import breaker_keys
 from playbill.runtime.simulation.load.engine import check_load, simulate_load
 from playbill.runtime.simulation.load.plan import load_plan
 

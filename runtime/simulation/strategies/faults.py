@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hypothesis import strategies as st
 
-from playbill.model.plan import BUILT_IN, breaker_keys
+from playbill.model.breaker_keys import breaker_keys
+from playbill.model.plan import BUILT_IN
 from playbill.runtime.faults.behaviour import Behaviour, Duration, Ending
 from playbill.runtime.faults.kinds import KINDS
 from playbill.runtime.faults.plan import Behaviours, FaultPlan

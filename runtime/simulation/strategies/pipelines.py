@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 from hypothesis import strategies as st
 
+from playbill.model.breaker_keys import breaker_keys
 from playbill.model.definition import PipelineDefinition, PipelineEdge, PipelineNode
-from playbill.model.plan import BUILT_IN, breaker_keys
+from playbill.model.plan import BUILT_IN
 from playbill.model.policies import BreakerPolicy, RetryPolicy
 
 if TYPE_CHECKING:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
+from playbill.model.breaker_keys import breaker_keys, is_key
 from playbill.model.definition import PipelineDefaults, PipelineDefinition, PipelineNode
 from playbill.model.diagnostics import Named, problems_of, unknown_names, validate_as
 from playbill.model.errors import DefinitionError, Problem
 from playbill.model.fields import Count, PositiveSeconds, Seconds, Settings, Text
-from playbill.model.plan import BUILT_IN, breaker_keys, is_key
+from playbill.model.plan import BUILT_IN
 from playbill.model.policies import BreakerPolicy, RetryPolicy
 from playbill.runtime.definitions.files import load_mapping
 from playbill.runtime.faults.plan import Behaviours

@@ -30,7 +30,6 @@ from playbill.runtime.processes.environment_mark import VARIABLE
 from playbill.runtime.runners.calling import is_async
 from playbill.runtime.runners.context import NodeContext
 from playbill.runtime.runners.outputs import check_output
-from playbill.runtime.runners.secrets import hidden
 from playbill.runtime.runners.workers import frames
 from playbill.runtime.runners.workers.inside.channel import Channel
 from playbill.runtime.runners.workers.inside.cleanup import Cleanup
@@ -40,6 +39,7 @@ from playbill.runtime.runners.workers.inside.limited import limited
 from playbill.runtime.runners.workers.limits import reached_by_error
 from playbill.runtime.runners.workers.origin import check_origin
 from playbill.runtime.runners.workers.started_mark import StartedMark
+from playbill.runtime.secrets import hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -138,11 +139,15 @@ class CircuitOpen(NodeError):
         """
         super().__init__(key, retry_after, last_failure)
         self.key = key
-        self.retry_after = retry_after
+        self.is_by_hand = retry_after == inf
+        """Whether it was set so by hand, and stays until somebody sets it again."""
+        self.retry_after = None if self.is_by_hand else retry_after
         self.last_failure = last_failure
 
     def __str__(self) -> str:
         hint = "" if self.retry_after is None else f"; retry after {self.retry_after:.3g} s"
+        if self.is_by_hand:
+            return f"circuit '{self.key}' is open: it was set so by hand"
         last = f"; the last failure was {self.last_failure}" if self.last_failure else ""
         return f"circuit '{self.key}' is open{hint}{last}"
 

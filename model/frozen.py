@@ -2,7 +2,8 @@
 
 A frozen mapping is a dict and a frozen list is a list, to isinstance, JSON, pydantic and CEL; only what would change
 them is a TypeError. Whoever wants one to change takes a copy: `copy`, `copy.deepcopy`, `|`, `+` and pickle give plain
-ones. The weak spot: `dict.__setitem__(frozen, ...)` still works, for who means it.
+ones, and so does `type(frozen)(...)`, as dataclasses.asdict calls it. The weak spot: what is written in C and does
+not ask (`dict.__setitem__(frozen, ...)`, heapq, the globals of eval) changes one all the same.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ FLAT: Final = frozenset({str, int, bool, float, type(None)})
 
 def _refuse(self: FrozenDict | FrozenList, *_: object, **__: object) -> NoReturn:
     """Raise the TypeError of all that would change it."""
-    whose = f"what node '{self.owner}' gave" if self.owner else "what the run was started with"
+    owner = getattr(self, "owner", "")
+    whose = f"what node '{owner}' gave" if owner else "what the run was started with"
     raise TypeError(
         f"{whose} is read-only, since others have it, too: change a copy (copy.deepcopy gives a plain one)"
     )
@@ -36,6 +38,11 @@ class FrozenDict(dict[str, Any]):
     """Who gave it; empty: the run was started with it."""
 
     if not TYPE_CHECKING:  # to type checkers, and so to handlers, a dict as any other
+
+        def __new__(cls, *items: Any, **more: Any) -> dict[str, Any]:
+            """Give a plain one: who makes another of its kind wants one of their own."""
+            return dict(*items, **more)
+
         __init__ = __setitem__ = __delitem__ = __ior__ = _refuse
         clear = pop = popitem = setdefault = update = _refuse
 
@@ -66,6 +73,11 @@ class FrozenList(list[Any]):
     """Who gave it; empty: the run was started with it."""
 
     if not TYPE_CHECKING:  # see FrozenDict
+
+        def __new__(cls, *items: Any) -> list[Any]:
+            """Give a plain one, as FrozenDict does."""
+            return list(*items)
+
         __init__ = __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
         append = clear = extend = insert = pop = remove = reverse = sort = _refuse
 

@@ -8,6 +8,8 @@ from typing import Any, Final, cast
 __all__ = ["why_not_json"]
 
 DEEPEST: Final = 100
+MOST_BITS: Final = 14_281
+"""A whole number of up to so many bits has at most 4,300 digits, which is as many as Python writes as text."""
 
 
 def why_not_json(value: Any, name: str) -> str | None:
@@ -32,9 +34,15 @@ def why_not_json(value: Any, name: str) -> str | None:
         elif isinstance(item, list | tuple):
             items = enumerate(cast("list[object]", item))
             stack.extend((f"{path}[{index}]", inner, depth + 1) for index, inner in items)
-        elif isinstance(item, float):
-            if not isfinite(item):
-                return f"{path} is {item}, which JSON cannot say"
-        elif not (item is None or isinstance(item, str | int)):
-            return f"{path} is {type(item).__name__}, which JSON cannot say"
+        elif why := _why_not_scalar(item):
+            return f"{path} {why}"
     return None
+
+
+def _why_not_scalar(item: object) -> str | None:
+    if isinstance(item, float):
+        return None if isfinite(item) else f"is {item}, which JSON cannot say"
+    if isinstance(item, int):
+        too_long = item.bit_length() > MOST_BITS
+        return "has more than 4,300 digits, which Python does not write as text" if too_long else None
+    return None if item is None or isinstance(item, str) else f"is {type(item).__name__}, which JSON cannot say"

@@ -34,11 +34,13 @@ LONGEST: Final = 253
 """Characters of a target: what a host name may have."""
 SERVERS: Final = frozenset(
     f"{scheme}{end}"
-    for scheme in ("http", "json", "xml", "form", "mailto", "gotify", "mmost", "rocket", "nctalk", "hassio", "mqtt")
+    for scheme in ("http", "json", "xml", "form", "mailto", "gotify", "mmost", "nctalk", "hassio", "mqtt")
     for end in ("", "s")
 )
 """The schemes of apprise whose URLs name a server; in those of others the host may be a token."""
-CREDENTIAL: Final = re.compile(r":[^@]*@|(passw(or)?d|pwd|secret|token|api_?key)\s*[=:]", re.IGNORECASE)
+NAME: Final = re.compile(r"[^\x00-\x1f@=;{}\"'<>%?&\\]+")
+"""What a name is made of: nothing that a connection string needs to say who somebody is."""
+CREDENTIAL: Final = re.compile(r"passw|pwd|secret|token|bearer|authorization|api.?key|access.?key", re.IGNORECASE)
 DEPENDS_ON_NOTHING: Final = frozenset({"command", "python"})
 FAILURES: Final = 5
 """In a row open a circuit whose policy does not say."""
@@ -98,6 +100,8 @@ def host_of(value: object) -> str:
     parts = urlsplit(value.strip())
     if not parts.scheme or not parts.hostname:
         raise ValueError("not a URL")
+    if "@" in parts.path + parts.query + parts.fragment:  # of a password that was not encoded, the host may be a part
+        raise ValueError("it may hold a credential")
     name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return name if parts.port is None else f"{name}:{parts.port}"
 
@@ -123,7 +127,7 @@ def text_of(value: object) -> str:
         text = value.strip()
         if "://" in text:
             return host_of(text)
-        if CREDENTIAL.search(text):
+        if CREDENTIAL.search(text) or NAME.fullmatch(text) is None:
             raise ValueError("it may hold a credential")
         return text
     if isinstance(value, int | float):

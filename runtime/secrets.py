@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from math import isfinite
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from urllib.parse import quote, quote_plus
 
 from playbill.model.plain_text import kind_of
 
@@ -17,6 +18,8 @@ __all__ = ["Secret", "check_secrets", "forms_of", "hidden"]
 Secret: TypeAlias = "str | int | float"  # noqa: S105 (a type, not one of them)
 
 HIDDEN: Final = "***"
+PIECE: Final = 16
+"""Characters of a secret's beginning or end that are enough to be hidden."""
 _LARGEST: Final = 2**63
 """Whole numbers from here on are none to CEL."""
 
@@ -58,18 +61,47 @@ def forms_of(secrets: Iterable[Secret]) -> tuple[str, ...]:
 
     Of two secrets one may begin with the other: the rest of the longer one shall not be left.
     """
-    ways: tuple[Callable[[str], str], ...] = (str, _inside(repr), _inside(json.dumps))
+    ways: tuple[Callable[[str], str], ...] = (
+        str, _inside(repr), _inside(json.dumps), _inside(ascii), _bytes_repr, _percent_encoded, quote_plus,
+    )  # fmt: skip
     texts = [str(value) for value in secrets]
     forms = {way(text) for text in texts if text for way in ways}
     return tuple(sorted(forms, key=lambda form: (-len(form), form)))
 
 
-def _inside(quote: Callable[[str], str]) -> Callable[[str], str]:
-    return lambda text: quote(text)[1:-1]
+def _common(text: str, form: str) -> int:
+    """Count the characters with which both begin."""
+    pairs = enumerate(zip(text, form, strict=False))
+    return next((place for place, (one, other) in pairs if one != other), min(len(text), len(form)))
+
+
+def _percent_encoded(text: str) -> str:
+    return quote(text, safe="", errors="surrogatepass")
+
+
+def _bytes_repr(text: str) -> str:
+    return repr(text.encode(errors="surrogatepass"))[2:-1]
+
+
+def _inside(way: Callable[[str], str]) -> Callable[[str], str]:
+    return lambda text: way(text)[1:-1]
 
 
 def hidden(text: str, forms: Iterable[str]) -> str:
-    """Return a text with stars in the place of each form of a secret."""
+    """Return a text with stars in the place of each form of a secret, also of one whose beginning or end was cut."""
     for form in forms:
         text = text.replace(form, HIDDEN)
+        if len(form) > PIECE:
+            text = _without_pieces(text, form)
+    return text
+
+
+def _without_pieces(text: str, form: str) -> str:
+    """Hide the longest beginning and end of a form that a text holds, of PIECE characters or more."""
+    while (place := text.find(form[:PIECE])) >= 0:
+        text = text[:place] + HIDDEN + text[place + _common(text[place:], form) :]
+    while (place := text.find(form[-PIECE:])) >= 0:
+        end = place + PIECE
+        length = _common(text[:end][::-1], form[::-1])
+        text = text[: end - length] + HIDDEN + text[end:]
     return text

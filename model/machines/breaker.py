@@ -130,8 +130,8 @@ class BreakerMachine(BreakerBase):
         Raises:
             InternalError: there is no such state to set.
         """
-        of_all = message.target is None
-        circuits = [*self.circuits.values()] if message.target is None else [self.circuit(message.target, now)]
+        of_all, named = message.target is None, message.target or ""
+        circuits = [*self.circuits.values()] if of_all else [self.circuit(named, now, is_named=True)]
         for circuit in circuits:
             circuit.receive(message, now, out)
         if of_all:

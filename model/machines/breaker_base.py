@@ -92,12 +92,15 @@ class BreakerBase(Machine[BreakerState]):
 
     # ---- circuits ---------------------------------------------------------------------------------------------
 
-    def circuit(self, target: str, now: Now) -> CircuitMachine:
-        """Return the circuit of `target`, made if it is the first to ask, or the type's own if there are too many."""
+    def circuit(self, target: str, now: Now, *, is_named: bool = False) -> CircuitMachine:
+        """Return the circuit of `target`, made if it is the first to ask, or the type's own if there are too many.
+
+        Those that somebody has named, by a policy or now by hand (`is_named`), are made beyond the bound, too.
+        """
         found = self.circuits.get(target)
         if found is not None:
             return found
-        if len(self.circuits) > MOST_CIRCUITS:
+        if len(self.circuits) > MOST_CIRCUITS and not (is_named or target in self.targets):
             self._make_room(now)
             if len(self.circuits) > MOST_CIRCUITS:
                 return self.own

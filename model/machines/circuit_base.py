@@ -94,10 +94,11 @@ class CircuitBase(Machine[CircuitState]):
     def is_idle(self, now: float) -> bool:
         """Tell whether a new one would be no different: nobody is at work or waits, and no failure counts."""
         limits = self.limits
+        self.window.age(now)
         return not (
             self.at_work
             or self.line
-            or self.in_a_row
+            or (self.in_a_row and self.failures is not None)
             or self.openings
             or self.window.failed
             or (limits is not None and limits.next_start > now)

@@ -26,6 +26,8 @@ class Ladder:
     final: bool = False
     """No attempt follows, whatever the retry policy says."""
     killed_at: float | None = None
+    is_extended: bool = False
+    """Its last step came so late once, that the answer may be on its way."""
 
     def in_time(self, returned: Returned) -> bool:
         """Tell whether `returned` ended before anybody wanted it to end."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from playbill.model.messages import AttemptOverdue, Stop, TotalOverdue
 
 S: Final = NodeState
+LATE_SECONDS: Final = 0.1
+"""A timer that comes later than that tells of a loop that was blocked."""
 
 
 class NodeStopping(NodeBase):
@@ -109,10 +111,21 @@ class NodeStopping(NodeBase):
         if message.attempt != self.attempts or ladder is None or ladder.failure is None:
             out.dead_letter(message)
             return
+        if self._looks_again(ladder, message, now, out):
+            return
         receipt = ladder.given_up(now.monotonic)
         self._abandon(out, Verdict.FAILURE, now)
         self.ladder = None
         self._failed(ladder.failure, now, out, receipt=receipt, final=ladder.final)
+
+    def _looks_again(self, ladder: Ladder, message: KillOverdue, now: Now, out: Outbox) -> bool:
+        """Wait for the kill bound once more, if the loop was blocked: the attempt's end may be on its way."""
+        bound = self.facts.plan.stop.kill_bound
+        if ladder.is_extended or now.monotonic <= (ladder.killed_at or 0.0) + bound + LATE_SECONDS:
+            return False
+        ladder.is_extended = True
+        out.set_timer(Timer.LADDER, bound, message)
+        return True
 
     # ---- stops: down the ladder, and no more ------------------------------------------------------------------
 
@@ -143,6 +156,8 @@ class NodeStopping(NodeBase):
         ladder = self.ladder
         if message.attempt != self.attempts or ladder is None:
             out.dead_letter(message)
+            return
+        if self._looks_again(ladder, message, now, out):
             return
         verdict = Verdict.CANCELLED if ladder.failure is None else Verdict.FAILURE
         self._abandon(out, verdict, now)

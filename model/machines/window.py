@@ -27,7 +27,7 @@ class Window:
         self._calls.append((at, failed, slow))
         self.failed += failed
         self.slow += slow
-        self._age(at)
+        self.age(at)
 
     def trips(self) -> bool:
         """Tell whether a rate is over its limit."""
@@ -37,7 +37,8 @@ class Window:
         too_many = policy.failure_rate is not None and self.failed / calls >= policy.failure_rate
         return too_many or (policy.slow_rate is not None and self.slow / calls >= policy.slow_rate)
 
-    def _age(self, now: float) -> None:
+    def age(self, now: float) -> None:
+        """Let go of the calls that are too old or too many at monotonic time `now`."""
         policy = self._policy
         while self._calls:
             at = self._calls[0][0]

@@ -93,7 +93,11 @@ class PipelineCompiler:
         """
         kept = self._kept.get(id(definition))
         if kept is None or kept.was != _likeness(definition):
-            compiled = compile_pipeline(own_copy(definition), self._catalog, self._stop)
+            try:
+                compiled = compile_pipeline(own_copy(definition), self._catalog, self._stop)
+            except RecursionError:
+                text = "the definition is nested too deeply to be read: flatten it"
+                raise DefinitionError.single("too-deep", "definition", text) from None
             kept = self._kept[id(definition)] = Kept(definition, copied(_likeness(definition)), compiled)
             if len(self._kept) > COMPILED_KEPT:
                 self._kept.popitem(last=False)

@@ -5,18 +5,17 @@ The lock is held while the machine takes a message, and never during a call or w
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import logging
 import threading
 import time
-from collections import deque
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeAlias, TypeVar, cast
 
-from playbill.model.effects import NullOutbox
 from playbill.model.errors import CircuitOpen
 from playbill.model.facts import Now, Permit, Verdict
 from playbill.model.failures import failure_of
@@ -24,17 +23,18 @@ from playbill.model.machines.breaker import BreakerMachine
 from playbill.model.machines.circuit_state import FORCED, CircuitState, Report
 from playbill.model.messages import Ask, Force, Granted, Refused, Settle, Withdraw
 from playbill.model.policies import BreakerPolicy, retryable
+from playbill.runtime.embedded.circuit_outbox import CircuitOutbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
-    from playbill.model.effects import TimerName
     from playbill.model.events import Event
 
 logger = logging.getLogger("playbill")
 P = ParamSpec("P")
 R = TypeVar("R")
 Classes: TypeAlias = "tuple[type[BaseException], ...]"
+Told: TypeAlias = "Ask | Force | Withdraw | Callable[[float], Settle] | None"
 
 
 class CircuitPermit:
@@ -106,14 +106,18 @@ class CircuitBreaker:
         record: type[BaseException] | Classes = (),
         ignore: type[BaseException] | Classes = (),
     ) -> None:
+        if not isinstance(cast("object", policy), BreakerPolicy | None):
+            raise TypeError(f"the policy of a circuit breaker is a BreakerPolicy, not {policy!r:.80}")
         self._machine = BreakerMachine(key, policy or BreakerPolicy())
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._is_at_work = False
+        """Whoever comes in the midst of it, in the same thread, interrupts a step."""
         self._ids = count(1)
-        self._out = _Outbox()
+        self._out = CircuitOutbox()
         self._on_event = on_event
-        self._record = record
-        self._ignore = ignore
+        self._record = _classes("record", record)
+        self._ignore = _classes("ignore", ignore)
 
     @property
     def state(self) -> CircuitState:
@@ -129,7 +133,11 @@ class CircuitBreaker:
         """
         ask_id = str(next(self._ids))
         box: list[Any] = []
-        at, _ = self._receive(Ask(ask_id, box))
+        try:
+            at, _ = self._receive(Ask(ask_id, box))
+        except BaseException:  # such as a Ctrl-C while the listener heard of it: nobody will settle the permit
+            self._receive(Withdraw(ask_id))
+            raise
         answer = box[-1]
         if isinstance(answer, Granted):
             return CircuitPermit(self, answer.permit, at)
@@ -159,11 +167,12 @@ class CircuitBreaker:
         """Tell what it says about the dependency that a call raised `error`, or nothing."""
         if error is None:
             return Verdict.SUCCESS
-        if isinstance(error, self._ignore):
+        kind = type(error)  # not isinstance, which asks the error for its class
+        if issubclass(kind, self._ignore):
             return Verdict.IGNORED
-        if isinstance(error, self._record):
+        if issubclass(kind, self._record):
             return Verdict.FAILURE
-        if not isinstance(error, Exception):
+        if not issubclass(kind, Exception):
             return Verdict.CANCELLED
         return Verdict.FAILURE if retryable(error) else Verdict.IGNORED
 
@@ -180,6 +189,8 @@ class CircuitBreaker:
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Put a function, or a coroutine function, under it: the decorator."""
+        if not callable(function):
+            raise TypeError(f"a circuit breaker guards functions, not {function!r}")
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise TypeError(f"{function!r} is a generator function: use `with breaker` around the loop over it")
         if inspect.iscoroutinefunction(function):
@@ -193,8 +204,13 @@ class CircuitBreaker:
 
         @functools.wraps(function)
         def guarded_call(*args: P.args, **kwargs: P.kwargs) -> R:
-            with self.acquire():
-                return function(*args, **kwargs)
+            with contextlib.ExitStack() as stack:
+                permit = stack.enter_context(self.acquire())
+                result = function(*args, **kwargs)
+                if inspect.isawaitable(result):  # the work is yet to be done
+                    stack.pop_all()
+                    return cast("R", _awaited(result, permit))
+            return result
 
         return guarded_call
 
@@ -219,21 +235,29 @@ class CircuitBreaker:
 
     # ---- the machine --------------------------------------------------------------------------------------------
 
-    def _receive(self, message: Any = None) -> tuple[float, Any]:
+    def _receive(self, message: Told = None) -> tuple[float, Any]:
         """Let all timers fire that are due, each at its own time, and then have the machine take a message.
 
         Returns the clock's reading and the machine's answer. A message that says how long a call took is made of it.
         """
         with self._lock:
-            at = self._clock()
-            utc = datetime.now(UTC)
-            while (due := self._out.next_due(at)) is not None:
-                self._machine.receive(due[1], Now(due[0], utc), self._out)
-            if callable(message):
-                message = message(at)
-            answer = None if message is None else self._machine.receive(message, Now(at, utc), self._out)
+            if self._is_at_work:
+                raise RuntimeError(f"{self._machine!r} is at work: no finalizer or signal handler can use it now")
+            self._is_at_work = True
+            try:
+                at, answer = self._step(message)
+            finally:
+                self._is_at_work = False
         self._tell_listener()
         return at, answer
+
+    def _step(self, message: Told) -> tuple[float, Any]:
+        at = self._clock()
+        utc = datetime.now(UTC)
+        while (due := self._out.next_due(at)) is not None:
+            self._machine.receive(due[1], Now(due[0], utc), self._out)
+        taken = message(at) if callable(message) else message
+        return at, None if taken is None else self._machine.receive(taken, Now(at, utc), self._out)
 
     def _tell_listener(self) -> None:
         """Tell of the events there are, one at a time and in order, whoever recorded them."""
@@ -257,42 +281,19 @@ class CircuitBreaker:
         return f"<CircuitBreaker {self._machine!r}>"
 
 
-class _Outbox(NullOutbox):
-    """What the breaker machine asks for, without actors: answers go into boxes, timers are looked at."""
+async def _awaited(work: Awaitable[Any], permit: CircuitPermit) -> Any:
+    async with permit:
+        return await work
 
-    def __init__(self) -> None:
-        self.events: deque[Event] = deque()
-        """That the listener has not heard of."""
-        self.telling = threading.Lock()
-        """Held by who tells the listener; who comes meanwhile leaves its events to them."""
-        self._timers: dict[TimerName, tuple[float, Any]] = {}
-        self.at = 0.0
 
-    def next_due(self, at: float) -> tuple[float, Any] | None:
-        """Remove and return the earliest timer that is due at `at`."""
-        self.at = at
-        due = [(when, name) for name, (when, _) in self._timers.items() if when <= at]
-        if not due:
-            return None
-        when, name = min(due)
-        self.at = when
-        return self._timers.pop(name)
+def _classes(name: str, given: object) -> Classes:
+    """Return classes of exceptions as a tuple.
 
-    def tell(self, to: Any, message: Any, /) -> None:
-        """Put an answer into the asker's box."""
-        to.append(message)
-
-    def record(self, event: Event) -> None:
-        """Keep a change of state for the listener."""
-        self.events.append(event)
-
-    def set_timer(self, name: TimerName, delay: float, message: Any) -> None:
-        """Remember when `message` is due."""
-        self._timers[name] = (self.at + delay, message)
-
-    def drop_timer(self, name: TimerName) -> None:
-        """Forget it."""
-        self._timers.pop(name, None)
-
-    def dead_letter(self, message: Any) -> None:
-        """Need no count: who settles is told by the report."""
+    Raises:
+        TypeError: it is neither a class of exceptions nor a tuple or list of some.
+    """
+    classes = tuple(cast("list[object]", given)) if isinstance(given, tuple | list) else (given,)
+    for kind in classes:
+        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+            raise TypeError(f"{name} is a class of exceptions or a tuple of some, not {given!r}")
+    return cast("Classes", classes)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final = 1024 * 1024
 FLAT: Final = frozenset({str, int, bool, type(None)})
+SHORT: Final = 2**53
+"""Whole numbers up to here have no more digits than a float has characters."""
 WIDEST_CHARACTER: Final = 4
 """Bytes a character takes in UTF-8 at most."""
 
@@ -34,6 +36,8 @@ def check_output(output: Any, node: PipelineNode, max_bytes: int = MAX_BYTES) ->
         if type(key) is not str or type(item) not in FLAT:
             break
         length += len(key) + (len(item) if type(item) is str else WIDEST_CHARACTER)
+        if type(item) is int and not -SHORT <= item <= SHORT:
+            break
     else:
         if length * WIDEST_CHARACTER <= max_bytes:
             return freeze_flat(kept, node.id)

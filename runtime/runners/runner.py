@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from playbill.model.errors import InternalError, NodeConfigError
@@ -40,12 +40,17 @@ class RunnerServices:
     secrets: Mapping[str, Secret]
     processes: ProcessPool | None = None
     """Where the handlers run that have a process of their own; None: in a simulation nobody has."""
+    hidden: tuple[str, ...] = field(init=False)
+    """What no failure may show, whoever has passed it on."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden", forms_of(self.secrets.values()))
 
 
 class RunRunner:
     """Begins the attempts of one run; implements the port Runner."""
 
-    __slots__ = ("_bindings", "_context", "_processes", "_resources", "_secrets", "_services", "_threads")
+    __slots__ = ("_bindings", "_context", "_hidden", "_processes", "_resources", "_secrets", "_services", "_threads")
 
     def __init__(self, services: RunnerServices, bindings: Bindings, context: Context) -> None:
         self._services = services.attempts
@@ -53,6 +58,7 @@ class RunRunner:
         self._processes = services.processes
         self._resources = services.resources
         self._secrets = services.secrets
+        self._hidden = services.hidden
         self._bindings = bindings
         self._context = context
 
@@ -73,6 +79,8 @@ class RunRunner:
                 begun = self._begin_program(run_id, node_id, attempt, reply_to)
             else:
                 begun = ThreadAttempt(run_id, node_id, attempt, reply_to, services, self._threads)
+        if self._hidden:
+            begun.secrets = self._hidden
         config: Any = node.config
         if binding.parses or (bindings.templates and node_id in bindings.templates):
             try:
@@ -94,7 +102,8 @@ class RunRunner:
     def _begin_isolated(self, run_id: str, node_id: str, attempt: int, reply_to: Receiver) -> ProcessAttempt:
         pool = self._processes
         if pool is None:
-            raise InternalError(f"node '{node_id}' wants a process, and there is no pool of them")
+            text = "wants a process, and here are none: leave isolation out, or run its pipeline"
+            raise NodeConfigError(f"node '{node_id}' {text}")
         limits = self._bindings.isolated[node_id]
         return ProcessAttempt(run_id, node_id, attempt, reply_to, self._services, pool, limits)
 
@@ -111,8 +120,6 @@ class RunRunner:
         if template is not None:
             names = template_variables(run, inputs, begun.number)
             names["secrets"] = self._secrets
-            if any("secrets" in expression.names for expression in template.expressions):
-                begun.secrets = forms_of(self._secrets.values())
             try:
                 node = node.with_config(template.render(names))
             except NodeConfigError as error:

@@ -4,7 +4,7 @@ Such an exception comes between any two steps, so also between a lock's `acquire
 that lock is the whole program's, and the next to log, the loop perhaps, stands still for ever. So:
 
 1. A thread is struck only while a handler is on its stack, and no frame above the handler's own is in SHIELDED; but
-   the code that an event loop of the handler's runs is its own: asyncio holds no lock meanwhile.
+   what an event loop of the handler's or a circuit breaker calls is its own: these hold no lock meanwhile.
 2. Whoever strikes looks again a little later, as long as it may. Other libraries are struck wherever they are.
 
 The weak spot: between the look and the strike the other thread may take some steps, if the system takes the processor
@@ -29,9 +29,7 @@ SHIELDED: Final = frozenset(
     | {"_frozen_importlib_external"}
 )
 """The packages in whose code nothing is raised: what they lock is shared by the whole program."""
-
-
-LOCKLESS: Final = frozenset({"asyncio"})
+LOCKLESS: Final = frozenset({"asyncio", "playbill"})
 """Those of them that hold no lock while they call other code: they are shielded only where they are innermost."""
 
 

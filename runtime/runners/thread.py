@@ -54,7 +54,7 @@ class ThreadAttempt(HandlerAttempt):
         self._pool = pool
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._started = self._inside = self._killed = self._given_up = False
+        self._started = self._inside = self._killed = self._given_up = self._is_doomed = False
         self.thread = 0
         """The identifier of the thread it runs in; 0: none yet."""
         self.entered = 0.0
@@ -145,8 +145,13 @@ class ThreadAttempt(HandlerAttempt):
         return Over()
 
     def send(self, message: Any) -> None:
-        """Tell the node's actor something, from the thread."""
+        """Tell the node's actor something, from the thread; one that could not be struck elsewhere ends here."""
         self.services.dispatcher.submit(self._post, message)
+        with self._lock:
+            struck = self._is_doomed and self._inside and threading.get_ident() == self.thread
+            self._killed = self._killed or struck
+        if struck:
+            raise Killed
 
     # ---- on the actors' thread --------------------------------------------------------------------------------
 
@@ -175,7 +180,7 @@ class ThreadAttempt(HandlerAttempt):
         with self._lock:
             if self._inside and not self._killed and not _is_traced():
                 self._killed = strike(self.thread, CALLER, Killed)
-            shielded = self._inside and not self._killed
+            shielded = self._is_doomed = self._inside and not self._killed
         if shielded and not self._given_up:
             self.services.loop.call_later(LOOK_AGAIN_SECONDS, self.kill)
 

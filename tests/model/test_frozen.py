@@ -1,6 +1,7 @@
 """Plain JSON that nobody can change, and that is a dict and a list to everybody else."""
 
 import copy
+import dataclasses
 import enum
 import json
 import pickle
@@ -202,3 +203,15 @@ def test_a_copy_shares_only_what_is_no_dict_and_no_list() -> None:
     assert made is not value
     assert made["a"] is not value["a"]
     assert made["a"][0] is not value["a"][0]
+
+
+def test_another_of_its_kind_is_a_plain_one() -> None:
+    frozen = freeze({"a": [1, {"b": 2}]}, "n")
+    assert type(type(frozen)(a=1)) is dict
+    assert type(type(frozen["a"])([1])) is list
+
+    @dataclasses.dataclass
+    class Holds:
+        held: Any
+
+    assert dataclasses.asdict(Holds(frozen)) == {"held": {"a": [1, {"b": 2}]}}

@@ -67,7 +67,7 @@ def doubling(key: str, last: dict[str, Any]) -> dict[str, Any]:
         ({"properties": {"a": {"default": object()}}}, "inputs", "inputs.properties.a.default is object"),
         ({"properties": {1: {}}}, "inputs", "inputs.properties has the key 1, and keys are strings"),
         ({"enum": [b"x"]}, "inputs", "inputs.enum[0] is bytes, which JSON cannot say"),
-        ({"multipleOf": 10**5000}, "inputs", "is not a JSON Schema"),
+        ({"multipleOf": 10**5000}, "inputs", "inputs.multipleOf has more than 4,300 digits"),
     ],
 )
 def test_a_schema_that_cannot_be_checked_in_a_bounded_time_is_refused(
@@ -128,7 +128,7 @@ def test_what_is_bounded_is_taken(schema: dict[str, Any]) -> None:
         ({"patternProperties": {"^(a+)+$": False}}, {"a" * 50: 1}, "False schema does not allow 1"),
         ({"properties": {"a": {"multipleOf": HUGE}}}, {"a": 5}, "is not a multiple of"),
         ({"properties": {"a": {"maximum": 5}}}, {"a": HUGE}, "trigger_data.a: "),
-        ({"properties": {"a": {"type": "string"}}}, {"a": 10**5000}, "trigger_data.a: "),
+        ({"properties": {"a": {"type": "string"}}}, {"a": 10**5000}, "trigger_data.a has more than 4,300 digits"),
         ({"properties": {"a": {"uniqueItems": True}}}, {"a": [[each] for each in [*range(9000), 7]]}, "non-unique"),
         ({"required": ["amount"]}, {}, "trigger_data: 'amount' is a required property"),
     ],

@@ -99,7 +99,11 @@ def by_playbill(look: Look) -> None:
     assert NodeContext(Running(), "r", "n", {}, {}, {}).cancelled  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("through", [by_logging, by_queue, by_future, by_condition, by_import, by_playbill])
+def by_breaker(look: Look) -> None:
+    playbill.CircuitBreaker().call(look)
+
+
+@pytest.mark.parametrize("through", [by_logging, by_queue, by_future, by_condition, by_import])
 def test_what_a_shared_library_calls_is_not_struck(through: Callable[[Look], Any]) -> None:
     assert not asked(through)
 
@@ -112,11 +116,13 @@ def test_a_handlers_own_code_and_other_libraries_are(through: Callable[[Look], A
     assert asked(through)
 
 
-def test_what_asyncio_does_is_not_struck_and_what_it_calls_is() -> None:
+def test_what_asyncio_and_playbill_do_is_not_struck_and_what_they_call_is() -> None:
     scope: dict[str, Any] = {"__name__": "asyncio.events", "may_strike": may_strike, "sys": sys, "CALLER": CALLER}
     exec("def inside():\n    return may_strike(sys._getframe(), CALLER)", scope)
     assert not call_handler(lambda: scope["inside"]())  # noqa: PLW0108 (a handler of its own calls it)
     assert asked(by_asyncio)
+    assert asked(by_playbill)
+    assert asked(by_breaker)
 
 
 def test_who_stands_in_no_handler_is_never_struck() -> None:

@@ -218,3 +218,72 @@ def test_threads_that_race_get_no_more_than_there_is() -> None:
     assert most[0] <= 2
     with breaker, breaker:
         pass
+
+
+def test_what_cannot_be_recorded_or_ignored_is_refused_where_it_is_given() -> None:
+    assert made(ignore=[KeyError, ConnectionError])[0].call(lambda: 1) == 1
+    for wrong in ("KeyError", [5], KeyError()):
+        with pytest.raises(TypeError, match="ignore is a class of exceptions or a tuple of some, not"):
+            made(ignore=wrong)
+    with pytest.raises(TypeError, match="the policy of a circuit breaker is a BreakerPolicy, not 'often'"):
+        playbill.CircuitBreaker("often")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="guards functions, not 5"):
+        playbill.CircuitBreaker()(5)  # type: ignore[arg-type]
+
+
+def test_an_error_that_lies_about_its_class_gives_its_permit_back() -> None:
+    class Lies(Exception):
+        @property
+        def __class__(self) -> Any:
+            raise ZeroDivisionError
+
+        @__class__.setter
+        def __class__(self, kind: Any) -> None: ...
+
+    breaker = playbill.CircuitBreaker(playbill.BreakerPolicy(max_concurrent=1), ignore=KeyError)
+    for _ in range(2):
+        with pytest.raises(Lies), breaker.acquire():
+            raise Lies
+
+
+class Later:
+    """Called, it gives work to be awaited."""
+
+    async def __call__(self) -> None:
+        raise ConnectionError("refused")
+
+
+@pytest.mark.parametrize("function", [Later(), lambda: refuse_later()])  # noqa: PLW0108 (no coroutine function)
+def test_what_a_function_gives_to_be_awaited_is_under_it_too(function: Callable[[], Any]) -> None:
+    breaker, _ = made()
+    with pytest.raises(ConnectionError):
+        asyncio.run(async_by_call(breaker, function))
+    assert breaker.state == "open"
+
+
+def test_an_interruption_as_the_listener_hears_gives_the_permit_back() -> None:
+    def listen(event: playbill.Event) -> None:
+        if event.type == "breaker.half_opened":
+            raise KeyboardInterrupt
+
+    breaker, time = made(on_event=listen)
+    with pytest.raises(ConnectionError):
+        breaker.call(refuse)
+    time[0] = 10.0
+    with pytest.raises(KeyboardInterrupt):
+        breaker.acquire()
+    assert breaker.call(lambda: "there") == "there"
+
+
+def test_who_interrupts_a_step_in_the_same_thread_is_refused_and_nobody_waits_for_ever() -> None:
+    def clock() -> float:
+        if inside:
+            with pytest.raises(RuntimeError, match="is at work"):
+                breaker.acquire()
+        return 0.0
+
+    inside: list[bool] = []
+    breaker = playbill.CircuitBreaker(clock=clock)
+    inside.append(True)
+    with breaker:
+        pass

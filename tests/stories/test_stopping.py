@@ -174,3 +174,20 @@ async def test_at_a_stop_a_nodes_own_grace_counts_and_an_explicit_one_caps_it() 
         await asyncio.sleep(0.01)
         await hurried.cancel(grace=0.02)
         assert receipts(await hurried.result()) == {"a": "killed"}
+
+
+@pytest.mark.real("a handler in a thread")
+async def test_a_handler_that_says_it_lives_more_often_than_anybody_can_look_is_killed() -> None:
+    @playbill.node_type("beats")
+    def beats(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+        while True:
+            context.heartbeat()
+
+    async with Manager(types=[beats], grace=0.0, kill_bound=5.0) as manager:
+        run = await manager.start_run(pipeline(node("a", "beats")))
+        async for event in run.events():
+            if event.type == "pipeline_node.started":
+                break
+        await asyncio.sleep(0.02)
+        await run.cancel()
+        assert receipts(await run.result()) == {"a": "killed"}

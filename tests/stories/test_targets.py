@@ -55,9 +55,21 @@ async def test_a_target_that_is_computed_is_known_when_the_node_asks(manager: Ma
     assert (await finished(manager, fine, host="near")).status is playbill.RunStatus.COMPLETED
 
 
-@pytest.mark.parametrize(
-    "host", ["${secrets.token}", "${trigger.missing}", "https://user:hunter2@", "user:hunter2@db"]
+CREDENTIALS = (
+    "${secrets.token}",
+    "${trigger.missing}",
+    "https://user:hunter2@",
+    "user:hunter2@db",
+    "https://user:hun/ter2@db",
+    "https://user:hun?ter2@db/x",
+    "Server=db;Uid=me;Pwd=hunter2",
+    "host=db password=hunter2",
+    "api_key hunter2",
+    '{"user": "me"}',
 )
+
+
+@pytest.mark.parametrize("host", CREDENTIALS)
 async def test_no_credential_stands_in_a_key(manager: Manager, host: str) -> None:
     await finished(manager, down(host))
     assert list(manager.circuits) == ["depends"]
@@ -175,3 +187,11 @@ def test_a_target_that_the_config_does_not_have_is_refused_where_it_is_given() -
 
     with pytest.raises(playbill.DefinitionError, match="target names 'hots', and Config has: 'host'"):
         playbill.node_type("x", Config, target="hots")(handler)
+
+
+async def test_what_is_held_open_by_hand_says_so(manager: Manager) -> None:
+    definition = pipeline(node("a", "depends", host="far"))
+    await finished(manager, definition)
+    await manager.force_circuit("depends", "forced_open")
+    refused = await finished(manager, definition)
+    assert str(refused.error) == "CircuitOpen: circuit 'depends/far' is open: it was set so by hand"

@@ -184,3 +184,41 @@ async def test_a_secret_of_a_texts_subclass_is_that_text() -> None:
     async with playbill.PipelineRunManager(types=[made_say()], secrets={"key": Text("hunter2")}) as manager:
         result = await finished(manager, pipeline(config_of("${secrets.key}")))
         assert result.outputs["a"] == {"whole": "hunter2", "text": "at hunter2!"}
+
+
+async def test_a_number_of_too_many_digits_is_no_output() -> None:
+    @playbill.node_type("counts")
+    async def counts(node: Any, inputs: Any, context: Any) -> dict[str, Any]:
+        return {"n": 10**5000}
+
+    async with playbill.PipelineRunManager(types=[counts]) as manager:
+        result = await (await manager.start_run({"nodes": [{"id": "a", "type": "counts"}]})).result()
+    assert str(result.error).startswith("NodeConfigError: node 'a'")
+
+
+LONG = "k" + "0123456789" * 7
+"""A secret that texts cut."""
+
+
+@pytest.mark.parametrize(
+    ("secret", "shown"),
+    [
+        ("top secret/é", "http://h/x?k=top%20secret%2F%C3%A9"),
+        ("top secret/é", "k=top+secret%2F%C3%A9"),
+        ("top secret/é", repr("top secret/é".encode())),
+        ("top secret/é", ascii("top secret/é")),
+        (LONG, f"not {LONG[:50]}..."),
+        (LONG, f"...{LONG[-40:]} is all"),
+    ],
+)
+async def test_a_secret_handed_on_is_hidden_in_every_form_also_cut(secret: str, shown: str) -> None:
+    @playbill.node_type("tells")
+    async def tells(node: Any, inputs: Any, context: Any) -> dict[str, Any]:
+        raise playbill.NodeConfigError(shown)
+
+    async with playbill.PipelineRunManager(types=[tells], secrets={"key": secret}) as manager:
+        result = await (await manager.start_run({"nodes": [{"id": "a", "type": "tells"}]})).result()
+    error = str(result.error)
+    assert "***" in error
+    assert not any(secret[start : start + 16] in error for start in range(len(secret) - 15))
+    assert "secret" not in error

@@ -28,8 +28,8 @@ class AttemptModel:
     """
 
     __slots__ = (
-        "asked_at", "began_at", "counts", "failure", "final", "grace_ends", "heard_at", "killed_at", "number",
-        "rules", "stopped", "won_by",
+        "asked_at", "began_at", "counts", "extended", "failure", "final", "grace_ends", "heard_at", "killed_at",
+        "number", "patience", "rules", "stopped", "won_by",
     )  # fmt: skip
 
     def __init__(self, number: int, now: float, rules: NodeRules) -> None:
@@ -42,6 +42,10 @@ class AttemptModel:
         """When it was told to end; None: nobody wants it to."""
         self.won_by = self.grace_ends = 0.0
         self.killed_at: float | None = None
+        self.extended = False
+        """Its kill was found overdue so late, that it is waited for once more."""
+        self.patience = 0.0
+        """By how much that is after its kill."""
         self.failure: Failure | None = None
         """The timeout that ends it."""
         self.final = False
@@ -52,7 +56,7 @@ class AttemptModel:
     def deadline(self, kill_bound: float) -> float:
         """Return by when something must happen to it."""
         if self.killed_at is not None:
-            return self.killed_at + kill_bound
+            return self.killed_at + self.patience + kill_bound
         if self.asked_at is not None:
             return self.grace_ends
         if not self.counts:

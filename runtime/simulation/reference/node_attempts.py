@@ -122,6 +122,9 @@ class AttemptsOfNode(NodeGround):
             return
         if now.monotonic < attempt.killed_at + self.run.rules.kill_bound - EPSILON:
             self.wrong(LADDER, f"is given up at {now.monotonic:g} s, killed at {attempt.killed_at:g} s")
+        if not attempt.extended and now.monotonic > attempt.killed_at + self.run.rules.kill_bound + 0.1:
+            attempt.extended, attempt.patience = True, now.monotonic - attempt.killed_at
+            return  # the loop was blocked: its end may be on its way
         self.acts.append("abandon")
         verdict, seconds = self._verdict_of_a_stop(attempt), now.monotonic - attempt.began_at
         self._settle(verdict, seconds, running=True, failure=attempt.failure)

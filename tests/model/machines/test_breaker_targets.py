@@ -343,3 +343,36 @@ def test_what_was_set_by_hand_outlives_a_fault() -> None:
     circuit.force("forced_open", "x")
     circuit.restart(OpenOver(0, "x"))
     assert circuit.ask("a@x") == "refused"
+
+
+# ---- named targets, and what no longer counts --------------------------------------------------------------------
+
+
+def full(**policy: Any) -> Circuit:
+    """A breaker with as many circuits as it keeps."""
+    circuit = Circuit({"named": BreakerPolicy(max_concurrent=1)}, **policy)
+    for each in range(MOST_CIRCUITS):
+        circuit.ask(f"a@{each}")
+    return circuit
+
+
+def test_a_target_forced_by_hand_is_itself_also_beyond_the_bound() -> None:
+    circuit = full()
+    circuit.force("forced_open", "down")
+    assert [circuit.ask("b@down"), circuit.ask("c@stranger"), circuit.state] == ["refused", "granted", "closed"]
+
+
+def test_a_target_with_a_policy_of_its_own_has_it_also_beyond_the_bound() -> None:
+    circuit = full()
+    assert [circuit.ask("b@named"), circuit.ask("c@named")] == ["granted", "parked"]
+
+
+def test_failures_that_no_longer_count_take_no_room() -> None:
+    timed = Circuit(failures=None, window_seconds=5.0, failure_rate=1.0, minimum_calls=9)
+    never = Circuit(failures=None)
+    for circuit in (timed, never):
+        for each in range(MOST_CIRCUITS):
+            circuit.call(f"a@{each}", BAD)
+        circuit.wait(6.0)
+        circuit.ask("b@new")
+        assert circuit.permit("b@new").target == "new"

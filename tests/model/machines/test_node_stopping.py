@@ -289,3 +289,13 @@ def test_an_attempt_is_timed_by_its_own_number() -> None:
         ("set_timer", Timer.ATTEMPT, 5.0, m.AttemptOverdue(2)),
         ("set_timer", Timer.IDLE, 3.0, m.IdleOverdue(2)),
     ]
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_a_kill_bound_that_is_over_much_too_late_is_waited_for_once_more(*, timed: bool) -> None:
+    """The loop was blocked: the end of the attempt may be on its way."""
+    job = timed_out() if timed else Job().running()
+    job.tell(*([] if timed else [m.Stop(0.0)]), m.GraceOver(1), now=10.0)
+    bound = job.machine.facts.plan.stop.kill_bound
+    assert job.tell(m.KillOverdue(1), now=20.0) == [("set_timer", Timer.LADDER, bound, m.KillOverdue(1))]
+    assert ("abandon", 1, PERMIT) in job.tell(m.KillOverdue(1), now=30.0)

@@ -155,11 +155,11 @@ class Worker:
                 self._handlers[run.handler_number] = (handler, is_async(handler), node)
             handler, on_loop, node = self._handlers[run.handler_number]
             given: frames.AttemptArguments = pickle.loads(run.arguments)  # noqa: S301 (the same)
-        except NodeConfigError:
-            raise
         except BaseException as error:  # a module may raise SystemExit
-            if self._interrupts.asked and issubclass(type(error), asyncio.CancelledError):
+            if isinstance(error, NodeConfigError) and not self._interrupts.asked:
                 raise
+            if self._interrupts.asked:  # whatever an import has made of the interruption
+                raise asyncio.CancelledError from error
             raise NodeConfigError(f"its handler cannot be loaded in a process: {repr_of(error)}") from error
         self._secrets = given.secrets
         self._log.begin(run.serial, f"{given.run_id}/{node.id}#{given.attempt}: ", given.log_level)

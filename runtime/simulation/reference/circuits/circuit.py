@@ -81,7 +81,8 @@ class PlainCircuit:
     @property
     def is_like_new(self) -> bool:
         """Whether its past makes no difference."""
-        return not (self._failures or self._openings or self._is_windowed)
+        counts = self._failures and self._failures_to_open is not None
+        return not (counts or self._openings or self._is_windowed)
 
     @property
     def _is_windowed(self) -> bool:

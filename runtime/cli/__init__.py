@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib.metadata import version
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, NoReturn
 
 from cyclopts import App, CycloptsError
@@ -29,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _main(arguments: Sequence[str]) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # what it cannot encode is escaped, as JSON does it, too
+            stream.reconfigure(errors="backslashreplace")
     app = App(name="playbill", help="Run pipelines as actors.", version=version("playbill"))
     for command in (run, validate, graph, schema, types):
         app.command(command)

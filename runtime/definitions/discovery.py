@@ -14,6 +14,7 @@ from playbill.model.catalog import BUILTIN, ActionType, Catalog, NodeType
 from playbill.model.configs import FreeConfig
 from playbill.model.diagnostics import list_names
 from playbill.model.errors import DefinitionError
+from playbill.model.failures import failure_of
 from playbill.model.targets import TargetRule, text_of
 from playbill.runtime.handlers.agent import agent
 from playbill.runtime.handlers.call_api import call_api
@@ -213,6 +214,9 @@ def _marks_in(source: Any) -> Iterator[NodeType | ActionType]:
 def _import(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
-    except ImportError as error:
-        text = f"module '{name}', named as a source of node types, cannot be imported: {error}"
+    except (Exception, SystemExit) as error:  # whatever a module does as it is imported
+        why = str(error) if isinstance(error, ImportError) else str(failure_of(error))
+        if "/" in name or name.startswith("."):
+            why = "a module is named as in `import`, with dots, and found on the path: 'package.module'"
+        text = f"module '{name}', named as a source of node types, cannot be imported: {why}"
         raise DefinitionError.single("unknown-module", "imports", text) from error

@@ -58,7 +58,7 @@ def write(target: str | os.PathLike[str], text: str) -> None:
     """
     path = Path(target)
     try:
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         said = f"{path}: cannot be written: {error.strerror or error}"
         raise DefinitionError.single("unwritable", str(path), said) from error

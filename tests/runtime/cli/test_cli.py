@@ -123,6 +123,10 @@ def test_ctrl_c_cancels_with_grace_and_a_second_one_kills(
         (["run", "{fine}", "--input-json", "no.json"], "--input-json no.json: "),
         (["run", "{fine}", "--timeout", "soon"], "Invalid value for --timeout"),
         (["run", "{fine}", "--import", "no_such_module"], "module 'no_such_module'"),
+        (["run", "{fine}", "--import", "./kinds.py"], "a module is named as in `import`"),
+        (["run", "{raises}"], "module 'raises', named as a source of node types, cannot be imported: KeyError: 'x'"),
+        (["run", "{exits}"], "module 'exits', named as a source of node types, cannot be imported: SystemExit: 3"),
+        (["run", "{fine}", "--grace", "-1"], "grace is a number of seconds"),
         (["run", "{broken}"], "at line 3, column 1"),
         (["validate", "{wrong}"], "nodes[0].type: node 'a' has invalid type 'flakey'"),
     ],
@@ -132,11 +136,27 @@ def test_wrong_usage_and_wrong_definitions_exit_with_2_and_no_traceback(
 ) -> None:
     (folder / "broken.yaml").write_text("nodes:\n  - {id: a\n", encoding="utf-8")
     (folder / "wrong.yaml").write_text("nodes: [{id: a, type: flakey}, {id: a, type: parallel}]", encoding="utf-8")
-    files = {name: folder / f"{name}.yaml" for name in ("fine", "broken", "wrong")}
+    for name, text in {"raises": "raise KeyError('x')", "exits": "raise SystemExit(3)"}.items():
+        (folder / f"{name}.py").write_text(text, encoding="utf-8")
+        (folder / f"{name}.yaml").write_text(
+            f"imports: [{name}]\nnodes: [{{id: a, type: trigger}}]", encoding="utf-8"
+        )
+    files = {name: folder / f"{name}.yaml" for name in ("fine", "broken", "wrong", "raises", "exits")}
     code, _, err = play(*(argument.format(**files) for argument in arguments))
     assert code == 2
     assert said in err
     assert "Traceback" not in err
+
+
+def test_text_that_no_encoding_has_is_escaped(folder: Path) -> None:
+    (folder / "lone.py").write_text(
+        'import playbill\n\n@playbill.node_type("lone")\nasync def lone(node, inputs, context):\n'
+        '    return {"text": "\\ud800"}\n',
+        encoding="utf-8",
+    )
+    (folder / "lone.yaml").write_text("imports: [lone]\nnodes: [{id: a, type: lone}]", encoding="utf-8")
+    code, out, _ = play("run", folder / "lone.yaml", "--json")
+    assert (code, json.loads(out)["outputs"]) == (0, {"a": {"text": "\ud800"}})
 
 
 def test_validate_says_ok(folder: Path) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from playbill.actors.shell import Shell, logger
 from playbill.model.machines.breaker import BreakerMachine
 from playbill.model.messages import Ask, Refused
+from playbill.model.plain_text import repr_of, text_of
+from playbill.model.targets import FAILURES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +31,7 @@ class BreakerActor(Shell[BreakerMachine]):
         policy: BreakerPolicy,
         targets: Mapping[str, BreakerPolicy] | None = None,
         *,
-        failures: int | None = 5,
+        failures: int | None = FAILURES,
     ) -> None:
         super().__init__(ports, f"breaker:{key}")
         self.machine = BreakerMachine(key, policy, targets, failures=failures)
@@ -67,9 +69,9 @@ class BreakerActor(Shell[BreakerMachine]):
 
     def fault(self, error: BaseException, message: Any) -> None:
         """Start the circuit afresh that failed; those who waited at it ask again, and no share is lost."""
-        logger.error("%r failed: %s", self, error, exc_info=error)
+        logger.error("%r failed: %s", self, text_of(error), exc_info=error)
         machine = self.machine
         unheard = type(message) is Ask and message.ask_id not in machine.parked and message.ask_id not in machine.out
-        machine.restart(message, repr(error), self.now, self)
+        machine.restart(message, repr_of(error), self.now, self)
         if unheard:
             self._turn_away(message)

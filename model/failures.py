@@ -11,18 +11,17 @@ from traceback import format_exception, format_tb
 from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.facts import Failure
+from playbill.model.fields import MAX_SECONDS
 from playbill.model.plain_text import bounded, name_of, said, text_of
 from playbill.model.policies import kinds_of, retryable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["MAX_WAIT_SECONDS", "UNTOLD", "failure_of"]
+__all__ = ["UNTOLD", "failure_of"]
 
 UNTOLD: Final = Failure("BaseException", "what was raised cannot be told", retryable=False)
 """What stands for an error of which nothing can be said; made beforehand, for there may be no memory left."""
-MAX_WAIT_SECONDS: Final = 1e9
-"""Of a wait that a failure asks for: 31 years, with which dates can be reckoned."""
 _TRACE: Final[Any] = BaseException.__dict__["__traceback__"]
 
 
@@ -64,6 +63,6 @@ def _retry_after(error: BaseException) -> float | None:
         if isinstance(wait, bool) or not isinstance(wait, int | float):
             return None
         plain = int.__index__(wait) if isinstance(wait, int) else float.__float__(wait)
-        return min(plain, MAX_WAIT_SECONDS) if isfinite(plain) and plain >= 0 else None
+        return min(plain, MAX_SECONDS) if isfinite(plain) and plain >= 0 else None
     except BaseException:  # noqa: BLE001 (an attribute of a user's, broken in any way)
         return None

@@ -60,7 +60,7 @@ def schema_problems(schema: Schema) -> list[Problem]:
         unknown = error.kind.name in {"$ref", "$dynamicRef", "referencing"}
         reason = "refers to an unknown schema, and none is fetched" if unknown else "is not a JSON Schema"
         return [_problem(tuple(error.instance_path), f"{reason}: {_describe(error)}")]
-    except ValueError as error:  # what JSON of its cannot be handed over, such as an int of thousands of digits
+    except ValueError as error:  # what cannot be handed over, such as half a surrogate pair
         return [_problem((), f"is not a JSON Schema: {clip(str(error), LONGEST_SHOWN)}")]
     return [*_pattern_problems(schema), *_endless(schema)] or list(_default_problems(schema))
 
@@ -90,7 +90,7 @@ def violations(validator: Validator, value: object, name: str) -> list[tuple[str
     """
     try:
         found = list(islice(validator.iter_errors(value), MAX_VIOLATIONS))
-    except ValueError as error:  # an int of thousands of digits
+    except ValueError as error:  # it cannot be handed over, as above
         return [(name, f"{name}: {clip(str(error), LONGEST_SHOWN)}")]
     told = ((path_of(tuple(error.instance_path), name), error) for error in found)
     return sorted((where, f"{where}: {_describe(error)}") for where, error in told)

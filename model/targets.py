@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "FAILURES",
     "CompiledTarget",
     "TargetRule",
     "default_failures",

@@ -46,7 +46,12 @@ class Breakers:
         found: dict[str, Shell[Any]] = {}
         for key in keys:
             self._owners.setdefault(key, owner)
-            found[key] = self._actor(key, ports)
+            actor = self._actors.get(key)
+            if actor is None or actor.ended:
+                actor = self._actors[key] = self._made(key, ports)
+            elif definition.breakers:  # only these can be new to it
+                actor.machine.know(self._targets(key))
+            found[key] = actor
         return found
 
     def find(self, key: str) -> tuple[BreakerActor, str | None] | None:
@@ -79,17 +84,11 @@ class Breakers:
             )
             raise DefinitionError.single("two-policies", f"breakers.{key}", text)
 
-    def _actor(self, key: str, ports: Ports) -> BreakerActor:
-        actor = self._actors.get(key)
-        targets = {
-            parts[1]: policy
-            for name, policy in self._policies.items()
-            if (parts := split_key(name, (key,))) is not None
-        }
-        if actor is None or actor.ended:
-            policy = self._policies.setdefault(key, DEFAULT)
-            failures = default_failures(key)
-            actor = self._actors[key] = BreakerActor(ports, key, policy, targets, failures=failures)
-        else:
-            actor.machine.know(targets)
-        return actor
+    def _made(self, key: str, ports: Ports) -> BreakerActor:
+        policy = self._policies.setdefault(key, DEFAULT)
+        return BreakerActor(ports, key, policy, self._targets(key), failures=default_failures(key))
+
+    def _targets(self, key: str) -> dict[str, BreakerPolicy]:
+        """Return the policies that targets of a breaker have of their own."""
+        split = ((split_key(name, (key,)), policy) for name, policy in self._policies.items())
+        return {parts[1]: policy for parts, policy in split if parts is not None}

@@ -97,11 +97,15 @@ def hidden(text: str, forms: Iterable[str]) -> str:
 
 
 def _without_pieces(text: str, form: str) -> str:
-    """Hide the longest beginning and end of a form that a text holds, of PIECE characters or more."""
-    while (place := text.find(form[:PIECE])) >= 0:
-        text = text[:place] + HIDDEN + text[place + _common(text[place:], form) :]
-    while (place := text.find(form[-PIECE:])) >= 0:
-        end = place + PIECE
-        length = _common(text[:end][::-1], form[::-1])
-        text = text[: end - length] + HIDDEN + text[end:]
-    return text
+    """Hide the longest beginnings and ends of a form that a text holds, of PIECE characters or more."""
+    backwards = _without_beginnings(text, form)[::-1]
+    return _without_beginnings(backwards, form[::-1])[::-1]
+
+
+def _without_beginnings(text: str, form: str) -> str:
+    kept: list[str] = []
+    done = 0
+    while (place := text.find(form[:PIECE], done)) >= 0:
+        kept += [text[done:place], HIDDEN]
+        done = place + _common(text[place : place + len(form)], form)
+    return "".join([*kept, text[done:]])

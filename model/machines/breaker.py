@@ -95,8 +95,6 @@ class BreakerMachine(BreakerBase):
         if self.released_early:
             self.released_early.discard(permit.id)
         circuit.at_work -= 1
-        if self.limits is not None or circuit.limits is not None:
-            self._make_room_at(circuit)
         return circuit
 
     def released(self, message: Released, now: Now, out: Outbox) -> None:

@@ -12,6 +12,7 @@ from playbill.model.machines.circuit import CircuitMachine
 from playbill.model.machines.circuit_state import CircuitState, Ledger
 from playbill.model.machines.machine import Machine
 from playbill.model.messages import Granted, Parked, RateDue, Refused
+from playbill.model.targets import FAILURES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,7 +74,7 @@ class BreakerBase(Machine[BreakerState]):
         policy: BreakerPolicy,
         targets: Mapping[str, BreakerPolicy] | None = None,
         *,
-        failures: int | None = 5,
+        failures: int | None = FAILURES,
     ) -> None:
         self.key = key
         self.policy = policy
@@ -144,7 +145,11 @@ class BreakerBase(Machine[BreakerState]):
 
     def _has_room(self, circuit: CircuitMachine, now: Now, out: Outbox) -> bool:
         """Tell whether its breaker's limits and its own let a start through now."""
-        return _is_free(self.limits, "", now, out) and _is_free(circuit.limits, circuit.target, now, out)
+        return self._is_free(now, out) and _lets_start(circuit.limits, circuit.at_work, circuit.target, now, out)
+
+    def _is_free(self, now: Now, out: Outbox) -> bool:
+        """Tell whether the limits of all circuits together let a start through now."""
+        return _lets_start(self.limits, len(self.out) + len(self.orphaned), "", now, out)
 
     def _grant(self, circuit: CircuitMachine, ask: Ask, now: Now, out: Outbox) -> None:
         permit = Permit(circuit.key, circuit.epoch, ask.ask_id, circuit.target)
@@ -187,7 +192,7 @@ class BreakerBase(Machine[BreakerState]):
 
     def _drain(self, now: Now, out: Outbox) -> None:
         """Grant to those who wait, as far as there is room: of all who may, to the one that came first."""
-        while self.lines and _is_free(self.limits, "", now, out):
+        while self.lines and self._is_free(now, out):
             first: tuple[int, Ask] | None = None
             for circuit in self.lines.values():
                 head = next(iter(circuit.line.values()))
@@ -199,7 +204,8 @@ class BreakerBase(Machine[BreakerState]):
             self._grant(self._unpark(ask.ask_id), ask, now, out)
 
     def _lets_in(self, circuit: CircuitMachine, ask: Ask, now: Now, out: Outbox) -> bool:
-        return circuit.receive(ask, now, out) and _is_free(circuit.limits, circuit.target, now, out)
+        lets_in: bool = circuit.receive(ask, now, out)
+        return lets_in and _lets_start(circuit.limits, circuit.at_work, circuit.target, now, out)
 
     # ---- taking permits back -----------------------------------------------------------------------------------
 
@@ -207,13 +213,7 @@ class BreakerBase(Machine[BreakerState]):
         """Give back the share of a permit whose work has ended."""
         circuit = self.circuits[permit.target]
         circuit.at_work -= 1
-        self._make_room_at(circuit)
         return circuit
-
-    def _make_room_at(self, circuit: CircuitMachine) -> None:
-        for limits in (self.limits, circuit.limits):
-            if limits is not None:
-                limits.at_work -= 1
 
     def __repr__(self) -> str:
         own = self.own
@@ -223,11 +223,11 @@ class BreakerBase(Machine[BreakerState]):
         )
 
 
-def _is_free(limits: Capacity | None, target: str, now: Now, out: Outbox) -> bool:
+def _lets_start(limits: Capacity | None, at_work: int, target: str, now: Now, out: Outbox) -> bool:
     """Tell whether these limits let a start through; if only the rate does not, have it looked at again in time."""
     if limits is None:
         return True
-    wait = limits.wait(now.monotonic)
+    wait = limits.wait(at_work, now.monotonic)
     if 0 < wait < FOREVER:
         out.set_timer((Timer.RATE, target), wait, RateDue(target))
     return wait == 0

@@ -76,10 +76,7 @@ class CircuitBase(Machine[CircuitState]):
     def follow(self, policy: BreakerPolicy, failures: int | None) -> None:
         """Have a policy of its own from now on, with the limits in it; `failures`: unless it says."""
         self._judge_by(policy, failures)
-        at_work = self.at_work
         self.limits = None if policy.is_unlimited else Capacity(policy)
-        if self.limits is not None:
-            self.limits.at_work = at_work
 
     @property
     def is_barred(self) -> bool:

@@ -166,8 +166,3 @@ class StandIn(HandlerAttempt):
     def _drop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-
-    def send(self, message: Any) -> None:
-        """Tell the node's actor something."""
-        if not self.ended:
-            self.services.post(self.reply_to, message)

@@ -116,12 +116,13 @@ class HandlerAttempt:
         return Identity(self.run_id, self.node_id, self.number)
 
     def send(self, message: Any) -> None:
-        """Tell the node's actor something, from wherever the handler runs."""
-        raise NotImplementedError
+        """Tell the node's actor something, on its thread; nothing once the attempt has ended."""
+        if not self.ended:
+            self.services.post(self.reply_to, message)
 
     def sleep(self, seconds: float) -> Awaitable[None]:
-        """Wait so many seconds, as the handler's kind does."""
-        raise NotImplementedError
+        """Wait so many seconds on the loop; nobody does where the work is elsewhere."""
+        return asyncio.sleep(seconds)
 
     def abandon(self, release: Callable[[Permit], None] | None, permit: Permit | None) -> None:
         """Keep it as an orphan; when it does end, or if it just has, call `release(permit)`."""

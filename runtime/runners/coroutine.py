@@ -101,9 +101,5 @@ class LoopAttempt(HandlerAttempt):
         dispatcher = self.services.dispatcher
         if not dispatcher.inside():  # a handler may have gone to a thread
             dispatcher.submit(self.send, message)
-        elif not self.ended:
-            self.services.post(self.reply_to, message)
-
-    def sleep(self, seconds: float) -> Awaitable[None]:
-        """Wait so many seconds on the loop."""
-        return asyncio.sleep(seconds)
+        else:
+            super().send(message)

@@ -12,7 +12,7 @@ from playbill.runtime.runners.attempt import AttemptServices, HandlerAttempt
 from playbill.runtime.runners.outputs import check_output
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextvars import Context
 
     from playbill.actors.ports import Receiver
@@ -174,12 +174,3 @@ class ProgramAttempt(HandlerAttempt):
         if not self.ended:
             self._pool.leave(self)
         super().abandon(release, permit)
-
-    def send(self, message: Any) -> None:
-        """Tell the node's actor something; nothing once the attempt has ended."""
-        if not self.ended:
-            self.services.post(self.reply_to, message)
-
-    def sleep(self, seconds: float) -> Awaitable[None]:
-        """Wait so many seconds on the loop; nobody does, for the work is elsewhere."""
-        return asyncio.sleep(seconds)

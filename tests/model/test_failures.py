@@ -7,7 +7,8 @@ import pytest
 
 from playbill.model import failures
 from playbill.model.errors import CircuitOpen, NodeExecutionError
-from playbill.model.failures import MAX_WAIT_SECONDS, UNTOLD, failure_of
+from playbill.model.failures import UNTOLD, failure_of
+from playbill.model.fields import MAX_SECONDS
 from playbill.model.plain_text import MAX_TEXT_BYTES
 
 
@@ -59,7 +60,7 @@ def test_a_failure_without_a_text_is_told_by_its_class() -> None:
         (float("nan"), None),
         (float("inf"), None),
         (10**400, None),
-        (1e12, MAX_WAIT_SECONDS),
+        (1e12, MAX_SECONDS),
     ],
 )
 def test_only_a_number_of_seconds_is_a_wait(wait: object, kept: float | None) -> None:

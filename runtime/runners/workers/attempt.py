@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import signal
 from typing import TYPE_CHECKING, Any, cast
@@ -18,7 +17,7 @@ from playbill.runtime.runners.context import logger
 from playbill.runtime.runners.workers.limits import Limits, reached_by_death
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
     from contextvars import Context
 
     from playbill.actors.ports import Receiver
@@ -99,15 +98,6 @@ class ProcessAttempt(HandlerAttempt):
         if self._worker is not None and not self.ended:
             self._pool.replace(self._worker)
         super().abandon(release, permit)
-
-    def send(self, message: Any) -> None:
-        """Tell the node's actor something; nothing once the attempt has ended."""
-        if not self.ended:
-            self.services.post(self.reply_to, message)
-
-    def sleep(self, seconds: float) -> Awaitable[None]:
-        """Wait so many seconds on the loop; nobody does, for the handler is elsewhere."""
-        return asyncio.sleep(seconds)
 
     # ---- told by the worker -----------------------------------------------------------------------------------
 

@@ -3,8 +3,8 @@
 1. A worker can be given an attempt before its process is there: the frame waits in the socket.
 2. A result counts once all that the attempt wrote before it is in the log; of a worker that was killed or has to
    go, once it is seen dead: threads of the handler may run on until then.
-4. It has a handler only once it says so: an import may have failed. Who says what no worker says is killed.
 3. A worker without a result ends its attempt only when it is dead, verified, and its group swept: `over`.
+4. It has a handler only once it says so: an import may have failed. Who says what no worker says is killed.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ FIXED: Final = (
     Fixed(
         "a breaker's max_concurrent is ignored",
         "model/machines/capacity.py",
-        "if self.max_concurrent is not None and self.at_work >= self.max_concurrent:",
+        "if self.max_concurrent is not None and at_work >= self.max_concurrent:",
         "if False:",
     ),
     Fixed(

@@ -1,4 +1,4 @@
-.PHONY: demo test test-model test-runtime check bench soak mutants docs clean venv
+.PHONY: demo test test-model test-runtime test-stories check bench soak mutants docs clean venv
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -11,9 +11,10 @@ demo: $(STAMP)
 # what runs, so the model and the actors are tested without it, too.
 # Coverage is measured where its gate is, and there only: CPython 3.11 hangs when a traced process has an exception on
 # its way to a thread that sleeps, which is what killing such a handler is.
-# Two halves at once, for two cores; what each prints stays together.
+# Three parts at once for two cores: stories and the runtime's tests wait half of their time, for processes and clocks.
+# What each prints stays together.
 test: $(STAMP)
-	@$(MAKE) --no-print-directory --output-sync=target -j2 test-model test-runtime
+	@$(MAKE) --no-print-directory --output-sync=target -j3 test-model test-runtime test-stories
 
 test-model: $(STAMP)
 	$(BIN)/python -X playbill_frozen -m pytest tests/model tests/actors --cov --cov-branch --cov-report= -q
@@ -23,7 +24,10 @@ test-model: $(STAMP)
 
 test-runtime: $(STAMP)
 	$(BIN)/python -X playbill_frozen -m pytest tests -q --ignore=tests/model --ignore=tests/actors \
-		--ignore=tests/runtime/simulation --ignore=tests/contracts
+		--ignore=tests/runtime/simulation --ignore=tests/contracts --ignore=tests/stories
+
+test-stories: $(STAMP)
+	$(BIN)/python -X playbill_frozen -m pytest tests/stories -q
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -14,7 +14,7 @@ from pydantic import (
 from playbill.model.diagnostics import Location, validate_as
 from playbill.model.errors import DefinitionError, Problem
 from playbill.model.fields import Count, PositiveSeconds, Seconds, Settings, Text
-from playbill.model.policies import BreakerPolicy, LimitsPolicy, RetryPolicy
+from playbill.model.policies import BreakerPolicy, LimitsPolicy, Retry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -97,7 +97,7 @@ class PipelineNode(Settings):
     """Where its handler runs: in this process or in one that can be killed; None: as its type says."""
     limits: LimitsPolicy | None = None
     """What one attempt may use; only with isolation process. None: as its type says."""
-    retry: RetryPolicy | None = None
+    retry: Retry | None = None
     """None: the pipeline's default."""
     timeout: PositiveSeconds | None = None
     """Seconds for one attempt."""
@@ -132,7 +132,7 @@ class PipelineNode(Settings):
 class PipelineDefaults(Settings):
     """What nodes have that do not say otherwise."""
 
-    retry: RetryPolicy | None = None
+    retry: Retry | None = None
     timeout: PositiveSeconds | None = None
     idle_timeout: PositiveSeconds | None = None
     total_timeout: PositiveSeconds | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -19,19 +20,30 @@ from playbill.model.fields import (
     MAX_SECONDS,
     Count,
     Factor,
-    Number,
     PositiveSeconds,
     PositiveShare,
+    Rate,
     Seconds,
     Settings,
     Share,
 )
-from playbill.model.plain_text import name_of
+from playbill.model.plain_text import name_of, repr_of
+from playbill.model.wording import clip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["NOT_RETRYABLE", "BreakerPolicy", "LimitsPolicy", "RetryPolicy", "StopPolicy", "kinds_of", "retryable"]
+__all__ = [
+    "NOT_RETRYABLE",
+    "BreakerPolicy",
+    "LimitsPolicy",
+    "Retry",
+    "RetryPolicy",
+    "StopPolicy",
+    "fields_of_retry",
+    "kinds_of",
+    "retryable",
+]
 
 NOT_RETRYABLE: tuple[type[Exception], ...] = (
     NodeConfigError, CircuitOpen, RunCancelled, RunTimedOut, InternalError,
@@ -82,6 +94,20 @@ class RetryPolicy(Settings):
         return retryable or any(kind in self.on for kind in kinds)
 
 
+def fields_of_retry(value: object) -> object:
+    """Return the fields of a policy that is written as a number: of attempts, in all."""
+    if isinstance(value, RetryPolicy | Mapping):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return {"max_attempts": value}
+    shown = clip(repr_of(value), 60)
+    raise ValueError(f"takes a number of attempts in all, or a mapping such as {{max_attempts: 3}}, not {shown}")
+
+
+Retry = Annotated[RetryPolicy, BeforeValidator(fields_of_retry, json_schema_input_type=RetryPolicy | Count)]
+"""A policy, or how many attempts there are in all."""
+
+
 def _one_count(value: object) -> object:
     """Tell what is wrong with a count in one sentence: of a union pydantic would tell it of each part."""
     if value is None or value == "default":
@@ -127,7 +153,7 @@ class BreakerPolicy(Settings):
     """Probes still out after this long count as lost."""
     max_concurrent: Count | None = None
     """Attempts that may be out at once; more are parked."""
-    rate: Annotated[Number, Field(gt=0)] | None = None
+    rate: Annotated[Rate, Field(ge=1 / MAX_SECONDS)] | None = None
     """Starts per second; more are parked."""
 
     @model_validator(mode="after")

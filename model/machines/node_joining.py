@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from playbill.model.effects import Timer
 from playbill.model.facts import NodeStatus, Outcome
 from playbill.model.failures import failure_of
+from playbill.model.fields import seconds_of
 from playbill.model.frozen import freeze_flat
 from playbill.model.machines.node_beginning import NodeBeginning
 from playbill.model.machines.node_state import NodeState
@@ -70,7 +71,7 @@ class NodeJoining(NodeBeginning):
         """Do the work of a transparent node."""
         plan, inputs = self.plan, self.inputs or {}
         if plan.kind is Kind.DELAY:
-            seconds = float(plan.node.config["seconds"])
+            seconds = float(cast("float", seconds_of(plan.node.config["seconds"])))
             out.tell(self.supervisor, AttemptReady(plan.id, 1, now.after(seconds)))
             out.set_timer(Timer.DUE, seconds, Due(1))
             self.become(S.DELAYING)

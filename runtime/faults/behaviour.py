@@ -42,7 +42,7 @@ class Duration(Settings):
     @model_validator(mode="before")
     @classmethod
     def _number(cls, value: Any) -> Any:
-        return {"constant": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
+        return value if isinstance(value, dict | Duration) else {"constant": value}
 
     @model_validator(mode="after")
     def _one(self) -> Duration:

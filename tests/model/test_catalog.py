@@ -49,7 +49,7 @@ def test_the_built_in_types_are_there_without_handlers() -> None:
         ("action", {"action": "call_api", "url": "u", "hedaers": {}}, "did you mean 'headers'?"),
         ("delay", {"seconds": -1}, "seconds: input should be greater than or equal to 0"),
         ("delay", {"seconds": float("nan")}, "seconds: input should be a finite number"),
-        ("delay", {"seconds": "${input.x}"}, "seconds: input should be a valid number"),
+        ("delay", {"seconds": "${input.x}"}, "seconds: '${input.x}' is not a duration: write seconds as a number"),
         ("command", {"argv": []}, "argv: list should have at least 1 item"),
         ("python", {"call": "module"}, "call: string should match pattern"),
         ("python", {"call": "${input.x}"}, "call: string should match pattern"),
@@ -77,7 +77,7 @@ def test_a_rendered_config_is_checked_in_full() -> None:
     parsed = action.parse({"action": "call_api", "url": "http://x", "json": [1]})
     assert isinstance(parsed, CallApiConfig)
     assert parsed.json_body == [1]
-    with pytest.raises(NodeConfigError, match="node 'n': timeout_seconds: input should be a valid number"):
+    with pytest.raises(NodeConfigError, match=r"node 'n': timeout_seconds: '\$\{input.t\}' is not a duration"):
         action.parse({"action": "call_api", "url": "u", "timeout_seconds": "${input.t}"}, subject="node 'n'")
     with pytest.raises(NodeConfigError, match="unknown action 'x'"):
         action.parse({"action": "x"})

@@ -1,14 +1,18 @@
 """The kinds of fields, each at its bounds, and what who sets nothing gets."""
 
 import math
+from datetime import timedelta
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from playbill.model import fields
 from playbill.model.configs import CallApiConfig, CommandConfig, FreeConfig, SendNotificationConfig
-from playbill.model.definition import definition_from
+from playbill.model.definition import definition_from, json_schema
 from playbill.model.policies import BreakerPolicy, LimitsPolicy, RetryPolicy, StopPolicy
 
 
@@ -110,3 +114,79 @@ def test_a_length_of_time_is_known_without_a_model(value: float) -> None:
 @pytest.mark.parametrize("value", [-1, math.nan, math.inf, -math.inf, 1.1e9, 10**400, True, "1", None, 1j])
 def test_what_is_no_length_of_time_is_known_without_a_model(value: object) -> None:
     assert not fields.is_seconds(value)
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("250ms", 0.25),
+        ("30s", 30.0),
+        ("5m", 300.0),
+        (" 2 min ", 120.0),
+        ("2h", 7200.0),
+        ("1d", 86400.0),
+        ("1h30m", 5400.0),
+        ("1 h 0.5 s", 3600.5),
+        (timedelta(minutes=5), 300.0),
+        (Decimal("1.5"), 1.5),
+        (Fraction(1, 2), 0.5),
+        (7, 7.0),
+    ],
+)
+def test_a_length_of_time_may_be_written_with_its_units(written: Any, seconds: float) -> None:
+    for kind in (fields.Seconds, fields.PositiveSeconds, fields.SignedSeconds):
+        read: Any = TypeAdapter(kind).validate_python(written)
+        assert (read, type(read)) == (seconds, float)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "5",
+        "1e3",
+        "soon",
+        "5x",
+        "m",
+        "1h and 5m",
+        "-5m",
+        "5 m -3s",
+        "9999999d",
+        "9" * 400 + "d",
+        b"5m",
+        Fraction(10**400),
+    ],
+)
+def test_what_is_no_duration_is_refused_wherever_seconds_are(written: Any) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(fields.Seconds).validate_python(written)
+
+
+def test_a_clock_may_be_set_back_by_a_duration() -> None:
+    assert TypeAdapter(fields.SignedSeconds).validate_python("-1h") == -3600
+
+
+def test_a_rate_may_be_written_with_its_unit() -> None:
+    assert BreakerPolicy.model_validate({"rate": "600/h"}).rate == pytest.approx(1 / 6)
+    for wrong in ("600", "600/x", "fast", 0, 1e-300):
+        with pytest.raises(ValidationError, match="rate"):
+            BreakerPolicy.model_validate({"rate": wrong})
+
+
+def test_the_schema_takes_what_a_definition_takes() -> None:
+    data: dict[str, Any] = {
+        "timeout": "1h30m",
+        "nodes": [{"id": "a", "type": "x", "retry": 3, "timeout": "250ms", "grace": 5}],
+    }
+    schema = jsonschema_rs.validator_for(json_schema())
+    assert schema.is_valid(data)
+    node = definition_from(data).nodes[0]
+    assert (node.retry, node.timeout) == (RetryPolicy(max_attempts=3), 0.25)
+    for wrong in ({"timeout": "soon"}, {"timeout": -1}, {"retry": 0}, {"retry": "3"}):
+        assert not schema.is_valid({"nodes": [{"id": "a", "type": "x", **wrong}]})
+
+
+@pytest.mark.parametrize("written", [True, "3", 2.5, [3]])
+def test_a_retry_is_a_number_of_attempts_or_a_policy(written: object) -> None:
+    with pytest.raises(ValueError, match="node 'a': retry: takes a number of attempts in all, or a mapping such as"):
+        definition_from({"nodes": [{"id": "a", "type": "x", "retry": written}]})

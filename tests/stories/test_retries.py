@@ -165,3 +165,16 @@ async def test_a_delay_ends_at_its_total_timeout(manager: Manager) -> None:
     assert str(result.error) == "AttemptTimedOut: total_timeout of 0.05 s is over"
     result = await finished(manager, pipeline(node("a", "delay", "b", seconds=0.01, total_timeout=60), node("b")))
     assert result.status is playbill.RunStatus.COMPLETED
+
+
+async def test_a_number_of_attempts_and_times_with_units_are_said_in_a_word(manager: Manager) -> None:
+    retry = {"max_attempts": 2, "base": "5ms", "cap": "1m"}
+    definition = pipeline(
+        node("a", "delay", "b", seconds="10ms"),
+        node("b", "fails", retry=retry, on_error="continue", timeout="1m"),
+        node("c", "fails", on_error="continue"),
+        defaults={"retry": 1, "timeout": "1h"},
+        timeout="5m",
+    )
+    result = await finished(manager, definition)
+    assert {name: end.attempts for name, end in result.node_results.items()} == {"a": 1, "b": 2, "c": 1}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from playbill.model.fields import Number, Seconds
+from playbill.model.fields import Seconds, SignedSeconds
 from playbill.runtime.faults.kinds.base import AnyFault
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class ClockSkew(TimedFault):
     """UTC jumps by `seconds`, forwards or back."""
 
     fault: Literal["clock_skew"] = "clock_skew"
-    seconds: Number = 1.0
+    seconds: SignedSeconds = 1.0
 
 
 class ForceBreaker(TimedFault):

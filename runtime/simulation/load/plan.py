@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from playbill.model.diagnostics import validate_as
-from playbill.model.fields import Count, Number, Settings, Whole
+from playbill.model.fields import Count, PositiveSeconds, Rate, Seconds, Settings, Whole
 from playbill.runtime.definitions.files import load_mapping
 from playbill.runtime.faults.plan import Behaviours, owner_of_behaviour
 
@@ -20,42 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Arrivals", "Bursts", "Constant", "LoadPlan", "Poisson", "Recorded", "load_load_plan", "load_plan"]
 
-UNITS: Final = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-PART: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|min|s|m|h|d)\s*")
-RATE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(s|min|m|h|d)")
-
-
-def _seconds(value: Any) -> Any:
-    """Turn `1h30m` into seconds; numbers stay."""
-    if not isinstance(value, str):
-        return value
-    rest = PART.sub("", value.strip())
-    if rest or not value.strip():
-        raise ValueError(f"'{value}' is not a duration: write seconds as a number, or text such as 90s, 1h30m or 2d")
-    return sum(float(number) * UNITS[unit] for number, unit in PART.findall(value))
-
-
-def _a_second(value: Any) -> Any:
-    """Turn `600/h` into a rate a second; numbers stay."""
-    if not isinstance(value, str):
-        return value
-    found = RATE.fullmatch(value.strip())
-    if found is None:
-        raise ValueError(f"'{value}' is not a rate: write a number (a second), or text such as 10/s, 90/min or 600/h")
-    return float(found[1]) / UNITS[found[2]]
-
-
-Span = Annotated[Number, Field(ge=0), BeforeValidator(_seconds)]
-Length = Annotated[Number, Field(gt=0), BeforeValidator(_seconds)]
-Rate = Annotated[Number, Field(ge=0), BeforeValidator(_a_second)]
-
 
 class Poisson(Settings):
     """Arrivals that know nothing of each other: at a constant `rate`, or one that a `profile` steps through."""
 
     rate: Annotated[Rate, Field(gt=0)] | None = None
     """A second."""
-    profile: tuple[tuple[Span, Rate], ...] | None = None
+    profile: tuple[tuple[Seconds, Rate], ...] | None = None
     """Steps `[at, rate]`: from `at` on, the rate is this; before the first it is 0."""
 
     @model_validator(mode="after")
@@ -73,16 +43,16 @@ class Poisson(Settings):
 class Bursts(Settings):
     """`size` runs at once, every `every` seconds, the first after `first`."""
 
-    every: Length
+    every: PositiveSeconds
     size: Count
-    first: Span = 0.0
+    first: Seconds = 0.0
 
 
 class Constant(Settings):
     """One run every `every` seconds, the first after `first`."""
 
-    every: Length
-    first: Span = 0.0
+    every: PositiveSeconds
+    first: Seconds = 0.0
 
 
 class Recorded(Settings):
@@ -118,12 +88,12 @@ def _as_list(value: Any) -> Any:
 class LoadPlan(Settings):
     """What comes, for how long, and what is varied."""
 
-    span: Length
+    span: PositiveSeconds
     """How long runs arrive: seconds, or text such as 24h."""
     arrivals: Annotated[tuple[Arrivals, ...], BeforeValidator(_as_list)]
-    warm_up: Span = 0.0
+    warm_up: Seconds = 0.0
     """Runs that arrive before are simulated, but not measured."""
-    drain: Span = 3600.0
+    drain: Seconds = 3600.0
     """How long runs may go on after the last has arrived."""
     seed: Whole = 0
     max_live_runs: Count = 10_000

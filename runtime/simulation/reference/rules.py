@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from playbill.model.configs import DelayConfig
 from playbill.model.expressions import (
     CONDITION_ROOTS,
     EDGE_ROOTS,
@@ -181,7 +182,7 @@ def _node(node: PipelineNode, plan: Plan, edges: list[EdgeRules], sources: list[
         takes_slot=definition.max_concurrency is not None and not works_itself,
         threaded=plan.nodes[node.id].threaded,
         condition=condition,
-        seconds=float(node.config["seconds"]) if node.type == "delay" else 0.0,
+        seconds=DelayConfig.model_validate(node.config).seconds if node.type == "delay" else 0.0,
         leads_on=_leads_on(node, edges),
     )
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from playbill.model.breaker_keys import breaker_keys, is_key
 from playbill.model.definition import PipelineDefaults, PipelineDefinition, PipelineNode
@@ -12,7 +12,7 @@ from playbill.model.diagnostics import Named, problems_of, unknown_names, valida
 from playbill.model.errors import DefinitionError, Problem
 from playbill.model.fields import Count, PositiveSeconds, Seconds, Settings, Text
 from playbill.model.plan import BUILT_IN
-from playbill.model.policies import BreakerPolicy, RetryPolicy
+from playbill.model.policies import BreakerPolicy, RetryPolicy, fields_of_retry
 from playbill.runtime.definitions.files import load_mapping
 from playbill.runtime.faults.plan import Behaviours
 
@@ -28,7 +28,7 @@ _TIMEOUTS = ("timeout", "idle_timeout", "total_timeout")
 class NodeDefaults(Settings):
     """What nodes have that do not say otherwise; null: none."""
 
-    retry: Fields | None = None
+    retry: Annotated[Fields, BeforeValidator(fields_of_retry)] | None = None
     timeout: PositiveSeconds | None = None
     idle_timeout: PositiveSeconds | None = None
     total_timeout: PositiveSeconds | None = None

@@ -1,11 +1,11 @@
-"""Tells why a value cannot be written as JSON: outputs and trigger data are kept as it."""
+"""Tells why a value cannot be written as JSON, and whether two values are the same to it."""
 
 from __future__ import annotations
 
 from math import isfinite
 from typing import Any, Final, cast
 
-__all__ = ["why_not_json"]
+__all__ = ["same_json", "why_not_json"]
 
 DEEPEST: Final = 100
 MOST_BITS: Final = 14_281
@@ -46,3 +46,16 @@ def _why_not_scalar(item: object) -> str | None:
         too_long = item.bit_length() > MOST_BITS
         return "has more than 4,300 digits, which Python does not write as text" if too_long else None
     return None if item is None or isinstance(item, str) else f"is {type(item).__name__}, which JSON cannot say"
+
+
+def same_json(one: object, other: object) -> bool:
+    """Tell whether two values that JSON can say are the same to it: 1 is 1.0, and neither is true."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        left, right = cast("dict[str, object]", one), cast("dict[str, object]", other)
+        return left.keys() == right.keys() and all(same_json(item, right[key]) for key, item in left.items())
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        items, others = cast("list[object]", one), cast("list[object]", other)
+        return len(items) == len(others) and all(map(same_json, items, others))
+    return one == other

@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from playbill.actors.supervisor import SupervisorActor
-from playbill.model.definition import PipelineDefinition, definition_from
 from playbill.model.errors import UnknownRun
 from playbill.model.frozen import freeze
 from playbill.model.messages import Start
@@ -17,7 +16,8 @@ from playbill.runtime.actor_system import ActorSystem, SystemSettings
 from playbill.runtime.closing import Closing, place_of_caller
 from playbill.runtime.definitions.compiler import PipelineCompiler
 from playbill.runtime.definitions.discovery import catalog_of
-from playbill.runtime.options import check_options, check_run_id, faults_of, policies_of
+from playbill.runtime.definitions.given import definition_of
+from playbill.runtime.options import check_options, faults_of, policies_of, run_id_of, run_id_to_start
 from playbill.runtime.run import Run, check_grace
 from playbill.runtime.runners.program_pool import MAX_COMMANDS
 from playbill.runtime.runs import Runs, supervisors_of
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
     from types import TracebackType
 
+    from playbill.model.definition import PipelineDefinition
     from playbill.model.events import Event
     from playbill.model.frozen import FrozenDict
     from playbill.model.machines.circuit_state import CircuitState
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
     from playbill.runtime.closing import Place
     from playbill.runtime.definitions.compiler import CompiledPipeline
     from playbill.runtime.definitions.discovery import Source
+    from playbill.runtime.definitions.given import Given
     from playbill.runtime.faults.plan import FaultPlan
-    from playbill.runtime.options import OnExit
+    from playbill.runtime.options import OnExit, RunId
     from playbill.runtime.secrets import Secret
 
 
@@ -101,18 +103,18 @@ class PipelineRunManager:
 
     async def start_run(
         self,
-        definition: PipelineDefinition | Mapping[str, Any],
+        definition: Given,
         trigger_data: Mapping[str, Any] | None = None,
         *,
-        run_id: str | None = None,
+        run_id: RunId | None = None,
         timeout_seconds: float | None = None,
     ) -> Run:
         """Start a run and return it at once.
 
         Args:
-            definition: the pipeline, or the mapping it is written as.
+            definition: the pipeline, the mapping it is written as, or the path of its file, which is read at once.
             trigger_data: what it is started with; checked against the definition's `inputs`.
-            run_id: names the run; the same id, definition and data again give the run there is.
+            run_id: names the run, a text or a UUID; the same id, definition and data again give the run there is.
             timeout_seconds: for the whole run; None: the definition's.
 
         Raises:
@@ -121,24 +123,24 @@ class PipelineRunManager:
         """
         system = self._use_loop()
         check_options({"timeout_seconds": timeout_seconds})
-        if not isinstance(definition, PipelineDefinition):
-            definition = definition_from(definition)
-        if run_id is not None:
-            check_run_id(run_id)
+        definition = definition_of(definition)
+        name = None if run_id is None else run_id_to_start(run_id)
         compiled = self.compiler.of(definition)  # first, so that its schema is one
         data: FrozenDict = freeze(check_trigger_data(definition, {} if trigger_data is None else trigger_data))
-        if run_id is not None and (known := self._runs.find(run_id)) is not None:
+        if name is not None and (known := self._runs.find(name)) is not None:
             known.check_same(definition, data)
             return known
-        return self._begin(system, compiled, data, run_id or system.parts.new_id(), timeout_seconds)
+        return self._begin(system, compiled, data, name or system.parts.new_id(), timeout_seconds)
 
-    def prepare(self, definition: PipelineDefinition) -> None:
-        """Validate and plan a definition now rather than with its first run.
+    def prepare(self, definition: Given) -> PipelineDefinition:
+        """Validate and plan a definition now rather than with its first run; return it, for `start_run`.
 
         Raises:
             DefinitionError: it has problems; carries them all.
         """
-        self.compiler.of(definition)
+        prepared = definition_of(definition)
+        self.compiler.of(prepared)
+        return prepared
 
     def _begin(
         self, system: ActorSystem, compiled: CompiledPipeline, data: FrozenDict, run_id: str, timeout: float | None
@@ -159,7 +161,7 @@ class PipelineRunManager:
         if forgotten is not None and self._system is not None:
             self._system.parts.journal.drop(forgotten)
 
-    async def cancel_run(self, run_id: str, reason: str = "", grace: float | None = None) -> bool:
+    async def cancel_run(self, run_id: RunId, reason: str = "", grace: float | None = None) -> bool:
         """Stop a run within `grace` seconds and the kill bound; True if this cancel decided it.
 
         Raises:
@@ -177,11 +179,11 @@ class PipelineRunManager:
         decided = [await run.cancel(reason, grace) for run in self.active_runs]
         return sum(decided)
 
-    async def pause_run(self, run_id: str) -> bool:
+    async def pause_run(self, run_id: RunId) -> bool:
         """Let a run begin nothing more; True if this paused it."""
         return await self.get_run(run_id).pause()
 
-    async def resume_run(self, run_id: str) -> bool:
+    async def resume_run(self, run_id: RunId) -> bool:
         """Let a paused run go on; True if this resumed it."""
         return await self.get_run(run_id).resume()
 
@@ -190,19 +192,25 @@ class PipelineRunManager:
         """The runs that have not ended, in the order of their starts."""
         return list(self._runs.active.values())
 
-    def is_running(self, run_id: str) -> bool:
-        """Tell whether a run of this id is active."""
-        return run_id in self._runs.active
+    def is_running(self, run_id: RunId) -> bool:
+        """Tell whether a run of this id is active.
 
-    def get_run(self, run_id: str) -> Run:
+        Raises:
+            DefinitionError: the id is neither text nor a UUID.
+        """
+        return run_id_of(run_id) in self._runs.active
+
+    def get_run(self, run_id: RunId) -> Run:
         """Return an active or a remembered run.
 
         Raises:
             UnknownRun: there is none of this id.
+            DefinitionError: the id is neither text nor a UUID.
         """
-        run = self._runs.find(run_id)
+        name = run_id_of(run_id)
+        run = self._runs.find(name)
         if run is None:
-            raise UnknownRun(run_id)
+            raise UnknownRun(name)
         return run
 
     # ---- what all runs share ----------------------------------------------------------------------------------

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypedDict, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, TypedDict, TypeGuard, cast
+from uuid import UUID
 
 from playbill.model.diagnostics import LONGEST_VALUE, validate_as
 from playbill.model.errors import DefinitionError, Problem
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 
 OnExit = Literal["cancel", "wait"]
+RunId: TypeAlias = "str | UUID"
+"""What may name a run; a UUID stands for its text."""
 SHORTEST_WATCH: Final = 0.01
 """Seconds; a loop that is looked at more often has little time for anything else."""
 
@@ -54,7 +58,7 @@ class ManagerOptions(SimulatedOptions, total=False):
 class StartOptions(TypedDict, total=False):
     """The arguments of PipelineRunManager.start_run beside definition and data."""
 
-    run_id: str | None
+    run_id: RunId | None
     timeout_seconds: float | None
 
 
@@ -172,9 +176,19 @@ def _problem(name: str, value: Any) -> Problem | None:
         return None
     if not rule.holds(value):
         way_out = f": {WAYS_OUT[name]}" if name in WAYS_OUT else ""
+        if isinstance(value, str) and rule.holds(_number_in(value)):
+            way_out += f"{';' if way_out else ':'} write {value.strip()}, without quotes"
         shown = type(value).__name__ if name == "secrets" else _shown(value)
         return Problem(name.replace("_", "-"), name, f"{name} {rule.text}, not {shown}{way_out}")
     return _problem_within(name, value)
+
+
+def _number_in(text: str) -> float | None:
+    """Return the number that a text is; None: it is none."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return None
 
 
 def _problem_within(name: str, value: Any) -> Problem | None:
@@ -201,18 +215,33 @@ def check_wait(timeout: object) -> None:
         raise ValueError(f"timeout is a number of seconds, 0 or more, or None to wait on, not {timeout!r}")
 
 
-def check_run_id(run_id: object) -> None:
-    """Refuse what cannot name a run.
+def run_id_of(given: RunId) -> str:
+    """Return the id of a run that a caller has given: a text, or a UUID, which stands for its text.
 
     Raises:
-        DefinitionError: it is not text, empty, or the name of a stream that is not a run's.
+        DefinitionError: it is neither.
     """
-    if not isinstance(run_id, str) or not run_id:
-        said = f"run_id is text that is not empty, not {run_id!r:.80}: leave it out and one is made"
-    elif is_own(run_id):
-        said = f"run_id '{run_id}' is the name of a stream of playbill's own: choose another"
-    else:
-        return
+    run_id = cast("object", given)
+    if isinstance(run_id, UUID):
+        return str(run_id)
+    if isinstance(run_id, str):
+        return str.__str__(run_id)
+    text = f"run_id is text or a UUID, not {type(run_id).__name__}: {run_id!r:.80}"
+    raise DefinitionError.single("run-id", "run_id", text)
+
+
+def run_id_to_start(given: RunId) -> str:
+    """Return the id that a new run shall have.
+
+    Raises:
+        DefinitionError: it is neither text nor a UUID, empty, or the name of a stream that is not a run's.
+    """
+    run_id = run_id_of(given)
+    if run_id and not is_own(run_id):
+        return run_id
+    said = f"run_id '{run_id}' is the name of a stream of playbill's own: choose another"
+    if not run_id:
+        said = "run_id is text that is not empty, not '': leave it out and one is made"
     raise DefinitionError.single("run-id", "run_id", said)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from playbill.model.errors import DefinitionError
 from playbill.model.facts import RunStatus
 from playbill.model.fields import MAX_SECONDS, is_seconds
+from playbill.model.jsonable import same_json
 from playbill.model.messages import Cancel, Pause, Resume
 from playbill.runtime.journals.waiters import Waiters
 
@@ -52,6 +53,11 @@ class Run:
 
     @property
     def id(self) -> str:
+        """The same as `run_id`, in short."""
+        return self.actor.actor_urn
+
+    @property
+    def run_id(self) -> str:
         """The run's id."""
         return self.actor.actor_urn
 
@@ -121,17 +127,18 @@ class Run:
             source: who asks.
 
         Raises:
-            ValueError: the grace is no number of seconds.
+            ValueError: the grace is no number of seconds, or reason or source is not text.
         """
-        return bool(await self._ask(Cancel(source, reason, check_grace(grace))))
+        said, who = check_text("reason", reason), check_text("source", source)
+        return bool(await self._ask(Cancel(who, said, check_grace(grace))))
 
     def request_cancel(self, reason: str = "", grace: float | None = None) -> None:
         """Ask for a stop without waiting for the answer; also from other threads.
 
         Raises:
-            ValueError: the grace is no number of seconds.
+            ValueError: the grace is no number of seconds, or the reason is not text.
         """
-        message = Cancel("user", reason, check_grace(grace))
+        message = Cancel("user", check_text("reason", reason), check_grace(grace))
         self._home.check_process()
         if not self.actor.ended:
             self.actor.actor_ref.tell(message)
@@ -157,9 +164,9 @@ class Run:
             DefinitionError: it has another definition or other trigger data.
         """
         differs: list[str] = []
-        if self.definition is not definition and self.definition != definition:
+        if self.definition is not definition and not _same_pipeline(self.definition, definition):
             differs.append("definition")
-        if self.trigger_data != data:
+        if not same_json(self.trigger_data, data):
             differs.append("trigger data")
         if differs:
             text = f"run_id '{self.id}' is taken by a run with another {' and other '.join(differs)}: choose a new id"
@@ -174,6 +181,11 @@ class Run:
         return f"<Run {self.id} {self.status} of {self.definition.name!r}>"
 
 
+def _same_pipeline(one: PipelineDefinition, other: PipelineDefinition) -> bool:
+    """Tell whether two definitions say the same, also in their nodes' configs, where True is not 1."""
+    return one == other and same_json(one.model_dump(mode="python"), other.model_dump(mode="python"))
+
+
 def check_grace(grace: object) -> float | None:
     """Return a grace that a caller has given.
 
@@ -186,6 +198,17 @@ def check_grace(grace: object) -> float | None:
         return grace
     rule = f"0 or more and finite, or None for the manager's, at most {MAX_SECONDS:.0e}"
     raise ValueError(f"grace is a number of seconds, {rule}, not {grace!r:.60}")
+
+
+def check_text(name: str, text: object) -> str:
+    """Return what a caller says for people, which events and results keep.
+
+    Raises:
+        ValueError: it is not text.
+    """
+    if isinstance(text, str):
+        return str.__str__(text)
+    raise ValueError(f"{name} is text, not {type(text).__name__}: {text!r:.60}")
 
 
 def check_seq(seq: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
+from playbill.runtime.definitions.given import definition_of
 from playbill.runtime.embedded.loop_thread import LoopThread
 from playbill.runtime.embedded.private_loop import PrivateLoop
 from playbill.runtime.manager import PipelineRunManager
@@ -13,20 +14,21 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Mapping
     from types import TracebackType
 
-    from playbill.model.definition import PipelineDefinition
     from playbill.model.events import Event
     from playbill.model.facts import RunStatus
     from playbill.model.results import RunResult
-    from playbill.runtime.options import ManagerOptions
+    from playbill.runtime.definitions.given import Given
+    from playbill.runtime.options import ManagerOptions, RunId
     from playbill.runtime.run import Run
 
 T = TypeVar("T")
 
 
 def run(
-    definition: PipelineDefinition | Mapping[str, Any],
+    definition: Given,
     trigger_data: Mapping[str, Any] | None = None,
     *,
+    run_id: RunId | None = None,
     timeout_seconds: float | None = None,
     **options: Unpack[ManagerOptions],
 ) -> RunResult:
@@ -36,8 +38,9 @@ def run(
     `result.orphans`.
 
     Args:
-        definition: the pipeline, or the mapping it is written as.
+        definition: the pipeline, the mapping it is written as, or the path of its file.
         trigger_data: what it is started with.
+        run_id: names the run, a text or a UUID.
         timeout_seconds: for the whole run; None: the definition's.
         options: those of PipelineRunManager (resources, types, grace...).
 
@@ -46,12 +49,14 @@ def run(
         KeyboardInterrupt: Ctrl-C was pressed, and the run has ended: cancelled, with grace; by a second one without.
         RuntimeError: an event loop runs in this thread already.
     """
+    definition = definition_of(definition)
     graces: list[float | None] = []
     runs: list[Run] = []
 
     async def work() -> RunResult:
         async with PipelineRunManager(**options) as manager:
-            runs.append(await manager.start_run(definition, trigger_data, timeout_seconds=timeout_seconds))
+            started = manager.start_run(definition, trigger_data, run_id=run_id, timeout_seconds=timeout_seconds)
+            runs.append(await started)
             for grace in graces:
                 stop(grace)
             return await runs[0].result()
@@ -154,17 +159,17 @@ class BlockingManager:
 
     def start_run(
         self,
-        definition: PipelineDefinition | Mapping[str, Any],
+        definition: Given,
         trigger_data: Mapping[str, Any] | None = None,
         *,
-        run_id: str | None = None,
+        run_id: RunId | None = None,
         timeout_seconds: float | None = None,
     ) -> BlockingRun:
         """Start a run and return it at once; as PipelineRunManager.start_run."""
         start = self._running.start_run(definition, trigger_data, run_id=run_id, timeout_seconds=timeout_seconds)
         return BlockingRun(self, self.call(start))
 
-    def get_run(self, run_id: str) -> BlockingRun:
+    def get_run(self, run_id: RunId) -> BlockingRun:
         """Return an active or a remembered run.
 
         Raises:
@@ -172,7 +177,7 @@ class BlockingManager:
         """
         return BlockingRun(self, self._running.get_run(run_id))
 
-    def cancel_run(self, run_id: str, reason: str = "", grace: float | None = None) -> bool:
+    def cancel_run(self, run_id: RunId, reason: str = "", grace: float | None = None) -> bool:
         """Stop a run; True if this cancel decided it."""
         return self.call(self._running.cancel_run(run_id, reason, grace))
 
@@ -180,7 +185,7 @@ class BlockingManager:
         """Stop all active runs; return how many of them these cancels decided."""
         return self.call(self._running.cancel_all(reason, grace))
 
-    def is_running(self, run_id: str) -> bool:
+    def is_running(self, run_id: RunId) -> bool:
         """Tell whether a run of this id is active."""
         return self._running.is_running(run_id)
 

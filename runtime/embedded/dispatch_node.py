@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from playbill.model.catalog import BUILTIN
 from playbill.model.definition import PipelineDefinition, PipelineEdge, PipelineNode
-from playbill.model.errors import NodeConfigError, NodeExecutionError
+from playbill.model.errors import DefinitionError, InternalError, NodeConfigError, NodeExecutionError
 from playbill.model.expressions import CONDITION_ROOTS, compile_condition, merge_inputs
 from playbill.model.facts import Failure, Now
 from playbill.model.frozen import thaw
@@ -17,6 +18,7 @@ from playbill.model.plan import BUILT_IN, Kind, RunFacts, build_plan
 from playbill.runtime.clocks.system import SystemClock
 from playbill.runtime.definitions.binder import bind
 from playbill.runtime.definitions.discovery import catalog_of
+from playbill.runtime.definitions.given import node_of
 from playbill.runtime.dispatchers.loop import LoopDispatcher
 from playbill.runtime.runners.attempt import ON_LOOP, AttemptServices, Orphans
 from playbill.runtime.runners.program_pool import ProgramPool
@@ -26,13 +28,17 @@ from playbill.runtime.runners.thread_pool import ThreadPool
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pydantic import BaseModel
+
     from playbill.actors.ports import Attempt
+    from playbill.model.configs import ConditionConfig, DelayConfig
     from playbill.runtime.definitions.discovery import Source
+    from playbill.runtime.definitions.given import GivenNode
     from playbill.runtime.runners.context import NodeContext
 
 
 async def dispatch_node(
-    node: PipelineNode,
+    node: GivenNode,
     inputs: Mapping[str, Any],
     context: NodeContext | None = None,
     *,
@@ -43,28 +49,30 @@ async def dispatch_node(
     A first cancel interrupts its handler, any further one kills it; it is passed on once the handler has ended.
 
     Args:
-        node: the node; its config's `${...}` are rendered.
+        node: the node, or the mapping it is written as; its config's `${...}` are rendered.
         inputs: outputs by node id.
         context: whose run id, resources and trigger data the handler sees, and with whose commands a command waits
             for its turn; None: none.
         types: as PipelineRunManager's.
 
     Returns:
-        The output: of trigger, parallel and delay the inputs, of a condition `{"result": bool}`.
+        The output: of trigger, parallel and, once its seconds are over, delay the inputs; of a condition
+        `{"result": bool}`.
 
     Raises:
+        DefinitionError: the node or the inputs are not what they have to be.
         NodeConfigError: the type is unknown, the config is wrong, or the failure is none to retry.
         NodeExecutionError: the handler failed.
     """
-    if node.type == Kind.CONDITION:
-        return {"result": _judge(node, inputs)}
+    node = node_of(node).model_copy(update={"next": None})  # nothing comes after it
+    _check_inputs(node, inputs)
     if node.type in BUILT_IN:
-        return dict(inputs)
+        return await _pass_on(node, inputs, context)
     catalog = catalog_of(types)
     if catalog.get(node.type) is None:
         raise NodeConfigError(f"Unknown node type '{node.type}'; types are: {', '.join(catalog.names)}")
-    sources = [PipelineNode(id=source, type="parallel") for source in inputs]
-    edges = [PipelineEdge(from_node=source, to_node=node.id) for source in inputs]
+    sources = [PipelineNode(id=source, type="parallel") for source in inputs if source != node.id]
+    edges = [PipelineEdge(from_node=source.id, to_node=node.id) for source in sources]
     definition = PipelineDefinition(nodes=[*sources, node], edges=edges)
     loop = asyncio.get_running_loop()
     dispatcher = LoopDispatcher(loop, SystemClock(loop))
@@ -75,11 +83,60 @@ async def dispatch_node(
     services = RunnerServices(attempts, pool, resources, {})
     runner = RunRunner(services, bind(definition, catalog), contextvars.copy_context())
     trigger: Mapping[str, Any] = {} if context is None else context.trigger_data
-    run_id = "dispatch" if context is None else context.run_id
     try:
-        return await _attempt(runner, RunFacts(run_id, build_plan(definition), trigger), node.id, inputs)
+        return await _attempt(runner, RunFacts(_run_id(context), build_plan(definition), trigger), node.id, inputs)
     finally:
         pool.close()
+
+
+def _check_inputs(node: PipelineNode, inputs: object) -> None:
+    """Refuse what are no outputs by node id.
+
+    Raises:
+        DefinitionError: it is no mapping, or has a key that is no node's id.
+    """
+    if not isinstance(inputs, Mapping):
+        text = f"are a mapping of node ids to outputs, not {type(inputs).__name__}: {inputs!r:.60}"
+    elif wrong := [key for key in cast("Mapping[object, object]", inputs) if not isinstance(key, str) or not key]:
+        text = f"have the key {wrong[0]!r:.60}, which is not a node's id: give it a name"
+    else:
+        return
+    raise DefinitionError.single("inputs", "inputs", f"inputs of node '{node.id}' {text}")
+
+
+async def _pass_on(node: PipelineNode, inputs: Mapping[str, Any], context: NodeContext | None) -> dict[str, Any]:
+    """Do the work of a node that has no handler."""
+    names = _variables(inputs, context)
+    if node.type == Kind.DELAY:
+        delay = cast("DelayConfig", _config(node, names))
+        await asyncio.sleep(delay.seconds)
+    elif node.type == Kind.CONDITION:
+        text = cast("ConditionConfig", _config(node, names)).condition
+        condition = compile_condition(text, predecessors=[*inputs], roots=CONDITION_ROOTS)
+        return {"result": condition.evaluate({root: names[root] for root in CONDITION_ROOTS})}
+    return dict(inputs)
+
+
+def _config(node: PipelineNode, names: Mapping[str, Any]) -> BaseModel:
+    """Render and parse the config of a node that has no handler."""
+    node_type = BUILTIN.get(node.type)
+    if node_type is None:
+        raise InternalError(f"node type '{node.type}' is built in, and not in the catalog")
+    template = node_type.template(node.config)
+    config = node.config if template is None else template.render(names)
+    return node_type.parse(config, subject=f"node '{node.id}'")
+
+
+def _variables(inputs: Mapping[str, Any], context: NodeContext | None) -> dict[str, Any]:
+    """Return what expressions see of a node alone."""
+    outputs: dict[str, Any] = {name: output for name, output in inputs.items() if isinstance(output, Mapping)}
+    trigger: dict[str, Any] = {} if context is None else dict(context.trigger_data)
+    run = {"id": _run_id(context), "pipeline": "dispatch", "attempt": 1}
+    return {"inputs": dict(inputs), "input": merge_inputs(outputs), "trigger": trigger, "run": run}
+
+
+def _run_id(context: NodeContext | None) -> str:
+    return "dispatch" if context is None else context.run_id
 
 
 class _Caller:
@@ -123,15 +180,6 @@ async def _outlast(attempt: Attempt, returned: asyncio.Future[Returned]) -> Retu
     if cancelled is not None:
         raise cancelled
     return returned.result()
-
-
-def _judge(node: PipelineNode, inputs: Mapping[str, Any]) -> bool:
-    text = node.config.get("condition")
-    if not isinstance(text, str):
-        raise NodeConfigError(f"node '{node.id}': field 'condition' is missing or no text")
-    condition = compile_condition(text, predecessors=[*inputs], roots=CONDITION_ROOTS)
-    outputs: dict[str, Any] = {name: output for name, output in inputs.items() if isinstance(output, Mapping)}
-    return condition.evaluate({"inputs": dict(inputs), "input": merge_inputs(outputs), "trigger": {}})
 
 
 def _error_of(failure: Failure) -> NodeExecutionError | NodeConfigError:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from playbill.model.definition import PipelineDefinition, definition_from
 from playbill.model.policies import RetryPolicy
+from playbill.runtime.definitions.given import definition_of
 from playbill.runtime.manager import PipelineRunManager
 from playbill.runtime.options import check_options
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from playbill.runtime.definitions.discovery import Source
+    from playbill.runtime.definitions.given import Given
+    from playbill.runtime.options import RunId
     from playbill.runtime.run import Run
 
 
@@ -20,7 +22,7 @@ class PipelineExecutor:
     """Executes one definition, as often as asked.
 
     Args:
-        definition: the pipeline, or the mapping it is written as.
+        definition: the pipeline, the mapping it is written as, or the path of its file.
         resources: what handlers find in `context.resources`.
         types: modules or functions that define node types and actions; None: all that are decorated by now.
 
@@ -30,13 +32,13 @@ class PipelineExecutor:
 
     def __init__(
         self,
-        definition: PipelineDefinition | Mapping[str, Any],
+        definition: Given,
         *,
         resources: Mapping[str, Any] | None = None,
         types: Iterable[Source] | None = None,
     ) -> None:
         check_options({"resources": resources, "types": types})
-        self._definition = definition if isinstance(definition, PipelineDefinition) else definition_from(definition)
+        self._definition = definition_of(definition)
         self._resources = resources
         self._types = None if types is None else tuple(types)
         self._cancelled = False
@@ -44,7 +46,7 @@ class PipelineExecutor:
 
     async def execute(
         self,
-        run_id: str | None = None,
+        run_id: RunId | None = None,
         trigger_data: Mapping[str, Any] | None = None,
         *,
         max_retries: int = 3,
@@ -61,7 +63,8 @@ class PipelineExecutor:
             backoff_max: the longest back-off, in seconds.
 
         Returns:
-            `{"status", "outputs", "node_results", "error"}`; outputs and node results by node id.
+            `{"status", "outputs", "node_results", "error"}`: outputs by node id, node results as a list of dicts in
+            topological order.
 
         Raises:
             DefinitionError: the definition, the data or a number is wrong.
@@ -78,6 +81,7 @@ class PipelineExecutor:
                 await self._run.cancel("requested")
             result = (await self._run.result()).as_dict()
             self._run = None
+        result["node_results"] = [*result["node_results"].values()]
         return {key: result[key] for key in ("status", "outputs", "node_results", "error")}
 
     def request_cancel(self) -> None:

@@ -45,17 +45,15 @@ class PrivateLoop:
             KeyboardInterrupt: Ctrl-C was pressed, and `work` has ended.
             RuntimeError: a loop runs in this thread already.
         """
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            self._used = True
-            with _ctrl_c(self.loop, stop) as pressed:
-                result = self.loop.run_until_complete(work)
-            if pressed:
-                raise KeyboardInterrupt from None
-            return result
-        work.close()
-        raise RuntimeError("an event loop runs here already: `await` a PipelineRunManager's run instead")
+        if loop_runs():
+            work.close()
+            raise RuntimeError("an event loop runs here already: `await` a PipelineRunManager's run instead")
+        self._used = True
+        with _ctrl_c(self.loop, stop) as pressed:
+            result = self.loop.run_until_complete(work)
+        if pressed:
+            raise KeyboardInterrupt from None
+        return result
 
     def close(self) -> None:
         """Cancel what is left, wait a moment for it, and close."""
@@ -74,6 +72,15 @@ class PrivateLoop:
                 LEFT_BEHIND.append(task)
         loop.close()
         let_go_left()  # a manager that had no time to close
+
+
+def loop_runs() -> bool:
+    """Tell whether an event loop runs in this thread; apart, so that nothing is raised while its error is handled."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import asyncio
 from datetime import time, timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
-from playbill.model.definition import PipelineDefinition, definition_from
+from playbill.runtime.definitions.given import definition_of
 from playbill.runtime.faults.loading import Faults, plan_of
 from playbill.runtime.faults.tape import RecordedTape, SeededTape
 from playbill.runtime.manager import PipelineRunManager
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
+    from playbill.model.definition import PipelineDefinition
     from playbill.model.results import RunResult
+    from playbill.runtime.definitions.given import Given
     from playbill.runtime.faults.tape import Tape
     from playbill.runtime.options import SimulatedOptions, StartOptions
     from playbill.runtime.run import Run
@@ -115,14 +117,13 @@ class Simulation:
 
     def start(
         self,
-        definition: PipelineDefinition | Mapping[str, Any],
+        definition: Given,
         trigger_data: Mapping[str, Any] | None = None,
         **options: Unpack[StartOptions],
     ) -> Run:
         """Start a run; it goes on as `advance` lets time pass."""
         self._enter()
-        if not isinstance(definition, PipelineDefinition):
-            definition = definition_from(definition)
+        definition = definition_of(definition)
         self.world.plan.check(definition)
         run = self.call(self.manager.start_run(definition, trigger_data, **options))
         self._runs.append(run)
@@ -130,7 +131,7 @@ class Simulation:
 
     def run(
         self,
-        definition: PipelineDefinition | Mapping[str, Any],
+        definition: Given,
         trigger_data: Mapping[str, Any] | None = None,
         **options: Unpack[StartOptions],
     ) -> RunResult:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from playbill.model.definition import PipelineDefinition, definition_from
 from playbill.model.errors import DefinitionError
 from playbill.runtime.definitions.compiler import PipelineCompiler
+from playbill.runtime.definitions.given import definition_of
 from playbill.runtime.faults.loading import plan_of
 from playbill.runtime.faults.plan import FaultPlan, fault_plan
 from playbill.runtime.faults.stand_in import needs_stand_in
@@ -101,8 +102,8 @@ class SeedResult:
 class Study:
     """What every seed of an exploration runs.
 
-    `options` are those of PipelineRunManager. As a Simulation does, it takes a mapping for the definition, and for
-    the faults all that may stand for a plan: a mapping, a file's name, "all", or a list of these.
+    `options` are those of PipelineRunManager. As a Simulation does, it takes a mapping or the path of a file for the
+    definition, and for the faults all that may stand for a plan: a mapping, a file's name, "all", or a list of these.
 
     Raises:
         DefinitionError: a mapping or a file is not a definition, or not a plan.
@@ -122,8 +123,7 @@ class Study:
 
     def __post_init__(self) -> None:
         written: tuple[Any, Any] = (self.definition, self.faults)
-        if not isinstance(written[0], PipelineDefinition):
-            self.definition = definition_from(written[0])
+        self.definition = definition_of(written[0])
         self.faults = plan_of(written[1])
 
     def variant(self, **changes: Any) -> Study:

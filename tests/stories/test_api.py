@@ -130,7 +130,7 @@ async def test_an_executor_gives_plain_data() -> None:
         {"a": {"attempt": 2}, "b": {}},
         None,
     )
-    assert result["node_results"]["a"]["retry_count"] == 1
+    assert [(end["node_id"], end["retry_count"]) for end in result["node_results"]] == [("a", 1), ("b", 0)]
     failed = await executor.execute(max_retries=1)
     assert (failed["status"], failed["error"]) == ("failed", "NodeExecutionError: again")
 
@@ -200,9 +200,51 @@ def test_a_blocking_manager_refuses_to_wait_for_itself() -> None:
 
 @pytest.mark.parametrize("kind", ["trigger", "parallel", "delay"])
 async def test_a_transparent_node_alone_gives_its_inputs_back(kind: str) -> None:
-    config = {"seconds": 60} if kind == "delay" else {}
+    config = {"seconds": 0.001} if kind == "delay" else {}
     alone = playbill.PipelineNode(id="a", type=kind, config=config)
     assert await playbill.dispatch_node(alone, {"b": {"n": 1}}) == {"b": {"n": 1}}
+
+
+def test_a_delay_alone_waits_its_seconds() -> None:
+    with playbill.Simulation() as sim:
+        alone = {"id": "a", "type": "delay", "config": {"seconds": 3600}}
+        assert sim.call(playbill.dispatch_node(alone, {"b": {"n": 1}})) == {"b": {"n": 1}}
+        assert sim.time == 3600
+    with playbill.Simulation() as sim, pytest.raises(TimeoutError):
+        sim.call(asyncio.wait_for(playbill.dispatch_node(alone, {}), 60))
+    assert sim.time == 60
+
+
+@pytest.mark.parametrize(
+    ("alone", "inputs", "said"),
+    [
+        ({"id": "a", "type": "delay"}, {}, "node 'a': field 'seconds' is missing"),
+        ({"id": "a", "type": "delay", "config": {"seconds": "soon"}}, {}, "not 'soon'"),
+        ({"id": "a"}, {}, "field 'type' is missing"),
+        (None, {}, "a node is a PipelineNode or the mapping it is written as, not NoneType: None"),
+        ({"id": "a", "type": "say"}, None, "inputs of node 'a' are a mapping of node ids to outputs, not NoneType"),
+        ({"id": "a", "type": "say"}, {5: {}}, "inputs of node 'a' have the key 5, which is not a node's id"),
+    ],
+)
+async def test_a_wrong_node_alone_is_told_so(alone: Any, inputs: Any, said: str) -> None:
+    with pytest.raises((playbill.DefinitionError, playbill.NodeConfigError)) as raised:
+        await playbill.dispatch_node(alone, inputs, types=support.ALL)
+    assert said in str(raised.value)
+
+
+async def test_a_node_alone_has_nothing_after_it_and_may_have_had_a_turn_before() -> None:
+    alone = {"id": "s", "type": "say", "config": {"n": 1}, "next": "gone"}
+    assert await playbill.dispatch_node(alone, {"s": {"n": 0}}, types=support.ALL) == {"n": 1}
+
+
+async def test_a_condition_alone_sees_what_its_run_was_started_with() -> None:
+    @playbill.node_type("asks")
+    async def asks(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+        condition = {"id": "c", "type": "condition", "config": {"condition": "trigger.n > 1"}}
+        return await playbill.dispatch_node(condition, inputs, context)
+
+    async with playbill.PipelineRunManager(types=[asks]) as manager:
+        assert (await finished(manager, pipeline(node("a", "asks")), n=2)).outputs["a"] == {"result": True}
 
 
 async def test_other_nodes_alone() -> None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from playbill.model.facts import NodeStatus, Receipt, RunStatus, Stopped
     from playbill.model.machines.circuit_state import CircuitState
     from playbill.model.policies import BreakerPolicy, LimitsPolicy, RetryPolicy
+    from playbill.model.progress import NodeProgress
     from playbill.model.results import NodeExecutionResult, RunResult
     from playbill.model.validation import get_execution_order, validate_pipeline_dag
     from playbill.runtime.definitions.discovery import action, node_type
@@ -81,6 +82,7 @@ __all__ = [
     "NodeError",
     "NodeExecutionError",
     "NodeExecutionResult",
+    "NodeProgress",
     "NodeStatus",
     "PipelineDefinition",
     "PipelineEdge",
@@ -126,6 +128,7 @@ _HOMES = {
     "playbill.model.facts": "NodeStatus Receipt RunStatus Stopped",
     "playbill.model.machines.circuit_state": "CircuitState",
     "playbill.model.policies": "BreakerPolicy LimitsPolicy RetryPolicy",
+    "playbill.model.progress": "NodeProgress",
     "playbill.model.results": "NodeExecutionResult RunResult",
     "playbill.model.validation": "get_execution_order validate_pipeline_dag",
     "playbill.runtime.embedded.circuit_breaker": "CircuitBreaker",

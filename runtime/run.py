@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 from playbill.model.errors import DefinitionError
 from playbill.model.facts import RunStatus
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from playbill.actors.supervisor import SupervisorActor
     from playbill.model.definition import PipelineDefinition
     from playbill.model.events import Event
+    from playbill.model.progress import NodeProgress
     from playbill.model.results import NodeExecutionResult, RunResult
     from playbill.runtime.journals.memory import MemoryStream
 
@@ -105,10 +106,21 @@ class Run:
         """Whether somebody has paused it, and nobody resumed it."""
         return self.status is RunStatus.PAUSED
 
-    def events(self, from_seq: int = 1) -> AsyncIterator[Event]:
+    @overload
+    def events(self, from_seq: int = 1, *, progress: Literal[False] = False) -> AsyncIterator[Event]: ...
+
+    @overload
+    def events(self, from_seq: int = 1, *, progress: bool) -> AsyncIterator[Event | NodeProgress]: ...
+
+    def events(self, from_seq: int = 1, *, progress: bool = False) -> AsyncIterator[Event | NodeProgress]:
         """Iterate over the run's events from `from_seq` on, waiting for new ones until it has ended.
 
         A wait that is cut short, as by a timeout, loses nothing: the next one goes on where it was.
+
+        Args:
+            from_seq: the first event; they count from 1.
+            progress: whether a NodeProgress comes, too, when a handler says something with its heartbeat. It has no
+                seq and is in no journal; of each node a slow listener sees the latest.
 
         Raises:
             RuntimeError: this process is a fork of the one where the run is.
@@ -116,7 +128,7 @@ class Run:
         """
         self._home.check_process()
         check_seq(from_seq)
-        return self._stream.read(from_seq)
+        return self._stream.read_progress(from_seq) if progress else self._stream.read(from_seq)
 
     async def cancel(self, reason: str = "", grace: float | None = None, source: str = "user") -> bool:
         """Stop the run; True if this cancel decided it.

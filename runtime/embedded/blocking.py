@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
 from playbill.runtime.definitions.given import definition_of
 from playbill.runtime.embedded.loop_thread import LoopThread
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from playbill.model.events import Event
     from playbill.model.facts import RunStatus
+    from playbill.model.progress import NodeProgress
     from playbill.model.results import RunResult
     from playbill.runtime.definitions.given import Given
     from playbill.runtime.options import ManagerOptions, RunId
@@ -114,12 +115,18 @@ class BlockingRun:
         """Go on after `pause`."""
         return self._manager.call(self._run.resume())
 
-    def events(self, from_seq: int = 1) -> Iterator[Event]:
-        """Iterate over the run's events from `from_seq` on, until it has ended."""
-        self._manager.check()
-        source = self._run.events(from_seq)
+    @overload
+    def events(self, from_seq: int = 1, *, progress: Literal[False] = False) -> Iterator[Event]: ...
 
-        async def following() -> Event | None:
+    @overload
+    def events(self, from_seq: int = 1, *, progress: bool) -> Iterator[Event | NodeProgress]: ...
+
+    def events(self, from_seq: int = 1, *, progress: bool = False) -> Iterator[Event | NodeProgress]:
+        """Iterate over the run's events from `from_seq` on, until it has ended; as Run.events."""
+        self._manager.check()
+        source = self._run.events(from_seq, progress=progress)
+
+        async def following() -> Event | NodeProgress | None:
             return await anext(source, None)
 
         while (event := self._manager.call(following())) is not None:

@@ -11,10 +11,12 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, Self
 
 from playbill.model.events import TERMINAL, Event
+from playbill.runtime.journals.progress import ProgressNews, ProgressReader
 from playbill.runtime.journals.waiters import Waiters
 
 if TYPE_CHECKING:
     from playbill.actors.ports import Keeper
+    from playbill.model.progress import NodeProgress
 
 BREAKERS: Final = "breaker:"
 """What the names of the streams of breakers begin with."""
@@ -39,7 +41,7 @@ class MemoryStream:
         name: What it is called; those of playbill's own keep their last events only.
     """
 
-    __slots__ = ("_journal", "_waiters", "closed", "events")
+    __slots__ = ("_journal", "_news", "_waiters", "closed", "events")
 
     def __init__(self, journal: MemoryJournal, name: str = "") -> None:
         self.events: list[Event] | deque[Event] = deque(maxlen=OWN_EVENTS) if is_own(name) else []
@@ -47,12 +49,14 @@ class MemoryStream:
         self.closed = False
         self._journal = journal
         self._waiters = Waiters()
+        self._news: ProgressNews | None = None
 
     def append(self, event: Event) -> bool:
         """Keep `event`, at once."""
         self.events.append(event)
         if event.type in TERMINAL:
             self.closed = True
+            self._news = None
         if self._waiters:
             self._waiters.wake()
         if self._journal.tails:
@@ -67,6 +71,23 @@ class MemoryStream:
     def read(self, from_seq: int = 1) -> StreamReader:
         """Return the events from `from_seq` on, or from the oldest that is kept, until the stream has ended."""
         return StreamReader(self, from_seq)
+
+    def read_progress(self, from_seq: int = 1) -> ProgressReader:
+        """Return the same, and between them what handlers say of their progress."""
+        return ProgressReader(self, from_seq, ProgressNews() if self.closed else self.news)
+
+    @property
+    def news(self) -> ProgressNews:
+        """What handlers say of their progress; gone when the stream has ended."""
+        if self._news is None:  # few runs have any
+            self._news = ProgressNews()
+        return self._news
+
+    def tell(self, said: NodeProgress) -> None:
+        """Tell progress to all who listen; no journal has it."""
+        if not self.closed:
+            self.news.tell(self.events[-1].seq if self.events else 0, said)
+            self._waiters.wake()
 
     def at(self, seq: int) -> Event | None:
         """Return the event of this seq, or the oldest that is kept after it; None: it is not there yet."""

@@ -9,7 +9,7 @@ from math import inf, nextafter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from playbill.model.failures import failure_of
-from playbill.model.messages import Returned
+from playbill.model.messages import Heartbeat, Returned
 from playbill.model.plain_text import bounded
 from playbill.runtime.secrets import hidden
 
@@ -69,6 +69,8 @@ class AttemptServices:
     """Where attempts on the loop say which task is theirs, for who names those that block it; None: nobody looks."""
     programs: ProgramPool | None = None
     """Where programs wait for their turn; None: nobody can start one."""
+    tell_progress: Callable[[Identity, Any], None] | None = None
+    """Tells what a handler says of its progress to those who listen to its run; None: nobody can."""
     post: Post = field(init=False)
     """The dispatcher's method, bound once for all attempts."""
 
@@ -118,7 +120,16 @@ class HandlerAttempt:
     def send(self, message: Any) -> None:
         """Tell the node's actor something, on its thread; nothing once the attempt has ended."""
         if not self.ended:
-            self.services.post(self.reply_to, message)
+            self._post(message)
+
+    def _post(self, message: Any) -> None:
+        """Tell the node's actor; of progress those who listen are told at once, since no machine goes by it."""
+        self.services.post(self.reply_to, message)
+        tell = self.services.tell_progress
+        if tell is None or type(message) is not Heartbeat or message.progress is None:
+            return
+        if not (self.ended or self._orphaned):
+            tell(self.identity, message.progress)
 
     def sleep(self, seconds: float) -> Awaitable[None]:
         """Wait so many seconds on the loop; nobody does where the work is elsewhere."""

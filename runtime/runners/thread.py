@@ -155,9 +155,6 @@ class ThreadAttempt(HandlerAttempt):
 
     # ---- on the actors' thread --------------------------------------------------------------------------------
 
-    def _post(self, message: Any) -> None:
-        self.services.post(self.reply_to, message)
-
     def _take(self, result: tuple[float, Output | None, Failure | None]) -> None:
         self._end(*result)
 

@@ -28,6 +28,8 @@ async def embedded(definition: playbill.PipelineDefinition) -> None:
         async for event in run.events(from_seq=3):
             assert_type(event, playbill.Event)
             assert_type(event.type, playbill.EventType)
+        async for item in run.events(progress=True):
+            assert_type(item, playbill.Event | playbill.NodeProgress)
         result = await run.result()
         assert_type(result.status, playbill.RunStatus)
         assert_type(result.raise_for_status(), playbill.RunResult)

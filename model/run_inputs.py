@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from playbill.model.errors import DefinitionError, Problem
+from playbill.model.frozen import copied
 from playbill.model.input_schemas import schema_problems, validator_of, violations
-from playbill.model.jsonable import why_not_json
+from playbill.model.jsonable import LONGEST_SHOWN, NotJson, plain_json
+from playbill.model.plain_text import kind_of, repr_of
+from playbill.model.wording import clip
 
 if TYPE_CHECKING:
     from playbill.model.definition import PipelineDefinition
@@ -17,18 +20,21 @@ __all__ = ["check_trigger_data"]
 
 
 def check_trigger_data(definition: PipelineDefinition, trigger_data: object) -> dict[str, Any]:
-    """Give a copy of the trigger data with the schema's defaults filled in.
+    """Give the trigger data as plain JSON (see jsonable.py), a copy, with the schema's defaults filled in.
 
     Raises:
         DefinitionError: The data is not a mapping that JSON can say, or violates the schema; carries the violations.
     """
-    if not isinstance(trigger_data, Mapping):
-        kind = f"{type(trigger_data).__name__}: {trigger_data!r:.60}"
+    plain = None
+    try:
+        plain = plain_json(trigger_data, "trigger_data")
+    except NotJson as error:
+        if error.steps or isinstance(trigger_data, Mapping):
+            raise _wrong(definition, [("trigger_data", str(error))]) from error.__cause__
+    if not isinstance(plain, dict):
+        kind = f"{kind_of(trigger_data)}: {clip(repr_of(trigger_data), LONGEST_SHOWN)}"
         raise _wrong(definition, [("trigger_data", f"trigger_data is a mapping of names to values, not {kind}")])
-    data = dict(cast("Mapping[str, Any]", trigger_data))
-    if why := why_not_json(data, "trigger_data"):
-        raise _wrong(definition, [("trigger_data", why)])
-    data = copy.deepcopy(data)
+    data: dict[str, Any] = copied(plain)  # what is frozen is not copied before
     schema = definition.inputs
     if schema is None:
         return data

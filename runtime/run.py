@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 from playbill.model.errors import DefinitionError
 from playbill.model.facts import RunStatus
 from playbill.model.fields import MAX_SECONDS, is_seconds
-from playbill.model.jsonable import same_json
+from playbill.model.same_json import same_json
 from playbill.model.messages import Cancel, Pause, Resume
 from playbill.runtime.journals.waiters import Waiters
 

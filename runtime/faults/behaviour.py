@@ -79,7 +79,8 @@ class Ending(Settings):
     """One way an attempt may end."""
 
     weight: Annotated[Number, Field(gt=0)] = 1.0
-    output: dict[str, Any] | None = None
+    output: Any = None
+    """What it gives, as a handler may."""
     error: str | None = None
     """The class name of an exception."""
     message: str = ""
@@ -98,8 +99,8 @@ class Behaviour(Settings):
     """What stands in for a handler."""
 
     duration: Duration = Duration(constant=0.0)
-    output: dict[str, Any] | None = None
-    """What it gives, if no `outcomes` are named; None: an empty mapping."""
+    output: Any = None
+    """What it gives, as a handler may, if no `outcomes` are named; None: an empty mapping."""
     outcomes: tuple[Ending, ...] = ()
     cleanup: Duration = Duration(constant=0.0)
     """How long it takes to end when it is asked to."""
@@ -118,7 +119,7 @@ class Behaviour(Settings):
 
     @cached_property
     def _only(self) -> Ending:
-        return Ending(output=self.output or {})
+        return Ending(output={} if self.output is None else self.output)
 
     def ending(self, tape: Tape) -> Ending:
         """Draw how an attempt ends."""

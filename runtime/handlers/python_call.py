@@ -20,19 +20,17 @@ __all__ = ["arguments", "python_async", "python_sync", "resolve"]
 _KEYWORDS = frozenset({inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY})
 
 
-async def python_async(
-    node: PipelineNode, inputs: Mapping[str, Mapping[str, Any]], context: NodeContext
-) -> dict[str, Any]:
+async def python_async(node: PipelineNode, inputs: Mapping[str, Mapping[str, Any]], context: NodeContext) -> Any:
     """Await a coroutine function; the function's result is the output.
 
     Raises:
         NodeConfigError: There is no such function, or it does not take these arguments.
     """
     function, keywords = _prepare(node, inputs, context)
-    return cast("dict[str, Any]", await function(**keywords))
+    return await function(**keywords)
 
 
-def python_sync(node: PipelineNode, inputs: Mapping[str, Mapping[str, Any]], context: NodeContext) -> dict[str, Any]:
+def python_sync(node: PipelineNode, inputs: Mapping[str, Mapping[str, Any]], context: NodeContext) -> Any:
     """Call a plain function; the function's result is the output.
 
     Raises:
@@ -43,7 +41,7 @@ def python_sync(node: PipelineNode, inputs: Mapping[str, Mapping[str, Any]], con
     if inspect.iscoroutine(result):
         result.close()
         raise NodeConfigError(f"'{_call(context)}' gave a coroutine: write it as `async def`")
-    return cast("dict[str, Any]", result)
+    return result
 
 
 def resolve(call: str) -> Callable[..., Any]:

@@ -3,7 +3,8 @@
 Rules:
 
 1. FIELDS says of each type of event which data it has and how that is written; what it does not name is plain JSON.
-2. Users' data is written as it is, with no marks in it: JSON has no tuples, so their paths stand beside the data.
+2. Users' data is made plain JSON before it is written (model/jsonable.py), and has no marks in it. Files of playbill
+   0.1 say in `tuples` which lists were tuples; there are none any more, so that this is read over.
 3. A line that says anything else is refused, with its place.
 """
 
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from playbill.model.errors import DefinitionError, JournalError
 from playbill.model.events import Event, EventType
 from playbill.model.facts import Cause, Failure, NodeStatus, Receipt, RunStatus, Stopped
-from playbill.model.jsonable import why_not_json
+from playbill.model.jsonable import NotJson, plain_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -213,7 +214,9 @@ HEAD: Final[Mapping[str, Form]] = {
     "node_id": _or_none(TEXT),
     "attempt": _or_none(WHOLE),
 }
-KEYS: Final = (*HEAD, "data", "tuples")
+LEVELS: Final = 3
+"""That an event puts around an output: `data.carried.a`."""
+KEYS: Final = (*HEAD, "data")
 
 
 # ---- one event ------------------------------------------------------------------------------------------------
@@ -225,13 +228,11 @@ def event_to_json(event: Event) -> str:
     Raises:
         JournalError: JSON cannot say its data; names the event and the part of it.
     """
-    data = plain_data(event)
-    if why := why_not_json(data, "data"):
-        raise JournalError(f"event {event.seq} of '{event.stream}' ({event.type}): its {why}")
     line = {name: form.write(getattr(event, name)) for name, form in HEAD.items()}
-    line["data"] = data
-    if tuples := _tuples_in(data):
-        line["tuples"] = tuples
+    try:
+        line["data"] = plain_json(plain_data(event), "data", around=LEVELS)
+    except NotJson as error:
+        raise JournalError(f"event {event.seq} of '{event.stream}' ({event.type}): its {error}") from error
     return json.dumps(line, separators=(",", ":"))
 
 
@@ -265,34 +266,9 @@ def event_from_json(text: str, where: str = "event") -> Event:
 
 
 def _event(raw: dict[str, Any]) -> Event:
-    if unknown := sorted(raw.keys() - set(KEYS)):
+    if unknown := sorted(raw.keys() - {*KEYS, "tuples"}):
         raise ValueError(f"unknown {', '.join(unknown)}")
     head = _read_fields({name: item for name, item in raw.items() if name in HEAD}, HEAD)
     data = OBJECT.read(raw.get("data"))
-    _make_tuples(data, raw.get("tuples", []))
     kind = head["type"]
     return Event(**head, data=_read_fields(data, FIELDS.get(kind, {}), OPTIONAL.get(kind, frozenset())))
-
-
-def _tuples_in(data: dict[str, Any]) -> list[list[str | int]]:
-    """Return the paths of all tuples, each before those within it."""
-    found: list[list[str | int]] = []
-    stack: list[tuple[list[str | int], Any]] = [([], data)]
-    while stack:
-        path, item = stack.pop()
-        if isinstance(item, tuple):
-            found.append(path)
-        if isinstance(item, dict):
-            stack.extend(([*path, key], inner) for key, inner in cast("dict[str, Any]", item).items())
-        elif isinstance(item, list | tuple):
-            stack.extend(([*path, index], inner) for index, inner in enumerate(cast("list[Any]", item)))
-    return found
-
-
-def _make_tuples(data: dict[str, Any], paths: list[list[str | int]]) -> None:
-    """Make tuples of the lists at `paths`, the innermost first: nothing within a tuple can be replaced."""
-    for *way, last in reversed(paths):
-        holder: Any = data
-        for step in way:
-            holder = holder[step]
-        holder[last] = tuple(_only(list).read(holder[last]))

@@ -6,6 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
+from playbill.model.errors import NodeConfigError
+from playbill.model.jsonable import NotJson, plain_json
 from playbill.model.messages import Heartbeat
 
 if TYPE_CHECKING:
@@ -103,7 +105,19 @@ class NodeContext:
         return self._running.programs
 
     def heartbeat(self, progress: Any = None) -> None:
-        """Say that the handler is alive: the idle timeout starts again."""
+        """Say that the handler is alive: the idle timeout starts again.
+
+        Args:
+            progress: how far it is; what an output may be.
+
+        Raises:
+            NodeConfigError: JSON cannot say the progress; names the node and the place.
+        """
+        if progress is not None:
+            try:
+                progress = plain_json(progress, "heartbeat")
+            except NotJson as error:
+                raise NodeConfigError(f"node '{self.node_id}': its {error}") from error.__cause__
         self._running.send(Heartbeat(self.attempt, progress))
 
     def sleep(self, seconds: float) -> Awaitable[None]:

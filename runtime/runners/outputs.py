@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.model.errors import NodeConfigError
 from playbill.model.frozen import FrozenDict, freeze, freeze_flat
-from playbill.model.jsonable import why_not_json
+from playbill.model.jsonable import NotJson, plain_json
 
 if TYPE_CHECKING:
     from playbill.model.definition import PipelineNode
@@ -22,28 +21,31 @@ WIDEST_CHARACTER: Final = 4
 
 
 def check_output(output: Any, node: PipelineNode, max_bytes: int = MAX_BYTES) -> FrozenDict:
-    """Return `output` as it is kept and handed on: plain JSON, a copy, read-only.
+    """Return `output` as it is kept and handed on: a mapping of plain JSON (see jsonable.py), a copy, read-only.
+
+    Of None the mapping is empty; what is none as JSON stands in it as `result`.
 
     Raises:
-        NodeConfigError: it is no mapping with string keys and JSON-able values, or larger than `max_bytes` as
-            JSON in UTF-8; names the node, its type and the place.
+        NodeConfigError: JSON cannot say it, or it is larger than `max_bytes` as JSON in UTF-8; names the node, its
+            type and the place.
     """
-    # For every node, so without a cast, which is a call.
-    exact = type(output) is dict
-    kept: dict[str, Any] = output if exact else _mapping(output, node)  # pyright: ignore[reportUnknownVariableType]
-    length = 0
-    for key, item in kept.items():
-        if type(key) is not str or type(item) not in FLAT:
-            break
-        length += len(key) + (len(item) if type(item) is str else WIDEST_CHARACTER)
-        if type(item) is int and not -SHORT <= item <= SHORT:
-            break
-    else:
-        if length * WIDEST_CHARACTER <= max_bytes:
-            return freeze_flat(kept, node.id)
-    if why := why_not_json(kept, "output"):
-        raise _wrong(node, f"its {why}")
-    frozen: FrozenDict = freeze(kept, node.id)
+    if type(output) is dict:  # a short way for most nodes, so without a cast, which is a call
+        kept: dict[str, Any] = output  # pyright: ignore[reportUnknownVariableType]
+        length = 0
+        for key, item in kept.items():
+            if type(key) is not str or type(item) not in FLAT:
+                break
+            length += len(key) + (len(item) if type(item) is str else WIDEST_CHARACTER)
+            if type(item) is int and not -SHORT <= item <= SHORT:
+                break
+        else:
+            if length * WIDEST_CHARACTER <= max_bytes:
+                return freeze_flat(kept, node.id)
+    try:
+        plain = plain_json(output, "output")
+    except NotJson as error:
+        raise _wrong(node, f"its {error}") from error.__cause__
+    frozen: FrozenDict = freeze(_as_mapping(plain), node.id)
     size = len(json.dumps(frozen, ensure_ascii=False).encode(errors="surrogatepass"))
     if size > max_bytes:
         raise _wrong(
@@ -53,10 +55,10 @@ def check_output(output: Any, node: PipelineNode, max_bytes: int = MAX_BYTES) ->
     return frozen
 
 
-def _mapping(output: object, node: PipelineNode) -> dict[str, Any]:
-    if not isinstance(output, Mapping):
-        raise _wrong(node, f"a handler returns a mapping such as {{'result': ...}}, not {type(output).__name__}")
-    return dict(cast("Mapping[str, Any]", output))
+def _as_mapping(plain: Any) -> dict[str, Any]:
+    if plain is None:
+        return {}
+    return cast("dict[str, Any]", plain) if isinstance(plain, dict) else {"result": plain}
 
 
 def _wrong(node: PipelineNode, text: str) -> NodeConfigError:

@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from playbill.model.definition import definition_from
 from playbill.model.errors import DefinitionError
+from playbill.model.frozen import freeze
 from playbill.model.input_schemas import MAX_VIOLATIONS, schema_problems
 from playbill.model.run_inputs import check_trigger_data
 
@@ -151,7 +154,7 @@ def test_trigger_data_that_is_not_a_mapping_is_refused(data: object) -> None:
         checked({}, data)
 
 
-@pytest.mark.parametrize("data", [{1: 2}, {"a": b"x"}, {"a": float("inf")}, {"a": {1, 2}}, {"a": object()}])
+@pytest.mark.parametrize("data", [{1: 2}, {"a": b"x"}, {"a": float("inf")}, {"a": {1, None}}, {"a": object()}])
 def test_trigger_data_that_json_cannot_say_is_refused_whatever_the_schema(data: object) -> None:
     with pytest.raises(DefinitionError, match="trigger_data"):
         checked({}, data)
@@ -159,8 +162,23 @@ def test_trigger_data_that_json_cannot_say_is_refused_whatever_the_schema(data: 
 
 def test_a_tuple_is_a_list() -> None:
     assert checked({"properties": {"a": {"type": "array", "items": {"type": "number"}}}}, {"a": (1, 2)}) == {
-        "a": (1, 2)
+        "a": [1, 2]
     }
+
+
+def test_trigger_data_is_made_plain_before_it_is_checked() -> None:
+    schema = {"properties": {"on": {"type": "string", "format": "date"}, "price": {"type": "string"}}}
+    assert checked(schema, {"on": date(2026, 1, 2), "price": Decimal("1.10")}) == {
+        "on": "2026-01-02",
+        "price": "1.10",
+    }
+
+
+def test_defaults_are_filled_into_what_another_run_gave() -> None:
+    schema = {"properties": {"order": {"properties": {"n": {"default": 1}}}}}
+    given = freeze({"order": {}}, "a")
+    assert checked(schema, given) == {"order": {"n": 1}}
+    assert given == {"order": {}}
 
 
 def test_a_wrong_schema_is_the_definitions_fault_for_whoever_starts_a_run() -> None:

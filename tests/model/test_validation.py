@@ -299,8 +299,8 @@ def test_a_breaker_that_nobody_uses_is_told_with_a_guess() -> None:
 
 
 def test_trigger_data_that_json_cannot_say_is_refused_by_its_place() -> None:
-    with pytest.raises(DefinitionError, match=r"trigger_data\.x is set, which JSON cannot say") as caught:
-        check_trigger_data(pipeline([trigger("a")]), {"x": {1}})
+    with pytest.raises(DefinitionError, match=r"trigger_data\.x is a set of what cannot be sorted") as caught:
+        check_trigger_data(pipeline([trigger("a")]), {"x": {1, None}})
     assert [problem.code for problem in caught.value.problems] == ["invalid-trigger-data"]
 
 

@@ -95,9 +95,9 @@ async def test_a_wrong_definition_is_refused_before_the_run(
 @pytest.mark.parametrize(
     ("output", "said"),
     [
-        (None, "a handler returns a mapping such as {'result': ...}, not NoneType"),
-        ([1], "not list"),
-        ({"a": {1}}, "its output.a is set, which JSON cannot say"),
+        (b"x", "its output is bytes, which JSON cannot say: decode it, or give its base64 text"),
+        ([object()], "its output[0] is object, which JSON cannot say"),
+        ({"a": {1, None}}, "its output.a is a set of what cannot be sorted: give a list"),
         ({"a": float("inf")}, "its output.a is inf, which JSON cannot say"),
         ({"a": "x" * 2**20}, "its output is 1,048,585 bytes as JSON, over the limit of 1,048,576"),
     ],

@@ -96,10 +96,9 @@ async def test_an_error_that_raises_when_it_is_asked_is_a_failure(bank: Bank, pl
     assert await bank.output(bodies.pid) == before
 
 
-async def test_progress_that_cannot_be_told_is_a_heartbeat_all_the_same(bank: Bank) -> None:
-    _, node = bank.begin(bodies.beats_unreadable)
-    assert await node.output() == {}
-    assert Heartbeat(1, "(its text cannot be had: SystemExit)") in node.mail
+async def test_progress_that_cannot_be_told_is_refused(bank: Bank) -> None:
+    failure = await bank.failure(bodies.beats_unreadable)
+    assert str(failure) == "NodeConfigError: node 'n': its heartbeat is Unreadable, which JSON cannot say"
 
 
 async def test_the_texts_of_a_failure_are_bounded_and_show_no_part_of_a_secret(bank: Bank) -> None:

@@ -8,8 +8,6 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from playbill.model.jsonable import why_not_json
-from playbill.model.plain_text import bounded, repr_of
 from playbill.runtime.runners.context import Over, logger
 from playbill.runtime.runners.workers import frames
 
@@ -46,15 +44,12 @@ class AttemptHandle:
         return self._interrupts.asked
 
     def send(self, message: Heartbeat) -> None:
-        """Tell the host; progress that JSON cannot say is told as its text.
+        """Tell the host; the context has made plain JSON of the progress.
 
         Raises:
             ValueError: it is too large.
         """
-        progress = message.progress
-        if why_not_json(progress, "progress") is not None:
-            progress = bounded(repr_of(progress))
-        self._channel.send(frames.BeatFrame(self._serial, progress))
+        self._channel.send(frames.BeatFrame(self._serial, message.progress))
 
     def sleep(self, seconds: float) -> Awaitable[None]:
         """Wait so many seconds, as the handler's kind does."""

@@ -1,0 +1,20 @@
+"""Tells whether two values are the same to JSON: where Python says that True is 1, JSON does not."""
+
+from __future__ import annotations
+
+from typing import cast
+
+__all__ = ["same_json"]
+
+
+def same_json(one: object, other: object) -> bool:
+    """Tell whether two values that JSON can say are the same to it: 1 is 1.0, and neither is true."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        left, right = cast("dict[str, object]", one), cast("dict[str, object]", other)
+        return left.keys() == right.keys() and all(same_json(item, right[key]) for key, item in left.items())
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        items, others = cast("list[object]", one), cast("list[object]", other)
+        return len(items) == len(others) and all(map(same_json, items, others))
+    return one == other

@@ -7,7 +7,7 @@ import logging
 import os
 from contextlib import AsyncExitStack, ExitStack
 from contextvars import ContextVar, copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -22,6 +22,7 @@ from playbill.runtime.faults.tape import SeededTape
 from playbill.runtime.processes.linux import supported
 from playbill.runtime.processes.main_module import imports_main
 from playbill.runtime.processes.spawner_client import SpawnerClient
+from playbill.runtime.redaction import Redaction
 from playbill.runtime.runners.attempt import ON_LOOP, AttemptServices, Identity, OnLoop, Orphans
 from playbill.runtime.runners.program_pool import MAX_COMMANDS, ProgramPool
 from playbill.runtime.runners.runner import RunnerServices
@@ -67,7 +68,7 @@ class SystemSettings:
     """What a manager's actors may use, and how long they are patient."""
 
     resources: Mapping[str, Any]
-    secrets: Mapping[str, Secret]
+    secrets: Mapping[str, Secret] = field(repr=False)
     policies: Mapping[str, BreakerPolicy]
     """Of breakers, by key."""
     faults: FaultPlan | None = None
@@ -111,6 +112,7 @@ class ActorSystem:
         self._threads = ThreadPool(max_orphans=settings.max_orphans)
         self._spawner: SpawnerClient | None = None
         self._processes: ProcessPool | None = None
+        redaction = Redaction(settings.secrets.values())
         self.watchdog: Watchdog | None = None
         on_loop: OnLoop | None = None if world.simulated or settings.watchdog_seconds is None else {}
         if not world.simulated:
@@ -118,13 +120,13 @@ class ActorSystem:
             if supported():
                 self._spawner = spawner = SpawnerClient(loop)
                 self._processes = ProcessPool(
-                    loop, settings.resources, client=spawner, max_workers=settings.max_processes
+                    loop, settings.resources, redaction, client=spawner, max_workers=settings.max_processes
                 )
         programs = ProgramPool(self._spawner, settings.max_commands)
         tell = partial(_tell_progress, parts)
         attempts = AttemptServices(loop, parts.dispatcher, self.orphans, parts.draw, on_loop, programs, tell)
         self._services = RunnerServices(
-            attempts, self._threads, settings.resources, settings.secrets, self._processes
+            attempts, self._threads, settings.resources, settings.secrets, self._processes, redaction
         )
         self._breaker_ports = self._ports(NullRunner())
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from playbill.model.failures import failure_of
 from playbill.model.messages import Heartbeat, Returned
 from playbill.model.plain_text import bounded
-from playbill.runtime.secrets import hidden
+from playbill.runtime.redaction import NO_SECRETS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -85,8 +85,8 @@ class HandlerAttempt:
     asked_at: float | None = None
     """When it was asked to end, in the loop's time; None: it was not."""
     ended = False
-    secrets: tuple[str, ...] = ()
-    """Texts that its failure must not show, the longest first."""
+    redaction = NO_SECRETS
+    """Keeps out of its failure and its log what they must not show."""
     _orphaned = False
     _release: Callable[[], None] | None = None
 
@@ -172,12 +172,13 @@ class HandlerAttempt:
         """Return what went wrong; None for the interruption that was asked for. Raises nothing."""
         if self.asked_at is not None and issubclass(type(error), asyncio.CancelledError):
             return None
-        return failure_of(error, traceback=True, hide=self._hidden if self.secrets else None)
+        return failure_of(error, traceback=True, hide=self.redaction.hide if self.redaction else None)
 
     def _checked(self, failure: Failure) -> Failure:
         """Return a failure that another process told: hidden and bounded here, whatever it did there."""
-        message, traceback = bounded(self._hidden(failure.message)), bounded(self._hidden(failure.traceback))
+        message, traceback = bounded(self.hide(failure.message)), bounded(self.hide(failure.traceback))
         return replace(failure, message=message, traceback=traceback)
 
-    def _hidden(self, text: str) -> str:
-        return hidden(text, self.secrets)
+    def hide(self, text: str) -> str:
+        """Return a text without what it must not show."""
+        return self.redaction.hide(text)

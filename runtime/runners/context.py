@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import sys
+from traceback import format_exception
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from playbill.model.errors import NodeConfigError
 from playbill.model.jsonable import NotJson, plain_json
 from playbill.model.messages import Heartbeat
+from playbill.model.plain_text import said
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Generator, Mapping, MutableMapping
+    from collections.abc import Awaitable, Callable, Generator, Mapping
 
     from playbill.model.facts import Output
     from playbill.runtime.runners.program_pool import ProgramPool
@@ -22,11 +25,47 @@ logger = logging.getLogger("playbill.node")
 class NodeLog(logging.LoggerAdapter[logging.Logger]):
     """Says in each line which node of which run speaks; run_id, node_id and attempt are in the record, too."""
 
-    def process(self, msg: object, kwargs: MutableMapping[str, Any]) -> tuple[object, MutableMapping[str, Any]]:
-        """Add the node to the message."""
-        extra = dict(self.extra or {})
-        kwargs["extra"] = {**extra, **(kwargs.get("extra") or {})}
-        return f"{extra['run_id']}/{extra['node_id']}#{extra['attempt']}: {msg}", kwargs
+    def __init__(self, extra: Mapping[str, Any], hide: Callable[[str], str]) -> None:
+        super().__init__(logger, extra)
+        self._hide = hide
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log a line without what it must not show."""
+        if not self.isEnabledFor(level):
+            return
+        given = self.extra or {}
+        speaker = f"{given['run_id']}/{given['node_id']}#{given['attempt']}: "
+        line = _Line(speaker, msg, args, self._hide)
+        if error := kwargs.get("exc_info"):
+            line.trace = self._hidden_trace(error)
+            kwargs["exc_info"] = None if line.trace else error
+        kwargs["extra"] = {**given, **(kwargs.get("extra") or {})}
+        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
+        self.logger.log(level, line, **kwargs)
+
+    def _hidden_trace(self, error: object) -> str:
+        """Return the traceback's text if something in it must be hidden; then it stands for the error.
+
+        Args:
+            error: as `exc_info` takes it; of a tuple it is the error that is being handled.
+        """
+        raised = error if isinstance(error, BaseException) else sys.exception()
+        trace = "" if raised is None else said(lambda: "".join(format_exception(raised)))
+        return "" if (shown := self._hide(trace)) == trace else f"\n{shown.rstrip()}"
+
+
+class _Line:
+    """A line of the log, put together where somebody wants its text; of its own no `%` is anything special."""
+
+    __slots__ = ("_args", "_hide", "_msg", "_speaker", "trace")
+
+    def __init__(self, speaker: str, msg: object, args: tuple[object, ...], hide: Callable[[str], str]) -> None:
+        self._speaker, self._msg, self._args, self._hide = speaker, msg, args, hide
+        self.trace = ""
+
+    def __str__(self) -> str:
+        text = logging.LogRecord("", 0, "", 0, self._msg, self._args, None).getMessage()
+        return f"{self._speaker}{self._hide(text)}{self.trace}"
 
 
 class RunningAttempt(Protocol):
@@ -49,6 +88,10 @@ class RunningAttempt(Protocol):
 
     def send(self, message: Heartbeat) -> None:
         """Tell the node's actor something, from wherever the handler runs."""
+
+    def hide(self, text: str) -> str:
+        """Return a text without what nobody may see."""
+        ...
 
     def sleep(self, seconds: float) -> Awaitable[None]:
         """Wait so many seconds, as the handler's kind does."""
@@ -92,7 +135,7 @@ class NodeContext:
     def log(self) -> NodeLog:
         """A logger that names run, node and attempt."""
         extra = {"run_id": self.run_id, "node_id": self.node_id, "attempt": self.attempt}
-        return NodeLog(logger, extra)
+        return NodeLog(extra, self._running.hide)
 
     @property
     def cancelled(self) -> bool:

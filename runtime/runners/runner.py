@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from playbill.model.errors import InternalError, NodeConfigError
 from playbill.model.frozen import copied
 from playbill.model.plan import template_variables
+from playbill.runtime.redaction import NO_SECRETS, Redaction
 from playbill.runtime.runners.context import NodeContext
 from playbill.runtime.runners.coroutine import LoopAttempt
 from playbill.runtime.runners.program import ProgramAttempt, ProgramHandler
 from playbill.runtime.runners.thread import ThreadAttempt
 from playbill.runtime.runners.workers.attempt import ProcessAttempt
-from playbill.runtime.secrets import forms_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,20 +37,26 @@ class RunnerServices:
     attempts: AttemptServices
     threads: ThreadPool
     resources: Mapping[str, Any]
-    secrets: Mapping[str, Secret]
+    secrets: Mapping[str, Secret] = field(repr=False)
     processes: ProcessPool | None = None
     """Where the handlers run that have a process of their own; None: in a simulation nobody has."""
-    hidden: tuple[str, ...] = field(init=False)
-    """What no failure may show, whoever has passed it on."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden", forms_of(self.secrets.values()))
+    redaction: Redaction = NO_SECRETS
+    """Keeps the secrets out of what a failure shows or a handler logs, whoever has passed them on."""
 
 
 class RunRunner:
     """Begins the attempts of one run; implements the port Runner."""
 
-    __slots__ = ("_bindings", "_context", "_hidden", "_processes", "_resources", "_secrets", "_services", "_threads")
+    __slots__ = (
+        "_bindings",
+        "_context",
+        "_processes",
+        "_redaction",
+        "_resources",
+        "_secrets",
+        "_services",
+        "_threads",
+    )
 
     def __init__(self, services: RunnerServices, bindings: Bindings, context: Context) -> None:
         self._services = services.attempts
@@ -58,7 +64,7 @@ class RunRunner:
         self._processes = services.processes
         self._resources = services.resources
         self._secrets = services.secrets
-        self._hidden = services.hidden
+        self._redaction = services.redaction
         self._bindings = bindings
         self._context = context
 
@@ -69,7 +75,7 @@ class RunRunner:
         binding = bindings.by_type.get(plan.type) or bindings.by_node[node_id]
         begun: LoopAttempt | ThreadAttempt | ProgramAttempt | ProcessAttempt
         if bindings.isolated and node_id in bindings.isolated:
-            begun = self._begin_isolated(run_id, node_id, attempt, reply_to)
+            begun = self._begin_isolated(run_id, node, attempt, reply_to)
         else:
             if node.config:  # an empty one is read-only: a copy of a node costs 5 % of all that is done for it
                 node = node.with_config(copied(node.config))
@@ -79,8 +85,8 @@ class RunRunner:
                 begun = self._begin_program(run_id, node_id, attempt, reply_to)
             else:
                 begun = ThreadAttempt(run_id, node_id, attempt, reply_to, services, self._threads)
-        if self._hidden:
-            begun.secrets = self._hidden
+        if self._redaction:
+            begun.redaction = self._redaction
         config: Any = node.config
         if binding.parses or (bindings.templates and node_id in bindings.templates):
             try:
@@ -99,13 +105,13 @@ class RunRunner:
             raise InternalError(f"node '{node_id}' wants a program, and there is no place for one")
         return ProgramAttempt(run_id, node_id, attempt, reply_to, self._services, pool)
 
-    def _begin_isolated(self, run_id: str, node_id: str, attempt: int, reply_to: Receiver) -> ProcessAttempt:
+    def _begin_isolated(self, run_id: str, node: PipelineNode, attempt: int, reply_to: Receiver) -> ProcessAttempt:
         pool = self._processes
         if pool is None:
             text = "wants a process, and here are none: leave isolation out, or run its pipeline"
-            raise NodeConfigError(f"node '{node_id}' {text}")
-        limits = self._bindings.isolated[node_id]
-        return ProcessAttempt(run_id, node_id, attempt, reply_to, self._services, pool, limits)
+            raise NodeConfigError(f"node '{node.id}' {text}")
+        limits = self._bindings.isolated[node.id]
+        return ProcessAttempt(run_id, node, attempt, reply_to, self._services, pool, limits)
 
     def _configure(
         self,

@@ -57,7 +57,10 @@ class PooledChain:
         return self._times
 
     def _begin_next(self) -> None:
-        self.packed = self._pool.packer.pack(bodies.tell_time, self._node.node, {"a": {"b": 1}}, self._context, None)
+        node = self._node.node
+        self.packed = self._pool.packer.pack(
+            bodies.tell_time, node, node.config, {"a": {"b": 1}}, self._context, None
+        )
         self._pool.queue(self)
 
     def finish(self, ended: float, output: Any, failure: Any, *, begun: bool = True) -> None:

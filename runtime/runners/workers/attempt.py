@@ -45,14 +45,16 @@ class ProcessAttempt(HandlerAttempt):
     def __init__(
         self,
         run_id: str,
-        node_id: str,
+        node: PipelineNode,
         number: int,
         reply_to: Receiver,
         services: AttemptServices,
         pool: ProcessPool,
         limits: Limits | None = None,
     ) -> None:
-        super().__init__(run_id, node_id, number, reply_to, services)
+        """Take the node as it is defined: that is kept and sent to each worker once, what is rendered is not."""
+        super().__init__(run_id, node.id, number, reply_to, services)
+        self._defined = node
         self._pool = pool
         self._limits = limits
 
@@ -67,7 +69,7 @@ class ProcessAttempt(HandlerAttempt):
         """Queue for a worker; what cannot be handed to one is refused. Variables stay in their process."""
         self._context = context
         try:
-            self.packed = self._pool.packer.pack(handler, node, inputs, context, self._limits, self.secrets)
+            self.packed = self._pool.packer.pack(handler, self._defined, node.config, inputs, context, self._limits)
         except BaseException as error:  # noqa: BLE001 (to pickle is to run users' code, which may raise anything)
             self.refuse(error, self._pool.now())
         else:
@@ -117,7 +119,7 @@ class ProcessAttempt(HandlerAttempt):
     def log(self, level: int, text: str) -> None:
         """Log a line that the process wrote or logged, in the name of its node."""
         if logger.isEnabledFor(level):
-            self._context.log.log(level, "%s", self._hidden(text))
+            self._context.log.log(level, "%s", text)
 
     def finish(self, ended: float, output: Any, failure: list[Any] | None, *, begun: bool = True) -> None:
         """Answer with the result.
@@ -152,7 +154,7 @@ class ProcessAttempt(HandlerAttempt):
         if self._killed:
             self._end(now, None, None, begun=begun)
         elif why:
-            self._end(now, None, failure_of(HandlerKilled(why)))
+            self._end(now, None, self._checked(failure_of(HandlerKilled(why))))
         elif isinstance(end, OSError):
             self._end(now, None, failure_of(HandlerKilled(f"no process could be started for it: {end}")))
         elif self.asked and (not begun or end.exit_code == -signal.SIGTERM):

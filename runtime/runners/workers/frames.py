@@ -11,6 +11,7 @@ import pickle
 import struct
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from playbill.runtime.redaction import Redaction
 from playbill.runtime.runners.workers.limits import Limits
 
 __all__ = [
@@ -58,6 +59,8 @@ class InitFrame(NamedTuple):
     """Their names."""
     main_module: dict[str, Any]
     """How to import it; empty: there is none to find."""
+    redaction: Redaction
+    """Keeps secrets out of failures before they are cut."""
     max_attempts: int
     max_resident_bytes: int
 
@@ -69,13 +72,13 @@ class AttemptArguments(NamedTuple):
     run_id: str
     trigger_data: Any
     inputs: Any
+    node_config: Any
+    """As it is rendered; None: as the node is defined."""
     config: Any
-    """None: the node's own."""
+    """As it is parsed; None: the node's."""
     limits: Limits | None
     log_level: int
     """Below which the host wants to hear nothing."""
-    secrets: tuple[str, ...] = ()
-    """Texts that a failure must not show, the longest first."""
 
 
 class RunFrame(NamedTuple):

@@ -27,19 +27,31 @@ _LARGE_CHUNK: Final = 64 * 1024
 _NOBODY: Final = logging.getLogger("playbill.worker")
 
 
-def _log_nowhere(level: int, text: str) -> None:
-    _NOBODY.log(level, "between attempts: %s", text)
-
-
 class OutputLog:
     """Reads one output of one worker for as long as it lives."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, pipe: Pipe, level: int, written: select.poll) -> None:
-        """Read from `pipe`, close it in the end, and be among those that `written` asks whether there is more."""
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        pipe: Pipe,
+        level: int,
+        written: select.poll,
+        hide: Callable[[str], str] = str,
+    ) -> None:
+        """Read from a pipe until its end.
+
+        Args:
+            loop: Whose thread calls all methods.
+            pipe: Closed in the end.
+            level: Of all lines.
+            written: Asked by others whether there is more to read.
+            hide: Takes out of lines that belong to no attempt what nobody may see.
+        """
         self._loop = loop
         self._pipe = pipe
         self._level = level
-        self._log: Callable[[int, str], None] = _log_nowhere
+        self._hide = hide
+        self._log: Callable[[int, str], None] = self._log_nowhere
         self._rest = b""
         self._in_long_line = self._has_read = False
         self._bytes = self._lines = self._left_out = 0
@@ -64,7 +76,10 @@ class OutputLog:
             if self._left_out:
                 text = f"... {self._left_out:,} more bytes were written and left out of the log"
                 self._log(self._level, text)
-        self.begin(_log_nowhere)
+        self.begin(self._log_nowhere)
+
+    def _log_nowhere(self, level: int, text: str) -> None:
+        _NOBODY.log(level, "between attempts: %s", self._hide(text))
 
     def read(self) -> bool:
         """Read once; False: there is nothing now."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from playbill.model.definition import PipelineNode
     from playbill.model.facts import Inputs
+    from playbill.runtime.redaction import Redaction
     from playbill.runtime.runners.context import NodeContext
     from playbill.runtime.runners.workers.limits import Limits
 
@@ -64,27 +65,31 @@ class Packer:
         self,
         handler: Callable[..., Any],
         node: PipelineNode,
+        node_config: Mapping[str, Any],
         inputs: Inputs,
         context: NodeContext,
         limits: Limits | None,
-        secrets: tuple[str, ...] = (),
     ) -> PackedAttempt:
-        """Pack an attempt.
+        """Pack an attempt: `node` as it is defined, with what its config is for this attempt, secrets and all.
 
         Raises:
             NodeConfigError: handler, config or inputs cannot be handed to a process; names which, and the type.
         """
         packed = self._pack(handler, node)
-        own_config = context.config
-        config = None if own_config is node.config else own_config
+        rendered = None if node_config is node.config else node_config
+        config = None if context.config is node_config else context.config
         level = node_logger.getEffectiveLevel()
         values = frames.AttemptArguments(
-            context.attempt, context.run_id, context.trigger_data, inputs, config, limits, level, secrets
+            context.attempt, context.run_id, context.trigger_data, inputs, rendered, config, limits, level
         )
         try:
             arguments = pickle.dumps(values, pickle.HIGHEST_PROTOCOL)
         except BaseException as error:
-            named = {"trigger_data": context.trigger_data, "inputs": inputs, "config": config}
+            named = {
+                "trigger_data": context.trigger_data,
+                "inputs": inputs,
+                "config": rendered if config is None else config,
+            }
             raise _unpicklable(node, named, error) from error
         return PackedAttempt(packed, arguments, packed.needs_main or _MAIN in arguments)
 
@@ -106,11 +111,13 @@ class Packer:
         return packed
 
 
-def introduction(resources: Mapping[str, Any], max_attempts: int, max_resident_bytes: int) -> bytes:
+def introduction(
+    resources: Mapping[str, Any], redaction: Redaction, max_attempts: int, max_resident_bytes: int
+) -> bytes:
     """Return the first frame of a worker: where the host's modules and files are."""
     home = str(Path.cwd())
     init = frames.InitFrame(
-        [*sys.path], home, dict(os.environ), [*resources], main_module(), max_attempts, max_resident_bytes
+        [*sys.path], home, dict(os.environ), [*resources], main_module(), redaction, max_attempts, max_resident_bytes
     )
     return frames.to_worker(init)
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 
 from playbill.runtime.processes.spawner_client import SpawnerClient
+from playbill.runtime.redaction import NO_SECRETS, Redaction
 from playbill.runtime.runners.workers.packing import Packer, introduction
 from playbill.runtime.runners.workers.worker_client import Assigned, WorkerClient
 
@@ -38,6 +39,7 @@ class ProcessPool:
         self,
         loop: asyncio.AbstractEventLoop,
         resources: Mapping[str, Any] | None = None,
+        redaction: Redaction = NO_SECRETS,
         *,
         client: SpawnerClient | None = None,
         max_workers: int | None = None,
@@ -50,6 +52,7 @@ class ProcessPool:
         Args:
             loop: The actors' own.
             resources: What handlers may ask for by name.
+            redaction: Keeps secrets out of what workers tell and write.
             client: Whose spawner to use, then not closed by the pool; None: its own.
             max_workers: At work at once; None: twice the processors.
             max_idle: Workers that stay without work; None: as many as processors.
@@ -61,6 +64,7 @@ class ProcessPool:
         self.now = time.monotonic
         self._loop = loop
         self._resources: Mapping[str, Any] = {} if resources is None else resources
+        self._redaction = redaction
         self._owns_client = client is None
         self.client = SpawnerClient(loop) if client is None else client
         self._max_workers = 2 * processors if max_workers is None else max_workers
@@ -140,8 +144,8 @@ class ProcessPool:
         worker.dismiss()
 
     def _new(self) -> WorkerClient:
-        first = introduction(self._resources, *self._wears_out)
-        worker = WorkerClient(self.client, self._resources, first, self._freed, self._left)
+        first = introduction(self._resources, self._redaction, *self._wears_out)
+        worker = WorkerClient(self.client, self._resources, first, self._freed, self._left, self._redaction.hide)
         self._workers.add(worker)
         self._empty.clear()
         self._places.add(worker)

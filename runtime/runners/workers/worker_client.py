@@ -76,6 +76,7 @@ class WorkerClient:
         introduction: bytes,
         free: Callable[[WorkerClient], None],
         over: Callable[[WorkerClient], None],
+        hide: Callable[[str], str],
     ) -> None:
         """Order the process.
 
@@ -85,6 +86,7 @@ class WorkerClient:
             introduction: Its first frame.
             free: Called when it has done an attempt; it may be given another unless it `leaves`.
             over: Called when nothing of it is left.
+            hide: Takes out of what it writes between attempts what nobody may see.
 
         Raises:
             OSError: no descriptor is free, or the spawner cannot be started.
@@ -107,7 +109,7 @@ class WorkerClient:
         self._result: frames.DoneFrame | None = None
         self._written = select.poll()
         """Tells whether a read of an output would give something now."""
-        self._start(client)
+        self._start(client, hide)
         self._task.send(introduction)
 
     def __repr__(self) -> str:
@@ -163,7 +165,7 @@ class WorkerClient:
 
     # ---- its process ------------------------------------------------------------------------------------------
 
-    def _start(self, client: SpawnerClient) -> None:
+    def _start(self, client: SpawnerClient, hide: Callable[[str], str]) -> None:
         ours, its = socket.socketpair()
         with its, contextlib.ExitStack() as on_error, contextlib.ExitStack() as at_once:
             on_error.enter_context(ours)
@@ -178,8 +180,8 @@ class WorkerClient:
         for pipe in (stdout, stderr):
             pipe.close_write()
         self._outputs = (
-            OutputLog(self._loop, stdout, logging.INFO, self._written),
-            OutputLog(self._loop, stderr, logging.WARNING, self._written),
+            OutputLog(self._loop, stdout, logging.INFO, self._written, hide),
+            OutputLog(self._loop, stderr, logging.WARNING, self._written, hide),
         )
         self.leader.exited.add_done_callback(lambda _: self.leader.sweep())
         self.leader.ended.add_done_callback(self._ended)

@@ -17,6 +17,7 @@ from playbill.model.plan import Plan, build_plan
 from playbill.runtime.clocks.system import SystemClock
 from playbill.runtime.dispatchers.loop import LoopDispatcher
 from playbill.runtime.processes.spawner_client import SpawnerClient
+from playbill.runtime.redaction import Redaction
 from playbill.runtime.runners.attempt import AttemptServices, Orphans
 from playbill.runtime.runners.context import NodeContext
 from playbill.runtime.runners.workers.attempt import ProcessAttempt
@@ -64,7 +65,8 @@ class Bank:
         loop = asyncio.get_running_loop()
         dispatcher = LoopDispatcher(loop, SystemClock(loop))
         self.resources = resources or {"db": "there"}
-        self.pool = ProcessPool(loop, self.resources, **settings)
+        self.redaction = settings.pop("redaction", Redaction())
+        self.pool = ProcessPool(loop, self.resources, self.redaction, **settings)
         self.orphans = Orphans()
         self.plan = build_plan(definition_from(CALL))
         self.services = AttemptServices(loop, dispatcher, self.orphans, lambda: 0.5)
@@ -76,10 +78,11 @@ class Bank:
         *,
         number: int = 1,
         limits: Limits | None = None,
-        secrets: tuple[str, ...] = (),
     ) -> tuple[ProcessAttempt, Node]:
-        plan = build_plan(definition_from({**CALL, "nodes": [{"id": "n", "type": "work", "config": {"x": x}}]}))
-        return self.begin_planned(handler, plan, number, limits, secrets)
+        return self.begin_planned(handler, self.plan_of(x), number, limits)
+
+    def plan_of(self, x: Any) -> Plan:
+        return build_plan(definition_from({**CALL, "nodes": [{"id": "n", "type": "work", "config": {"x": x}}]}))
 
     def begin_planned(
         self,
@@ -87,12 +90,15 @@ class Bank:
         plan: Plan,
         number: int = 1,
         limits: Limits | None = None,
-        secrets: tuple[str, ...] = (),
+        config: dict[str, Any] | None = None,
     ) -> tuple[ProcessAttempt, Node]:
+        """Begin an attempt, with another config than its node's if it is rendered."""
         reply_to = Node()
-        attempt = ProcessAttempt("r", "n", number, reply_to, self.services, self.pool, limits)
-        attempt.secrets = secrets
         node = plan.nodes["n"].node
+        attempt = ProcessAttempt("r", node, number, reply_to, self.services, self.pool, limits)
+        attempt.redaction = self.redaction
+        if config is not None:
+            node = node.with_config(config)
         context = NodeContext(attempt, "r", "n", freeze({"city": "Lyon"}), node.config, self.resources)
         attempt.start(handler, node, {"a": freeze({"b": 1}, "a")}, context, contextvars.copy_context())
         return attempt, reply_to

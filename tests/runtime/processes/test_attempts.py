@@ -3,7 +3,10 @@
 import asyncio
 import functools
 import logging
+import os
+import select
 import threading
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -12,7 +15,10 @@ from pydantic import BaseModel
 import playbill
 from playbill.model.messages import Began, Heartbeat
 from playbill.model.plain_text import MAX_TEXT_BYTES
+from playbill.runtime.processes.pipe import Pipe
+from playbill.runtime.redaction import Redaction
 from playbill.runtime.runners.workers.importable import check_importable
+from playbill.runtime.runners.workers.output_log import OutputLog
 from tests.runtime.processes import bodies
 from tests.runtime.processes.support import Bank, opened
 
@@ -79,12 +85,39 @@ async def test_a_large_output_and_large_inputs_arrive_whole(bank: Bank) -> None:
     assert (await bank.output(bodies.echo, text))["config"] == {"x": text}
 
 
-async def test_secrets_are_hidden_in_failures_and_logs(bank: Bank, caplog: pytest.LogCaptureFixture) -> None:
-    failure = await bank.failure(bodies.raises, "ValueError", secrets=("boom",))
+@pytest.fixture
+async def hiding() -> AsyncIterator[Bank]:
+    async with opened(redaction=Redaction(["boom", "this", "hunter2"])) as bank:
+        yield bank
+
+
+async def test_secrets_are_hidden_in_failures_and_logs(hiding: Bank, caplog: pytest.LogCaptureFixture) -> None:
+    failure = await hiding.failure(bodies.raises, "ValueError")
     assert failure.message == "***"
     assert "boom" not in failure.traceback
-    await bank.output(bodies.logs, secrets=("this",))
+    await hiding.output(bodies.logs)
     assert caplog.records[-1].getMessage() == "r/n#1: look at ***"
+
+
+async def test_what_is_kept_of_a_node_and_sent_once_is_the_node_as_it_is_defined(hiding: Bank) -> None:
+    plan = hiding.plan_of("${secrets.key}")
+    for number in (1, 2, 3):
+        _, node = hiding.begin_planned(bodies.echo, plan, number, config={"x": f"hunter2 of attempt {number}"})
+        assert (await node.output())["config"] == {"x": f"hunter2 of attempt {number}"}
+    [kept] = hiding.pool.packer._kept.values()
+    assert b"secrets.key" in kept.data
+    assert b"hunter2" not in kept.data
+
+
+async def test_what_a_worker_writes_between_attempts_shows_no_secret(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with Pipe() as pipe:
+        log = OutputLog(asyncio.get_running_loop(), pipe, logging.INFO, select.poll(), Redaction(["hunter2"]).hide)
+        os.write(pipe.write, b"it is hunter2")
+        log.read()
+        log.end()
+        log.close()
+    assert [record.getMessage() for record in caplog.records] == ["between attempts: it is ***"]
 
 
 @pytest.mark.parametrize("evil", ["key", "exit", "interrupt"])
@@ -101,8 +134,8 @@ async def test_progress_that_cannot_be_told_is_refused(bank: Bank) -> None:
     assert str(failure) == "NodeConfigError: node 'n': its heartbeat is Unreadable, which JSON cannot say"
 
 
-async def test_the_texts_of_a_failure_are_bounded_and_show_no_part_of_a_secret(bank: Bank) -> None:
-    failure = await bank.failure(bodies.long_words, secrets=("hunter2",))
+async def test_the_texts_of_a_failure_are_bounded_and_show_no_part_of_a_secret(hiding: Bank) -> None:
+    failure = await hiding.failure(bodies.long_words)
     for text in (failure.message, failure.traceback):
         assert len(text.encode()) <= MAX_TEXT_BYTES
         assert "bytes were cut" in text

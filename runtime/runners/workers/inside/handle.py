@@ -51,6 +51,10 @@ class AttemptHandle:
         """
         self._channel.send(frames.BeatFrame(self._serial, message.progress))
 
+    def hide(self, text: str) -> str:
+        """Leave it as it is: the host, which writes it, hides what it must."""
+        return text
+
     def sleep(self, seconds: float) -> Awaitable[None]:
         """Wait so many seconds, as the handler's kind does."""
         if self._on_loop:

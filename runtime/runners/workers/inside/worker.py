@@ -27,6 +27,7 @@ from playbill.model.failures import failure_of
 from playbill.model.frozen import copied, thaw
 from playbill.model.plain_text import repr_of
 from playbill.runtime.processes.environment_mark import VARIABLE
+from playbill.runtime.redaction import NO_SECRETS
 from playbill.runtime.runners.calling import is_async
 from playbill.runtime.runners.context import NodeContext
 from playbill.runtime.runners.outputs import check_output
@@ -39,7 +40,6 @@ from playbill.runtime.runners.workers.inside.limited import limited
 from playbill.runtime.runners.workers.limits import reached_by_error
 from playbill.runtime.runners.workers.origin import check_origin
 from playbill.runtime.runners.workers.started_mark import StartedMark
-from playbill.runtime.secrets import hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,8 +51,6 @@ if TYPE_CHECKING:
 __all__ = ["serve"]
 
 _UNLIMITED: Final = contextlib.nullcontext()
-_LONGEST_MESSAGE: Final = 1024 * 1024
-"""Characters of a failure's message that are told to the host."""
 
 
 class Worker:
@@ -71,8 +69,7 @@ class Worker:
         self._main: dict[str, Any] | None = None
         """How to import the main module; None: it is imported."""
         self._resources = Resources(self._channel, ())
-        self._secrets: tuple[str, ...] = ()
-        """What the failure of the attempt at hand must not show."""
+        self._redaction = NO_SECRETS
         self._is_forked = False
         os.register_at_fork(after_in_child=self._disown)
 
@@ -117,6 +114,7 @@ class Worker:
         os.environ.clear()
         os.environ.update({**init.environment, VARIABLE: own})
         self._resources = Resources(self._channel, init.resources)
+        self._redaction = init.redaction
 
     def _outcome(self, run: frames.RunFrame) -> tuple[Any, Failure | None, bool]:
         """Execute one attempt: its output, its failure, and whether no import failed or was broken off."""
@@ -161,10 +159,10 @@ class Worker:
             if self._interrupts.asked:  # whatever an import has made of the interruption
                 raise asyncio.CancelledError from error
             raise NodeConfigError(f"its handler cannot be loaded in a process: {repr_of(error)}") from error
-        self._secrets = given.secrets
         self._log.begin(run.serial, f"{given.run_id}/{node.id}#{given.attempt}: ", given.log_level)
         handle = AttemptHandle(self._channel, self._interrupts, run.serial, given.attempt, on_loop=on_loop)
-        node = node.with_config(copied(node.config))  # the next attempt finds it as it was
+        # A copy: the next attempt finds it as it was.
+        node = node.with_config(copied(node.config) if given.node_config is None else given.node_config)
         config = node.config if given.config is None else given.config
         context = NodeContext(handle, given.run_id, node.id, given.trigger_data, config, self._resources)
         return lambda: self._call(handler, node, given.inputs, context, given.limits, on_loop=on_loop)
@@ -212,7 +210,7 @@ class Worker:
         """Return what went wrong as plain data; None for the interruption that was asked for."""
         if self._interrupts.asked and issubclass(type(error), asyncio.CancelledError):
             return None
-        return failure_of(error, traceback=True, hide=lambda text: hidden(text, self._secrets))
+        return failure_of(error, traceback=True, hide=self._redaction.hide)
 
 
 def _plainly(handler: Callable[..., Any], *arguments: Any) -> Any:

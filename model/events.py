@@ -1,15 +1,40 @@
-"""Events: the facts a journal keeps and listeners see."""
+"""Events: the facts a journal keeps and listeners see; as objects, and as what JSON can say.
+
+FIELDS says of each type which data it has and how that is written; what it does not name is plain JSON. INTERNALS are
+what only a fold or a replay needs: they are in `data`, and shown to those who ask for them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from playbill.model.facts import value
+from playbill.model.errors import DefinitionError
+from playbill.model.facts import NodeStatus, RunStatus, value
+from playbill.model.forms import (
+    CAUSE,
+    FAILURE,
+    FLAG,
+    MOMENT,
+    NUMBER,
+    OBJECT,
+    OUTPUT,
+    OUTPUTS,
+    RECEIPT,
+    TEXT,
+    WHOLE,
+    Form,
+    many,
+    one_of,
+    or_none,
+    read_fields,
+)
+from playbill.model.frozen import copied
+from playbill.model.wording import clip
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
 
@@ -53,6 +78,77 @@ TERMINAL: frozenset[EventType] = frozenset(
 """The events that end a run: exactly one in its stream, the last."""
 
 
+BREAKERS: Final = "breaker:"
+"""What the names of the streams of breakers begin with."""
+LOOP: Final = "loop"
+"""The stream of what is not about one run."""
+
+
+def is_own(stream: str) -> bool:
+    """Tell whether a stream is one of playbill's own, and not a run's."""
+    return stream == LOOP or stream.startswith(BREAKERS)
+
+
+# ---- what each event says -------------------------------------------------------------------------------------
+
+LIVE: Final = many(WHOLE)
+BOUNDS: Final = ("timeout", "grace", "kill_bound")
+"""The seconds that bound a run; files of playbill 0.1 may lack them, as they do a cancel's grace."""
+ENDED: Final = {"status": one_of(RunStatus), "cause": CAUSE}
+
+FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
+    EventType.PIPELINE_RUN_STARTED: {
+        "pipeline": TEXT,
+        "version": TEXT,
+        "trigger_data": OUTPUT,
+        **dict.fromkeys(BOUNDS, NUMBER),
+    },
+    EventType.PIPELINE_RUN_COMPLETED: ENDED,
+    EventType.PIPELINE_RUN_FAILED: ENDED,
+    EventType.PIPELINE_RUN_CANCELLED: ENDED,
+    EventType.PIPELINE_RUN_TIMEOUT: ENDED,
+    EventType.PIPELINE_RUN_CANCEL_REQUESTED: {"cause": CAUSE, "grace": or_none(NUMBER)},
+    EventType.PIPELINE_NODE_STARTED: {"due_at": MOMENT},
+    EventType.PIPELINE_NODE_COMPLETED: {"output": OUTPUT, "live": LIVE, "carried": OUTPUTS, "failure": FAILURE},
+    EventType.PIPELINE_NODE_FAILED: {
+        "failure": FAILURE,
+        "receipt": RECEIPT,
+        "live": LIVE,
+        "handled": FLAG,
+        "edge_failure": FAILURE,
+    },
+    EventType.PIPELINE_NODE_RETRYING: {"failure": FAILURE, "due_at": MOMENT, "receipt": RECEIPT},
+    EventType.PIPELINE_NODE_CANCELLED: {"failure": FAILURE, "receipt": RECEIPT, "status": one_of(NodeStatus)},
+    EventType.BREAKER_OPENED: {"seconds": NUMBER, "epoch": WHOLE, "failure": TEXT, "target": TEXT},
+    EventType.BREAKER_HALF_OPENED: {"epoch": WHOLE, "target": TEXT},
+    EventType.BREAKER_CLOSED: {"epoch": WHOLE, "target": TEXT},
+    EventType.BREAKER_FORCED: {"state": TEXT, "epoch": WHOLE, "target": TEXT},
+    EventType.BREAKER_RESET: {"epoch": WHOLE, "error": TEXT, "target": TEXT},
+    EventType.LOOP_BLOCKED: {"run_id": or_none(TEXT), "seconds": NUMBER, "stack": TEXT},
+}
+OPTIONAL: Final[Mapping[EventType, frozenset[str]]] = {
+    EventType.PIPELINE_RUN_STARTED: frozenset(BOUNDS),
+    EventType.PIPELINE_RUN_CANCEL_REQUESTED: frozenset({"grace"}),
+    EventType.PIPELINE_NODE_STARTED: frozenset({"due_at"}),
+    EventType.PIPELINE_NODE_COMPLETED: frozenset({"carried", "failure"}),
+    EventType.PIPELINE_NODE_FAILED: frozenset({"edge_failure"}),
+    **{kind: frozenset({"failure", "target"}) for kind in EventType if kind.startswith("breaker.")},
+}
+"""The data that an event may have and another of its type may lack."""
+HEAD: Final[Mapping[str, Form]] = {
+    "type": one_of(EventType),
+    "stream": TEXT,
+    "seq": WHOLE,
+    "at": MOMENT,
+    "node_id": or_none(TEXT),
+    "attempt": or_none(WHOLE),
+}
+INTERNALS: Final = frozenset({"live", "carried"})
+"""The data that only a fold needs: indexes of live edges, and what transparent nodes pass on."""
+LONGEST_SHOWN: Final = 60
+"""Characters of each value in an event's repr."""
+
+
 @value
 class Event:
     """A fact: the `seq`-th of `stream` (a run id, or `breaker:<key>`), at `at` (UTC)."""
@@ -66,3 +162,69 @@ class Event:
     attempt: int | None
     data: Mapping[str, Any]
     """What the type says of it; with the live objects (Failure, Receipt) while in memory."""
+
+    @property
+    def run_id(self) -> str | None:
+        """The run that it is of; None: it is a breaker's or the loop's."""
+        return None if is_own(self.stream) else self.stream
+
+    def as_dict(self, *, internals: bool = False) -> dict[str, Any]:
+        """Return it as a mapping that JSON can say, times as ISO 8601; `from_dict` reads it.
+
+        Args:
+            internals: with what only a fold of events needs, such as which edges are live.
+        """
+        written = {name: form.write(getattr(self, name)) for name, form in HEAD.items()}
+        said = copied(plain_data(self))
+        data = {name: item for name, item in said.items() if internals or name not in INTERNALS}
+        return {**written, "run_id": self.run_id, "data": data}
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any]) -> Event:
+        """Return the event that `as_dict` gave as `mapping`: an equal one, if that had the internals.
+
+        Raises:
+            DefinitionError: it is not such a mapping; names the field.
+        """
+        try:
+            return read_event(mapping)
+        except (LookupError, RecursionError, TypeError, ValueError) as error:
+            said = f"this is not an event: {error}; an event has {', '.join(HEAD)} and data"
+            raise DefinitionError.single("bad-event", "event", said) from None
+
+    def __repr__(self) -> str:
+        about = [self.node_id or "", f"attempt={self.attempt}" if self.attempt else ""]
+        for name, item in _said(self).items():
+            shown = repr(str(item) if isinstance(item, StrEnum) else item)
+            about.append(f"{name}={clip(shown, LONGEST_SHOWN)}")
+        return f"<Event {self.stream}#{self.seq} {' '.join(filter(None, [self.type, *about]))}>"
+
+
+def _said(event: Event) -> dict[str, Any]:
+    return {name: item for name, item in event.data.items() if name not in INTERNALS}
+
+
+def plain_data(event: Event) -> dict[str, Any]:
+    """Return the data of `event` as JSON has it: failures, receipts and causes as mappings, moments as text."""
+    forms = FIELDS.get(event.type, {})
+    return {name: forms.get(name, OUTPUT).write(item) for name, item in event.data.items()}
+
+
+def read_event(mapping: Mapping[str, Any]) -> Event:
+    """Return the event that a mapping says; internals may be missing.
+
+    Raises:
+        ValueError, TypeError, LookupError: it says none.
+    """
+    if not isinstance(cast("object", mapping), Mapping):
+        raise TypeError(f"{mapping!r:.60} is not a mapping")
+    raw = copied(dict(mapping))
+    if unknown := sorted(raw.keys() - {*HEAD, "run_id", "data"}):
+        raise ValueError(f"unknown {', '.join(unknown)}")
+    head = read_fields({name: item for name, item in raw.items() if name in HEAD}, HEAD)
+    kind = head["type"]
+    optional = OPTIONAL.get(kind, frozenset()) | INTERNALS
+    event = Event(**head, data=read_fields(OBJECT.read(raw.get("data")), FIELDS.get(kind, {}), optional))
+    if raw.get("run_id", event.run_id) != event.run_id:
+        raise ValueError(f"run_id: is {raw['run_id']!r:.60}, and its stream is '{event.stream}'")
+    return event

@@ -2,17 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from playbill.model.errors import RunCancelled, RunFailed, RunTimedOut
+from playbill.model.errors import DefinitionError, RunCancelled, RunFailed, RunTimedOut
 from playbill.model.facts import NodeStatus, RunStatus
+from playbill.model.forms import (
+    CAUSE,
+    FAILURE,
+    MOMENT,
+    OBJECT,
+    OUTPUT,
+    RECEIPT,
+    TEXT,
+    WHOLE,
+    Form,
+    many,
+    one_of,
+    or_none,
+    read_fields,
+)
+from playbill.model.frozen import copied
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
     from playbill.model.facts import Cause, Failure, Output, Receipt
+
+MAYBE_OUTPUT: Final = or_none(OUTPUT)
+MAYBE_MOMENT: Final = or_none(MOMENT)
+NODE: Final[Mapping[str, Form]] = {
+    "node_id": TEXT,
+    "status": one_of(NodeStatus),
+    "output": MAYBE_OUTPUT,
+    "failure": FAILURE,
+    "attempts": WHOLE,
+    "started_at": MAYBE_MOMENT,
+    "ended_at": MAYBE_MOMENT,
+    "receipt": RECEIPT,
+}
+"""How the result of a node is written; `failure` is its error with all that is known of it."""
+RUN: Final[Mapping[str, Form]] = {
+    "run_id": TEXT,
+    "status": one_of(RunStatus),
+    "outputs": OUTPUT,
+    "node_results": OBJECT,
+    "cause": CAUSE,
+    "orphans": many(TEXT),
+    "started_at": MAYBE_MOMENT,
+    "ended_at": MAYBE_MOMENT,
+}
+"""How the result of a run is written."""
 
 
 @dataclass(slots=True)
@@ -44,19 +85,33 @@ class NodeExecutionResult:
         return (self.ended_at - self.started_at).total_seconds() * 1000
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as a JSON-able mapping, times as ISO 8601."""
+        """Return it as a mapping that JSON can say, times as ISO 8601; `from_dict` reads it.
+
+        `error` is a text, `failure` all that is known of it: type, message, whether a retry may help, traceback.
+        """
         return {
             "node_id": self.node_id,
             "status": str(self.status),
-            "output": self.output,
+            "output": copied(MAYBE_OUTPUT.write(self.output)),
             "error": None if self.error is None else str(self.error),
+            "failure": FAILURE.write(self.error),
             "attempts": self.attempts,
             "retry_count": self.retry_count,
-            "started_at": self.started_at and self.started_at.isoformat(),
-            "ended_at": self.ended_at and self.ended_at.isoformat(),
+            "started_at": MAYBE_MOMENT.write(self.started_at),
+            "ended_at": MAYBE_MOMENT.write(self.ended_at),
             "duration_ms": self.duration_ms,
-            "receipt": self.receipt and {"how": str(self.receipt.how), "ms": self.receipt.ms},
+            "receipt": RECEIPT.write(self.receipt),
         }
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any]) -> NodeExecutionResult:
+        """Return the result that `as_dict` gave as `mapping`; the two are equal.
+
+        Raises:
+            DefinitionError: it is not such a mapping; names the field.
+        """
+        fields = _read(mapping, NODE, "the result of a node")
+        return cls(error=fields.pop("failure"), **fields)
 
 
 @dataclass(slots=True)
@@ -98,14 +153,45 @@ class RunResult:
         raise RunTimedOut(self.cause.seconds)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as a JSON-able mapping, times as ISO 8601."""
+        """Return it as a mapping that JSON can say, times as ISO 8601; `from_dict` reads it.
+
+        `error` is a text; `cause` says what decided the run: which node failed, or who cancelled it and why, or after
+        how many seconds.
+        """
         return {
             "run_id": self.run_id,
             "status": str(self.status),
-            "outputs": self.outputs,
+            "outputs": copied(OUTPUT.write(self.outputs)),
             "node_results": {node: result.as_dict() for node, result in self.node_results.items()},
             "error": None if self.error is None else str(self.error),
+            "cause": CAUSE.write(self.cause),
             "orphans": list(self.orphans),
-            "started_at": self.started_at and self.started_at.isoformat(),
-            "ended_at": self.ended_at and self.ended_at.isoformat(),
+            "started_at": MAYBE_MOMENT.write(self.started_at),
+            "ended_at": MAYBE_MOMENT.write(self.ended_at),
         }
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any]) -> RunResult:
+        """Return the result that `as_dict` gave as `mapping`; the two are equal.
+
+        Raises:
+            DefinitionError: it is not such a mapping; names the field.
+        """
+        fields = _read(mapping, RUN, "the result of a run")
+        nodes = {node: NodeExecutionResult.from_dict(result) for node, result in fields.pop("node_results").items()}
+        return cls(node_results=nodes, **fields)
+
+
+def _read(mapping: Mapping[str, Any], forms: Mapping[str, Form], what: str) -> dict[str, Any]:
+    """Read the fields that a result is made of; what else stands in a mapping follows from them.
+
+    Raises:
+        DefinitionError: one is missing or wrong.
+    """
+    if not isinstance(cast("object", mapping), Mapping):
+        raise DefinitionError.single("bad-result", "result", f"{what} is a mapping, not {mapping!r:.60}")
+    raw = copied({name: item for name, item in mapping.items() if name in forms})
+    try:
+        return read_fields(raw, forms)
+    except (LookupError, TypeError, ValueError) as error:
+        raise DefinitionError.single("bad-result", "result", f"this is not {what}: {error}") from None

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from playbill.model.diagnostics import LONGEST_VALUE, validate_as
 from playbill.model.errors import DefinitionError, Problem
+from playbill.model.events import is_own
 from playbill.model.fields import MAX_SECONDS, is_seconds
 from playbill.model.policies import BreakerPolicy
 from playbill.model.wording import clip
-from playbill.runtime.journals.memory import is_own
 from playbill.runtime.secrets import check_secrets
 
 if TYPE_CHECKING:

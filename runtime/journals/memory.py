@@ -10,7 +10,7 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Final, Self
 
-from playbill.model.events import TERMINAL, Event
+from playbill.model.events import TERMINAL, Event, is_own
 from playbill.runtime.journals.progress import ProgressNews, ProgressReader
 from playbill.runtime.journals.waiters import Waiters
 
@@ -18,19 +18,10 @@ if TYPE_CHECKING:
     from playbill.actors.ports import Keeper
     from playbill.model.progress import NodeProgress
 
-BREAKERS: Final = "breaker:"
-"""What the names of the streams of breakers begin with."""
-LOOP: Final = "loop"
-"""The stream of what is not about one run."""
 OWN_EVENTS: Final = 1_000
 """How many events of a stream of playbill's own are kept: the last ones."""
 TAIL_EVENTS: Final = 10_000
 """How many events a listener to all streams may lag behind before it misses the oldest."""
-
-
-def is_own(stream: str) -> bool:
-    """Tell whether a stream is one of playbill's own, and not a run's."""
-    return stream == LOOP or stream.startswith(BREAKERS)
 
 
 class MemoryStream:

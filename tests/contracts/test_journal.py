@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from playbill.model.events import NO_DATA, Event, EventType
-from playbill.runtime.journals.memory import OWN_EVENTS, TAIL_EVENTS, MemoryJournal, MemoryStream, is_own
+from playbill.model.events import NO_DATA, Event, EventType, is_own
+from playbill.runtime.journals.memory import OWN_EVENTS, TAIL_EVENTS, MemoryJournal, MemoryStream
 from playbill.runtime.watchdog import STREAM
 
 pytestmark = pytest.mark.anyio

@@ -1,10 +1,14 @@
 """Results: what a user reads of a node and of a run, and what is raised for one that did not complete."""
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from math import inf
+from typing import Any
 
 import pytest
 
-from playbill.model.errors import PlaybillError, RunCancelled, RunFailed, RunTimedOut
+from playbill.model.errors import DefinitionError, PlaybillError, RunCancelled, RunFailed, RunTimedOut
 from playbill.model.facts import Cause, Failure, NodeStatus, Receipt, RunStatus, Stopped
 from playbill.model.results import NodeExecutionResult, RunResult
 
@@ -39,6 +43,9 @@ def test_a_run_as_data_tells_each_node_with_its_failure_and_its_receipt() -> Non
     run = RunResult(
         "run", RunStatus.FAILED, {"o": 1}, {"a": node}, Cause(RunStatus.FAILED, FAILURE), ("a",), BEGAN, ENDED
     )
+    failure = {
+        "type": "OSError", "message": "gone", "retryable": True, "kinds": [], "traceback": "", "retry_after": None,
+    }  # fmt: skip
     assert run.as_dict() == {
         "run_id": "run",
         "status": "failed",
@@ -49,6 +56,7 @@ def test_a_run_as_data_tells_each_node_with_its_failure_and_its_receipt() -> Non
                 "status": "cancelled",
                 "output": None,
                 "error": "OSError: gone",
+                "failure": failure,
                 "attempts": 2,
                 "retry_count": 1,
                 "started_at": "2026-01-01T00:00:00+00:00",
@@ -58,6 +66,7 @@ def test_a_run_as_data_tells_each_node_with_its_failure_and_its_receipt() -> Non
             }
         },
         "error": "OSError: gone",
+        "cause": {"status": "failed", "error": failure, "node": "", "source": "", "reason": "", "seconds": 0.0},
         "orphans": ["a"],
         "started_at": "2026-01-01T00:00:00+00:00",
         "ended_at": "2026-01-01T00:00:01.500000+00:00",
@@ -67,10 +76,54 @@ def test_a_run_as_data_tells_each_node_with_its_failure_and_its_receipt() -> Non
 def test_what_never_was_is_none_in_the_data() -> None:
     node = NodeExecutionResult("a").as_dict()
     assert [name for name, value in node.items() if value is None] == [
-        "output", "error", "started_at", "ended_at", "duration_ms", "receipt",
+        "output", "error", "failure", "started_at", "ended_at", "duration_ms", "receipt",
     ]  # fmt: skip
     run = result(RunStatus.COMPLETED).as_dict()
-    assert [name for name, value in run.items() if value is None] == ["error", "started_at", "ended_at"]
+    assert [name for name, value in run.items() if value is None] == ["error", "cause", "started_at", "ended_at"]
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        None,
+        Cause(RunStatus.FAILED, FAILURE, node="a"),
+        Cause(RunStatus.FAILED, replace(FAILURE, retry_after=inf, kinds=("OSError", "Exception"))),
+        Cause(RunStatus.CANCELLED, source="user", reason="enough"),
+        Cause(RunStatus.TIMEOUT, source="timeout", seconds=60.0),
+    ],
+)
+def test_a_result_comes_back_from_its_data(cause: Cause | None) -> None:
+    nodes = {
+        "a": NodeExecutionResult(
+            "a", NodeStatus.FAILED, None, FAILURE, 2, BEGAN, ENDED, Receipt(Stopped.KILLED, 7.0)
+        ),
+        "b": NodeExecutionResult("b", NodeStatus.COMPLETED, {"x": [1, {"y": None}]}, None, 1, BEGAN, ENDED),
+        "c": NodeExecutionResult("c"),
+    }
+    status = RunStatus.COMPLETED if cause is None else cause.status
+    run = RunResult("run", status, {"b": {"x": 1}}, nodes, cause, ("a",), BEGAN, ENDED)
+    again = RunResult.from_dict(json.loads(json.dumps(run.as_dict(), allow_nan=False)))
+    assert again == run
+    assert repr(again) == repr(run)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"status": "done"}, "this is not the result of a run: status: 'done' is not a valid RunStatus"),
+        ({"run_id": None}, "run_id: is null, and takes str"),
+        ({"cause": {"status": "failed"}}, "cause: lacks error, node"),
+        ({"node_results": {"a": {"node_id": "a"}}}, "this is not the result of a node: lacks status"),
+        ({"node_results": {"a": 3}}, "the result of a node is a mapping, not 3"),
+    ],
+)
+def test_what_is_not_a_result_is_refused_naming_the_field(change: dict[str, Any], said: str) -> None:
+    data = {**result(RunStatus.COMPLETED).as_dict(), **change}
+    with pytest.raises(DefinitionError) as caught:
+        RunResult.from_dict(data)
+    assert said in str(caught.value)
+    with pytest.raises(DefinitionError, match="the result of a run is a mapping, not None"):
+        RunResult.from_dict(None)  # type: ignore[arg-type]
 
 
 def test_a_completed_run_is_given_back_instead_of_raised() -> None:

@@ -11,10 +11,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from playbill.model.cel_tokens import keys_read
+from playbill.model.events import plain_data
 from playbill.model.expressions import as_bool
 from playbill.model.runstate import RunState
 from playbill.runtime.faults.properties import expression_of
-from playbill.runtime.journals.codec import failure_to_json, plain_data
+from playbill.runtime.journals.codec import failure_to_json
 from playbill.runtime.simulation.checks.properties import Always, Eventually, LeadsTo, Observed, Property, Sometimes
 
 if TYPE_CHECKING:

@@ -293,6 +293,7 @@ def test_a_line_is_plain_to_read() -> None:
         "at": "2026-01-02T03:04:05.000678+00:00",
         "node_id": "a",
         "attempt": 1,
+        "run_id": "r",
         "data": {"output": {"x": [1]}, "live": [0]},
     }
 

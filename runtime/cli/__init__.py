@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib.metadata import version
-from io import TextIOWrapper
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from cyclopts import App, CycloptsError
 
 from playbill.model.errors import DefinitionError
-from playbill.runtime.cli.exit_codes import FINE, INTERRUPTED, WRONG
+from playbill.runtime.cli import streams
+from playbill.runtime.cli.exit_codes import FINE, FOUND, INTERRUPTED, WRONG
 from playbill.runtime.cli.inspect import graph, schema, types, validate
 from playbill.runtime.cli.run import run
 
@@ -20,35 +19,66 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+# Of commands that are named, not imported: each takes as long to import as all the rest.
+SIM: Final = """Simulate a pipeline in virtual time, under faults or a load.
+
+Many seeds with all invariants watched, one seed or one tape again, a check of determinism, or a stream of arrivals.
+
+Exits with
+  0  nothing was found
+  1  something was found, or output could not be written
+  2  the definition, a plan or the usage is wrong
+"""
+WHATIF: Final = """Replay a recorded run under other policies.
+
+Under other retries, timeouts or breakers; no handler runs. Shows both timelines beside each other.
+
+Exits with
+  0  it was replayed
+  1  its output could not be written
+  2  the definition, recording, change or usage is wrong
+"""
+
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit with its code.
 
-    0: completed. 1: failed. 2: bad definition or usage. 124: timeout. 130: cancelled.
+    0: completed. 1: failed, or its output could not be written. 2: bad definition or usage. 124: timeout.
+    130: cancelled.
     """
     sys.exit(_main(sys.argv[1:] if arguments is None else arguments))
 
 
 def _main(arguments: Sequence[str]) -> int:
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # what it cannot encode is escaped, as JSON does it, too
-            stream.reconfigure(errors="backslashreplace")
-    app = App(name="playbill", help="Run pipelines as actors.", version=version("playbill"))
+    streams.prepare()
+    try:
+        code = _call(arguments)
+    except BrokenPipeError:  # whoever reads has seen enough
+        code = FOUND
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        streams.complain(f"the output cannot be written: {error.strerror or error}")
+        code = FOUND
+    failed = streams.finish()
+    if failed is None:
+        return code
+    if code == FINE and not isinstance(failed, BrokenPipeError):
+        streams.complain(f"the output cannot be written: {failed.strerror or failed}")
+    return code or FOUND
+
+
+def _call(arguments: Sequence[str]) -> int:
+    app = App(name="playbill", help="Run pipelines as actors.", version=version("playbill"), help_format="plaintext")
     for command in (run, validate, graph, schema, types):
         app.command(command)
-    # Named, not imported: each takes as long to import as all the rest.
-    app.command("playbill.runtime.cli.sim:sim", help="Simulate a pipeline in virtual time, under faults or a load.")
-    app.command("playbill.runtime.cli.whatif:whatif", help="Replay a recorded run under other policies.")
+    app.command("playbill.runtime.cli.sim:sim", help=SIM)
+    app.command("playbill.runtime.cli.whatif:whatif", help=WHATIF)
     try:
-        code = app(arguments, exit_on_error=False, result_action="return_value")
-    except CycloptsError:  # it has printed what is wrong
-        return WRONG
-    except DefinitionError as error:
-        sys.stderr.write(f"{error}\n")
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except (CycloptsError, DefinitionError) as error:
+        streams.complain(str(error))
         return WRONG
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # whoever reads has seen enough; nothing more can be written, not even at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FINE
     return code if isinstance(code, int) else FINE

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Imports = Annotated[
     list[str] | None,
-    Parameter(name="--import", negative=(), help="A module that defines node types; may be given several times."),
+    Parameter(name="--import", negative=(), help="a module that defines node types; may be given several times."),
 ]
 
 
@@ -49,8 +49,8 @@ def graph(
     file: Path,
     /,
     *,
-    mermaid: Annotated[bool, Parameter(negative=())] = False,
-    layers: Annotated[bool, Parameter(negative=())] = False,
+    mermaid: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    layers: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
 ) -> int:
     """Draw a pipeline: a text tree, how deep it is, and what every way through it has in common.
 
@@ -59,6 +59,9 @@ def graph(
         mermaid: as a Mermaid flowchart instead.
         layers: list the nodes by layer instead; those of one layer may run at the same time.
     """
+    if mermaid and layers:
+        text = "--mermaid and --layers do not go together: each is a drawing of its own; name one of them"
+        raise DefinitionError.single("ways", "--mermaid", text)
     definition = open_definition(file, None)
     try:
         validation.get_execution_order(definition)

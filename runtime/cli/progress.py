@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from rich.text import Text
 
 from playbill.model.facts import RunStatus
 from playbill.model.wording import describe_seconds
+from playbill.runtime.cli.streams import complain
 from playbill.runtime.reports.board import Board
+from playbill.runtime.reports.board_lines import printable
 
 if TYPE_CHECKING:
     from playbill.model.definition import PipelineDefinition
     from playbill.model.events import Event
+    from playbill.model.progress import NodeProgress
     from playbill.model.results import RunResult
 
+DUMB: Final = {"", "dumb", "unknown"}
+"""What terminals are called that cannot go back to a line."""
 
-def progress_of(definition: PipelineDefinition) -> PlainProgress:
-    """Return what shows a run of `definition`."""
-    board = Board(len(definition.nodes))
-    return LiveProgress(board) if sys.stderr.isatty() else PlainProgress(board)
+
+def progress_of(definition: PipelineDefinition, grace: float) -> PlainProgress:
+    """Return what shows a run of `definition`, whose nodes have `grace` seconds at a stop."""
+    board = Board(definition, grace)
+    draws = sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in DUMB
+    return LiveProgress(board) if draws else PlainProgress(board)
 
 
 class PlainProgress:
@@ -35,46 +44,43 @@ class PlainProgress:
     def __exit__(self, *_: object) -> None:
         """Plain lines leave nothing open."""
 
-    def take(self, event: Event) -> None:
-        """Write the line of a node that an event changed."""
-        line = self.board.take(event)
+    def take(self, item: Event | NodeProgress) -> None:
+        """Write the line of a node that an event changed, and that the run is stopped."""
+        stop, now = self.board.stop, datetime.now(UTC)
+        line = self.board.take(item)
         if line is not None and line.state == "running":
-            _write(f"started   {line.node}{f' (attempt {line.attempts})' if line.attempts > 1 else ''}")
+            complain(f"started   {printable(line.node)}{f' (attempt {line.attempts})' if line.attempts > 1 else ''}")
         elif line is not None:
-            cells = [cell.plain for cell in line.cells(datetime.now(UTC))]
-            _write(f"{line.state:<10}{' '.join(filter(None, cells[1:]))}")
+            cells = [cell.plain for cell in line.cells(now)]
+            complain(f"{line.state:<10}{' '.join(filter(None, cells[1:]))}")
+        if self.board.stop is not None and self.board.stop is not stop:
+            complain(self.board.stop.describe(now))
 
     def end(self, result: RunResult) -> None:
         """Show how the run ended."""
-        _write(summary(self.board, result))
+        complain(summary(self.board, result))
 
 
 class LiveProgress(PlainProgress):
-    """One line a node, redrawn in place."""
+    """One line a node, redrawn in place; what is written meanwhile goes above it."""
 
     def __enter__(self) -> Self:
-        from rich.console import Console  # noqa: PLC0415 (slow, and only terminals need it)
-        from rich.live import Live  # noqa: PLC0415
+        from playbill.runtime.cli.screen import Screen  # noqa: PLC0415 (slow to import, and only terminals need it)
 
-        self._console = Console(stderr=True)
-        self._stack = ExitStack()
-        live = Live(self.board, console=self._console, refresh_per_second=10, transient=True)
-        self._stack.enter_context(live)
+        self._screen = Screen(self.board)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        self._screen.close()
 
-    def take(self, event: Event) -> None:
-        """Show an event, with the next redraw."""
-        self.board.take(event)
+    def take(self, item: Event | NodeProgress) -> None:
+        """Show it, with the next redraw."""
+        self.board.take(item)
 
     def end(self, result: RunResult) -> None:
         """Leave all lines behind, and how the run ended."""
-        self._stack.close()
-        self._console.print(self.board.table(self.board.lines.values()))
         colour = "green" if result.status is RunStatus.COMPLETED else "red"
-        self._console.print(summary(self.board, result), style=colour, highlight=False, markup=False)
+        self._screen.end(Text(summary(self.board, result), colour))
 
 
 class ProgressBar:
@@ -119,8 +125,3 @@ def summary(board: Board, result: RunResult) -> str:
     if result.orphans:
         lines.append(f"orphans, which could not be stopped: {', '.join(result.orphans)}")
     return "\n".join(lines)
-
-
-def _write(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()

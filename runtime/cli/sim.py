@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import Parameter
 
-from playbill.model.errors import DefinitionError, Problem
+from playbill.model.errors import DefinitionError
 from playbill.runtime.cli.exit_codes import FINE, FOUND
 from playbill.runtime.cli.inspect import Imports
 from playbill.runtime.cli.modules import open_definition
+from playbill.runtime.cli.option_names import with_options
 from playbill.runtime.cli.progress import ProgressBar
-from playbill.runtime.cli.run import trigger_data_of
 from playbill.runtime.cli.sim_report import describe_progress, findings, summary
+from playbill.runtime.cli.trigger_data import Inputs, trigger_data_of
 from playbill.runtime.faults.loading import plan_of
 from playbill.runtime.simulation.determinism import NotDeterministic, check_determinism
 from playbill.runtime.simulation.explore import explore, explore_in
@@ -46,11 +47,11 @@ def sim(  # noqa: PLR0913 (options of a command)
     faults: Annotated[list[str] | None, Parameter(negative=())] = None,
     policy: str = "random",
     jobs: int = 1,
-    inputs: Annotated[list[str] | None, Parameter(name="--input", negative=())] = None,
+    inputs: Inputs = None,
     imports: Imports = None,
     allow: Annotated[list[str] | None, Parameter(negative=())] = None,
     tape: Path | None = None,
-    check: Annotated[bool, Parameter(name="--check-determinism", negative=())] = False,
+    check: Annotated[bool, Parameter(name="--check-determinism", negative=(), show_default=False)] = False,
     html: Path | None = None,
     load: Path | None = None,
 ) -> int:
@@ -65,7 +66,7 @@ def sim(  # noqa: PLR0913 (options of a command)
         faults: a fault plan in YAML, or `all`; several are taken together.
         policy: random, fifo, pct:N (N changes of priority) or exhaustive (every order of mail; for small pipelines).
         jobs: how many processes.
-        inputs: one value of the trigger data as key=value.
+        inputs: values of the trigger data.
         imports: modules that define node types.
         allow: a call that handlers may make although it leaves the simulation, such as time.time, or a kind: clock.
         tape: play this tape, as written by an earlier finding.
@@ -94,7 +95,7 @@ def sim(  # noqa: PLR0913 (options of a command)
             return _check(study, arguments)
         return _find(study, arguments, seeds or SEEDS, jobs, html)
     except DefinitionError as error:
-        raise _with_options(error) from None
+        raise with_options(error, OPTIONS) from None
 
 
 def _check_ways(said: list[str]) -> None:
@@ -108,22 +109,12 @@ def _check_ways(said: list[str]) -> None:
         raise DefinitionError.single("ways", said[0], text)
 
 
-def _with_options(error: DefinitionError) -> DefinitionError:
-    """Return an error that calls what it is about as the command line does."""
-    problems: list[Problem] = []
-    for problem in error.problems:
-        begins = (words for words in OPTIONS if problem.message.startswith(words[0]))
-        said, option = next(begins, ("", ""))
-        problems.append(Problem(problem.code, problem.where, option + problem.message.removeprefix(said)))
-    return DefinitionError(error.name, problems, error.what)
-
-
 def make_study(
     file: Path, imports: list[str] | None, inputs: list[str], faults: list[str], policy: str, allow: list[str]
 ) -> Study:
     """Make the study that the command line says; also in the processes of `--jobs`."""
     definition = open_definition(file, imports)
-    study = Study(definition, trigger_data_of(None, inputs), plan_of([*faults]), policy, allow)
+    study = Study(definition, trigger_data_of(definition, None, inputs), plan_of([*faults]), policy, allow)
     study.check()
     return study
 

@@ -1,22 +1,26 @@
-"""What a terminal shows of a run: one line a node, kept up to date by the run's events."""
+"""What a terminal shows of a run: one line a node, kept up to date by the run's events, and how it is stopped."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import ceil
 from typing import TYPE_CHECKING, Final
 
-from rich.table import Table
 from rich.text import Text
 
 from playbill.model.events import Event, EventType
-from playbill.model.facts import Receipt
+from playbill.model.facts import Receipt, RunStatus
+from playbill.model.progress import NodeProgress
 from playbill.model.wording import clip, describe_seconds
+from playbill.runtime.reports.board_lines import printable, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rich.console import Console, ConsoleOptions, RenderResult
+
+    from playbill.model.definition import PipelineDefinition
 
 LOOKS: Final = {
     "running": ("●", "cyan"),
@@ -48,16 +52,25 @@ class NodeLine:
     ended: datetime | None = None
     attempts: int = 0
     note: str = ""
+    fraction: float | None = None
+    """How much of its work is done, as its handler says."""
 
     def take(self, event: Event) -> None:
         """Go on by an event of the node."""
         self.state = STATES[event.type]
         self.attempts = max(self.attempts, event.attempt or 0)
         self.note = note_of(event)
+        self.fraction = None
         if self.state == "running":
             self.started = self.started or event.at
         elif self.state != "retrying":
             self.ended = event.at
+
+    def hear(self, said: NodeProgress) -> None:
+        """Show what its handler says of its progress, while it works."""
+        if self.state == "running" and said.attempt == self.attempts:
+            self.fraction = said.fraction
+            self.note = note_of_progress(said)
 
     def seconds(self, now: datetime) -> float | None:
         """Return how long the node has taken."""
@@ -70,50 +83,94 @@ class NodeLine:
         retries = f"{self.attempts - 1} retr{'y' if self.attempts == 2 else 'ies'}" if self.attempts > 1 else ""  # noqa: PLR2004
         return (
             Text(symbol, colour),
-            Text(self.node, "bold" if self.state == "running" else ""),
+            Text(printable(self.node), "bold" if self.state == "running" else ""),
             Text("" if seconds is None else describe_seconds(seconds), "bright_black"),
             Text(retries, "yellow"),
-            Text(self.note, colour if self.state in {"failed", "cancelled"} else "bright_black"),
+            Text(printable(self.note), colour if self.state in {"failed", "cancelled"} else "bright_black"),
         )
+
+
+@dataclass(slots=True)
+class Stop:
+    """A run that is being stopped."""
+
+    at: datetime
+    grace: float
+    why: str
+
+    def describe(self, now: datetime) -> str:
+        """Return how far it is."""
+        left = self.grace - (now - self.at).total_seconds()
+        if left <= 0:
+            return f"{self.why}killing ..."
+        return f"{self.why}stopping, {ceil(left)} s of grace left; Ctrl-C kills"
 
 
 @dataclass
 class Board:
-    """All nodes of a run; renders as many lines as fit, the live ones first."""
+    """All nodes of a run; renders as many lines as fit, the live ones first.
 
-    total: int
-    """How many nodes the pipeline has."""
+    It may be drawn in a thread while events come in another.
+    """
+
+    definition: PipelineDefinition
+    grace: float = 5.0
+    """Seconds that the nodes have at a stop that have none of their own."""
     lines: dict[str, NodeLine] = field(default_factory=dict[str, NodeLine])
+    stop: Stop | None = None
+    """None: nobody stops it."""
 
-    def take(self, event: Event) -> NodeLine | None:
-        """Go on by an event; return its node's line, if it is about a node."""
-        if event.node_id is None or event.type not in STATES:
+    def take(self, item: Event | NodeProgress) -> NodeLine | None:
+        """Go on by an event, or by progress; return its node's line, if it is about a node's state."""
+        if isinstance(item, NodeProgress):
+            if item.node_id in self.lines:
+                self.lines[item.node_id].hear(item)
             return None
-        line = self.lines.setdefault(event.node_id, NodeLine(event.node_id))
-        line.take(event)
+        if item.type is EventType.PIPELINE_RUN_CANCEL_REQUESTED:
+            self.stop = self._stop_of(item)
+        if item.node_id is None or item.type not in STATES:
+            return None
+        line = self.lines.setdefault(item.node_id, NodeLine(item.node_id))
+        line.take(item)
+        if self.stop is None and line.state == "failed" and self._stops_all(item):
+            self.stop = Stop(item.at, self._grace_of_live(None), f"node '{printable(line.node)}' failed: ")
         return line
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        room = max(3, (options.height or console.height) - 2)
-        yield self.table(self._choose(room))
-        yield Text(self.summary(), "bright_black")
+    def _stop_of(self, event: Event) -> Stop:
+        cause, grace = event.data["cause"], event.data.get("grace")
+        why = f"timeout after {describe_seconds(cause.seconds)}: " if cause.status is RunStatus.TIMEOUT else ""
+        return Stop(event.at, self._grace_of_live(grace), why)
 
-    def table(self, lines: Iterable[NodeLine]) -> Table:
-        """Return these lines as a table."""
+    def _stops_all(self, event: Event) -> bool:
+        return self.definition.on_failure == "stop" and not event.data.get("handled")
+
+    def _grace_of_live(self, explicit: float | None) -> float:
+        """Return the longest grace of the nodes that are at work."""
+        live = {line.node for line in self.lines.values() if line.ended is None}
+        own = [node.grace for node in self.definition.nodes if node.id in live]
+        if explicit is None:
+            return max((self.grace if grace is None else grace for grace in own), default=0.0)
+        return max((explicit if grace is None else min(explicit, grace) for grace in own), default=explicit)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        room = max(3, (options.height or console.height) - 3)
+        yield from self.table(self._choose(room), options.max_width)
+        stop = self.stop
+        if stop is not None:
+            yield Text(stop.describe(datetime.now(UTC)), "bold yellow", no_wrap=True, overflow="ellipsis")
+        yield Text(self.summary(), "bright_black", no_wrap=True, overflow="ellipsis")
+
+    def table(self, lines: Iterable[NodeLine], width: int) -> list[Text]:
+        """Return these lines as a table that is `width` cells wide."""
         now = datetime.now(UTC)
-        table = Table.grid(padding=(0, 1))
-        for _ in range(5):
-            table.add_column(no_wrap=True)
-        for line in lines:
-            table.add_row(*line.cells(now))
-        return table
+        return rows([(line.cells(now), line.fraction) for line in lines], width)
 
     def summary(self) -> str:
         """Return how many nodes are in which state."""
         counts: dict[str, int] = {}
-        for line in self.lines.values():
+        for line in list(self.lines.values()):
             counts[line.state] = counts.get(line.state, 0) + 1
-        waiting = self.total - len(self.lines)
+        waiting = len(self.definition.nodes) - sum(counts.values())
         parts = [f"{count} {state}" for state, count in counts.items()]
         return ", ".join([*parts, f"{waiting} waiting"] if waiting else parts)
 
@@ -135,3 +192,14 @@ def note_of(event: Event) -> str:
         parts.append(f"{receipt.how} after {receipt.ms:.0f} ms")
     text = "; ".join(parts)
     return clip(text, LONGEST_NOTE)
+
+
+def note_of_progress(said: NodeProgress) -> str:
+    """Return progress in words: a text's last line, how many of how many, or whatever it is."""
+    progress = said.progress
+    if said.fraction is not None and isinstance(progress, dict):
+        return f"{progress['done']}/{progress['of']}"
+    if said.fraction is not None:
+        return ""
+    text = progress if isinstance(progress, str) else str(progress)
+    return clip(next(reversed(text.splitlines()), ""), LONGEST_NOTE)

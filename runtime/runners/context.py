@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from playbill.runtime.runners.program_pool import ProgramPool
 
 logger = logging.getLogger("playbill.node")
+output_logger = logging.getLogger("playbill.node.output")
+"""Logs what handlers in processes print."""
 
 
 class NodeLog(logging.LoggerAdapter[logging.Logger]):

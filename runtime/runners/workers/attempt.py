@@ -13,7 +13,7 @@ from playbill.model.frozen import freeze
 from playbill.model.messages import Began, Heartbeat
 from playbill.runtime.processes.exit_codes import signal_of
 from playbill.runtime.runners.attempt import AttemptServices, HandlerAttempt
-from playbill.runtime.runners.context import logger
+from playbill.runtime.runners.context import NodeLog, logger, output_logger
 from playbill.runtime.runners.workers.limits import Limits, reached_by_death
 
 if TYPE_CHECKING:
@@ -117,9 +117,14 @@ class ProcessAttempt(HandlerAttempt):
         self.send(Heartbeat(self.number, progress))
 
     def log(self, level: int, text: str) -> None:
-        """Log a line that the process wrote or logged, in the name of its node."""
+        """Log a line that the process logged, in the name of its node."""
         if logger.isEnabledFor(level):
             self._context.log.log(level, "%s", text)
+
+    def write(self, level: int, text: str) -> None:
+        """Log a line that the process wrote to an output; by a logger of its own, so that a host may show it."""
+        if output_logger.isEnabledFor(level):
+            NodeLog(output_logger, self._context.log.extra).log(level, "%s", self._hidden(text))
 
     def finish(self, ended: float, output: Any, failure: list[Any] | None, *, begun: bool = True) -> None:
         """Answer with the result.

@@ -59,6 +59,9 @@ class Assigned(Protocol):
     def log(self, level: int, text: str) -> None:
         """Log a line."""
 
+    def write(self, level: int, text: str) -> None:
+        """Log a line that it wrote to an output."""
+
     def finish(self, ended: float, output: Any, failure: list[Any] | None, *, begun: bool = True) -> None:
         """Take the result; `ended` is when the handler did, in monotonic seconds, `failure` a Failure's fields."""
 
@@ -123,7 +126,7 @@ class WorkerClient:
         self.attempt = attempt
         self._serial += 1
         for output in self._outputs:
-            output.begin(attempt.log)
+            output.begin(attempt.write)
         known = packed.handler.number in self._known
         self._task.send(packing.running(self._serial, packed, known=known))
         if known:  # else it has to be imported first, and the worker tells when it is

@@ -1,0 +1,156 @@
+"""What a command line says of a run's trigger data: `--input key=value` and `--input-json FILE`.
+
+A value has the type that the definition's `inputs` say: text where it is text, else what it says as JSON; lists and
+mappings may be YAML, too. Where they say no type, JSON counts where the value parses as such, else it is text.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from math import isfinite
+from pathlib import Path
+from textwrap import indent
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeAlias, cast
+
+from cyclopts import Parameter
+
+from playbill.model.errors import DefinitionError
+from playbill.model.input_schemas import schema_problems
+from playbill.model.loading import parse_mapping
+
+if TYPE_CHECKING:
+    from playbill.model.definition import PipelineDefinition
+
+__all__ = ["Inputs", "trigger_data_of"]
+
+INPUTS_HELP: Final = (
+    "one value of the trigger data as key=value: of the type that the pipeline's `inputs` say, text where it is text, "
+    "else JSON (a list or a mapping may be YAML); where they say no type, JSON if it parses as such, else text; "
+    "may be given several times."
+)
+Inputs: TypeAlias = Annotated[list[str] | None, Parameter(name="--input", negative=(), help=INPUTS_HELP)]
+NAMES: Final = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
+"""How a JSON Schema calls the types of values."""
+BRANCHES: Final = ("anyOf", "oneOf", "allOf")
+
+
+def trigger_data_of(definition: PipelineDefinition, input_json: str | None, inputs: list[str]) -> dict[str, Any]:
+    """Return the trigger data that a command line says; single values win over the file's."""
+    schema = definition.inputs or {}
+    if inputs and schema and schema_problems(schema):  # the run's start says so
+        schema = {}
+    return {**_from_json(input_json), **_from_pairs(schema, inputs)}
+
+
+# ---- --input key=value ----------------------------------------------------------------------------------------
+
+
+def _from_pairs(schema: Mapping[str, Any], pairs: list[str]) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not (key and equals):
+            rule = "; --input-json FILE takes a whole file" if pair.startswith("@") else ""
+            _refuse("--input", f"--input takes key=value, not '{pair}'{rule}")
+        if key in data:
+            _refuse(
+                "--input", f"--input says '{key}' twice: say it once; several values are one list, {key}='[1, 2]'"
+            )
+        data[key] = _value_of(text, set(_types_of(_schema_of(key, schema), schema)))
+    return data
+
+
+def _schema_of(key: str, schema: Mapping[str, Any]) -> object:
+    properties = schema.get("properties")
+    known = isinstance(properties, Mapping) and key in properties
+    return cast("Mapping[str, Any]", properties)[key] if known else schema.get("additionalProperties")
+
+
+def _types_of(schema: object, root: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
+    """Yield the types that a value may have by its schema; of one that says nothing there are none."""
+    if not isinstance(schema, Mapping) or depth > 20:  # noqa: PLR2004 (references may go in circles)
+        return
+    said = cast("Mapping[str, Any]", schema)
+    if "type" in said:
+        yield from [said["type"]] if isinstance(said["type"], str) else said["type"]
+        return
+    values = said.get("enum", [said["const"]] if "const" in said else [])
+    yield from (NAMES.get(type(value), "null") for value in values)
+    for branch in (branch for word in BRANCHES for branch in said.get(word, [])):
+        yield from _types_of(branch, root, depth + 1)
+    if "$ref" in said:
+        yield from _types_of(_referred(str(said["$ref"]), root), root, depth + 1)
+
+
+def _referred(reference: str, root: Mapping[str, Any]) -> object:
+    """Return what a local reference points to; None: nothing is there, as the schema's own check says."""
+    found: Any = root
+    for part in reference.removeprefix("#").split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
+def _value_of(text: str, types: set[str]) -> Any:
+    """Return a value of one of these types, or the text, of which the schema's check says what is wrong."""
+    if "string" in types:
+        return text
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        pass
+    if types & {"array", "object"}:
+        return _from_yaml(text)
+    if "boolean" in types and text.lower() in {"true", "false"}:
+        return text.lower() == "true"
+    return _number_of(text) if types & {"integer", "number"} else text
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _from_yaml(text: str) -> Any:
+    try:
+        return parse_mapping(f"value:\n{indent(text, '  ')}\n", source="--input", holds="a value")["value"]
+    except DefinitionError:
+        return text
+
+
+def _number_of(text: str) -> float | str:
+    """Return a number that JSON writes another way, such as .5 or +3."""
+    try:
+        number = int(text) if text.lstrip("+-").isdecimal() else float(text)
+    except ValueError:
+        return text
+    return number if isfinite(number) and "_" not in text else text
+
+
+# ---- --input-json FILE ----------------------------------------------------------------------------------------
+
+
+def _from_json(source: str | None) -> dict[str, Any]:
+    if source is None:
+        return {}
+    try:
+        data = json.loads(sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        _refuse("--input-json", f"--input-json {source}: cannot be read: {error.strerror or error}", error)
+    except UnicodeDecodeError as error:
+        _refuse("--input-json", f"--input-json {source}: is not UTF-8: {error.reason} at {error.start}", error)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        _refuse("--input-json", f"--input-json {source}: is not valid JSON: {error.msg} at {place}", error)
+    except ValueError as error:
+        _refuse("--input-json", f"--input-json {source}: {error}", error)
+    except RecursionError as error:
+        _refuse("--input-json", f"--input-json {source}: is nested too deeply", error)
+    if not isinstance(data, dict):
+        _refuse("--input-json", f"--input-json {source}: trigger data is an object, not {type(data).__name__}")
+    return cast("dict[str, Any]", data)
+
+
+def _refuse(option: str, text: str, error: BaseException | None = None) -> NoReturn:
+    raise DefinitionError.single("input", option, text) from error

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 from playbill.model.errors import DefinitionError
 from playbill.model.facts import RunStatus
 from playbill.model.fields import MAX_SECONDS, is_seconds
-from playbill.model.same_json import same_json
 from playbill.model.messages import Cancel, Pause, Resume
+from playbill.model.same_json import same_json
 from playbill.runtime.journals.waiters import Waiters
 
 if TYPE_CHECKING:

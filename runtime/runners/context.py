@@ -27,8 +27,8 @@ output_logger = logging.getLogger("playbill.node.output")
 class NodeLog(logging.LoggerAdapter[logging.Logger]):
     """Says in each line which node of which run speaks; run_id, node_id and attempt are in the record, too."""
 
-    def __init__(self, extra: Mapping[str, Any], hide: Callable[[str], str]) -> None:
-        super().__init__(logger, extra)
+    def __init__(self, extra: Mapping[str, Any], hide: Callable[[str], str], target: logging.Logger = logger) -> None:
+        super().__init__(target, extra)
         self._hide = hide
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:

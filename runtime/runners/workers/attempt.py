@@ -124,7 +124,7 @@ class ProcessAttempt(HandlerAttempt):
     def write(self, level: int, text: str) -> None:
         """Log a line that the process wrote to an output; by a logger of its own, so that a host may show it."""
         if output_logger.isEnabledFor(level):
-            NodeLog(output_logger, self._context.log.extra).log(level, "%s", self._hidden(text))
+            NodeLog(self._context.log.extra or {}, self.hide, output_logger).log(level, "%s", text)
 
     def finish(self, ended: float, output: Any, failure: list[Any] | None, *, begun: bool = True) -> None:
         """Answer with the result.

@@ -83,7 +83,7 @@ def test_a_change_shows_both_timelines_what_differs_and_what_is_assumed(folder: 
     # which one took longer is the real run's business: see tests/runtime/reports for the path itself
     assert re.search(r"before critical path start -> (fetch -> ship|slow), \S+ ms after", said)
     assert re.search(r"after critical path start -> slow, 60(\.\d)? s", said)
-    assert "node 'slow': attempt 1: its true duration is unknown, for it timed out after 0.3" in said
+    assert re.search(r"node .slow.: attempt 1: its true duration is unknown, for it timed out after \S+ m?s", said)
 
 
 class Tags(HTMLParser):

@@ -42,8 +42,9 @@ def compile_pipeline(
     Raises:
         DefinitionError: it has problems; carries them all.
     """
-    catalog = import_types(catalog, definition.imports)
-    if problems := validate(definition, catalog):
+    catalog, problems = import_types(catalog, definition.imports)
+    problems += validate(definition, catalog)
+    if problems:
         raise DefinitionError(definition.name, problems)
     bindings = bind(definition, catalog)
     threaded = frozenset(

@@ -199,13 +199,13 @@ class Catalog:
         return self._types.get(name)
 
     def with_type(self, node_type: NodeType) -> Catalog:
-        """Give a catalog that knows one type more; the very same one twice is no change.
+        """Give a catalog that knows one type more; one of the same place as the known one is that one, defined anew.
 
         Raises:
             DefinitionError: Another type has this name; names both places.
         """
         known = self._types.get(node_type.name)
-        if known is not None and known != node_type:
+        if known is not None and not _is_anew(known, node_type):
             _refuse("node type", node_type.name, known.origin, node_type.origin)
         return Catalog({**self._types, node_type.name: node_type})
 
@@ -217,7 +217,7 @@ class Catalog:
         """
         owner = self._types[node_type]
         known = owner.actions.get(action.name)
-        if known is not None and known != action:
+        if known is not None and not _is_anew(known, action):
             _refuse("action", action.name, known.origin, action.origin)
         return Catalog({**self._types, node_type: replace(owner, actions={**owner.actions, action.name: action})})
 
@@ -228,6 +228,10 @@ class Catalog:
             return Catalog({**self._types, name: replace(owner, handler=handler)})
         bound = replace(owner.actions[action], handler=handler)
         return Catalog({**self._types, name: replace(owner, actions={**owner.actions, action: bound})})
+
+
+def _is_anew(known: NodeType | ActionType, other: NodeType | ActionType) -> bool:
+    return known == other or (known.origin == other.origin and bool(known.origin))
 
 
 def _refuse(what: str, name: str, first: str, second: str) -> NoReturn:

@@ -13,8 +13,11 @@ from playbill.model import validation
 from playbill.model.definition import json_schema
 from playbill.model.errors import DefinitionError
 from playbill.model.graph import CycleError
+from playbill.model.policies import StopPolicy
 from playbill.runtime.cli.exit_codes import FINE, WRONG
 from playbill.runtime.cli.modules import find_modules, open_catalog, open_definition
+from playbill.runtime.definitions.compiler import PipelineCompiler
+from playbill.runtime.definitions.discovery import catalog_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,17 +32,18 @@ Imports = Annotated[
 
 
 def validate(file: Path, /, *, imports: Imports = None) -> int:
-    """Tell all that is wrong with a pipeline.
+    """Tell all that is wrong with a pipeline: whatever would keep `run` from starting it.
 
     Args:
         file: a YAML or JSON file.
         imports: modules that define node types.
     """
     definition = open_definition(file, imports)
-    problems = validation.validate(definition, open_catalog(definition.imports))
-    for problem in problems:
-        sys.stderr.write(f"{problem.where}: {problem.message} [{problem.code}]\n")
-    if problems:
+    try:
+        PipelineCompiler(catalog_of(), StopPolicy()).of(definition)
+    except DefinitionError as error:
+        for problem in error.problems:
+            sys.stderr.write(f"{problem.where}: {problem.message} [{problem.code}]\n")
         return WRONG
     sys.stdout.write(f"ok: {definition.name}, {len(definition.nodes)} nodes, {len(definition.edges)} edges\n")
     return FINE

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from playbill.model.errors import DefinitionError
 from playbill.runtime.definitions.discovery import catalog_of, import_types
 from playbill.runtime.definitions.files import load
 
@@ -29,5 +30,12 @@ def open_definition(file: Path, imports: list[str] | None) -> PipelineDefinition
 
 
 def open_catalog(imports: list[str]) -> Catalog:
-    """Return what is known with these modules imported."""
-    return import_types(catalog_of(), imports)
+    """Return what is known with these modules imported.
+
+    Raises:
+        DefinitionError: one cannot be imported, or brings a name that is taken; carries all problems.
+    """
+    catalog, problems = import_types(catalog_of(), imports)
+    if problems:
+        raise DefinitionError("", problems, "imports" if len(problems) > 1 else "pipeline")
+    return catalog

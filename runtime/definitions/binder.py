@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 from playbill.model.errors import DefinitionError, NodeConfigError, Problem
+from playbill.model.expressions import ExpressionError
 from playbill.model.plan import BUILT_IN
-from playbill.runtime.handlers.python_call import python_async, python_sync, resolve
+from playbill.runtime.handlers.python_call import arguments, python_async, python_sync, resolve
 from playbill.runtime.processes.linux import supported
 from playbill.runtime.runners.bindings import Binding, Bindings
 from playbill.runtime.runners.workers.importable import check_importable
 from playbill.runtime.runners.workers.limits import Limits
 
 if TYPE_CHECKING:
-    from playbill.model.catalog import Catalog
+    from playbill.model.catalog import Catalog, NodeType
     from playbill.model.definition import PipelineDefinition, PipelineNode
     from playbill.model.policies import LimitsPolicy
     from playbill.model.templates import Template
@@ -25,13 +28,24 @@ def bind(definition: PipelineDefinition, catalog: Catalog) -> Bindings:
     Raises:
         DefinitionError: a handler is missing or cannot run where it shall; carries all problems.
     """
+    bindings, problems = try_to_bind(definition, catalog)
+    if problems:
+        raise DefinitionError(definition.name, problems)
+    return bindings
+
+
+def try_to_bind(definition: PipelineDefinition, catalog: Catalog) -> tuple[Bindings, list[Problem]]:
+    """Bind each type's handler once, and those nodes whose type alone does not say.
+
+    Returns:
+        The bindings, and what is wrong: a handler is missing or cannot run where it shall, a call cannot be imported
+        or takes other arguments. Of unknown types and of configs that are wrong in themselves it says nothing.
+    """
     binder = _Binder(catalog)
     for index, node in enumerate(definition.nodes):
         if node.type not in BUILT_IN:
-            binder.bind(index, node)
-    if binder.problems:
-        raise DefinitionError(definition.name, binder.problems)
-    return Bindings(binder.by_type, binder.by_node, binder.templates, binder.isolated)
+            binder.bind(node, f"nodes[{index}]")
+    return Bindings(binder.by_type, binder.by_node, binder.templates, binder.isolated), binder.problems
 
 
 class _Binder:
@@ -45,30 +59,59 @@ class _Binder:
         self.problems: list[Problem] = []
         self._catalog = catalog
 
-    def bind(self, index: int, node: PipelineNode) -> None:
+    def bind(self, node: PipelineNode, where: str) -> None:
         node_type = self._catalog.get(node.type)
-        try:
-            binding = self.by_type.get(node.type) or self._find_binding(node)
-        except (NodeConfigError, LookupError) as error:
-            self.problems.append(Problem("no-handler", f"nodes[{index}]", f"node '{node.id}': {error}"))
-            return
         if node_type is None:
             return
-        if node.config and (template := node_type.template(node.config)) is not None:
-            self.templates[node.id] = template
+        binding = self.by_type.get(node.type)
+        if binding is None and (binding := self._find_binding(node, node_type, where)) is None:
+            return
+        with contextlib.suppress(ExpressionError):  # told by who checks configs
+            if node.config and (template := node_type.template(node.config)) is not None:
+                self.templates[node.id] = template
         if node_type.isolation_of(node) == "process":
             try:
                 self.isolated[node.id] = isolate(binding, node_type.limits_of(node))
             except NodeConfigError as error:
-                self.problems.append(Problem("isolation", f"nodes[{index}].isolation", f"node '{node.id}': {error}"))
+                self._refuse(node, "isolation", f"{where}.isolation", error)
 
-    def _find_binding(self, node: PipelineNode) -> Binding:
-        binding, whole_type = _binding(node, self._catalog)
-        if whole_type:
-            self.by_type[node.type] = binding
-        else:
-            self.by_node[node.id] = binding
+    def _find_binding(self, node: PipelineNode, node_type: NodeType, where: str) -> Binding | None:
+        if node.type == "python" and node_type.handler is None:
+            return self._bind_call(node, node_type, where)
+        chosen = node_type.worker(node)
+        if node_type.actions and chosen is node_type:
+            return None  # no action, or an unknown one
+        if chosen.handler is None:
+            text = f"nobody brought a handler for '{chosen.name}': pass it in types=[...]"
+            self._refuse(node, "no-handler", f"{where}.config.action" if node_type.actions else f"{where}.type", text)
+            return None
+        of_type = self.by_node if node_type.actions else self.by_type
+        key = node.id if node_type.actions else node.type
+        of_type[key] = binding = Binding.of(node_type, chosen.handler, chosen.config)
         return binding
+
+    def _bind_call(self, node: PipelineNode, node_type: NodeType, where: str) -> Binding | None:
+        """Bind a python node, once its function is found and takes the arguments that are there by name."""
+        call, args = node.config.get("call"), node.config.get("args", {})
+        if any(problem.where == "config.call" for problem in node_type.check(node.config)):
+            return None
+        try:
+            function = resolve(str(call))
+        except NodeConfigError as error:
+            self._refuse(node, "no-handler", f"{where}.config.call", error)
+            return None
+        if isinstance(args, Mapping):  # and not one template for all of them
+            try:
+                arguments(function, cast("Mapping[str, Any]", args), node, {}, None)
+            except NodeConfigError as error:
+                self._refuse(node, "wrong-arguments", f"{where}.config.args", error)
+        on_loop = Binding.of(node_type, function, node_type.config).on_loop
+        binding = Binding.of(node_type, python_async if on_loop else python_sync, node_type.config)
+        self.by_node[node.id] = binding
+        return binding
+
+    def _refuse(self, node: PipelineNode, code: str, where: str, why: object) -> None:
+        self.problems.append(Problem(code, where, f"node '{node.id}': {why}"))
 
 
 def isolate(binding: Binding, limits: LimitsPolicy | None) -> Limits | None:
@@ -81,22 +124,3 @@ def isolate(binding: Binding, limits: LimitsPolicy | None) -> Limits | None:
         raise NodeConfigError("isolation 'process' needs Linux with pidfds and subreapers: leave it out here")
     check_importable(binding.handler)
     return None if limits is None else Limits(**limits.model_dump())
-
-
-def _binding(node: PipelineNode, catalog: Catalog) -> tuple[Binding, bool]:
-    """Return who does the work of `node`, and whether that holds for its whole type.
-
-    Raises:
-        NodeConfigError: a python node names no function there is.
-        LookupError: nobody brought a handler.
-    """
-    node_type = catalog.get(node.type)
-    if node_type is None:
-        raise LookupError(f"unknown type '{node.type}'")
-    if node.type == "python" and node_type.handler is None:
-        on_loop = Binding.of(node_type, resolve(node.config["call"]), node_type.config).on_loop
-        return Binding.of(node_type, python_async if on_loop else python_sync, node_type.config), False
-    chosen = node_type.actions[node.config["action"]] if node_type.actions else node_type
-    if chosen.handler is None:
-        raise LookupError(f"nobody brought a handler for '{chosen.name}': pass it in types=[...]")
-    return Binding.of(node_type, chosen.handler, chosen.config), not node_type.actions

@@ -10,7 +10,7 @@ from playbill.model.errors import DefinitionError
 from playbill.model.frozen import copied, no_config
 from playbill.model.plan import BUILT_IN, Plan, build_plan
 from playbill.model.validation import validate
-from playbill.runtime.definitions.binder import bind
+from playbill.runtime.definitions.binder import try_to_bind
 from playbill.runtime.definitions.discovery import import_types
 
 if TYPE_CHECKING:
@@ -40,12 +40,15 @@ def compile_pipeline(
     """Validate a definition, plan it and bind its handlers.
 
     Raises:
-        DefinitionError: it has problems; carries them all.
+        DefinitionError: it has problems; carries them all: of its imports, of what it says, of who shall do it.
     """
-    catalog = import_types(catalog, definition.imports)
-    if problems := validate(definition, catalog):
+    catalog, problems = import_types(catalog, definition.imports)
+    problems += validate(definition, catalog)
+    bindings, unbound = try_to_bind(definition, catalog)
+    told = {problem.where for problem in problems}
+    problems += (problem for problem in unbound if problem.where not in told)
+    if problems:
         raise DefinitionError(definition.name, problems)
-    bindings = bind(definition, catalog)
     threaded = frozenset(
         node.id
         for node in definition.nodes

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import inspect
-import weakref
+from dataclasses import replace
 from functools import cache
 from importlib import metadata
 from types import ModuleType
@@ -12,22 +11,30 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from playbill.model.catalog import BUILTIN, ActionType, Catalog, NodeType
 from playbill.model.configs import FreeConfig
-from playbill.model.diagnostics import list_names
 from playbill.model.errors import DefinitionError
 from playbill.model.failures import failure_of
-from playbill.model.targets import TargetRule, text_of
+from playbill.runtime.definitions.handler_shape import (
+    check_handler,
+    check_limits,
+    check_name,
+    function_of,
+    target_rule,
+)
+from playbill.runtime.definitions.marks import DECORATED, add_mark, check_distinct, marks_in_module, marks_of
 from playbill.runtime.handlers.agent import agent
 from playbill.runtime.handlers.call_api import call_api
 from playbill.runtime.handlers.command import command
 from playbill.runtime.handlers.send_notification import send_notification
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from pydantic import BaseModel
 
     from playbill.model.catalog import Isolation
+    from playbill.model.errors import Problem
     from playbill.model.policies import LimitsPolicy
+    from playbill.runtime.definitions.marks import Mark
 
 __all__ = ["Source", "action", "builtin_catalog", "catalog_of", "import_types", "node_type"]
 
@@ -35,10 +42,7 @@ F = TypeVar("F", bound="Callable[..., Any]")
 Source: TypeAlias = "ModuleType | Callable[..., Any] | str"
 """What defines types: a module, a marked function, or a module's name."""
 
-MARK: Final = "__playbill_type__"
 ENTRY_POINTS: Final = "playbill.types"
-DECORATED: Final[dict[str, weakref.ref[Any]]] = {}
-"""The marked functions that are alive, by origin: one defined anew, as in a notebook, replaces the old one."""
 
 
 def node_type(
@@ -99,35 +103,17 @@ def _marking(
     limits: LimitsPolicy | None,
 ) -> Callable[[F], F]:
     """Return the decorator that checks a handler and marks it as the work of such a kind."""
+    check_name("node_type" if kind is NodeType else "action", name)
 
     def mark(handler: F) -> F:
-        origin = _check_signature(handler, subject)
-        _check_limits(subject, origin, isolation, limits)
-        rule = None if target is None else _target_rule(subject, origin, config, target)
-        found = kind(name, config, handler=handler, origin=origin, isolation=isolation, limits=limits, target=rule)
-        return _mark(handler, found)
+        origin = check_handler(subject, handler)
+        check_limits(subject, origin, isolation, limits)
+        rule = target_rule(subject, origin, config, target)
+        does = function_of(handler)
+        add_mark(kind(name, config, handler=does, origin=origin, isolation=isolation, limits=limits, target=rule))
+        return handler
 
     return mark
-
-
-def _target_rule(subject: str, origin: str, config: type[BaseModel], target: str) -> TargetRule:
-    """Return the rule that reads a target from the field of this name, or its alias."""
-    fields = config.model_fields
-    names = {*fields, *(str(field.validation_alias) for field in fields.values() if field.validation_alias)}
-    if target not in names and config.model_config.get("extra") != "allow":
-        text = f"{subject}, {origin}: target names '{target}', and {config.__name__} has: {list_names(sorted(names))}"
-        raise DefinitionError.single("target", origin, text)
-    return TargetRule((target,), (text_of,))
-
-
-def _check_limits(subject: str, origin: str, isolation: Isolation, limits: LimitsPolicy | None) -> None:
-    """Refuse what no worker could keep."""
-    if isolation not in {"inline", "process"}:
-        text = f"{subject}, {origin}: isolation is 'inline' or 'process', not {isolation!r}"
-        raise DefinitionError.single("isolation", origin, text)
-    if limits is not None and isolation != "process":
-        text = f'{subject}, {origin}: limits are kept by a process of its own: add isolation="process"'
-        raise DefinitionError.single("isolation", origin, text)
 
 
 def catalog_of(types: Iterable[Source] | None = None) -> Catalog:
@@ -136,26 +122,25 @@ def catalog_of(types: Iterable[Source] | None = None) -> Catalog:
     Raises:
         DefinitionError: two of one name, a module that cannot be imported, or something that marks nothing.
     """
-    catalog = builtin_catalog()
-    for entry_point in _entry_points():
-        catalog = _with_all(catalog, _marks_in(entry_point.load()))
+    installed = (mark for entry_point in _entry_points() for mark in _marks_of_package(entry_point))
     if types is None:
-        alive = [handler for ref in DECORATED.values() if (handler := ref()) is not None]
-        return _with_all(catalog, (getattr(handler, MARK) for handler in alive))
-    for source in types:
-        catalog = _with_all(catalog, _marks_in(source))
-    return catalog
+        return _with_all(builtin_catalog(), (*installed, *DECORATED.values()))
+    return _with_all(builtin_catalog(), (*installed, *(mark for source in types for mark in _marks_in(source))))
 
 
-def import_types(catalog: Catalog, modules: Iterable[str]) -> Catalog:
-    """Return a catalog that knows the types of these modules, too.
+def import_types(catalog: Catalog, modules: Iterable[str]) -> tuple[Catalog, list[Problem]]:
+    """Return a catalog that knows the types of these modules, too, and what is wrong with the modules.
 
-    Raises:
-        DefinitionError: one cannot be imported, or brings a name that is taken.
+    A module cannot be imported, or brings a name that is taken. Of a type that was known from the same place, the
+    module has the newer handler.
     """
-    for module in modules:
-        catalog = _with_all(catalog, _marks_in(module))
-    return catalog
+    problems: list[Problem] = []
+    for index, module in enumerate(modules):
+        try:
+            catalog = _with_all(catalog, _marks_in(module))
+        except DefinitionError as error:
+            problems += (replace(problem, where=f"imports[{index}]") for problem in error.problems)
+    return catalog, problems
 
 
 @cache
@@ -171,44 +156,38 @@ def _entry_points() -> tuple[metadata.EntryPoint, ...]:
     return tuple(metadata.entry_points(group=ENTRY_POINTS))
 
 
-def _mark(handler: F, mark: NodeType | ActionType) -> F:
-    setattr(handler, MARK, mark)
-    DECORATED[mark.origin] = weakref.ref(handler)
-    return handler
+def _marks_of_package(entry_point: metadata.EntryPoint) -> tuple[Mark, ...]:
+    """Return what an installed package brings.
 
-
-def _check_signature(handler: Callable[..., Any], subject: str) -> str:
-    """Return where the handler is defined, if it takes what handlers are given."""
-    origin = f"{handler.__module__}:{handler.__qualname__}"
-    signature = inspect.signature(handler)
+    Raises:
+        DefinitionError: it cannot be imported, or is neither a module nor marked.
+    """
+    package = entry_point.dist.name if entry_point.dist is not None else "a package"
+    subject = f"entry point '{entry_point.name} = {entry_point.value}' of {package}, a source of node types,"
     try:
-        signature.bind("node", "inputs", "context")
-    except TypeError:
-        text = f"{subject}: handler '{origin}' takes {signature}, but is called with (node, inputs, context)"
-        raise DefinitionError.single("wrong-signature", origin, text) from None
-    return origin
+        source = entry_point.load()
+    except (Exception, SystemExit) as error:  # whatever a module does as it is imported
+        text = f"{subject} cannot be imported: {failure_of(error)}: mend the package or remove it"
+        raise DefinitionError.single("unknown-module", ENTRY_POINTS, text) from error
+    return tuple(_marks_in(source, subject))
 
 
-def _with_all(catalog: Catalog, marks: Iterable[NodeType | ActionType]) -> Catalog:
-    for mark in marks:
-        catalog = catalog.with_type(mark) if isinstance(mark, NodeType) else catalog.with_action(mark)
+def _with_all(catalog: Catalog, marks: Iterable[Mark]) -> Catalog:
+    for mark in check_distinct(marks):
+        work = mark.work
+        catalog = catalog.with_type(work) if isinstance(work, NodeType) else catalog.with_action(work)
     return catalog
 
 
-def _marks_in(source: Any) -> Iterator[NodeType | ActionType]:
+def _marks_in(source: Source, subject: str = "") -> Iterable[Mark]:
     if isinstance(source, str):
         source = _import(source)
     if isinstance(source, ModuleType):
-        for item in vars(source).values():
-            mark = getattr(item, MARK, None)
-            if isinstance(mark, NodeType | ActionType):
-                yield mark
-        return
-    mark = getattr(source, MARK, None)
-    if not isinstance(mark, NodeType | ActionType):
-        text = f"{source!r} is neither a module nor a function marked with node_type or action"
+        return marks_in_module(source)
+    if not (marks := marks_of(source)):
+        text = f"{subject or repr(source)} is neither a module nor a function marked with node_type or action"
         raise DefinitionError.single("no-type", "types", text)
-    yield mark
+    return marks
 
 
 def _import(name: str) -> ModuleType:

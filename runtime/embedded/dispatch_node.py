@@ -16,7 +16,7 @@ from playbill.model.frozen import thaw
 from playbill.model.messages import Returned
 from playbill.model.plan import BUILT_IN, Kind, RunFacts, build_plan
 from playbill.runtime.clocks.system import SystemClock
-from playbill.runtime.definitions.binder import bind
+from playbill.runtime.definitions.binder import try_to_bind
 from playbill.runtime.definitions.discovery import catalog_of
 from playbill.runtime.definitions.given import node_of
 from playbill.runtime.dispatchers.loop import LoopDispatcher
@@ -69,11 +69,17 @@ async def dispatch_node(
     if node.type in BUILT_IN:
         return await _pass_on(node, inputs, context)
     catalog = catalog_of(types)
-    if catalog.get(node.type) is None:
+    node_type = catalog.get(node.type)
+    if node_type is None:
         raise NodeConfigError(f"Unknown node type '{node.type}'; types are: {', '.join(catalog.names)}")
+    if wrong := node_type.check(node.config, subject=f"node '{node.id}'"):
+        raise NodeConfigError("; ".join(map(str, wrong)))
     sources = [PipelineNode(id=source, type="parallel") for source in inputs if source != node.id]
     edges = [PipelineEdge(from_node=source.id, to_node=node.id) for source in sources]
     definition = PipelineDefinition(nodes=[*sources, node], edges=edges)
+    bindings, unbound = try_to_bind(definition, catalog)
+    if unbound:
+        raise NodeConfigError("; ".join(map(str, unbound)))
     loop = asyncio.get_running_loop()
     dispatcher = LoopDispatcher(loop, SystemClock(loop))
     pool = ThreadPool()
@@ -81,7 +87,7 @@ async def dispatch_node(
     programs = None if context is None else context.programs
     attempts = AttemptServices(loop, dispatcher, Orphans(), lambda: 0.5, ON_LOOP.get(), programs or ProgramPool(None))
     services = RunnerServices(attempts, pool, resources, {})
-    runner = RunRunner(services, bind(definition, catalog), contextvars.copy_context())
+    runner = RunRunner(services, bindings, contextvars.copy_context())
     trigger: Mapping[str, Any] = {} if context is None else context.trigger_data
     try:
         return await _attempt(runner, RunFacts(_run_id(context), build_plan(definition), trigger), node.id, inputs)

@@ -7,6 +7,8 @@ import inspect
 from typing import TYPE_CHECKING, Any, cast
 
 from playbill.model.errors import NodeConfigError
+from playbill.model.failures import failure_of
+from playbill.runtime.runners.calling import is_generator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -54,11 +56,17 @@ def resolve(call: str) -> Callable[..., Any]:
     found: Any = _import(call, module_name)
     reached = module_name
     for name in path.split("."):
-        if not hasattr(found, name):
-            raise NodeConfigError(f"call '{call}': '{reached}' has no '{name}'")
-        found, reached = getattr(found, name), f"{reached}.{name}"
+        try:
+            found, reached = getattr(found, name), f"{reached}.{name}"
+        except AttributeError as error:
+            raise NodeConfigError(f"call '{call}': '{reached}' has no '{name}'") from error
+        except Exception as error:
+            text = f"call '{call}': '{reached}' does not give its '{name}': {failure_of(error)}"
+            raise NodeConfigError(text) from error
     if not callable(found):
         raise NodeConfigError(f"call '{call}': '{reached}' is of type {type(found).__name__}: name a function")
+    if is_generator(found):
+        raise NodeConfigError(f"call '{call}': '{reached}' is a generator: return the output in one piece")
     return cast("Callable[..., Any]", found)
 
 
@@ -69,8 +77,8 @@ def _import(call: str, module_name: str) -> object:
         if error.name and f"{module_name}.".startswith(f"{error.name}."):
             raise NodeConfigError(f"call '{call}': there is no module '{error.name}'") from error
         raise NodeConfigError(f"call '{call}': importing '{module_name}' failed: {error}") from error
-    except Exception as error:
-        text = f"call '{call}': importing '{module_name}' failed: {type(error).__name__}: {error}"
+    except (Exception, SystemExit) as error:  # whatever a module does as it is imported
+        text = f"call '{call}': importing '{module_name}' failed: {failure_of(error)}"
         raise NodeConfigError(text) from error
 
 
@@ -79,9 +87,11 @@ def arguments(
     args: Mapping[str, Any],
     node: PipelineNode,
     inputs: Mapping[str, Mapping[str, Any]],
-    context: NodeContext,
+    context: NodeContext | None,
 ) -> dict[str, Any]:
     """Give the keywords for a call: `args`, and node, inputs, context where the function names them.
+
+    Whether they fit depends on their names only, so that it can be asked before there is a context.
 
     Raises:
         NodeConfigError: The function does not take them; names the argument and the signature.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import inspect
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,14 +13,31 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["in_daemon_thread", "is_async"]
+__all__ = ["called_by", "in_daemon_thread", "is_async", "is_generator"]
 
 T = TypeVar("T")
 
 
+def called_by(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what is in partials and static methods."""
+    while isinstance(function, functools.partial | staticmethod):
+        function = function.func if isinstance(function, functools.partial) else function.__func__
+    return function
+
+
 def is_async(function: Callable[..., Any]) -> bool:
     """Tell whether a call gives a coroutine: of an `async def`, a partial of one, or an async `__call__`."""
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+    return any(map(inspect.iscoroutinefunction, _codes(function)))
+
+
+def is_generator(function: Callable[..., Any]) -> bool:
+    """Tell whether a call only makes a generator, sync or async."""
+    return any(inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code) for code in _codes(function))
+
+
+def _codes(function: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    inner = called_by(function)
+    return inner, type(inner).__call__
 
 
 async def in_daemon_thread(function: Callable[..., T], *args: object) -> T:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from playbill.model.errors import NodeConfigError
 from playbill.runtime.processes.main_module import main_module
+from playbill.runtime.runners.calling import called_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,14 +20,13 @@ def check_importable(handler: Callable[..., Any]) -> None:
     """Refuse a handler that a new process could not import.
 
     Raises:
-        NodeConfigError: it is a lambda or defined inside a function, in a notebook or at a prompt, or its name leads
-            to something else; names it and the way out.
+        NodeConfigError: it is a lambda or defined inside a function, in a notebook or at a prompt, its name leads to
+            something else, or what it holds cannot be pickled; names it and the way out.
     """
-    if isinstance(handler, functools.partial):
-        check_importable(handler.func)
-    elif why := _why_not(handler):
+    inner = called_by(handler)
+    if why := _why_not(inner) or _why_not(handler):
         raise NodeConfigError(
-            f"handler '{_name(handler)}' cannot run in a process: {why}; define it with `def` at the top of a module,"
+            f"handler '{_name(inner)}' cannot run in a process: {why}; define it with `def` at the top of a module,"
             " or use isolation: inline"
         )
 

@@ -159,6 +159,69 @@ def test_text_that_no_encoding_has_is_escaped(folder: Path) -> None:
     assert (code, json.loads(out)["outputs"]) == (0, {"a": {"text": "\ud800"}})
 
 
+WRONG = """
+imports: [no_such_module, lone]
+breakers: {nobodys: {failures: 1}}
+nodes:
+  - {id: a, type: flakey}
+  - {id: b, type: python, config: {call: "no_such_module:f"}}
+  - {id: c, type: python, config: {call: "lone:needs", args: {m: 1}}}
+  - {id: d, type: python, config: {call: "lone:generates"}}
+  - {id: e, type: python, config: {call: "lone:needs", args: {n: "${trigger.n}"}}}
+  - {id: f, type: python, config: {call: "no-call"}, timeout: 3}
+  - {id: g, type: apart}
+  - {id: h, type: action, config: {action: nope}}
+  - {id: i, type: action, config: {action: execute_pipeline, pipeline: p}}
+  - {id: j, type: python, config: {call: "lone:needs", args: "${trigger.args}"}}
+  - {id: k, type: python, config: {call: "lone:exits"}}
+  - {id: l, type: python, config: {call: "leaves:f"}}
+"""
+
+
+def test_validate_says_all_that_keeps_a_pipeline_from_running(folder: Path) -> None:
+    (folder / "lone.py").write_text(
+        "import playbill\n"
+        "def needs(n): ...\n"
+        "def generates(): yield\n"
+        "def __getattr__(name): raise SystemError(name)\n"
+        'playbill.node_type("apart", isolation="process")(lambda *args: {})\n',
+        encoding="utf-8",
+    )
+    (folder / "leaves.py").write_text("raise SystemExit(3)", encoding="utf-8")
+    (folder / "all.yaml").write_text(WRONG, encoding="utf-8")
+    code, _, err = play("validate", folder / "all.yaml")
+    assert code == 2
+    assert [line.partition(": ")[0] for line in err.splitlines()] == [
+        "imports[0]",
+        "nodes[0].type",
+        "nodes[5].config.call",
+        "nodes[7].config.action",
+        "nodes[8].config.action",
+        "breakers.nobodys",
+        "nodes[1].config.call",
+        "nodes[2].config.args",
+        "nodes[3].config.call",
+        "nodes[6].isolation",
+        "nodes[10].config.call",
+        "nodes[11].config.call",
+    ]
+    for said in (
+        "module 'no_such_module', named as a source of node types, cannot be imported",
+        "node 'b': call 'no_such_module:f': there is no module 'no_such_module' [no-handler]",
+        "node 'c': args do not fit 'needs': missing a required argument: 'n'; its signature is needs(n) [wrong-arg",
+        "node 'd': call 'lone:generates': 'lone.generates' is a generator: return the output in one piece",
+        "node 'g': handler 'lone.<lambda>' cannot run in a process: it is a lambda",
+        "node 'k': call 'lone:exits': 'lone' does not give its 'exits': SystemError: exits",
+        "node 'l': call 'leaves:f': importing 'leaves' failed: SystemExit: 3",
+    ):
+        assert said in err
+    code, _, told = play("run", folder / "all.yaml")
+    assert (code, told.count("\n- ")) == (2, 12)
+    assert {line.removeprefix("- ") for line in told.splitlines()[1:]} == {
+        line.partition(": ")[2].rpartition(" [")[0] for line in err.splitlines()
+    }
+
+
 def test_validate_says_ok(folder: Path) -> None:
     assert play("validate", folder / "fine.yaml") == (0, "ok: fine, 2 nodes, 1 edges\n", "")
 

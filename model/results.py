@@ -44,12 +44,14 @@ class NodeExecutionResult:
         return (self.ended_at - self.started_at).total_seconds() * 1000
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as a JSON-able mapping, times as ISO 8601."""
+        """Return it as a JSON-able mapping, times as ISO 8601; `error_data` is there when the error carries data."""
+        data = None if self.error is None else self.error.data
         return {
             "node_id": self.node_id,
             "status": str(self.status),
             "output": self.output,
             "error": None if self.error is None else str(self.error),
+            **({} if data is None else {"error_data": data}),
             "attempts": self.attempts,
             "retry_count": self.retry_count,
             "started_at": self.started_at and self.started_at.isoformat(),

@@ -136,5 +136,5 @@ def _judge(node: PipelineNode, inputs: Mapping[str, Any]) -> bool:
 
 def _error_of(failure: Failure) -> NodeExecutionError | NodeConfigError:
     if failure.retryable:
-        return NodeExecutionError(str(failure), retry_after=failure.retry_after)
-    return NodeConfigError(str(failure))
+        return NodeExecutionError(str(failure), retry_after=failure.retry_after, data=failure.data)
+    return NodeConfigError(str(failure), data=failure.data)

@@ -116,14 +116,15 @@ def _or_none(form: Form) -> Form:
     return Form(write, read)
 
 
-def _fact(kind: type[Any], **fields: Form) -> Form:
-    """Return the form of a slotted dataclass."""
+def _fact(kind: type[Any], optional: frozenset[str] = frozenset(), **fields: Form) -> Form:
+    """Return the form of a slotted dataclass; of its optional fields, None is not written."""
 
     def write(value: object) -> dict[str, Any]:
-        return {name: form.write(getattr(value, name)) for name, form in fields.items()}
+        told = {name: form.write(getattr(value, name)) for name, form in fields.items()}
+        return {name: item for name, item in told.items() if item is not None or name not in optional}
 
     def read(raw: Any) -> Any:
-        return kind(**_read_fields(OBJECT.read(raw), fields))
+        return kind(**_read_fields(OBJECT.read(raw), fields, optional))
 
     return Form(write, read)
 
@@ -146,17 +147,10 @@ def _read_fields(
 
 # ---- what each event says -------------------------------------------------------------------------------------
 
-FAILURE: Final = _or_none(
-    _fact(
-        Failure,
-        type=TEXT,
-        message=TEXT,
-        retryable=FLAG,
-        kinds=_many(TEXT),
-        traceback=TEXT,
-        retry_after=_or_none(NUMBER),
-    )
-)
+FAILURE: Final = _or_none(_fact(
+    Failure, frozenset({"data"}), type=TEXT, message=TEXT, retryable=FLAG, kinds=_many(TEXT), traceback=TEXT,
+    retry_after=_or_none(NUMBER), data=_or_none(Form(_plain, OBJECT.read)),
+))  # fmt: skip
 RECEIPT: Final = _or_none(_fact(Receipt, how=_one_of(Stopped), ms=NUMBER))
 CAUSE: Final = _or_none(
     _fact(Cause, status=_one_of(RunStatus), error=FAILURE, node=TEXT, source=TEXT, reason=TEXT, seconds=NUMBER)

@@ -69,6 +69,8 @@ class CommandConfig(Settings):
     """Exit codes that do not count as failures."""
     max_output_bytes: Count = 256 * 1024
     """Kept of stdout and of stderr each: the head and the tail; what is between is left out."""
+    strip: bool = False
+    """Whether newlines at the end of stdout and of stderr are taken off, as a shell's $() does."""
 
 
 class PythonConfig(Settings):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 __all__ = [
     "AttemptTimedOut",
@@ -83,22 +83,40 @@ class DefinitionError(PlaybillError, ValueError):
 class NodeError(PlaybillError):
     """A node failed; the rest of its run goes by the failure policy."""
 
+    data: Mapping[str, Any] | None = None
+    """For programs: it stands beside `message` in what a failure edge carries, and is `data` of a result's error."""
+
 
 class NodeExecutionError(NodeError):
     """A node's work failed in a way that another attempt may mend: always retryable."""
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
-        """Take the text and, when the other side named one, the wait in seconds before the next attempt."""
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, data: Mapping[str, Any] | None = None
+    ) -> None:
+        """Make the error.
+
+        Args:
+            message: for people.
+            retry_after: seconds before the next attempt, when the other side named them.
+            data: for programs, such as `{"exit_code": 3}`: what JSON can say, at most 64 KiB of it are kept.
+        """
         super().__init__(message)
         self.retry_after = retry_after
+        self.data = data
 
 
 class NodeConfigError(NodeError):
     """A node cannot work as it is configured: never retried."""
 
-    def __init__(self, message: str) -> None:
-        """Take the text, which names the node or the expression, the value and the rule."""
+    def __init__(self, message: str, *, data: Mapping[str, Any] | None = None) -> None:
+        """Make the error.
+
+        Args:
+            message: for people: the node or the expression, the value and the rule.
+            data: for programs: what JSON can say, at most 64 KiB of it are kept.
+        """
         super().__init__(message)
+        self.data = data
 
 
 class AttemptTimedOut(NodeError):

@@ -124,6 +124,8 @@ class Failure:
     traceback: str = ""
     retry_after: float | None = None
     """Seconds the source asked to wait before another attempt."""
+    data: Mapping[str, Any] | None = None
+    """What the error told beside its text, such as the exit code of a command: JSON-able, read-only."""
 
     @property
     def brief(self) -> str:
@@ -132,7 +134,8 @@ class Failure:
 
     def as_error(self) -> dict[str, Any]:
         """Return the mapping that failure edges carry: `{"error": {...}}`."""
-        return {"error": {"type": self.type, "message": self.message, "retryable": self.retryable}}
+        told = {"type": self.type, "message": self.message, "retryable": self.retryable}
+        return {"error": {**(self.data or {}), **told}}
 
     def __str__(self) -> str:
         return f"{self.type}: {self.message}" if self.message else self.type

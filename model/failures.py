@@ -10,6 +10,7 @@ from math import isfinite
 from traceback import format_exception, format_tb
 from typing import TYPE_CHECKING, Any, Final
 
+from playbill.model.error_data import data_of
 from playbill.model.facts import Failure
 from playbill.model.fields import MAX_SECONDS
 from playbill.model.plain_text import bounded, name_of, said, text_of
@@ -42,8 +43,9 @@ def failure_of(error: BaseException, *, traceback: bool = False, hide: Callable[
             message, trace = hide(message), hide(trace)
         kinds = kinds_of(error)
         return Failure(
-            name_of(type(error)), bounded(message), retryable(error), kinds, bounded(trace), _retry_after(error)
-        )
+            name_of(type(error)), bounded(message), retryable(error), kinds, bounded(trace), _retry_after(error),
+            data_of(error, hide),
+        )  # fmt: skip
     except BaseException:  # noqa: BLE001 (no memory, no stack: the attempt must end all the same)
         return UNTOLD
 

@@ -127,14 +127,15 @@ def or_none(form: Form) -> Form:
     return Form(write, read)
 
 
-def _fact(kind: type[Any], **fields: Form) -> Form:
-    """Return the form of a slotted dataclass."""
+def _fact(kind: type[Any], optional: frozenset[str] = frozenset(), **fields: Form) -> Form:
+    """Return the form of a slotted dataclass; of its optional fields, None is not written."""
 
     def write(value: object) -> dict[str, Any]:
-        return {name: form.write(getattr(value, name)) for name, form in fields.items()}
+        told = {name: form.write(getattr(value, name)) for name, form in fields.items()}
+        return {name: item for name, item in told.items() if item is not None or name not in optional}
 
     def read(raw: Any) -> Any:
-        return kind(**read_fields(OBJECT.read(raw), fields))
+        return kind(**read_fields(OBJECT.read(raw), fields, optional))
 
     return Form(write, read)
 
@@ -158,12 +159,14 @@ def read_fields(
 FAILURE: Final = or_none(
     _fact(
         Failure,
+        frozenset({"data"}),
         type=TEXT,
         message=TEXT,
         retryable=FLAG,
         kinds=many(TEXT),
         traceback=TEXT,
         retry_after=or_none(NUMBER),
+        data=or_none(Form(_plain, OBJECT.read)),
     )
 )
 RECEIPT: Final = or_none(_fact(Receipt, how=one_of(Stopped), ms=NUMBER))

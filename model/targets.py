@@ -52,7 +52,7 @@ class TargetRule:
     """How the config of a node says what it depends on."""
 
     fields: tuple[str, ...]
-    """The first that is set counts."""
+    """All that are set count: a node needs each of them."""
     read: tuple[Reader, ...]
     """How each of them is read."""
 
@@ -63,16 +63,21 @@ class TargetRule:
             config: a node's.
             literal: the fields that are never templates.
         """
-        for field, read in zip(self.fields, self.read, strict=True):
-            value = config.get(field)
-            if value is None:
-                continue
-            template = None if field in literal else compile_template(value)
-            if template is None:
-                return _read(read, value)
-            needs_secrets = any("secrets" in expression.names for expression in template.expressions)
-            return "" if needs_secrets else CompiledTarget(template, read)
-        return ""
+        given = {field: config[field] for field in self.fields if config.get(field) not in (None, [])}
+        template = compile_template({field: value for field, value in given.items() if field not in literal})
+        if template is None:
+            return self.of(given)
+        needs_secrets = any("secrets" in expression.names for expression in template.expressions)
+        return "" if needs_secrets else CompiledTarget(template, given, self)
+
+    def of(self, given: Mapping[str, Any]) -> str:
+        """Give the target of the fields that are set, as they are rendered; empty: one of them names none."""
+        reads = zip(self.fields, self.read, strict=True)
+        found = [_read(read, given[field]) for field, read in reads if field in given]
+        if len(found) < 2 or "" in found:  # noqa: PLR2004 (one is taken as it is)
+            return found[0] if len(found) == 1 else ""
+        whole = ",".join(sorted({*",".join(found).split(",")}))
+        return whole if len(whole) <= LONGEST else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +85,15 @@ class CompiledTarget:
     """A target that is known when a node begins."""
 
     template: Template
-    read: Reader
+    """Of those fields that may hold expressions."""
+    given: Mapping[str, Any]
+    """The fields that are set, as they were written."""
+    rule: TargetRule
 
     def of(self, variables: Mapping[str, Any]) -> str:
         """Give the target; empty: it names none, or cannot be rendered, which the attempt will say."""
         try:
-            return _read(self.read, self.template.render(variables))
+            return self.rule.of({**self.given, **self.template.render(variables)})
         except NodeConfigError:
             return ""
 

@@ -190,5 +190,5 @@ async def _outlast(attempt: Attempt, returned: asyncio.Future[Returned]) -> Retu
 
 def _error_of(failure: Failure) -> NodeExecutionError | NodeConfigError:
     if failure.retryable:
-        return NodeExecutionError(str(failure), retry_after=failure.retry_after)
-    return NodeConfigError(str(failure))
+        return NodeExecutionError(str(failure), retry_after=failure.retry_after, data=failure.data)
+    return NodeConfigError(str(failure), data=failure.data)

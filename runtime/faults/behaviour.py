@@ -85,6 +85,8 @@ class Ending(Settings):
     """The class name of an exception."""
     message: str = ""
     retryable: bool = True
+    data: dict[str, Any] | None = None
+    """What the error tells beside its message, such as the exit code of a command."""
     hangs: bool = False
     """It never ends by itself."""
 

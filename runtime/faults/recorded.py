@@ -26,6 +26,8 @@ class _Seen:
         self.output: dict[str, object] | None = None
         self.completed = 0
         self.failures: Counter[tuple[str, str, bool]] = Counter()
+        self.data: dict[tuple[str, str, bool], dict[str, object] | None] = {}
+        """What the last of these failures told beside its message."""
 
     def end(self, event: Event, seconds: float) -> None:
         """Note how an attempt ended, after so many seconds."""
@@ -35,13 +37,15 @@ class _Seen:
             self.completed += 1
         else:
             failure: Failure = event.data["failure"]
-            self.failures[failure.type, failure.message, failure.retryable] += 1
+            key = failure.type, failure.message, failure.retryable
+            self.failures[key] += 1
+            self.data[key] = None if failure.data is None else dict(failure.data)
 
     def behaviour(self) -> Behaviour:
         """Return what stands in for it."""
         endings = [
-            Ending(weight=count, error=kind, message=message, retryable=retryable)
-            for (kind, message, retryable), count in self.failures.items()
+            Ending(weight=count, error=key[0], message=key[1], retryable=key[2], data=self.data[key])
+            for key, count in self.failures.items()
         ]
         if self.completed:
             endings.insert(0, Ending(weight=self.completed, output=self.output))

@@ -6,6 +6,7 @@ import asyncio
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from playbill.model.error_data import kept_data
 from playbill.model.errors import HandlerKilled, NodeConfigError
 from playbill.model.facts import Failure
 from playbill.model.failures import failure_of
@@ -129,7 +130,8 @@ class StandIn(HandlerAttempt):
         at = self.services.loop.time()
         if ending.error is not None:
             kinds = (ending.error, "Exception")
-            self._end(at, None, Failure(ending.error, ending.message, ending.retryable, kinds))
+            failure = Failure(ending.error, ending.message, ending.retryable, kinds, data=kept_data(ending.data))
+            self._end(at, None, failure)
             return
         try:
             output = check_output(ending.output, self._node)

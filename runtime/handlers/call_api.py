@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import codecs
-import json
-from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.runtime.handlers.http_exchange import Reply, Request, exchange
 
@@ -34,7 +32,7 @@ async def call_api(
         NodeConfigError: The request cannot be sent as it is, was refused (a status such as 404), or
             its answer is over 1 MiB.
         NodeExecutionError: The other side was not reached, was too slow, or asks to come again (408, 425,
-            429, 5xx).
+            429, 5xx). Of a status that is an error both carry `status`, `headers`, `body`, and `json` if it is.
     """
     config = cast("CallApiConfig", context.config)
     method = config.method.upper()
@@ -57,22 +55,7 @@ async def call_api(
 
 
 def _body(reply: Reply) -> dict[str, Any]:
-    media_type = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type == "application/json" or media_type.endswith("+json"):
-        try:
-            return {"json": json.loads(reply.content, parse_constant=_no_constant)}
-        except (ValueError, RecursionError):  # it only said so: the text tells what it is
-            return {"text": _text(reply)}
-    return {"text": _text(reply)}
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _text(reply: Reply) -> str:
     try:
-        encoding = codecs.lookup(reply.charset or "utf-8").name
-    except LookupError:
-        encoding = "utf-8"
-    return reply.content.decode(encoding, "replace")
+        return {"json": reply.json()}
+    except ValueError:  # it may only have said so: the text tells what it is
+        return {"text": reply.text}

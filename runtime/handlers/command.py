@@ -7,15 +7,19 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from playbill.model.error_data import json_size
 from playbill.model.errors import NodeConfigError, NodeError, NodeExecutionError
+from playbill.model.plain_text import MAX_TEXT_BYTES
 from playbill.runtime.processes.exit_codes import signal_of
 from playbill.runtime.processes.leader import SpawnerDied
+from playbill.runtime.runners.outputs import MAX_BYTES
 from playbill.runtime.runners.program import ProgramHandler, ProgramOrder
 
 if TYPE_CHECKING:
     from playbill.model.configs import CommandConfig
     from playbill.model.definition import PipelineNode
     from playbill.model.facts import Inputs
+    from playbill.runtime.processes.programs.capture import Capture
     from playbill.runtime.processes.programs.program import Program
     from playbill.runtime.runners.context import NodeContext
 
@@ -27,14 +31,16 @@ _WRONG_COMMAND: Final = frozenset({
 })  # fmt: skip
 """What the system says of a program that will not start next time either."""
 _SHOWN_CHARACTERS: Final = 2000
+_OUTPUT_BYTES: Final = MAX_BYTES - 1024
+"""Of JSON, for both outputs: beside them stand their names and a number."""
 
 
 @ProgramHandler
 def command(node: PipelineNode, inputs: Inputs, context: NodeContext) -> Command:
     """Describe the program; its output counts as a heartbeat.
 
-    Gives `stdout`, `stderr` (text) and `exit_code`; `truncated: true` when output over the config's bound was left
-    out of the middle.
+    Gives `stdout`, `stderr` (text) and `exit_code`; `truncated: true` when output was left out of the middle, over
+    the config's bound or, as JSON, over that of a node's output. A failed one's error carries the same.
 
     Raises:
         NodeConfigError: There is no such directory.
@@ -65,11 +71,23 @@ class Command:
         Raises:
             NodeExecutionError: the exit code is not one of `ok_codes`.
         """
-        stdout, stderr = program.stdout.text(), program.stderr.text()
-        if exit_code not in self._config.ok_codes:
-            raise NodeExecutionError(self._describe(exit_code, stderr or stdout))
-        output = {"stdout": stdout, "stderr": stderr, "exit_code": exit_code}
-        return output | {"truncated": True} if program.stdout.truncated or program.stderr.truncated else output
+        stdout, stderr = program.stdout, program.stderr
+        if exit_code in self._config.ok_codes:
+            # Each may have half of the room, and what the other one leaves of its own.
+            stdout.fit(_OUTPUT_BYTES - min(json_size(stderr.text()), _OUTPUT_BYTES // 2))
+            stderr.fit(_OUTPUT_BYTES - json_size(stdout.text()))
+            return self._said(exit_code, stdout, stderr)
+        text = self._describe(exit_code, stderr.text() or stdout.text())
+        stdout.fit(MAX_TEXT_BYTES)
+        stderr.fit(MAX_TEXT_BYTES)
+        raise NodeExecutionError(text, data=self._said(exit_code, stdout, stderr))
+
+    def _said(self, exit_code: int, stdout: Capture, stderr: Capture) -> dict[str, Any]:
+        texts = {"stdout": stdout.text(), "stderr": stderr.text()}
+        if self._config.strip:
+            texts = {name: text.rstrip("\n") for name, text in texts.items()}
+        output = {**texts, "exit_code": exit_code}
+        return output | {"truncated": True} if stdout.truncated or stderr.truncated else output
 
     def why_not(self, error: OSError | ValueError) -> NodeError:
         """Tell what keeps the program from starting: a wrong config, or a system without room."""
@@ -91,4 +109,4 @@ class Command:
         return f"command '{self._config.argv[0]}' {end} (ok_codes: {allowed}): {tail or 'it said nothing'}"
 
     def __repr__(self) -> str:
-        return f"<Command {self._config.argv!r}>"
+        return f"<Command {self._config.argv[0]!r}>"

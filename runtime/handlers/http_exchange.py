@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
+import contextlib
 import functools
+import json
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from playbill.model.errors import NodeConfigError, NodeExecutionError
+from playbill.model.plain_text import MAX_TEXT_BYTES
+from playbill.runtime.handlers.http_parts import (
+    body_of,
+    checked_method,
+    checked_url,
+    headers_of,
+    json_of,
+    params_of,
+    why_not_sent,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -23,6 +36,9 @@ __all__ = ["MAX_RESPONSE_BYTES", "Reply", "Request", "exchange", "shown_url"]
 MAX_RESPONSE_BYTES: Final = 1024 * 1024
 _SILENCE_SECONDS: Final = 60.0
 _SHOWN_BYTES: Final = 500
+_NO_CHARSETS: Final = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
+"""Codecs of Python's that give text, and are no charset to anybody else."""
+_REDIRECTED: Final = "was redirected to a URL that is not valid"
 _LATER: Final = frozenset({408, 425, 429})
 """Statuses below 500 that ask to come again."""
 
@@ -45,7 +61,7 @@ class Request:
     """What stands for the URL in errors, without anything secret."""
 
     def __str__(self) -> str:
-        return f"{self.method} {self.shown or shown_url(self.url)}"
+        return _printable(f"{self.method} {self.shown or shown_url(self.url)}")
 
     def is_good(self, status: int) -> bool:
         """Tell whether a reply of this status is what was wanted."""
@@ -59,12 +75,41 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A good answer."""
+    """An answer."""
 
     status: int
     headers: dict[str, str]
     content: bytes
     charset: str | None
+
+    @property
+    def text(self) -> str:
+        """Its content in the charset that it names, in UTF-8 where that is none."""
+        try:
+            charset = codecs.lookup(self.charset or "utf-8").name
+            if charset not in _NO_CHARSETS:
+                return self.content.decode(charset, "replace")
+        except (LookupError, ValueError):  # unknown, no charset of texts, or one that takes no replacements
+            pass
+        return self.content.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """Return what it says as JSON.
+
+        Raises:
+            ValueError: it does not say that it is JSON, or is not.
+        """
+        media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != "application/json" and not media_type.endswith("+json"):
+            raise ValueError(f"{media_type} is not JSON")
+        try:
+            return json.loads(self.content, parse_constant=_no_constant)
+        except RecursionError as error:
+            raise ValueError("it is nested too deep") from error
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
 
 
 def shown_url(url: str) -> str:
@@ -91,38 +136,74 @@ async def exchange(request: Request) -> Reply:
         ) from error
     except httpx.TimeoutException as error:
         raise NodeExecutionError(f"{request} ran into a {_describe(error)}") from error
-    except httpx.InvalidURL:  # its text and its chain may quote a password
-        shown = request.shown or re.sub(r"//.*@", "//***@", shown_url(request.url), flags=re.DOTALL)
-        raise NodeConfigError(f"{request.method} cannot be sent to '{shown}': the URL is not valid") from None
+    except (httpx.InvalidURL, UnicodeError):  # of our own URL nothing is wrong
+        raise NodeConfigError(f"{request} {_REDIRECTED}") from None
     except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.TooManyRedirects) as error:
         raise NodeConfigError(f"{request} cannot be done: {_describe(error)}") from error
     except httpx.RequestError as error:
+        if isinstance(error.__context__, httpx.InvalidURL):
+            raise NodeConfigError(f"{request} {_REDIRECTED}") from None
         raise NodeExecutionError(f"{request} failed: {_describe(error)}") from error
 
 
 async def _exchange(request: Request) -> Reply:
     import httpx  # noqa: PLC0415 - see above
 
-    url = httpx.URL(request.url)
+    async def check(sent: httpx.Request) -> None:
+        """Refuse a redirect to where nothing can be sent: our own URL was looked at."""
+        if why := why_not_sent(sent.url):
+            raise NodeConfigError(f"{request} {_REDIRECTED}: {why}")
+
+    url = _url(request)
+    headers, body = _headers_and_body(request)
     async with (
         httpx.AsyncClient(
-            verify=_tls(), timeout=_SILENCE_SECONDS, follow_redirects=request.follows_redirects
+            verify=_tls(),
+            timeout=_SILENCE_SECONDS,
+            follow_redirects=request.follows_redirects,
+            event_hooks={"request": [check]},
         ) as client,
-        client.stream(
-            request.method,
-            url.copy_merge_params(dict(request.params)) if request.params else url,
-            headers=dict(request.headers),
-            json=request.json,
-            content=request.body,
-        ) as response,
+        client.stream(request.method, url, headers=headers, content=body) as response,
     ):
         good = request.is_good(response.status_code)
-        content = await _read(response, MAX_RESPONSE_BYTES if good else _SHOWN_BYTES)
+        content = await _read(response, MAX_RESPONSE_BYTES if good else MAX_TEXT_BYTES)
         if not good:
             _refuse(request, response, content)
         if len(content) > MAX_RESPONSE_BYTES:
             raise NodeConfigError(f"{request} gave more than {MAX_RESPONSE_BYTES} bytes: ask for less of it")
         return Reply(response.status_code, dict(response.headers), content, response.charset_encoding)
+
+
+def _url(request: Request) -> httpx.URL:
+    try:
+        checked_method(request.method)
+        params = params_of(request.params)
+    except ValueError as error:
+        raise NodeConfigError(f"{request} cannot be sent: {error}") from None
+    try:
+        url = checked_url(request.url)
+    except ValueError as error:
+        shown = request.shown or re.sub(r"//.*@", "//***@", shown_url(request.url), flags=re.DOTALL)
+        why = f": {error}" if str(error) else ""
+        text = f"{request.method} cannot be sent to '{_printable(shown)}': the URL is not valid{why}"
+        raise NodeConfigError(text) from None
+    return url.copy_merge_params(params) if params else url
+
+
+def _headers_and_body(request: Request) -> tuple[dict[str, str], bytes | None]:
+    try:
+        headers = headers_of(request.headers)
+        if request.json is not None:
+            if "content-type" not in map(str.lower, headers):
+                headers["Content-Type"] = "application/json"
+            return headers, json_of(request.json)
+        return headers, None if request.body is None else body_of(request.body)
+    except ValueError as error:
+        raise NodeConfigError(f"{request} cannot be sent: {error}") from None
+
+
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 @functools.cache
@@ -144,14 +225,18 @@ async def _read(response: httpx.Response, limit: int) -> bytes:
 
 def _refuse(request: Request, response: httpx.Response, content: bytes) -> None:
     status = response.status_code
+    reply = Reply(status, dict(response.headers), content, response.charset_encoding)
+    data = {"status": status, "headers": reply.headers, "body": reply.text}
+    with contextlib.suppress(ValueError):
+        data["json"] = reply.json()
     body = content[:_SHOWN_BYTES].decode("utf-8", "replace").strip()
     reason = f" {response.reason_phrase}" if response.reason_phrase else ""
     text = f"{request} gave status {status}{reason}: {body or 'nothing more was said'}"
     if status in _LATER or status >= 500:  # noqa: PLR2004 - HTTP's
-        raise NodeExecutionError(text, retry_after=_retry_after(response.headers.get("retry-after", "")))
+        raise NodeExecutionError(text, retry_after=_retry_after(response.headers.get("retry-after", "")), data=data)
     if request.ok_statuses is not None:
         text += f" (ok_statuses: {', '.join(map(str, request.ok_statuses))})"
-    raise NodeConfigError(text)
+    raise NodeConfigError(text, data=data)
 
 
 def _retry_after(value: str) -> float | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from math import inf, nextafter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from playbill.model.error_data import kept_data
 from playbill.model.failures import failure_of
 from playbill.model.messages import Heartbeat, Returned
 from playbill.model.plain_text import bounded
@@ -177,7 +178,8 @@ class HandlerAttempt:
     def _checked(self, failure: Failure) -> Failure:
         """Return a failure that another process told: hidden and bounded here, whatever it did there."""
         message, traceback = bounded(self.hide(failure.message)), bounded(self.hide(failure.traceback))
-        return replace(failure, message=message, traceback=traceback)
+        data = kept_data(failure.data, self.hide)
+        return replace(failure, message=message, traceback=traceback, data=data)
 
     def hide(self, text: str) -> str:
         """Return a text without what it must not show."""

@@ -1,5 +1,7 @@
 """The catalog: built-in types, adding to it, and checking configs."""
 
+from typing import Any
+
 import pytest
 from pydantic import BaseModel
 
@@ -223,3 +225,34 @@ def test_an_action_may_belong_to_a_type_of_ones_own() -> None:
     assert bound is not None
     assert (bound.handler, bound.actions["greet"].handler) == (None, handler)
     assert Catalog().get("mine") is None
+
+
+@pytest.mark.parametrize(
+    ("config", "target"),
+    [
+        ({"webhook": "https://hooks.example.com/x"}, "hooks.example.com"),
+        ({"webhook": "https://b.example.com/x", "apprise": ["slack://a/b/c", "jsons://a.example.com:8/x"]},
+         "a.example.com:8,b.example.com,slack"),
+        ({"webhook": "https://a.example.com/x", "apprise": ["jsons://a.example.com/y"]}, "a.example.com"),
+        ({"webhook": "https://a.example.com/x", "apprise": []}, "a.example.com"),
+        ({"webhook": "https://a.example.com/x", "apprise": ["no URL"]}, ""),
+        ({"webhook": "https://a.example.com/x", "apprise": ["${secrets.url}"]}, ""),
+        ({"webhook": "https://a.example.com/x", "apprise": [f"json://{'a' * 250}.com"]}, ""),
+    ],
+)  # fmt: skip
+def test_a_notification_depends_on_each_host_that_it_reaches(config: dict[str, Any], target: str) -> None:
+    assert notification_target(config) == target
+
+
+def test_a_target_of_several_fields_may_be_rendered() -> None:
+    config = {"webhook": "https://${trigger.host}/x", "apprise": ["slack://a/b/c"]}
+    target = notification_target(config)
+    assert not isinstance(target, str)
+    assert target.of({"trigger": {"host": "a.example.com"}}) == "a.example.com,slack"
+    assert target.of({"trigger": {}}) == ""
+
+
+def notification_target(config: dict[str, Any]) -> Any:
+    node_type = BUILTIN.get("action")
+    assert node_type is not None
+    return node_type.target_of({"action": "send_notification", **config})

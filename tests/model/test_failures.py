@@ -1,12 +1,13 @@
 """How an exception becomes data."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from playbill.model import failures
-from playbill.model.errors import CircuitOpen, NodeExecutionError
+from playbill.model.errors import CircuitOpen, NodeConfigError, NodeExecutionError
 from playbill.model.failures import UNTOLD, failure_of
 from playbill.model.fields import MAX_SECONDS
 from playbill.model.plain_text import MAX_TEXT_BYTES
@@ -181,3 +182,70 @@ def test_when_even_that_fails_there_is_a_failure(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(failures, "name_of", broken)
     assert failure_of(OSError("x"), traceback=True) is UNTOLD
     assert not UNTOLD.retryable
+
+
+def test_an_error_of_ours_carries_data_for_programs_beside_its_text() -> None:
+    failure = failure_of(
+        NodeExecutionError("no", data={"exit_code": 3, "said": ["x", {"y": 1.5}], "message": "mine"})
+    )
+    assert failure.data == {"exit_code": 3, "said": ["x", {"y": 1.5}], "message": "mine"}
+    assert failure.as_error() == {
+        "error": {
+            "exit_code": 3,
+            "said": ["x", {"y": 1.5}],
+            "type": "NodeExecutionError",
+            "message": "no",
+            "retryable": True,
+        }
+    }
+    with pytest.raises(TypeError, match="read-only"):
+        failure.data["exit_code"] = 0  # type: ignore[index]
+    assert failure_of(NodeConfigError("no", data={"x": 1})).data == {"x": 1}
+    assert failure_of(NodeConfigError("no")).data is None
+
+
+class Evil(NodeExecutionError):
+    """Will not be asked."""
+
+    @property
+    def data(self) -> Any:
+        raise SystemExit
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        """Forget it."""
+
+
+class BadMapping(dict[str, Any]):
+    """Will not be read."""
+
+    def items(self) -> Any:
+        raise SystemExit
+
+
+@pytest.mark.parametrize("error", [Evil("no"), NodeExecutionError("no", data=BadMapping(x=1)), Busy(3)])
+def test_data_that_cannot_be_had_is_none(error: Exception) -> None:
+    failure = failure_of(error)
+    assert failure.data is None
+    assert str(failure).endswith((": no", ": busy"))
+
+
+def test_data_of_an_error_is_bounded_plain_and_shows_no_secret() -> None:
+    data = {
+        "secret": ["it is hunter2", {"hunter2": b"hunter2"}],
+        "set": {1},
+        5: "a number",
+        "nan": float("nan"),
+        "zeros": "\0" * 300_000,
+        "lone": "\ud800" * 9_000,
+        "list": list(range(100_000)),
+        "last": True,
+    }
+    failure = failure_of(NodeExecutionError("no", data=data), hide=lambda said: said.replace("hunter2", "***"))  # type: ignore[arg-type]
+    assert failure.data is not None
+    kept = dict(failure.data)
+    assert len(json.dumps(kept, ensure_ascii=False).encode(errors="surrogatepass")) < 70_000
+    assert "hunter2" not in repr(kept)
+    assert (kept["set"], kept["5"], kept["nan"], kept["last"]) == ("{1}", "a number", "nan", True)
+    assert "bytes were cut" in kept["zeros"]
+    assert kept["list"] == "... 688,900 bytes were left out ..."

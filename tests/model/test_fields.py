@@ -54,6 +54,7 @@ def test_who_sets_nothing_of_a_policy_gets_what_the_documentation_says() -> None
 def test_who_sets_nothing_of_a_config_gets_what_the_documentation_says() -> None:
     assert CommandConfig(argv=["ls"]).model_dump() == {
         "argv": ["ls"], "cwd": None, "env": {}, "stdin": None, "ok_codes": [0], "max_output_bytes": 262_144,
+        "strip": False,
     }  # fmt: skip
     assert CallApiConfig(url="u").model_dump() == {
         "url": "u", "method": "GET", "headers": {}, "params": {}, "json_body": None, "body": None,

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from playbill.model.error_data import json_size
+
 __all__ = ["Capture"]
+
+_NOTE: Final = 64
+"""Bytes for the line that tells how much was left out."""
 
 
 class Capture:
@@ -32,6 +39,18 @@ class Capture:
         if (over := len(self._tail) - self._tail_room) > 0:
             del self._tail[:over]
             self._left_out += over
+
+    def fit(self, max_bytes: int) -> None:
+        """Leave out more of the middle, until the text has at most so many bytes as JSON in UTF-8."""
+        while (size := json_size(self.text())) > max_bytes:
+            self._keep((len(self._head) + len(self._tail)) * max_bytes // (size + _NOTE))
+
+    def _keep(self, limit: int) -> None:
+        """Keep so many bytes, fewer than there are."""
+        kept = self._head + self._tail
+        self._left_out += len(kept) - limit
+        self._head = kept[: limit // 2]
+        self._tail = kept[len(kept) - (limit - limit // 2) :]
 
     def text(self) -> str:
         """Give what was kept as text, with a line in its middle that tells how much was left out."""

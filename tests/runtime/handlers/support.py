@@ -156,5 +156,5 @@ async def command(node: PipelineNode, inputs: Mapping[str, Any], context: Any) -
     returned = caller.returned.result()
     if returned.failure is not None:
         kind = NodeExecutionError if returned.failure.retryable else NodeConfigError
-        raise kind(returned.failure.message)
+        raise kind(returned.failure.message, data=returned.failure.data)
     return dict(returned.output or {})

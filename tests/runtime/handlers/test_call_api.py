@@ -9,6 +9,7 @@ import pytest
 
 from playbill.model.configs import CallApiConfig
 from playbill.model.errors import NodeConfigError, NodeExecutionError
+from playbill.model.failures import failure_of
 from playbill.runtime.handlers.call_api import call_api
 from tests.runtime.handlers.support import NODE, Answer, Server, context_of
 
@@ -179,10 +180,96 @@ async def test_a_request_that_cannot_be_sent_is_a_config_error(
     assert message in str(caught.value)
 
 
-async def test_a_method_or_header_that_http_does_not_allow_is_a_config_error(server: Server) -> None:
-    for config in ({"method": "A B"}, {"headers": {"a": "b\n"}}):
-        with pytest.raises(NodeConfigError, match="/x cannot be done: LocalProtocolError"):
-            await call(f"{server.url}/x", **config)
+UNSENDABLE: list[tuple[dict[str, Any], str]] = [
+    ({"method": "A B"}, "method 'A B' is not a word such as GET"),
+    ({"method": "GET /y\r\nX: y"}, r"method 'GET /Y\\r\\nX: Y' is not a word"),
+    ({"method": "GÉT"}, "method 'G.*' is not a word"),
+    ({"headers": {"a": "b\n"}}, "the value of header 'a' is not printable ASCII, or has blanks"),
+    ({"headers": {"a": "b\r\nc: d"}}, "the value of header 'a' "),
+    ({"headers": {"X-City": "Köln"}}, "the value of header 'X-City' is not printable ASCII.*percent-encode it"),
+    ({"headers": {"X-City": "\ud800"}}, "the value of header 'X-City' "),
+    ({"headers": {"X Ü": "b"}}, "header 'X Ü' has no name of a header"),
+    ({"headers": {"": "b"}}, "header '' has no name of a header"),
+    ({"params": {"a": {"b": 1}}}, "param 'a' holds dict, and takes text"),
+    ({"params": {"a": [1, [2]]}}, "param 'a' holds list"),
+    ({"params": {"a": ["\ud800"]}}, "in param 'a' .* is half a character"),
+    ({"body": "a\udcff", "method": "PUT"}, "in the body .* is half a character"),
+    ({"json": {"a": [1, float("nan")]}, "method": "PUT"}, r"its json.a\[1\] is nan, which JSON cannot say"),
+    ({"json": {"a": {1}}, "method": "PUT"}, "its json.a is set"),
+]
+
+
+@pytest.mark.parametrize(("config", "why"), UNSENDABLE)
+async def test_what_http_cannot_say_is_refused_by_name_before_anything_is_sent(
+    server: Server, config: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(NodeConfigError, match=f"/x cannot be sent: {why}"):
+        await call(f"{server.url}/x", **config)
+    assert server.received == []
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://127.0.0.1:99999/x", "its port is not one from 1 to 65535"),
+        ("http://127.0.0.1:0/x", "its port is not one"),
+        ("http://[::1", ""),
+        ("http://256.1.1.1/", ""),
+        ("http://a b/x", "its host holds a blank"),
+        ("http://a\\b/x", "its host holds a blank or another character"),
+        ("http://xn--/x", "its host is not one"),
+        ("http://h/a\r\nX: y", r"it has the character '\\r' at 10, which no URL holds"),
+        ("http://h/x\n", r"it has the character '\\n' at 10"),
+    ],
+)
+async def test_a_url_that_is_none_is_refused_by_name(url: str, why: str) -> None:
+    said = f"^GET cannot be sent to 'http.*': the URL is not valid:? ?{why}"
+    with pytest.raises(NodeConfigError, match=said) as caught:
+        await call(url)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["http://127.0.0.1:99999/", "http://[::1", "http://a b/", "http://xn--/", "//h:0/", "http://h/\x01", "ftp://h/"],
+)
+async def test_a_redirect_to_a_url_that_is_none_is_refused(server: Server, location: str) -> None:
+    server.answers["/x"] = Answer(302, headers={"Location": location})
+    said = f"^GET {server.url}/x (was redirected to a URL that is not|cannot be done)"
+    with pytest.raises(NodeConfigError, match=said):
+        await call(f"{server.url}/x")
+
+
+async def test_half_a_character_goes_out_as_json_writes_it(server: Server) -> None:
+    await call(f"{server.url}/x", method="POST", json={"a": "\ud800é"})
+    await call(f"{server.url}/x", method="POST", json={"a": "é"}, headers={"content-type": "application/x+json"})
+    assert [one.body for one in server.received] == [rb'{"a":"\ud800\u00e9"}', '{"a":"é"}'.encode()]
+    assert [one.headers["content-type"] for one in server.received] == ["application/json", "application/x+json"]
+
+
+@pytest.mark.parametrize(
+    "charset", ["undefined", "idna", "punycode", "base64", "rot13", "unicode_escape", "x\x7f", "''", "no-such"]
+)
+async def test_a_foreign_charset_is_read_as_utf_8(server: Server, charset: str) -> None:
+    said = "grün \\q".encode() + b"\xff"
+    server.answers["/x"] = Answer(body=said, headers={"Content-Type": f"text/x; charset={charset}"})
+    assert (await call(f"{server.url}/x"))["text"] == "grün \\q\ufffd"
+
+
+@pytest.mark.parametrize("status", [404, 503])
+async def test_a_refused_status_tells_its_status_headers_and_body(server: Server, status: int) -> None:
+    server.answers["/x"] = Answer(status, b'{"code": "gone", "x": "' + b"x" * 600 + b'"}')
+    with pytest.raises((NodeConfigError, NodeExecutionError)) as caught:
+        await call(f"{server.url}/x")
+    data = failure_of(caught.value).data or {}
+    assert (data["status"], data["json"]["code"], len(data["body"])) == (status, "gone", 625)
+    assert data["headers"]["content-type"] == "application/json"
+    server.answers["/x"] = Answer(status, b"x" * 100_000, headers={"Content-Type": "text/plain; charset=undefined"})
+    with pytest.raises((NodeConfigError, NodeExecutionError)) as caught:
+        await call(f"{server.url}/x")
+    data = failure_of(caught.value).data or {}
+    assert "json" not in data
+    assert 16_000 < len(data["body"]) <= 16_384
 
 
 async def test_credentials_never_stand_in_an_error(server: Server) -> None:

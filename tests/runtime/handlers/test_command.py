@@ -13,8 +13,11 @@ from typing import Any
 import pytest
 
 from playbill.model.configs import CommandConfig
+from playbill.model.error_data import json_size
 from playbill.model.errors import NodeConfigError, NodeExecutionError
+from playbill.model.plain_text import MAX_TEXT_BYTES
 from playbill.runtime.processes import linux
+from playbill.runtime.runners.outputs import MAX_BYTES
 from tests.runtime.handlers.support import NODE, command, context_of
 
 pytestmark = pytest.mark.anyio
@@ -168,6 +171,54 @@ async def test_long_output_keeps_its_head_and_tail_and_says_so() -> None:
     assert found["stdout"].startswith("begin")
     assert found["stdout"].endswith("end")
     assert "\n... 99908 bytes left out ...\n" in found["stdout"]
+
+
+FILLS = {
+    "zeros": "head -c 300000 /dev/zero",
+    "bytes that are no UTF-8": r"head -c 300000 /dev/zero | tr '\0' '\377'",
+    "quotes": r"head -c 900000 /dev/zero | tr '\0' '\"'",
+    "control characters": r"head -c 900000 /dev/zero | tr '\0' '\1'",
+    "wide characters": "yes 💥é | head -c 900000",
+    "lines": "yes | head -c 3000000",
+}
+
+
+async def test_any_output_fits_an_output_of_a_node() -> None:
+    for fill in FILLS.values():
+        for where in ("1>&1", "1>&2", "| tee /dev/stderr"):
+            for most in (256 * 1024, 10_000_000):
+                found = await shell(f"({fill}) {where}", max_output_bytes=most)
+                size = json_size(found)
+                assert (found["exit_code"], size <= MAX_BYTES) == (0, True), fill
+                if "truncated" in found:
+                    assert "bytes left out ...\n" in found["stdout"] + found["stderr"], fill
+                    assert size > MAX_BYTES * 0.7 or most < MAX_BYTES, fill
+
+
+async def test_what_a_failed_command_said_is_cut_to_the_bound_of_a_failures_texts() -> None:
+    for fill in FILLS.values():
+        failed = await failure(f"({fill}) | tee /dev/stderr; exit 3")
+        assert (failed["exit_code"], failed["truncated"]) == (3, True)
+        for text in (failed["stdout"], failed["stderr"]):
+            assert 10_000 < json_size(text) <= MAX_TEXT_BYTES, fill
+
+
+async def failure(script: str, **config: Any) -> dict[str, Any]:
+    with pytest.raises(NodeExecutionError) as caught:
+        await shell(script, **config)
+    return dict(caught.value.data or {})
+
+
+async def test_a_failed_command_tells_its_exit_code_and_what_it_said() -> None:
+    assert await failure("echo out; echo err >&2; exit 7") == {"exit_code": 7, "stdout": "out\n", "stderr": "err\n"}
+    assert (await failure("kill -9 $$", strip=True)) == {"exit_code": -9, "stdout": "", "stderr": ""}
+
+
+async def test_strip_takes_off_newlines_at_the_end_as_a_shell_does() -> None:
+    script = r"printf '\n a \r\n\t \n\n'; printf 'b\n' >&2"
+    assert (await shell(script))["stdout"] == "\n a \r\n\t \n\n"
+    found = await shell(script, strip=True)
+    assert (found["stdout"], found["stderr"]) == ("\n a \r\n\t ", "b")
 
 
 async def test_a_flood_of_output_does_not_grow_our_memory() -> None:

@@ -14,6 +14,7 @@ from playbill.model.cel_program import CelProgram, compile_cel
 from playbill.model.cel_tokens import bound_names, macro_calls
 from playbill.model.diagnostics import did_you_mean, list_names
 from playbill.model.errors import NodeConfigError
+from playbill.model.jsonable import why_not_json
 from playbill.model.wording import clip
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ __all__ = [
     "as_bool",
     "compile_condition",
     "compile_expression",
+    "compile_output",
     "merge_inputs",
 ]
 
@@ -111,6 +113,23 @@ class Condition:
             NodeConfigError: CEL found an error, or gave something else than a bool.
         """
         return self.test(variables)
+
+
+def compile_output(text: str) -> Expression:
+    """Compile an output of a run, which gives what JSON can say, or fails.
+
+    Raises:
+        ExpressionError: See `compile_expression`.
+    """
+    compiled = compile_expression(text, roots=OUTPUT_ROOTS)
+
+    def give(variables: Mapping[str, Any]) -> Any:
+        given = compiled.value(variables)
+        if why := why_not_json(given, "it"):
+            raise ValueError(f"{why}: string(...) makes a text of a value")
+        return given
+
+    return Expression(text, compiled.names, give)
 
 
 def compile_condition(text: str, *, predecessors: Collection[str], roots: Collection[str]) -> Condition:

@@ -10,16 +10,14 @@ from playbill.model.catalog import BUILTIN
 from playbill.model.expressions import (
     CONDITION_ROOTS,
     EDGE_ROOTS,
-    OUTPUT_ROOTS,
     Condition,
     Expression,
     compile_condition,
-    compile_expression,
+    compile_output,
     merge_inputs,
 )
 from playbill.model.facts import value
 from playbill.model.graph import topological_order
-from playbill.model.jsonable import why_not_json
 from playbill.model.policies import RetryPolicy, StopPolicy
 from playbill.model.targets import split_key
 
@@ -193,7 +191,7 @@ def build_plan(
         for place, node in enumerate(order)
     }
     roots = tuple(node for node in order if not incoming[node])
-    outputs = {name: _output(text) for name, text in definition.outputs.items()}
+    outputs = {name: compile_output(text) for name, text in definition.outputs.items()}
     return Plan(definition, nodes, roots, outputs, stop)
 
 
@@ -207,19 +205,6 @@ def _edge(index: int, edge: PipelineEdge, source: PipelineNode, target: Pipeline
     elif text is not None:
         compiled = compile_condition(text, predecessors=(source.id,), roots=EDGE_ROOTS)
     return EdgePlan(index, edge.id, target.id, target.join == "any", edge.when, compiled, wanted)
-
-
-def _output(text: str) -> Expression:
-    """Compile an output of the run, which gives what JSON can say, or fails."""
-    compiled = compile_expression(text, roots=OUTPUT_ROOTS)
-
-    def give(names: Mapping[str, Any]) -> Any:
-        given = compiled.value(names)
-        if why := why_not_json(given, "it"):
-            raise ValueError(f"{why}: string(...) makes a text of a value")
-        return given
-
-    return Expression(text, compiled.names, give)
 
 
 def _condition(node: PipelineNode, predecessors: Collection[str]) -> Condition:

@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from playbill.actors.supervisor import SupervisorActor
-from playbill.model.errors import UnknownRun
 from playbill.model.frozen import freeze
 from playbill.model.messages import Start
 from playbill.model.plan import RunFacts
@@ -138,9 +137,8 @@ class PipelineRunManager:
         Raises:
             DefinitionError: it has problems; carries them all.
         """
-        prepared = definition_of(definition)
-        self.compiler.of(prepared)
-        return prepared
+        self.compiler.of(definition := definition_of(definition))
+        return definition
 
     def _begin(
         self, system: ActorSystem, compiled: CompiledPipeline, data: FrozenDict, run_id: str, timeout: float | None
@@ -193,11 +191,7 @@ class PipelineRunManager:
         return list(self._runs.active.values())
 
     def is_running(self, run_id: RunId) -> bool:
-        """Tell whether a run of this id is active.
-
-        Raises:
-            DefinitionError: the id is neither text nor a UUID.
-        """
+        """Tell whether a run of this id, a text or a UUID, is active."""
         return run_id_of(run_id) in self._runs.active
 
     def get_run(self, run_id: RunId) -> Run:
@@ -207,11 +201,7 @@ class PipelineRunManager:
             UnknownRun: there is none of this id.
             DefinitionError: the id is neither text nor a UUID.
         """
-        name = run_id_of(run_id)
-        run = self._runs.find(name)
-        if run is None:
-            raise UnknownRun(name)
-        return run
+        return self._runs.get(run_id_of(run_id))
 
     # ---- what all runs share ----------------------------------------------------------------------------------
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from playbill.model.errors import UnknownRun
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -28,6 +30,17 @@ class Runs:
     def find(self, run_id: str) -> Run | None:
         """Return an active or a remembered run."""
         return self.active.get(run_id) or self.ended.get(run_id)
+
+    def get(self, run_id: str) -> Run:
+        """Return an active or a remembered run.
+
+        Raises:
+            UnknownRun: there is none of this id.
+        """
+        run = self.find(run_id)
+        if run is None:
+            raise UnknownRun(run_id)
+        return run
 
     def conclude(self, result: RunResult) -> str | None:
         """Move a run that has ended among the remembered ones; return the id of the one that is forgotten for it."""

@@ -18,14 +18,15 @@ from playbill.runtime.definitions.files import read
 __all__ = ["Resources", "Secrets", "make_resources", "read_secrets"]
 
 SECRETS_HELP: Final = (
-    "what ${secrets.NAME} stands for: NAME takes the environment variable of that name, NAME=@FILE what the file holds "
-    "without the newline at its end, NAME=VALUE the value, which other users of this machine may see; "
+    "what ${secrets.NAME} stands for: NAME takes the environment variable of that name, NAME=@FILE what the file "
+    "holds without the newline at its end, NAME=VALUE the value, which other users of this machine may see; "
     "may be given several times."
 )
 Secrets: TypeAlias = Annotated[list[str] | None, Parameter(name="--secret", negative=(), help=SECRETS_HELP)]
 RESOURCES_HELP: Final = (
-    "what handlers find in context.resources, as NAME=module:factory: the module is imported and the class or function "
-    "called without arguments (an async one is awaited); anything else is taken as it is; may be given several times."
+    "what handlers find in context.resources, as NAME=module:factory: the module is imported and the class or "
+    "function called without arguments (an async one is awaited); anything else is taken as it is; "
+    "may be given several times."
 )
 Resources: TypeAlias = Annotated[list[str] | None, Parameter(name="--resource", negative=(), help=RESOURCES_HELP)]
 SECRET_RULE: Final = "--secret takes NAME, NAME=VALUE or NAME=@FILE; a name has letters, digits and _"  # noqa: S105

@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -23,12 +24,13 @@ from playbill.runtime.cli.option_names import with_options
 from playbill.runtime.cli.progress import progress_of
 from playbill.runtime.cli.streams import complain, reserve_output
 from playbill.runtime.cli.trigger_data import Inputs, trigger_data_of
-from playbill.runtime.embedded.private_loop import PrivateLoop
+from playbill.runtime.embedded.private_loop import PATIENT_PRESSES, PrivateLoop
 from playbill.runtime.journals.event_file import EventFile
 from playbill.runtime.manager import PipelineRunManager
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from types import FrameType
     from typing import TextIO
 
     from playbill.model.definition import PipelineDefinition
@@ -139,7 +141,10 @@ def _write_events(events: Path | None) -> Generator[Callable[[Event], None] | No
 
 
 def _stop_on_signals(started: Run, board: Board) -> None:
-    """Cancel with grace at the first Ctrl-C or SIGTERM, without once it is stopping."""
+    """Cancel with grace at the first Ctrl-C or SIGTERM, without once it is stopping.
+
+    A loop that a handler blocks hears of neither: the third Ctrl-C is raised where the program is.
+    """
     asked = False
 
     def stop() -> None:
@@ -150,6 +155,13 @@ def _stop_on_signals(started: Run, board: Board) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
+    presses = count(1)
+
+    def press(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (as signal handlers are)
+        if next(presses) > PATIENT_PRESSES:
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, press)  # the loop is woken all the same
 
 
 def _print(definition: PipelineDefinition, result: RunResult, output: TextIO, *, as_json: bool) -> None:

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["Inputs", "trigger_data_of"]
 
 INPUTS_HELP: Final = (
-    "one value of the trigger data as key=value: of the type that the pipeline's `inputs` say, text where it is text, "
-    "else JSON (a list or a mapping may be YAML); where they say no type, JSON if it parses as such, else text; "
-    "may be given several times."
+    "one value of the trigger data as key=value: of the type that the pipeline's `inputs` say, text where it is "
+    "text, else JSON (a list or a mapping may be YAML); where they say no type, JSON if it parses as such, else "
+    "text; may be given several times."
 )
 Inputs: TypeAlias = Annotated[list[str] | None, Parameter(name="--input", negative=(), help=INPUTS_HELP)]
 NAMES: Final = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
@@ -68,9 +68,9 @@ def _schema_of(key: str, schema: Mapping[str, Any]) -> object:
     return cast("Mapping[str, Any]", properties)[key] if known else schema.get("additionalProperties")
 
 
-def _types_of(schema: object, root: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
+def _types_of(schema: object, root: Mapping[str, Any]) -> Iterator[str]:
     """Yield the types that a value may have by its schema; of one that says nothing there are none."""
-    if not isinstance(schema, Mapping) or depth > 20:  # noqa: PLR2004 (references may go in circles)
+    if not isinstance(schema, Mapping):
         return
     said = cast("Mapping[str, Any]", schema)
     if "type" in said:
@@ -79,9 +79,9 @@ def _types_of(schema: object, root: Mapping[str, Any], depth: int = 0) -> Iterat
     values = said.get("enum", [said["const"]] if "const" in said else [])
     yield from (NAMES.get(type(value), "null") for value in values)
     for branch in (branch for word in BRANCHES for branch in said.get(word, [])):
-        yield from _types_of(branch, root, depth + 1)
+        yield from _types_of(branch, root)
     if "$ref" in said:
-        yield from _types_of(_referred(str(said["$ref"]), root), root, depth + 1)
+        yield from _types_of(_referred(str(said["$ref"]), root), root)
 
 
 def _referred(reference: str, root: Mapping[str, Any]) -> object:

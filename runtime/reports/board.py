@@ -16,7 +16,7 @@ from playbill.model.wording import clip, describe_seconds
 from playbill.runtime.reports.board_lines import printable, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from rich.console import Console, ConsoleOptions, RenderResult
 
@@ -106,6 +106,10 @@ class Stop:
         return f"{self.why}stopping, {ceil(left)} s of grace left; Ctrl-C kills"
 
 
+def _utc() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass
 class Board:
     """All nodes of a run; renders as many lines as fit, the live ones first.
@@ -119,6 +123,7 @@ class Board:
     lines: dict[str, NodeLine] = field(default_factory=dict[str, NodeLine])
     stop: Stop | None = None
     """None: nobody stops it."""
+    clock: Callable[[], datetime] = _utc
 
     def take(self, item: Event | NodeProgress) -> NodeLine | None:
         """Go on by an event, or by progress; return its node's line, if it is about a node's state."""
@@ -157,12 +162,12 @@ class Board:
         yield from self.table(self._choose(room), options.max_width)
         stop = self.stop
         if stop is not None:
-            yield Text(stop.describe(datetime.now(UTC)), "bold yellow", no_wrap=True, overflow="ellipsis")
+            yield Text(stop.describe(self.clock()), "bold yellow", no_wrap=True, overflow="ellipsis")
         yield Text(self.summary(), "bright_black", no_wrap=True, overflow="ellipsis")
 
     def table(self, lines: Iterable[NodeLine], width: int) -> list[Text]:
         """Return these lines as a table that is `width` cells wide."""
-        now = datetime.now(UTC)
+        now = self.clock()
         return rows([(line.cells(now), line.fraction) for line in lines], width)
 
     def summary(self) -> str:

@@ -1,0 +1,46 @@
+"""Help says all that it says, at any width: nothing is eaten, and no line is torn where the source's was."""
+
+import itertools
+import re
+
+import pytest
+
+from playbill.runtime.cli import _call
+
+COMMANDS = ("run", "validate", "graph", "schema", "types", "sim", "whatif")
+
+
+def help_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert _call([*arguments, "--help"]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_fits_and_shows_no_markup(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    shown = help_of(capsys, command)
+    assert max(map(len, shown.splitlines())) <= width
+    assert "[default: False]" not in shown
+    # A box's line that is short, though its text goes on, was torn by a line's end in the source.
+    inner = [line[2:-2] for line in shown.splitlines() if line.startswith("│ ")]
+    for line, following in itertools.pairwise(inner):
+        column = len(following) - len(following.lstrip())
+        word = following.split()[0] if following.split() else ""
+        goes_on = column > 4 and line.strip() and not line.rstrip().endswith(".")
+        assert not goes_on or len(line.rstrip()) + 1 + len(word) > len(line), (line, following)
+
+
+def test_what_looks_like_markup_is_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    assert "--secret STR...    what ${secrets.NAME} stands for" in help_of(capsys, "run")
+    assert "what `playbill run FILE --events EVENTS` has written" in help_of(capsys, "whatif")
+
+
+@pytest.mark.parametrize("command", ["run", "sim", "whatif"])
+def test_help_says_the_exit_codes(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    shown = help_of(capsys, command)
+    codes = set(re.findall(r"^  (\d+) ", shown, re.MULTILINE))
+    assert codes == ({"0", "1", "2", "124", "130"} if command == "run" else {"0", "1", "2"})

@@ -77,7 +77,7 @@ def _bounded(plain: Any, hide: Callable[[str], str] | None) -> Any:
     if isinstance(plain, dict):
         return {_shown(name, hide): _bounded(item, hide) for name, item in cast("dict[str, Any]", plain).items()}
     if isinstance(plain, list):
-        return [_bounded(item, hide) for item in cast("list[Any]", plain)]
+        return [_bounded(item, hide) for item in plain]
     return plain
 
 

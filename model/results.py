@@ -87,7 +87,8 @@ class NodeExecutionResult:
     def as_dict(self) -> dict[str, Any]:
         """Return it as a mapping that JSON can say, times as ISO 8601; `from_dict` reads it.
 
-        `error` is a text, `failure` all that is known of it: type, message, whether a retry may help, traceback, and the data that it carries.
+        `error` is a text, `failure` all that is known of it: type, message, whether a retry may help, traceback, and
+        the data that it carries.
         """
         return {
             "node_id": self.node_id,

@@ -46,8 +46,8 @@ async def test_a_failure_edge_and_on_error_continue_hand_it_on(*, continues: boo
     assert result.outputs["alarm"]["said"] == "7 by ***: no"
     error = result.node_results["review"].error
     assert error is not None
-    assert error.data == {"code": 7, "by": {"key": "***"}, "set": "{1}"}
-    assert result.as_dict()["node_results"]["review"]["error_data"] == error.data
+    assert error.data == {"code": 7, "by": {"key": "***"}, "set": [1]}
+    assert result.as_dict()["node_results"]["review"]["failure"]["data"] == error.data
     assert "hunter2" not in repr(events)
     assert [event_from_json(event_to_json(event)) for event in events] == events
 
@@ -64,7 +64,7 @@ async def test_it_comes_out_of_a_process() -> None:
     async with playbill.PipelineRunManager(types=[reviews_in_a_process], secrets={"key": "hunter2"}) as manager:
         result = await finished(manager, pipeline(review))
     assert result.error is not None
-    assert result.error.data == {"code": 7, "by": {"key": "***"}, "set": "{1}"}
+    assert result.error.data == {"code": 7, "by": {"key": "***"}, "set": [1]}
 
 
 @pytest.mark.real("programs")

@@ -35,7 +35,8 @@ class _Seen:
             self.completed += 1
         else:
             failure: Failure = event.data["failure"]
-            self.failures[failure.type, failure.message, failure.retryable] += 1
+            own = failure.kinds[0] if failure.kinds and failure.kinds[0].endswith(failure.type) else failure.type
+            self.failures[own, failure.message, failure.retryable] += 1
 
     def behaviour(self) -> Behaviour:
         """Return what stands in for it."""

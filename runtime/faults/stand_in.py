@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from playbill.model.errors import HandlerKilled, NodeConfigError
 from playbill.model.facts import Failure
 from playbill.model.failures import failure_of
+from playbill.model.kinds import kinds_of_name
 from playbill.model.messages import Began
 from playbill.model.plan import BUILT_IN
 from playbill.runtime.faults.behaviour import Behaviour, Duration, Ending
@@ -128,8 +129,8 @@ class StandIn(HandlerAttempt):
     def _finish(self, ending: Ending) -> None:
         at = self.services.loop.time()
         if ending.error is not None:
-            kinds = (ending.error, "Exception")
-            self._end(at, None, Failure(ending.error, ending.message, ending.retryable, kinds))
+            name, kinds = ending.error.rpartition(".")[2], kinds_of_name(ending.error)
+            self._end(at, None, Failure(name, ending.message, ending.retryable, kinds))
             return
         try:
             output = check_output(ending.output, self._node)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
 from math import inf
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -91,18 +94,35 @@ class NodeExecutionError(NodeError):
     """A node's work failed in a way that another attempt may mend: always retryable."""
 
     def __init__(
-        self, message: str, *, retry_after: float | None = None, data: Mapping[str, Any] | None = None
+        self,
+        message: str,
+        *,
+        retry_after: float | timedelta | None = None,
+        data: Mapping[str, Any] | None = None,
     ) -> None:
         """Make the error.
 
         Args:
             message: for people.
-            retry_after: seconds before the next attempt, when the other side named them.
+            retry_after: how long to wait before the next attempt, when the other side named it: seconds or a
+                timedelta; cut to what the node's retry policy allows. What is no length of time, such as -1, is as
+                None.
             data: for programs, such as `{"exit_code": 3}`: what JSON can say, at most 64 KiB of it are kept.
+
+        Raises:
+            TypeError: the wait is neither.
         """
         super().__init__(message)
+        if isinstance(retry_after, timedelta):
+            retry_after = retry_after.total_seconds()
+        elif retry_after is not None and (isinstance(retry_after, bool) or not _is_number(retry_after)):
+            raise TypeError(f"retry_after is a number of seconds or a timedelta, not {retry_after!r:.60}")
         self.retry_after = retry_after
         self.data = data
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real | Decimal)
 
 
 class NodeConfigError(NodeError):

@@ -6,21 +6,23 @@ text, its class, its notes; and a failure that cannot be told would leave its at
 
 from __future__ import annotations
 
-from math import isfinite
 from traceback import format_exception, format_tb
 from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.error_data import data_of
 from playbill.model.facts import Failure
-from playbill.model.fields import MAX_SECONDS
+from playbill.model.fields import MAX_SECONDS, seconds_of
+from playbill.model.kinds import kinds_of, leaves_of
 from playbill.model.plain_text import bounded, name_of, said, text_of
-from playbill.model.policies import kinds_of, retryable
+from playbill.model.policies import retryable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["UNTOLD", "failure_of"]
 
+MAX_LEAVES: Final = 20
+"""Failures of a group that its message names."""
 UNTOLD: Final = Failure("BaseException", "what was raised cannot be told", retryable=False)
 """What stands for an error of which nothing can be said; made beforehand, for there may be no memory left."""
 _TRACE: Final[Any] = BaseException.__dict__["__traceback__"]
@@ -38,7 +40,7 @@ def failure_of(error: BaseException, *, traceback: bool = False, hide: Callable[
         hide: takes out of the texts what nobody may see, before they are cut.
     """
     try:
-        message, trace = text_of(error), _traceback(error) if traceback else ""
+        message, trace = _message(error), _traceback(error) if traceback else ""
         if hide is not None:
             message, trace = hide(message), hide(trace)
         kinds = kinds_of(error)
@@ -58,13 +60,33 @@ def _traceback(error: BaseException) -> str:
     return text
 
 
+def _message(error: BaseException) -> str:
+    """Return the error's text; of a group its own, and what the failures within it are."""
+    leaves = leaves_of(error)
+    if leaves[0] is error:
+        return text_of(error)
+    named = [f"{name_of(type(leaf))}: {text_of(leaf)}".removesuffix(": ") for leaf in leaves[:MAX_LEAVES]]
+    more = [f"and {len(leaves) - MAX_LEAVES} more"] if len(leaves) > MAX_LEAVES else []
+    return f"{text_of(error)}: {'; '.join([*named, *more])}"
+
+
 def _retry_after(error: BaseException) -> float | None:
-    """Return the seconds that an error asks to wait, if it names a number of them, of 0 or more."""
+    """Return the seconds that an error asks to wait, if it names a length of time; of a group the longest."""
+    waits = [
+        wait
+        for each in {id(each): each for each in (error, *leaves_of(error))}.values()
+        if (wait := _wait_of(each)) is not None
+    ]
+    return max(waits, default=None)
+
+
+def _wait_of(error: BaseException) -> float | None:
     try:
-        wait = getattr(error, "retry_after", None)
-        if isinstance(wait, bool) or not isinstance(wait, int | float):
+        asked = getattr(error, "retry_after", None)
+        wait = None if isinstance(asked, bool | str) else seconds_of(asked)
+        if not isinstance(wait, int | float):
             return None
         plain = int.__index__(wait) if isinstance(wait, int) else float.__float__(wait)
-        return min(plain, MAX_SECONDS) if isfinite(plain) and plain >= 0 else None
+        return min(plain, MAX_SECONDS) if plain >= 0 else None  # which what is not a number is not
     except BaseException:  # noqa: BLE001 (an attribute of a user's, broken in any way)
         return None

@@ -9,7 +9,7 @@ Rules:
 4. All else is refused by its place: bytes, arrays, what is no finite number, keys that are not text, ints of more
    than 4,300 digits, objects.
 
-numpy is never imported here: where there is a value of its, somebody else has done so.
+Neither numpy nor uuid is imported here: where there is a value of theirs, somebody else has done so.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from enum import Enum
 from math import isfinite
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
-from uuid import UUID
 
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError
@@ -222,7 +221,7 @@ def _say(value: object) -> object:  # noqa: PLR0911 (a list of kinds)
         if value != value:  # noqa: PLR0124 (as pandas' NaT, which is a date to isinstance)
             _refuse(value)
         return value.total_seconds() if isinstance(value, timedelta) else value.isoformat()
-    if isinstance(value, UUID | PurePath):
+    if isinstance(value, PurePath) or _is_of(value, "uuid", "UUID"):
         return str(value)
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in fields(value)}
@@ -252,8 +251,7 @@ def _sorted_sets(said: Any, meant: Any) -> Any:
 
 def _say_numpy_scalar(value: object) -> object:
     """Return a scalar of numpy's as one of Python's own; refuse all else."""
-    numpy: Any = sys.modules.get("numpy")
-    if numpy is None or not isinstance(value, numpy.generic):
+    if not _is_of(value, "numpy", "generic"):
         _refuse(value)
     scalar: Any = value
     plain = scalar.item()
@@ -261,7 +259,13 @@ def _say_numpy_scalar(value: object) -> object:
         plain = scalar.astype(f"{scalar.dtype.kind}8[us]").item()
     if plain is None:
         raise NotJson("is NaT, which JSON cannot say")
-    return float(plain) if isinstance(plain, numpy.generic) else plain  # as of a longdouble
+    return float(plain) if _is_of(plain, "numpy", "generic") else plain  # as of a longdouble
+
+
+def _is_of(value: object, module: str, name: str) -> bool:
+    """Tell whether a value is of a class of a module that may not be loaded, and then there is none."""
+    loaded = sys.modules.get(module)
+    return loaded is not None and isinstance(value, getattr(loaded, name))
 
 
 # ---- why not --------------------------------------------------------------------------------------------------

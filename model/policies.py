@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticKnownError
@@ -27,7 +27,8 @@ from playbill.model.fields import (
     Settings,
     Share,
 )
-from playbill.model.plain_text import name_of, repr_of
+from playbill.model.kinds import BETWEEN, canonical_kinds, kinds_of, leaves_of
+from playbill.model.plain_text import repr_of
 from playbill.model.wording import clip
 
 if TYPE_CHECKING:
@@ -51,8 +52,12 @@ NOT_RETRYABLE: tuple[type[Exception], ...] = (
     FileNotFoundError, PermissionError,
 )  # fmt: skip
 """Failures that another attempt cannot mend: programming errors, wrong configs, and verdicts of others."""
-_MRO: Final[Any] = type.__dict__["__mro__"]
-"""Asked of `type` itself: an exception's class may have a class of its own."""
+
+Kinds = Annotated[
+    tuple[str | type[BaseException], ...],
+    BeforeValidator(canonical_kinds, json_schema_input_type=tuple[str, ...] | str),
+]
+"""Names of classes of exceptions, see kinds.py; classes in Python. What is kept are their names."""
 
 
 class RetryPolicy(Settings):
@@ -68,10 +73,15 @@ class RetryPolicy(Settings):
     """The longest wait in seconds, before jitter."""
     jitter: Share = 0.1
     """Share of the wait that is spread evenly around it."""
-    on: tuple[str, ...] = ()
-    """Class names (of the exception or a base of it) that are retried besides the default ones."""
-    never: tuple[str, ...] = ()
-    """Class names that are not retried, whatever else says so."""
+    max_retry_after: Seconds | None = None
+    """The longest wait in seconds that a failure may ask for itself; a longer one is cut. None: `cap`."""
+    on: Kinds = ()
+    """Only these are retried: classes of the exception or a base of it, such as `OSError` or `mymodule.Throttled`.
+
+    Empty: what another attempt may mend, see `retryable`. Of a group every failure has to be one of them.
+    """
+    never: Kinds = ()
+    """Classes that are not retried, whatever else says so. Of a group one of them is enough."""
 
     def delay(self, attempts_made: int, jitter_draw: float, retry_after: float | None = None) -> float:
         """Give the seconds to wait before the next attempt.
@@ -79,19 +89,37 @@ class RetryPolicy(Settings):
         Args:
             attempts_made: Attempts that have ended, at least 1.
             jitter_draw: A number drawn evenly from 0..1.
-            retry_after: Seconds the failure itself asked for; wins when it is a length of time at all.
+            retry_after: Seconds the failure itself asked for; wins when it is a length of time at all, and is cut to
+                `max_retry_after`.
         """
         if retry_after is not None and retry_after >= 0:
-            return min(retry_after, MAX_SECONDS)
+            return min(retry_after, self.cap if self.max_retry_after is None else self.max_retry_after)
         return _grow(self.base, self.factor, self.cap, attempts_made) * _spread(self.jitter, jitter_draw)
 
     def should_retry(self, kinds: Sequence[str], *, retryable: bool) -> bool:
-        """Tell whether a failure is worth another attempt: `never` wins over `on`, `on` over the default."""
+        """Tell whether a failure is worth another attempt: `never` wins over `on`, and `on` over what is by default.
+
+        Args:
+            kinds: As `kinds_of` gives them.
+            retryable: Whether it is by default.
+        """
         if not self.never and not self.on:
             return retryable
         if any(kind in self.never for kind in kinds):
             return False
-        return retryable or any(kind in self.on for kind in kinds)
+        return self._names_each(kinds) if self.on else retryable
+
+    def _names_each(self, kinds: Sequence[str]) -> bool:
+        """Tell whether `on` names each failure of a group, or the one there is."""
+        is_named = False
+        for kind in kinds:
+            if kind == BETWEEN:
+                if not is_named:
+                    return False
+                is_named = False
+            elif kind in self.on:
+                is_named = True
+        return is_named
 
 
 def fields_of_retry(value: object) -> object:
@@ -227,16 +255,14 @@ class StopPolicy(Settings):
 
 
 def retryable(exception: BaseException) -> bool:
-    """Tell whether another attempt may mend this failure, as long as no policy says otherwise."""
-    kind = type(exception)  # not isinstance, which asks the exception for its class
-    if issubclass(kind, NodeExecutionError):
-        return True
-    return issubclass(kind, Exception) and not issubclass(kind, NOT_RETRYABLE)
+    """Tell whether another attempt may mend this failure, unless a policy says otherwise; of a group all in it."""
+    return all(_is_retryable(type(leaf)) for leaf in leaves_of(exception))
 
 
-def kinds_of(exception: BaseException) -> tuple[str, ...]:
-    """Give the names of the exception's class and its bases, nearest first: what `on` and `never` match."""
-    return tuple(name_of(cls) for cls in _MRO.__get__(type(exception)) if cls is not object)
+def _is_retryable(kind: type) -> bool:  # the class and not isinstance, which asks the exception for its class
+    return issubclass(kind, NodeExecutionError) or (
+        issubclass(kind, Exception) and not issubclass(kind, NOT_RETRYABLE)
+    )
 
 
 def _grow(base: float, factor: float, cap: float, step: int) -> float:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeAlias, TypeVa
 from playbill.model.errors import CircuitOpen
 from playbill.model.facts import Now, Permit, Verdict
 from playbill.model.failures import failure_of
+from playbill.model.kinds import leaves_of
 from playbill.model.machines.breaker import BreakerMachine
 from playbill.model.machines.circuit_state import FORCED, CircuitState, Report
 from playbill.model.messages import Ask, Force, Granted, Refused, Settle, Withdraw
@@ -167,12 +168,12 @@ class CircuitBreaker:
         """Tell what it says about the dependency that a call raised `error`, or nothing."""
         if error is None:
             return Verdict.SUCCESS
-        kind = type(error)  # not isinstance, which asks the error for its class
-        if issubclass(kind, self._ignore):
+        kinds = [type(leaf) for leaf in leaves_of(error)]  # not isinstance, which asks the error for its class
+        if all(issubclass(kind, self._ignore) for kind in kinds):
             return Verdict.IGNORED
-        if issubclass(kind, self._record):
+        if any(issubclass(kind, self._record) for kind in kinds):
             return Verdict.FAILURE
-        if not issubclass(kind, Exception):
+        if not all(issubclass(kind, Exception) for kind in kinds):
             return Verdict.CANCELLED
         return Verdict.FAILURE if retryable(error) else Verdict.IGNORED
 

@@ -82,7 +82,7 @@ class Ending(Settings):
     output: Any = None
     """What it gives, as a handler may."""
     error: str | None = None
-    """The class name of an exception."""
+    """The class name of an exception, with its module if it is neither a builtin one nor playbill's."""
     message: str = ""
     retryable: bool = True
     data: dict[str, Any] | None = None

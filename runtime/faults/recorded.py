@@ -37,7 +37,8 @@ class _Seen:
             self.completed += 1
         else:
             failure: Failure = event.data["failure"]
-            key = failure.type, failure.message, failure.retryable
+            own = failure.kinds[0] if failure.kinds and failure.kinds[0].endswith(failure.type) else failure.type
+            key = own, failure.message, failure.retryable
             self.failures[key] += 1
             self.data[key] = None if failure.data is None else dict(failure.data)
 

@@ -10,6 +10,7 @@ from playbill.model.error_data import kept_data
 from playbill.model.errors import HandlerKilled, NodeConfigError
 from playbill.model.facts import Failure
 from playbill.model.failures import failure_of
+from playbill.model.kinds import kinds_of_name
 from playbill.model.messages import Began
 from playbill.model.plan import BUILT_IN
 from playbill.runtime.faults.behaviour import Behaviour, Duration, Ending
@@ -129,8 +130,8 @@ class StandIn(HandlerAttempt):
     def _finish(self, ending: Ending) -> None:
         at = self.services.loop.time()
         if ending.error is not None:
-            kinds = (ending.error, "Exception")
-            failure = Failure(ending.error, ending.message, ending.retryable, kinds, data=kept_data(ending.data))
+            name, kinds = ending.error.rpartition(".")[2], kinds_of_name(ending.error)
+            failure = Failure(name, ending.message, ending.retryable, kinds, data=kept_data(ending.data))
             self._end(at, None, failure)
             return
         try:

@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from playbill.model.errors import NodeConfigError, NodeExecutionError
+from playbill.model.kinds import leaves_of
 from playbill.model.plain_text import MAX_TEXT_BYTES
 from playbill.runtime.handlers.http_parts import (
     body_of,
@@ -39,6 +40,8 @@ _SHOWN_BYTES: Final = 500
 _NO_CHARSETS: Final = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
 """Codecs of Python's that give text, and are no charset to anybody else."""
 _REDIRECTED: Final = "was redirected to a URL that is not valid"
+MAX_CAUSES: Final = 20
+"""As deep as is looked for what an error came of."""
 _LATER: Final = frozenset({408, 425, 429})
 """Statuses below 500 that ask to come again."""
 
@@ -241,15 +244,29 @@ def _refuse(request: Request, response: httpx.Response, content: bytes) -> None:
 
 def _retry_after(value: str) -> float | None:
     """Read the header: seconds or a date; None when it is neither."""
-    if re.fullmatch(r"[0-9]{1,9}", value.strip()):
-        return float(value)
+    if re.fullmatch(r"[0-9]+", value.strip()):
+        return float(value)  # of a text too long for a float that is endless, and cut as any wait is
     try:
         at = parsedate_to_datetime(value)
-    except ValueError:
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        return max(0.0, (at - datetime.now(UTC)).total_seconds())
+    except (OverflowError, TypeError, ValueError):
         return None
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return max(0.0, (at - datetime.now(UTC)).total_seconds())
 
 
 def _describe(error: Exception) -> str:
+    """Return what went wrong, and what that came of in the end, if the error does not say so itself."""
+    text, root = _named(error), _cause_of(error)
+    for _ in range(MAX_CAUSES):
+        root = root and (_cause_of(root) or root)
+    roots = [] if root is None else [_named(leaf) for leaf in leaves_of(root)]
+    told = "; ".join(dict.fromkeys(each for each in roots if each.partition(": ")[2] not in text))
+    return f"{text} ({told})" if told else text
+
+
+def _cause_of(error: BaseException) -> BaseException | None:
+    return error.__cause__ or error.__context__  # the one that httpcore suppresses is just what people ask for
+
+
+def _named(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".rstrip(": ")

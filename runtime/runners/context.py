@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from playbill.model.errors import NodeConfigError
+from playbill.model.fields import MAX_SECONDS, is_seconds, seconds_of
 from playbill.model.jsonable import NotJson, plain_json
 from playbill.model.messages import Heartbeat
-from playbill.model.plain_text import said
+from playbill.model.plain_text import repr_of, said
+from playbill.model.wording import clip
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Mapping
+    from datetime import timedelta
 
     from playbill.model.facts import Output
     from playbill.runtime.runners.program_pool import ProgramPool
@@ -165,9 +168,21 @@ class NodeContext:
                 raise NodeConfigError(f"node '{self.node_id}': its {error}") from error.__cause__
         self._running.send(Heartbeat(self.attempt, progress))
 
-    def sleep(self, seconds: float) -> Awaitable[None]:
-        """Wait so many seconds: `await` it on the loop; in a thread the call waits, until the attempt shall end."""
-        return self._running.sleep(seconds)
+    def sleep(self, seconds: float | timedelta | str) -> Awaitable[None]:
+        """Wait so many seconds: `await` it on the loop; in a thread the call waits, until the attempt shall end.
+
+        Args:
+            seconds: a number, a timedelta or a text such as `1m30s`; below 0 it is none.
+
+        Raises:
+            ValueError: it is no length of time.
+        """
+        wait = seconds_of(seconds)
+        if is_seconds(wait):
+            return self._running.sleep(wait)
+        if isinstance(wait, int | float) and not isinstance(wait, bool) and wait < 0:
+            return self._running.sleep(0)
+        raise ValueError(f"sleep takes from 0 to {MAX_SECONDS:,.0f} seconds, not {clip(repr_of(seconds), 60)}")
 
 
 class Over:

@@ -2,14 +2,19 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 
 from playbill.model import failures
 from playbill.model.errors import CircuitOpen, NodeConfigError, NodeExecutionError
 from playbill.model.failures import UNTOLD, failure_of
 from playbill.model.fields import MAX_SECONDS
+from playbill.model.kinds import BETWEEN
 from playbill.model.plain_text import MAX_TEXT_BYTES
 
 
@@ -59,9 +64,20 @@ def test_a_failure_without_a_text_is_told_by_its_class() -> None:
         (None, None),
         (-1, None),
         (float("nan"), None),
-        (float("inf"), None),
-        (10**400, None),
+        (float("inf"), MAX_SECONDS),
+        (10**400, MAX_SECONDS),
         (1e12, MAX_SECONDS),
+        (timedelta(minutes=1), 60.0),
+        (timedelta(seconds=-1), None),
+        (Decimal("1.5"), 1.5),
+        (Decimal("sNaN"), None),
+        (Fraction(1, 2), 0.5),
+        (np.float32(0.5), 0.5),
+        (np.int64(3), 3.0),
+        (np.bool_(True), None),
+        (np.array([1]), None),
+        (1j, None),
+        ([1], None),
     ],
 )
 def test_only_a_number_of_seconds_is_a_wait(wait: object, kept: float | None) -> None:
@@ -73,6 +89,43 @@ def test_only_a_number_of_seconds_is_a_wait(wait: object, kept: float | None) ->
 def test_our_own_errors_bring_their_wait() -> None:
     assert failure_of(NodeExecutionError("busy", retry_after=3.0)).retry_after == 3.0
     assert failure_of(CircuitOpen("key", None)).retry_after is None
+
+
+def test_a_group_names_what_is_in_it() -> None:
+    inner = ExceptionGroup("within", [NodeExecutionError("busy", retry_after=3), Busy(7)])
+    failure = failure_of(ExceptionGroup("at once", [KeyError("x"), inner, OSError()]))
+    assert failure.type == "ExceptionGroup"
+    assert failure.message == (
+        "at once (3 sub-exceptions): KeyError: 'x'; NodeExecutionError: busy; Busy: busy; OSError"
+    )
+    assert (failure.retryable, failure.retry_after) == (False, 7)
+    ours = ("ExceptionGroup", "BaseExceptionGroup")
+    assert failure.kinds == (
+        "KeyError", "LookupError", "Exception", "BaseException", *ours, BETWEEN,
+        "NodeExecutionError", "NodeError", "PlaybillError", "Exception", "BaseException", *ours, BETWEEN,
+        f"{__name__}.Busy", "Exception", "BaseException", *ours, BETWEEN,
+        "OSError", "Exception", "BaseException", *ours,
+    )  # fmt: skip
+
+
+def test_of_a_large_group_the_first_are_named() -> None:
+    failure = failure_of(ExceptionGroup("many", [OSError(str(n)) for n in range(1000)]))
+    assert failure.message.endswith("OSError: 18; OSError: 19; and 980 more")
+    assert failure.kinds.count("OSError") == 1
+
+
+def test_a_group_that_is_in_many_others_is_looked_into_once() -> None:
+    group: ExceptionGroup[Any] = ExceptionGroup("g", [OSError("once")])
+    for _ in range(100):
+        group = ExceptionGroup("g", [group, group])
+    assert failure_of(group).message.endswith(": OSError: once")
+
+
+def test_an_error_that_was_raised_from_another_is_what_it_is() -> None:
+    error = OSError("outer")
+    error.__cause__ = ExceptionGroup("g", [ValueError("inner")])
+    failure = failure_of(error)
+    assert (str(failure), failure.retryable, failure.kinds[0]) == ("OSError: outer", True, "OSError")
 
 
 def test_a_traceback_is_kept_when_asked_for_and_of_a_long_one_both_ends() -> None:
@@ -131,7 +184,7 @@ PLACES = (
 def test_whatever_an_exception_does_when_it_is_asked_it_is_a_failure(place: str, evil: BaseException) -> None:
     failure = failure_of(wicked(place, evil), traceback=True)
     assert failure.type == "Evil"
-    assert failure.kinds == ("Evil", "Wicked", "Exception", "BaseException")
+    assert failure.kinds == (f"{__name__}.Evil", f"{__name__}.Wicked", "Exception", "BaseException")
     assert failure.retryable
     assert failure.retry_after is None
     assert failure.message == ("evil" if place != "__str__" else f"(its text cannot be had: {type(evil).__name__})")

@@ -41,7 +41,7 @@ def test_a_kind_takes_what_is_within_its_bounds(kind: Any, taken: list[Any], ref
 
 def test_who_sets_nothing_of_a_policy_gets_what_the_documentation_says() -> None:
     retry = {"max_attempts": 3, "base": 1.0, "factor": 2.0, "cap": 60.0, "jitter": 0.1, "on": (), "never": ()}
-    assert RetryPolicy().model_dump() == retry
+    assert RetryPolicy().model_dump() == {**retry, "max_retry_after": None}
     breaker = {
         "failures": "default", "open_seconds": 60.0, "open_factor": 1.0, "open_cap_seconds": 600.0, "jitter": 0.0,
         "minimum_calls": 10, "half_open_permits": 1, "half_open_max_wait_seconds": 60.0,

@@ -1,5 +1,6 @@
 """Policies: bounds, waits, and what is worth another attempt."""
 
+import json
 import math
 from typing import Any
 
@@ -8,15 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from playbill.model.definition import definition_from
 from playbill.model.errors import (
     AttemptTimedOut,
     CircuitOpen,
+    DefinitionError,
     HandlerKilled,
     NodeConfigError,
     NodeExecutionError,
     RunCancelled,
 )
+from playbill.model.facts import Failure
 from playbill.model.policies import BreakerPolicy, RetryPolicy, StopPolicy, kinds_of, retryable
+from playbill.runtime.simulation.reference.rules import back_off, is_retried
 
 
 def test_waits_double_up_to_the_cap() -> None:
@@ -61,17 +66,20 @@ def test_policies_are_frozen_and_refuse_unknown_fields() -> None:
         (RetryPolicy(on=("KeyError",)), False, True),
         (RetryPolicy(on=("LookupError",)), False, True),
         (RetryPolicy(on=("OSError",)), False, False),
-        (RetryPolicy(on=("OSError",)), True, True),
+        (RetryPolicy(on=("OSError",)), True, False),
         (RetryPolicy(never=("LookupError",)), True, False),
         (RetryPolicy(on=("KeyError",), never=("KeyError",)), True, False),
     ],
 )
-def test_never_wins_over_on_and_on_over_the_default(policy: RetryPolicy, default: bool, expected: bool) -> None:
+def test_never_wins_over_on_and_on_means_only_these(policy: RetryPolicy, default: bool, expected: bool) -> None:
     assert policy.should_retry(kinds_of(KeyError("x")), retryable=default) is expected
 
 
 def test_kinds_are_the_names_of_the_class_and_its_bases() -> None:
     assert kinds_of(KeyError()) == ("KeyError", "LookupError", "Exception", "BaseException")
+
+
+Group = ExceptionGroup
 
 
 class Flaky(NodeExecutionError, ValueError):
@@ -141,6 +149,157 @@ def test_what_a_failure_asks_for_is_ignored_when_it_is_no_length_of_time(asked_f
     assert RetryPolicy(base=2, jitter=0).delay(1, 0.5, asked_for) == 2
 
 
-@pytest.mark.parametrize("asked_for", [1.1e9, 1e300, math.inf, 10**400])
-def test_what_a_failure_asks_for_has_the_longest_time_there_is_as_its_cap(asked_for: float) -> None:
-    assert RetryPolicy().delay(1, 0.5, asked_for) == 1e9
+@pytest.mark.parametrize("asked_for", [61, 1.1e9, 1e300, math.inf, 10**400])
+def test_what_a_failure_asks_for_is_cut(asked_for: float) -> None:
+    assert RetryPolicy().delay(1, 0.5, asked_for) == 60
+    assert RetryPolicy(cap=5).delay(1, 0.5, asked_for) == 5
+    assert RetryPolicy(cap=5, max_retry_after=60).delay(1, 0.5, asked_for) == 60
+    assert RetryPolicy(cap=5, max_retry_after=0).delay(1, 0.5, asked_for) == 0
+
+
+@given(
+    st.builds(
+        RetryPolicy,
+        base=st.floats(0, 100),
+        cap=st.floats(0, 100),
+        max_retry_after=st.none() | st.floats(0, 1e9),
+        jitter=st.floats(0, 1),
+    ),
+    st.integers(1, 100),
+    st.floats(0, 1),
+    st.none() | st.floats() | st.integers(),
+)
+def test_the_reference_model_waits_as_long(policy: RetryPolicy, attempts: int, draw: float, asked: float) -> None:
+    wait = policy.delay(attempts, draw, asked)
+    assert back_off(policy, attempts, draw, asked) == wait
+    assert 0 <= wait <= max(2 * policy.cap, policy.max_retry_after or 0)
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 10**6])
+def test_the_longest_waits_there_are_stay_finite(attempts: int) -> None:
+    policy = RetryPolicy(base=1e9, factor=1e300, cap=1e9, jitter=1)
+    assert policy.delay(attempts, 1.0) == 2e9
+    for wrong in ({"base": 1e12}, {"cap": math.inf}, {"max_retry_after": math.nan}, {"max_retry_after": "soon"}):
+        with pytest.raises(ValidationError, match=next(iter(wrong))):
+            RetryPolicy.model_validate(wrong)
+
+
+class Throttled(Exception):
+    """Of a user's."""
+
+
+class Worse(Throttled, OSError):
+    """And one that comes of it."""
+
+
+NAME = f"{__name__}.Throttled"
+
+
+@pytest.mark.parametrize(
+    ("on", "error", "expected"),
+    [
+        ([NAME], Throttled(), True),
+        ([NAME], Worse(), True),
+        ([NAME], OSError(), False),
+        ([Throttled], Worse(), True),
+        (["OSError"], Worse(), True),
+        (["IOError"], OSError(), True),
+        (["builtins.OSError"], ConnectionError(), True),
+        (["asyncio.TimeoutError"], TimeoutError(), True),
+        (["playbill.NodeExecutionError"], NodeExecutionError("x"), True),
+        (NodeExecutionError, Flaky("x"), True),
+        ("ValueError", ValueError(), True),
+        (["TimeoutError"], NodeExecutionError("x"), False),
+        (["other.Throttled"], Throttled(), False),
+        (["json.JSONDecodeError"], json.JSONDecodeError("x", "y", 0), True),
+        (["json.decoder.JSONDecodeError"], json.JSONDecodeError("x", "y", 0), True),
+        (["ConnectionError"], Group("g", [ConnectionResetError(), Group("h", [ConnectionRefusedError()])]), True),
+        (["ConnectionError"], Group("g", [ConnectionError(), ValueError()]), False),
+        (["ConnectionError"], Group("g", [ValueError(), ConnectionError()]), False),
+        (["ConnectionError", "ValueError"], Group("g", [ValueError(), ConnectionError()]), True),
+        (["ExceptionGroup"], Group("g", [ValueError(), ConnectionError()]), True),
+    ],
+)
+def test_on_means_only_these(on: Any, error: BaseException, expected: bool) -> None:
+    for policy in (RetryPolicy(on=on), RetryPolicy.model_validate_json(RetryPolicy(on=on).model_dump_json())):
+        for default in (True, False):
+            assert policy.should_retry(kinds_of(error), retryable=default) is expected
+            assert is_retried(policy, Failure("E", "", default, kinds_of(error))) is expected
+
+
+@pytest.mark.parametrize(
+    ("never", "error", "expected"),
+    [
+        ([NAME], Throttled(), False),
+        ([Throttled], Worse(), False),
+        (["OSError"], Throttled(), True),
+        (["ConnectionError"], Group("g", [TimeoutError(), Group("h", [ConnectionResetError()])]), False),
+    ],
+)
+def test_never_is_said_of_any_failure_of_a_group(never: Any, error: BaseException, expected: bool) -> None:
+    policy = RetryPolicy(never=never)
+    assert policy.should_retry(kinds_of(error), retryable=True) is expected
+    assert is_retried(policy, Failure("E", "", True, kinds_of(error))) is expected
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (
+            ["TimeoutErr"],
+            "'TimeoutErr' is no exception of Python's or playbill's, did you mean 'TimeoutError'?: write",
+        ),
+        (["Throttled"], "write a class of your own or of a library with its module, such as mymodule.Throttled"),
+        (["Problem"], "'Problem' is no exception"),
+        (["int"], "'int' is no exception"),
+        ([""], "'' is no exception"),
+        (["my module.X"], "'my module.X' is no exception"),
+        ([int], "names classes of exceptions, and <class 'int'> is none"),
+        ([3], "names classes of exceptions, and 3 is none"),
+        ([None], "and None is none"),
+        (3, "valid tuple"),
+    ],
+)
+@pytest.mark.parametrize("field", ["on", "never"])
+def test_a_name_of_no_exception_is_refused_where_it_is_written(field: str, written: Any, said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        RetryPolicy.model_validate({field: written})
+    assert said in str(caught.value)
+    with pytest.raises(DefinitionError, match=f"node 'a': retry.{field}"):
+        definition_from({"nodes": [{"id": "a", "type": "x", "retry": {field: written}}]})
+
+
+def test_a_class_within_a_function_is_named_by_its_module() -> None:
+    class Local(Exception):
+        pass
+
+    assert kinds_of(Local()) == (f"{__name__}.Local", "Exception", "BaseException")
+    assert RetryPolicy(on=(Local,)).on == (f"{__name__}.Local",)
+
+
+def test_a_script_is_main_in_its_workers_too() -> None:
+    kind = type("Local", (Exception,), {"__module__": "__mp_main__"})
+    assert kinds_of(kind())[0] == "__main__.Local"
+
+
+def test_a_class_that_shares_a_name_with_a_builtin_is_another() -> None:
+    mine = type("ConnectionError", (Exception,), {"__module__": "library"})
+    assert not RetryPolicy(on=("ConnectionError",)).should_retry(kinds_of(mine()), retryable=True)
+    assert RetryPolicy(on=("library.ConnectionError",)).should_retry(kinds_of(mine()), retryable=True)
+
+
+@pytest.mark.parametrize(
+    ("leaves", "expected"),
+    [
+        ([OSError()], True),
+        ([OSError(), NodeExecutionError("x")], True),
+        ([OSError(), ValueError()], False),
+        ([Group("h", [OSError(), Group("i", [NodeConfigError("x")])])], False),
+    ],
+)
+def test_a_group_is_worth_another_attempt_if_all_in_it_is(leaves: list[Exception], expected: bool) -> None:
+    assert retryable(Group("g", leaves)) is expected
+
+
+def test_a_cancel_within_a_group_is_no_failure_to_retry() -> None:
+    assert not retryable(BaseExceptionGroup("g", [OSError(), KeyboardInterrupt()]))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 POLICY_ARITHMETIC: Final = (
     "RetryPolicy.delay",
     "RetryPolicy.should_retry",
+    "RetryPolicy._names_each",
     "BreakerPolicy.open_for",
     "_grow",
     "_spread",

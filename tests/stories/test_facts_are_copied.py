@@ -3,6 +3,8 @@
 import asyncio
 import copy
 import json
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -34,13 +36,21 @@ async def test_a_result_does_not_change_with_the_handlers_own_dict() -> None:
     assert result.node_results["a"].output == {"n": 1, "deep": [{"x": 1}]}
 
 
-CHANGES = {
+CHANGES: dict[str, Callable[[Any, Any], Any]] = {
     "of an output": lambda inputs, context: inputs["a"].update(n=2),
     "deep in it": lambda inputs, context: inputs["a"]["deep"][0].pop("x"),
     "of an empty one": lambda inputs, context: inputs["empty"].setdefault("x", 1),
     "of a condition's": lambda inputs, context: inputs["holds"].clear(),
     "of an error": lambda inputs, context: inputs["broken"]["error"].clear(),
     "of the trigger data": lambda inputs, context: context.trigger_data["list"].append(1),
+    "by key": lambda inputs, context: operator.setitem(inputs["a"], "n", 2),
+    "by del": lambda inputs, context: operator.delitem(inputs["a"]["deep"], 0),
+    "by |=": lambda inputs, context: operator.ior(inputs["a"], {"n": 2}),
+    "by +=": lambda inputs, context: operator.iadd(inputs["a"]["deep"], [1]),
+    "by insert": lambda inputs, context: context.trigger_data["list"].insert(0, 2),
+    "by sort": lambda inputs, context: context.trigger_data["list"].sort(),
+    "by reverse": lambda inputs, context: inputs["a"]["deep"].reverse(),
+    "of a shallow copy": lambda inputs, context: dict(inputs["a"])["deep"].clear(),
 }
 
 
@@ -64,7 +74,9 @@ async def test_a_handler_that_changes_what_others_have_fails_and_is_told_whose_i
     result = await ran(work, definition, list=[])
     assert result.node_results["changes"].error is not None
     assert result.node_results["changes"].error.type == "TypeError"
-    assert "is read-only, since others have it, too" in result.node_results["changes"].error.message
+    message = result.node_results["changes"].error.message
+    assert message.startswith(("what node '", "what the run was started with "))
+    assert "is read-only, since others have it, too: change a copy (copy.deepcopy gives a plain one)" in message
     assert result.node_results["a"].output == {"n": 1, "deep": [{"x": 1}]}
     assert result.node_results["empty"].output == {}
 

@@ -162,6 +162,18 @@ async def test_a_run_is_started_with_ordinary_values_too() -> None:
             await manager.start_run(definition, {"order": {"raw": b"x"}})
 
 
+async def test_what_a_run_gives_is_plain_json_too() -> None:
+    when = "timestamp('2026-01-02T00:00:00Z')"
+    outputs = {"when": when, "wait": "duration('5m')", "in": f"{{'a': [{when}]}}"}
+    async with playbill.PipelineRunManager() as manager:
+        result = await finished(manager, pipeline(node("a", "trigger"), outputs=outputs))
+        assert result.outputs == {
+            "when": "2026-01-02T00:00:00+00:00", "wait": 300.0, "in": {"a": ["2026-01-02T00:00:00+00:00"]},
+        }  # fmt: skip
+        result = await finished(manager, pipeline(node("a", "trigger"), outputs={"raw": "{'a': bytes('x')}"}))
+    assert str(result.error).startswith("NodeConfigError: output 'raw': its value.a is bytes, which JSON cannot say")
+
+
 async def test_a_heartbeat_carries_what_an_output_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[Any] = []
     send = HandlerAttempt.send

@@ -1,6 +1,7 @@
 """Retries, timeouts, breakers and pauses, as a user meets them."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -152,12 +153,129 @@ async def test_a_retry_after_that_is_no_length_of_time_is_as_none(manager: Manag
     assert (result.node_results["a"].attempts, str(result.error)) == (2, "NodeExecutionError: again")
 
 
-@pytest.mark.parametrize("asked_for", [1e12, 1e300, float("inf"), 10**400])
-async def test_a_retry_after_without_end_is_waited_for_within_the_bounds_of_the_node(
-    manager: Manager, asked_for: float
-) -> None:
+@pytest.mark.parametrize("asked_for", [61, 1e12, 1e300, float("inf"), 10**400])
+async def test_a_retry_after_is_cut_to_what_the_policy_allows(manager: Manager, asked_for: float) -> None:
+    for retry in ({"cap": "20ms"}, {"max_retry_after": 0.02}):
+        once = node("a", "fails", times=1, retry_after=asked_for, retry={**retry, "base": 0})
+        run = await manager.start_run(pipeline(once))
+        assert (await run.result()).status is playbill.RunStatus.COMPLETED
+        data = [event async for event in run.events() if event.type is playbill.EventType.PIPELINE_NODE_RETRYING]
+        assert [(event.data["due_at"] - event.at).total_seconds() for event in data] == [pytest.approx(0.02)]
     result = await finished(manager, pipeline(node("a", "fails", retry_after=asked_for, total_timeout=0.05)))
     assert str(result.error) == "AttemptTimedOut: total_timeout of 0.05 s is over"
+
+
+@pytest.mark.parametrize("asked_for", [True, "7", "soon", [7], float])
+async def test_a_retry_after_of_another_kind_is_the_handlers_mistake(manager: Manager, asked_for: Any) -> None:
+    result = await finished(manager, pipeline(node("a", "fails", retry_after=asked_for)))
+    assert result.node_results["a"].attempts == 1
+    shown = f"retry_after is a number of seconds or a timedelta, not {asked_for!r}"
+    assert str(result.error) == f"TypeError: {shown}"
+
+
+class Throttled(Exception):
+    """A user's own."""
+
+    retry_after = timedelta(days=9)
+
+
+@playbill.node_type("raises")
+async def raises(node: playbill.PipelineNode, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    """Raise what its config says, in the first attempt."""
+    if context.attempt == 1:
+        raise RAISED[node.config["what"]]
+    return {}
+
+
+RAISED: dict[str, Exception] = {
+    "mine": Throttled("slow down"),
+    "refused": ConnectionRefusedError("nobody there"),
+    "ours": playbill.NodeExecutionError("busy"),
+    "wrong": ValueError("bad"),
+    "both": ExceptionGroup("at once", [ConnectionResetError("gone"), ValueError("bad")]),
+    "passing": ExceptionGroup("at once", [ConnectionResetError("gone"), ExceptionGroup("in it", [Throttled("x")])]),
+    "config": ExceptionGroup("at once", [ConnectionResetError("gone"), playbill.NodeConfigError("no such table")]),
+}
+
+
+@pytest.mark.parametrize(
+    ("what", "retry", "attempts"),
+    [
+        ("mine", {}, 2),
+        ("mine", {"on": [f"{__name__}.Throttled"]}, 2),
+        ("mine", {"on": Throttled}, 2),
+        ("mine", {"on": ["OSError"]}, 1),
+        ("mine", {"never": [f"{__name__}.Throttled"]}, 1),
+        ("refused", {"on": ["ConnectionError"]}, 2),
+        ("refused", {"on": ["TimeoutError", "ConnectionResetError"]}, 1),
+        ("ours", {"on": ["ConnectionError"]}, 1),
+        ("ours", {"on": ["NodeExecutionError"]}, 2),
+        ("wrong", {}, 1),
+        ("wrong", {"on": ["ValueError"]}, 2),
+        ("both", {}, 1),
+        ("both", {"on": ["ConnectionError"]}, 1),
+        ("both", {"on": ["ConnectionError", "ValueError"]}, 2),
+        ("passing", {}, 2),
+        ("passing", {"never": ["ConnectionError"]}, 1),
+        ("config", {}, 1),
+        ("config", {"on": ["ConnectionError"]}, 1),
+    ],
+)
+async def test_on_means_only_these_and_looks_into_groups(what: str, retry: dict[str, Any], attempts: int) -> None:
+    async with playbill.PipelineRunManager(types=[raises]) as manager:
+        policy = {"base": 0, "cap": 0.001, **retry}
+        result = await finished(manager, pipeline(node("a", "raises", what=what, retry=policy)))
+    assert result.node_results["a"].attempts == attempts
+    assert result.status == ("completed" if attempts == 2 else "failed")
+
+
+def raises_elsewhere(node: playbill.PipelineNode, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    """Raise the same in a process."""
+    if context.attempt == 1:
+        raise RAISED[node.config["what"]]
+    return {}
+
+
+@pytest.mark.real("a handler in a process")
+@pytest.mark.parametrize(("what", "attempts"), [("mine", 2), ("passing", 2), ("both", 1), ("ours", 1)])
+async def test_on_means_the_same_in_a_process(what: str, attempts: int) -> None:
+    retry = {"base": 0, "cap": 0.001, "on": [f"{__name__}.Throttled", "ConnectionResetError"]}
+    async with playbill.PipelineRunManager(types=[playbill.node_type("elsewhere")(raises_elsewhere)]) as manager:
+        work = node("a", "elsewhere", what=what, retry=retry, isolation="process")
+        assert (await finished(manager, pipeline(work))).node_results["a"].attempts == attempts
+
+
+async def test_a_group_is_told_with_what_is_in_it() -> None:
+    async with playbill.PipelineRunManager(types=[raises]) as manager:
+        result = await finished(manager, pipeline(node("a", "raises", what="config")))
+    assert str(result.error) == (
+        "ExceptionGroup: at once (2 sub-exceptions): ConnectionResetError: gone; NodeConfigError: no such table"
+    )
+
+
+async def test_a_class_that_nobody_knows_is_refused_before_the_run(manager: Manager) -> None:
+    for name, hint in (("Throttled", "write a class"), ("ConectionError", "did you mean 'ConnectionError'?")):
+        with pytest.raises(
+            playbill.DefinitionError, match=rf"node 'a': retry.on: '{name}' is no exception"
+        ) as caught:
+            await manager.start_run({"nodes": [node("a", retry={"on": [name]})]})
+        assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize("wait", [float("nan"), float("inf"), 1e300, 10**400, "soon", True, None])
+async def test_a_sleep_that_is_no_length_of_time_is_refused(wait: Any) -> None:
+    @playbill.node_type("sleeps")
+    async def sleeps(node: Any, inputs: Any, context: playbill.NodeContext) -> None:
+        await context.sleep(-1)
+        await context.sleep("1ms")
+        await context.sleep(timedelta(milliseconds=1))
+        await context.sleep(wait)
+
+    async with playbill.PipelineRunManager(types=[sleeps]) as manager:
+        result = await finished(manager, pipeline(node("a", "sleeps")))
+    assert str(result.error).startswith("ValueError: ")
+    assert "not" in str(result.error)
+    assert result.node_results["a"].attempts == 1
 
 
 async def test_a_delay_ends_at_its_total_timeout(manager: Manager) -> None:

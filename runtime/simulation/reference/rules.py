@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.configs import DelayConfig
@@ -17,8 +18,8 @@ from playbill.model.expressions import (
     compile_condition,
     merge_inputs,
 )
-from playbill.model.fields import MAX_SECONDS
 from playbill.model.graph import topological_order
+from playbill.model.kinds import BETWEEN
 from playbill.model.policies import BreakerPolicy, RetryPolicy
 
 if TYPE_CHECKING:
@@ -200,13 +201,17 @@ def is_retried(retry: RetryPolicy, failure: Failure) -> bool:
     """Tell whether a failure may be tried again at all."""
     if set(failure.kinds) & set(retry.never):
         return False
-    return failure.retryable or bool(set(failure.kinds) & set(retry.on))
+    if not retry.on:
+        return failure.retryable
+    each = [[*kinds] for between, kinds in groupby(failure.kinds, lambda kind: kind == BETWEEN) if not between]
+    return bool(each) and all(set(kinds) & set(retry.on) for kinds in each)
 
 
 def back_off(retry: RetryPolicy, attempts: int, draw: float, asked_for: float | None) -> float:
     """Return the seconds between attempt `attempts` and the next."""
     if asked_for is not None and asked_for >= 0:  # not a number: its own back-off
-        return min(asked_for, MAX_SECONDS)
+        longest = retry.max_retry_after
+        return min(asked_for, retry.cap if longest is None else longest)
     return _grown(retry.base, retry.factor, attempts, retry.cap) * (1 + retry.jitter * (2 * draw - 1))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import socket
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from playbill.model.configs import CallApiConfig
 from playbill.model.errors import NodeConfigError, NodeExecutionError
 from playbill.model.failures import failure_of
+from playbill.model.fields import MAX_SECONDS
+from playbill.model.policies import RetryPolicy
 from playbill.runtime.handlers.call_api import call_api
 from tests.runtime.handlers.support import NODE, Answer, Server, context_of
 
@@ -86,8 +89,13 @@ async def test_a_status_that_may_pass_is_worth_another_attempt(server: Server, s
         ("7", 7.0),
         ("Mon, 01 Jan 2001 00:00:00 GMT", 0.0),
         ("Mon, 01 Jan 2001 00:00:00 -0000", 0.0),
+        ("9" * 400, math.inf),
         ("soon", None),
         ("inf", None),
+        ("-1", None),
+        ("Mon, 01 Jan 99999 00:00:00 GMT", None),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", 0.0),
+        ("Mon, 01 Jan 2001 00:00:00 +9999999999", None),
         ("", None),
     ],
 )
@@ -96,6 +104,31 @@ async def test_retry_after_is_handed_on(server: Server, value: str, seconds: flo
     with pytest.raises(NodeExecutionError) as caught:
         await call(f"{server.url}/x")
     assert caught.value.retry_after == seconds
+
+
+async def test_a_date_that_is_far_away_is_handed_on_and_cut_by_the_policy(server: Server) -> None:
+    server.answers["/x"] = Answer(429, headers={"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"})
+    with pytest.raises(NodeExecutionError) as caught:
+        await call(f"{server.url}/x")
+    asked = failure_of(caught.value).retry_after
+    assert asked == MAX_SECONDS
+    assert RetryPolicy().delay(1, 0.5, asked) == 60
+
+
+@pytest.mark.parametrize("port", [0, -1, 65536, 99999])
+async def test_a_port_that_there_is_not_is_named(port: int) -> None:
+    with pytest.raises(NodeConfigError, match=rf"cannot be sent: there is no port {port}; ports are 1 to 65535"):
+        await call(f"http://127.0.0.1:{port}/x")
+
+
+async def test_a_refused_connection_is_told_with_its_cause() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/x"
+        with pytest.raises(NodeExecutionError) as caught:
+            await call(url)
+    assert str(caught.value).startswith(f"GET {url} failed: ConnectError: All connection attempts failed (Conn")
+    assert "ConnectionRefusedError: [Errno 111] Connect call failed" in str(caught.value)
 
 
 async def test_a_refusal_is_not_tried_again_and_names_all(server: Server) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from playbill.model.definition import PipelineDefinition
     from playbill.model.events import Event
     from playbill.model.results import RunResult
+    from playbill.runtime.options import ManagerOptions
     from playbill.runtime.run import Run
 
 
@@ -43,6 +44,7 @@ def run(  # noqa: PLR0913 (a user names those they want)
     imports: Imports = None,
     events: Path | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    simulate_agents: Annotated[bool, Parameter(negative=())] = False,
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative=())] = False,
 ) -> int:
     """Run a pipeline. Ctrl-C stops it, a second one at once.
@@ -58,15 +60,17 @@ def run(  # noqa: PLR0913 (a user names those they want)
         imports: modules that define node types.
         events: a file for the events of the run, one line of JSON each, as they happen.
         as_json: print the whole result as JSON instead of the outputs.
+        simulate_agents: let agents answer something invented: here none are registered.
         verbose: show the traceback of a failure.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     definition = open_definition(file, imports)
     data = trigger_data_of(input_json, inputs or [])
+    options: ManagerOptions = {"grace": grace, "simulate_agents": simulate_agents}
     loop = PrivateLoop()
     try:
         with _write_events(events) as write:
-            result = loop.run(_run(definition, data, timeout, grace, write))
+            result = loop.run(_run(definition, data, timeout, options, write))
     finally:
         loop.close()
     _print(definition, result, as_json=as_json)
@@ -79,10 +83,10 @@ async def _run(
     definition: PipelineDefinition,
     data: dict[str, Any],
     timeout_seconds: float | None,
-    grace: float,
+    options: ManagerOptions,
     write: Callable[[Event], None] | None,
 ) -> RunResult:
-    async with PipelineRunManager(grace=grace) as manager:
+    async with PipelineRunManager(**options) as manager:
         started = await manager.start_run(definition, data, timeout_seconds=timeout_seconds)
         _stop_on_signals(started)
         with progress_of(definition) as progress:

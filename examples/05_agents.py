@@ -33,5 +33,6 @@ result = playbill.run(DEFINITION, {"topic": "otters"}, resources={"agents": agen
 for node in ("research", "write"):
     print(node, result.outputs[node])
 
-# Without a registry nobody is asked, and the output says so: pipelines can be tried before the agents are there.
-print("simulated:", playbill.run(DEFINITION, {"topic": "otters"}).outputs["write"]["simulated"])
+# On request nobody is asked, and the output says so: pipelines can be tried before the agents are there.
+tried = playbill.run(DEFINITION, {"topic": "otters"}, simulate_agents=True)
+print("simulated:", tried.outputs["write"]["simulated"])

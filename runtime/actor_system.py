@@ -19,6 +19,7 @@ from playbill.model.messages import Force
 from playbill.model.progress import NodeProgress
 from playbill.runtime.breakers import Breakers
 from playbill.runtime.faults.tape import SeededTape
+from playbill.runtime.handlers.agent import SIMULATE_AGENTS
 from playbill.runtime.processes.linux import supported
 from playbill.runtime.processes.main_module import imports_main
 from playbill.runtime.processes.spawner_client import SpawnerClient
@@ -82,6 +83,8 @@ class SystemSettings:
     """Handlers in processes at once; None: twice the processors."""
     max_commands: int = MAX_COMMANDS
     """Commands at once."""
+    simulate_agents: bool = False
+    """Whether agents are simulated where none are registered; in a simulated world they always are."""
 
 
 class ActorSystem:
@@ -108,6 +111,7 @@ class ActorSystem:
         self.breakers = Breakers(settings.policies)
         world = _with_faults(world_of(loop), settings.faults, loop)
         self.simulated = world.simulated
+        self._simulate_agents = settings.simulate_agents or world.simulated
         self.parts = parts = world.open(loop, ManagerView(self.breakers, runs, lambda: self.dead_letters.count))
         self._threads = ThreadPool(max_orphans=settings.max_orphans)
         self._spawner: SpawnerClient | None = None
@@ -177,6 +181,7 @@ class ActorSystem:
         context = copy_context()
         context.run(WITHIN.set, self)
         context.run(ON_LOOP.set, self._services.attempts.on_loop)
+        context.run(SIMULATE_AGENTS.set, self._simulate_agents)
         return self._ports(self.parts.runner(self._services, bindings, context))
 
     def _ports(self, runner: Runner) -> Ports:

@@ -60,6 +60,7 @@ class PipelineRunManager:
         watchdog_interrupts: whether a handler that blocks the loop is interrupted.
         max_processes: handlers in processes at once, further ones wait; None: twice the processors.
         max_commands: commands at once, further ones wait; their timeouts count from their own beginning.
+        simulate_agents: whether agents answer something invented where no `resources["agents"]` are; else nodes fail.
 
     Raises:
         DefinitionError: an option is wrong; carries all problems.
@@ -83,19 +84,18 @@ class PipelineRunManager:
         watchdog_interrupts: bool = False,
         max_processes: int | None = None,
         max_commands: int = MAX_COMMANDS,
+        simulate_agents: bool = False,
     ) -> None:
         check_options(locals())  # the arguments, all of them: there is nothing else yet
         self.stop_policy = StopPolicy(grace=grace, kill_bound=kill_bound)
-        shared: Mapping[str, Any] = {} if resources is None else resources
         hidden, policies, plan = check_secrets(secrets or {}), policies_of(breakers), faults_of(faults)
-        bounds = (max_orphans, watchdog_seconds, watchdog_interrupts, max_processes, max_commands)
-        self._settings = SystemSettings(shared, hidden, policies, plan, *bounds)
+        bounds = (max_orphans, watchdog_seconds, watchdog_interrupts, max_processes, max_commands, simulate_agents)
+        self._settings = SystemSettings({} if resources is None else resources, hidden, policies, plan, *bounds)
         self._system: ActorSystem | None = None
         """What the actors live in; None: no loop has been used yet."""
         self._closing: Closing | None = None
         self._closed = False
-        self._on_exit = on_exit
-        self._runs = Runs(keep_runs)
+        self._on_exit, self._runs = on_exit, Runs(keep_runs)
         self.place: Place | None = place_of_caller()
         """Where it was made, for who finds that it was never closed; None: nobody has to close it."""
         self.compiler = PipelineCompiler(catalog_of(types), self.stop_policy)

@@ -47,6 +47,7 @@ class SimulatedOptions(TypedDict, total=False):
     watchdog_interrupts: bool
     max_processes: int | None
     max_commands: int
+    simulate_agents: bool
 
 
 class ManagerOptions(SimulatedOptions, total=False):
@@ -129,6 +130,7 @@ RULES: Final = {
     "max_commands": count_from(1),
     "watchdog_seconds": seconds_from(SHORTEST_WATCH),
     "watchdog_interrupts": Rule(_is_switch, "is True or False"),
+    "simulate_agents": Rule(_is_switch, "is True or False"),
     "resources": mapping_of("names to objects"),
     "secrets": mapping_of("names to texts or numbers"),
     "breakers": mapping_of("keys to BreakerPolicy"),

@@ -56,6 +56,7 @@ def run(  # noqa: PLR0913 (a user names those they want)
     imports: Imports = None,
     events: Path | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative=(), show_default=False)] = False,
+    simulate_agents: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     verbose: Annotated[int, Parameter(name=["--verbose", "-v"], negative=(), count=True, show_default=False)] = 0,
 ) -> int:
     """Run a pipeline. Ctrl-C stops it, a second one at once.
@@ -80,13 +81,18 @@ def run(  # noqa: PLR0913 (a user names those they want)
         imports: modules that define node types.
         events: a file for the events of the run, one line of JSON each, as they happen.
         as_json: print the whole result as JSON instead of the outputs; what handlers print goes to standard error.
+        simulate_agents: let agents answer something invented where none are registered.
         verbose: show warnings, a failure's traceback and what handlers log as info; -vv shows debug, too.
     """
     show_logs(verbose)
     with reserve_output(wanted=as_json) as output:
         definition = open_definition(file, imports)
         data = trigger_data_of(definition, input_json, inputs or [])
-        options: ManagerOptions = {"grace": grace, "secrets": read_secrets(secrets or [])}
+        options: ManagerOptions = {
+            "grace": grace,
+            "secrets": read_secrets(secrets or []),
+            "simulate_agents": simulate_agents,
+        }
         loop = PrivateLoop()
         try:
             with _write_events(events) as write:

@@ -25,6 +25,7 @@ class PipelineExecutor:
         definition: the pipeline, the mapping it is written as, or the path of its file.
         resources: what handlers find in `context.resources`.
         types: modules or functions that define node types and actions; None: all that are decorated by now.
+        simulate_agents: as PipelineRunManager's.
 
     Raises:
         DefinitionError: the definition or an option is wrong; carries all problems.
@@ -36,11 +37,13 @@ class PipelineExecutor:
         *,
         resources: Mapping[str, Any] | None = None,
         types: Iterable[Source] | None = None,
+        simulate_agents: bool = False,
     ) -> None:
-        check_options({"resources": resources, "types": types})
+        check_options({"resources": resources, "types": types, "simulate_agents": simulate_agents})
         self._definition = definition_of(definition)
         self._resources = resources
         self._types = None if types is None else tuple(types)
+        self._simulate_agents = simulate_agents
         self._cancelled = False
         self._run: Run | None = None
 
@@ -75,7 +78,9 @@ class PipelineExecutor:
         if defaults.retry is None:
             defaults = defaults.model_copy(update={"retry": retry})
         definition = self._definition.model_copy(update={"defaults": defaults, "outputs": {}})
-        async with PipelineRunManager(resources=self._resources, types=self._types) as manager:
+        async with PipelineRunManager(
+            resources=self._resources, types=self._types, simulate_agents=self._simulate_agents
+        ) as manager:
             self._run = await manager.start_run(definition, trigger_data, run_id=run_id)
             if self._cancelled:
                 await self._run.cancel("requested")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, cast
 
 from playbill.model.diagnostics import did_you_mean, list_names
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
     from playbill.model.definition import PipelineNode
     from playbill.runtime.runners.context import NodeContext
 
-__all__ = ["agent", "prompt_of", "simulated_answer"]
+__all__ = ["SIMULATE_AGENTS", "agent", "prompt_of", "simulated_answer"]
+
+
+SIMULATE_AGENTS: ContextVar[bool] = ContextVar("SIMULATE_AGENTS", default=True)
+"""Whether agents are simulated where none are registered: each run says; outside of all runs they are."""
 
 
 async def agent(
@@ -28,18 +33,25 @@ async def agent(
 ) -> dict[str, Any]:
     """Call `resources["agents"].get(agent_id).process_message(prompt)`.
 
+    The prompt is one text: the node's `task`, rendered, and, if the node has inputs, an empty line, `Inputs:` and
+    below it `{node id: output}` as indented JSON.
+
     An `async def` runs on the loop. Any other runs in a daemon thread, which nobody can interrupt: stopped, the
     attempt ends when the thread does, and is named an orphan if that is too late. An awaitable result is awaited.
 
     Returns:
-        `result`, `agent_id` and `simulated`: true when no agents are registered, so that nobody was asked.
+        `result`, `agent_id` and `simulated`: true when no agents are registered, so that nobody was asked: in runs
+        with `simulate_agents`, in simulations, and where `dispatch_node` tries a node outside any run.
 
     Raises:
-        NodeConfigError: The registry does not know the agent, or it is none.
+        NodeConfigError: No agents are registered and none are to be simulated, the registry does not know the agent,
+            or it is none.
     """
     config = cast("AgentConfig", context.config)
     agents = context.resources.get("agents")
     if agents is None:
+        if not SIMULATE_AGENTS.get():
+            raise NodeConfigError(_unregistered(config.agent_id, context.resources))
         return _simulate(config, context)
     process = await _process_of(agents, config.agent_id)
     result = await _ask(process, prompt_of(config.task, inputs))
@@ -55,6 +67,14 @@ def prompt_of(task: str, inputs: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _plain(value: object) -> object:
     return dict(cast("Mapping[object, object]", value)) if isinstance(value, Mapping) else str(value)
+
+
+def _unregistered(agent_id: str, resources: Mapping[str, Any]) -> str:
+    found = "resources['agents'] is None" if "agents" in resources else f"resources are: {list_names(resources)}"
+    return (
+        f"agent '{agent_id}' cannot be asked: no agents are registered, {found}; register them with"
+        ' resources={"agents": ...}, or try the pipeline with simulate_agents=True (playbill run --simulate-agents)'
+    )
 
 
 def _simulate(config: AgentConfig, context: NodeContext) -> dict[str, Any]:

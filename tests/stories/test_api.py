@@ -257,12 +257,9 @@ async def test_other_nodes_alone() -> None:
     fails = playbill.PipelineNode(id="f", type="fails", config={"text": "no luck"})
     with pytest.raises(playbill.NodeExecutionError, match="no luck"):
         await playbill.dispatch_node(fails, {}, types=support.ALL)
-    for config, said in (
-        ({"call": "nope:f"}, "there is no module 'nope'"),
-        ({"call": "nope"}, "call: string should match"),
-    ):
+    for call, said in (("nope:f", "there is no module 'nope'"), ("nope", "call: string should match")):
         with pytest.raises(playbill.NodeConfigError, match=said):
-            await playbill.dispatch_node(playbill.PipelineNode(id="p", type="python", config=config), {})
+            await playbill.dispatch_node(playbill.PipelineNode(id="p", type="python", config={"call": call}), {})
     with pytest.raises(playbill.NodeConfigError, match="field 'condition' is missing"):
         await playbill.dispatch_node(playbill.PipelineNode(id="c", type="condition"), {})
 

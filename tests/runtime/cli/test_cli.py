@@ -159,6 +159,16 @@ def test_text_that_no_encoding_has_is_escaped(folder: Path) -> None:
     assert (code, json.loads(out)["outputs"]) == (0, {"a": {"text": "\ud800"}})
 
 
+def test_a_run_invents_what_agents_say_only_when_asked(folder: Path) -> None:
+    file = folder / "asks.yaml"
+    file.write_text("nodes: [{id: a, type: agent, config: {agent_id: x, task: t}}]", encoding="utf-8")
+    code, _, err = play("run", file)
+    assert code == 1
+    assert "playbill run --simulate-agents" in err
+    code, out, _ = play("run", file, "--simulate-agents")
+    assert (code, json.loads(out)["a"]["simulated"]) == (0, True)
+
+
 WRONG = """
 imports: [no_such_module, lone]
 breakers: {nobodys: {failures: 1}}

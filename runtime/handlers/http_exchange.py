@@ -7,7 +7,9 @@ import codecs
 import contextlib
 import functools
 import json
+import logging
 import re
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -38,6 +40,8 @@ _SILENCE_SECONDS: Final = 60.0
 _SHOWN_BYTES: Final = 500
 _NO_CHARSETS: Final = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
 """Codecs of Python's that give text, and are no charset to anybody else."""
+_OURS: Final[ContextVar[bool]] = ContextVar("_OURS", default=False)
+"""Whether a request is one of a node's."""
 _REDIRECTED: Final = "was redirected to a URL that is not valid"
 _LATER: Final = frozenset({408, 425, 429})
 """Statuses below 500 that ask to come again."""
@@ -127,6 +131,8 @@ async def exchange(request: Request) -> Reply:
     """
     import httpx  # noqa: PLC0415 - its import is slow, and most pipelines call no API
 
+    _watch_log()
+    ours = _OURS.set(True)
     try:
         async with asyncio.timeout(request.timeout_seconds):
             return await _exchange(request)
@@ -144,6 +150,8 @@ async def exchange(request: Request) -> Reply:
         if isinstance(error.__context__, httpx.InvalidURL):
             raise NodeConfigError(f"{request} {_REDIRECTED}") from None
         raise NodeExecutionError(f"{request} failed: {_describe(error)}") from error
+    finally:
+        _OURS.reset(ours)
 
 
 async def _exchange(request: Request) -> Reply:
@@ -204,6 +212,22 @@ def _headers_and_body(request: Request) -> tuple[dict[str, str], bytes | None]:
 
 def _printable(text: str) -> str:
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
+@functools.cache
+def _watch_log() -> None:
+    """Let httpx log of our requests the host only: path and query may be credentials, and redirects of others."""
+    import httpx  # noqa: PLC0415 - see above
+
+    def without_paths(record: logging.LogRecord) -> bool:
+        if _OURS.get() and isinstance(record.args, tuple):
+            record.args = tuple(
+                f"{arg.scheme}://{arg.netloc.decode()}/***" if isinstance(arg, httpx.URL) else arg
+                for arg in record.args
+            )
+        return True
+
+    logging.getLogger("httpx").addFilter(without_paths)
 
 
 @functools.cache

@@ -26,6 +26,7 @@ from playbill.runtime.handlers.http_parts import (
     params_of,
     why_not_sent,
 )
+from playbill.runtime.redaction import REDACTION
 
 if TYPE_CHECKING:
     import ssl
@@ -37,7 +38,7 @@ __all__ = ["MAX_RESPONSE_BYTES", "Reply", "Request", "exchange", "shown_url"]
 
 MAX_RESPONSE_BYTES: Final = 1024 * 1024
 _SILENCE_SECONDS: Final = 60.0
-_SHOWN_BYTES: Final = 500
+_SHOWN_CHARACTERS: Final = 500
 _NO_CHARSETS: Final = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
 """Codecs of Python's that give text, and are no charset to anybody else."""
 _OURS: Final[ContextVar[bool]] = ContextVar("_OURS", default=False)
@@ -174,7 +175,7 @@ async def _exchange(request: Request) -> Reply:
         client.stream(request.method, url, headers=headers, content=body) as response,
     ):
         good = request.is_good(response.status_code)
-        content = await _read(response, MAX_RESPONSE_BYTES if good else MAX_TEXT_BYTES)
+        content = await _read(response, MAX_RESPONSE_BYTES if good else 2 * MAX_TEXT_BYTES)
         if not good:
             _refuse(request, response, content)
         if len(content) > MAX_RESPONSE_BYTES:
@@ -250,10 +251,12 @@ async def _read(response: httpx.Response, limit: int) -> bytes:
 def _refuse(request: Request, response: httpx.Response, content: bytes) -> None:
     status = response.status_code
     reply = Reply(status, dict(response.headers), content, response.charset_encoding)
-    data = {"status": status, "headers": reply.headers, "body": reply.text}
+    # Hidden before it is cut: of a secret that a cut goes through, less might be left than is known again.
+    whole = REDACTION.get().hide(reply.text)
+    data: dict[str, Any] = {"status": status, "headers": reply.headers, "body": whole[:MAX_TEXT_BYTES]}
     with contextlib.suppress(ValueError):
         data["json"] = reply.json()
-    body = content[:_SHOWN_BYTES].decode("utf-8", "replace").strip()
+    body = whole[:_SHOWN_CHARACTERS].strip()
     reason = f" {response.reason_phrase}" if response.reason_phrase else ""
     text = f"{request} gave status {status}{reason}: {body or 'nothing more was said'}"
     if status in _LATER or status >= 500:  # noqa: PLR2004 - HTTP's

@@ -88,6 +88,6 @@ def _shown(text: str, hide: Callable[[str], str] | None) -> str:
 def _bounded_as_json(text: str) -> str:
     """Return a text of at most 16 KiB as JSON, where a control character takes six bytes."""
     limit = MAX_TEXT_BYTES
-    while json_size(shown := bounded(text, limit)) > MAX_TEXT_BYTES + 2:
-        limit //= 2
+    while (size := json_size(shown := bounded(text, limit))) > MAX_TEXT_BYTES:
+        limit = limit * MAX_TEXT_BYTES // (size + 1)
     return shown

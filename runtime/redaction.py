@@ -15,6 +15,7 @@ import base64
 import html
 import json
 import re
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, quote_plus
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from playbill.runtime.secrets import Secret
 
-__all__ = ["NO_SECRETS", "Redaction"]
+__all__ = ["NO_SECRETS", "REDACTION", "Redaction"]
 
 HIDDEN: Final = "***"
 SHORT: Final = 6
@@ -201,3 +202,5 @@ def _common(text: str, form: str) -> int:
 
 
 NO_SECRETS: Final = Redaction()
+REDACTION: Final[ContextVar[Redaction]] = ContextVar("REDACTION", default=NO_SECRETS)
+"""Of the run whose handler is called, for who cuts a text before it becomes a failure's."""

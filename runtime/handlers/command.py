@@ -12,10 +12,13 @@ from playbill.model.errors import NodeConfigError, NodeError, NodeExecutionError
 from playbill.model.plain_text import MAX_TEXT_BYTES
 from playbill.runtime.processes.exit_codes import signal_of
 from playbill.runtime.processes.leader import SpawnerDied
+from playbill.runtime.redaction import REDACTION
 from playbill.runtime.runners.outputs import MAX_BYTES
 from playbill.runtime.runners.program import ProgramHandler, ProgramOrder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from playbill.model.configs import CommandConfig
     from playbill.model.definition import PipelineNode
     from playbill.model.facts import Inputs
@@ -57,6 +60,7 @@ class Command:
 
     def __init__(self, config: CommandConfig) -> None:
         self._config = config
+        self._redaction = REDACTION.get()
 
     @property
     def order(self) -> ProgramOrder:
@@ -77,13 +81,16 @@ class Command:
             stdout.fit(_OUTPUT_BYTES - min(json_size(stderr.text()), _OUTPUT_BYTES // 2))
             stderr.fit(_OUTPUT_BYTES - json_size(stdout.text()))
             return self._said(exit_code, stdout, stderr)
-        text = self._describe(exit_code, stderr.text() or stdout.text())
-        stdout.fit(MAX_TEXT_BYTES)
-        stderr.fit(MAX_TEXT_BYTES)
-        raise NodeExecutionError(text, data=self._said(exit_code, stdout, stderr))
+        # Hidden before it is cut: of a secret that a cut goes through, less might be left than is known again.
+        data = self._said(exit_code, stdout, stderr, self._redaction.hide)
+        if max(json_size(data["stdout"]), json_size(data["stderr"])) > MAX_TEXT_BYTES:
+            data["truncated"] = True
+        raise NodeExecutionError(self._describe(exit_code, data["stderr"] or data["stdout"]), data=data)
 
-    def _said(self, exit_code: int, stdout: Capture, stderr: Capture) -> dict[str, Any]:
-        texts = {"stdout": stdout.text(), "stderr": stderr.text()}
+    def _said(
+        self, exit_code: int, stdout: Capture, stderr: Capture, change: Callable[[str], str] = str
+    ) -> dict[str, Any]:
+        texts = {"stdout": change(stdout.text()), "stderr": change(stderr.text())}
         if self._config.strip:
             texts = {name: text.rstrip("\n") for name, text in texts.items()}
         output = {**texts, "exit_code": exit_code}

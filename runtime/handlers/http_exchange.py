@@ -7,7 +7,9 @@ import codecs
 import contextlib
 import functools
 import json
+import logging
 import re
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -25,6 +27,7 @@ from playbill.runtime.handlers.http_parts import (
     params_of,
     why_not_sent,
 )
+from playbill.runtime.redaction import REDACTION
 
 if TYPE_CHECKING:
     import ssl
@@ -36,9 +39,11 @@ __all__ = ["MAX_RESPONSE_BYTES", "Reply", "Request", "exchange", "shown_url"]
 
 MAX_RESPONSE_BYTES: Final = 1024 * 1024
 _SILENCE_SECONDS: Final = 60.0
-_SHOWN_BYTES: Final = 500
+_SHOWN_CHARACTERS: Final = 500
 _NO_CHARSETS: Final = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
 """Codecs of Python's that give text, and are no charset to anybody else."""
+_OURS: Final[ContextVar[bool]] = ContextVar("_OURS", default=False)
+"""Whether a request is one of a node's."""
 _REDIRECTED: Final = "was redirected to a URL that is not valid"
 MAX_CAUSES: Final = 20
 """As deep as is looked for what an error came of."""
@@ -130,6 +135,8 @@ async def exchange(request: Request) -> Reply:
     """
     import httpx  # noqa: PLC0415 - its import is slow, and most pipelines call no API
 
+    _watch_log()
+    ours = _OURS.set(True)
     try:
         async with asyncio.timeout(request.timeout_seconds):
             return await _exchange(request)
@@ -147,6 +154,8 @@ async def exchange(request: Request) -> Reply:
         if isinstance(error.__context__, httpx.InvalidURL):
             raise NodeConfigError(f"{request} {_REDIRECTED}") from None
         raise NodeExecutionError(f"{request} failed: {_describe(error)}") from error
+    finally:
+        _OURS.reset(ours)
 
 
 async def _exchange(request: Request) -> Reply:
@@ -169,7 +178,7 @@ async def _exchange(request: Request) -> Reply:
         client.stream(request.method, url, headers=headers, content=body) as response,
     ):
         good = request.is_good(response.status_code)
-        content = await _read(response, MAX_RESPONSE_BYTES if good else MAX_TEXT_BYTES)
+        content = await _read(response, MAX_RESPONSE_BYTES if good else 2 * MAX_TEXT_BYTES)
         if not good:
             _refuse(request, response, content)
         if len(content) > MAX_RESPONSE_BYTES:
@@ -210,6 +219,22 @@ def _printable(text: str) -> str:
 
 
 @functools.cache
+def _watch_log() -> None:
+    """Let httpx log of our requests the host only: path and query may be credentials, and redirects of others."""
+    import httpx  # noqa: PLC0415 - see above
+
+    def without_paths(record: logging.LogRecord) -> bool:
+        if _OURS.get() and isinstance(record.args, tuple):
+            record.args = tuple(
+                f"{arg.scheme}://{arg.netloc.decode()}/***" if isinstance(arg, httpx.URL) else arg
+                for arg in record.args
+            )
+        return True
+
+    logging.getLogger("httpx").addFilter(without_paths)
+
+
+@functools.cache
 def _tls() -> ssl.SSLContext:
     import httpx  # noqa: PLC0415 - see above
 
@@ -229,10 +254,12 @@ async def _read(response: httpx.Response, limit: int) -> bytes:
 def _refuse(request: Request, response: httpx.Response, content: bytes) -> None:
     status = response.status_code
     reply = Reply(status, dict(response.headers), content, response.charset_encoding)
-    data = {"status": status, "headers": reply.headers, "body": reply.text}
+    # Hidden before it is cut: of a secret that a cut goes through, less might be left than is known again.
+    whole = REDACTION.get().hide(reply.text)
+    data: dict[str, Any] = {"status": status, "headers": reply.headers, "body": whole[:MAX_TEXT_BYTES]}
     with contextlib.suppress(ValueError):
         data["json"] = reply.json()
-    body = content[:_SHOWN_BYTES].decode("utf-8", "replace").strip()
+    body = whole[:_SHOWN_CHARACTERS].strip()
     reason = f" {response.reason_phrase}" if response.reason_phrase else ""
     text = f"{request} gave status {status}{reason}: {body or 'nothing more was said'}"
     if status in _LATER or status >= 500:  # noqa: PLR2004 - HTTP's

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from playbill.model.errors import InternalError, NodeConfigError
 from playbill.model.frozen import copied
 from playbill.model.plan import template_variables
-from playbill.runtime.redaction import NO_SECRETS, Redaction
+from playbill.runtime.redaction import NO_SECRETS, REDACTION, Redaction
 from playbill.runtime.runners.context import NodeContext
 from playbill.runtime.runners.coroutine import LoopAttempt
 from playbill.runtime.runners.program import ProgramAttempt, ProgramHandler
@@ -67,6 +67,9 @@ class RunRunner:
         self._redaction = services.redaction
         self._bindings = bindings
         self._context = context
+        if self._redaction:
+            self._context = context.copy()
+            self._context.run(REDACTION.set, self._redaction)
 
     def begin(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver) -> Attempt:
         """Begin an attempt."""

@@ -83,6 +83,19 @@ async def test_a_failed_command_hands_on_its_exit_code_and_what_it_said() -> Non
     assert result.outputs["alarm"]["said"] == "4 seen: *** bad"
 
 
+@pytest.mark.real("programs")
+@pytest.mark.parametrize("shift", range(0, 24, 5))
+async def test_of_a_secret_that_a_cut_goes_through_nothing_is_left(shift: int) -> None:
+    key = "abcdefghij0123456789"
+    script = f"printf '%{shift + 5}s'; for i in $(seq 2000); do printf $KEY; done; printf '%{shift}s' >&2; exit 4"
+    review = node("a", "command", config={"argv": ["sh", "-c", script], "env": {"KEY": "${secrets.key}"}})
+    async with playbill.PipelineRunManager(secrets={"key": key}) as manager:
+        result = await finished(manager, pipeline(review, defaults={"retry": {"max_attempts": 1}}))
+    assert result.error is not None
+    for text in (result.error.message, str(result.error.data)):
+        assert not any(key[start : start + 4] in text for start in range(16))
+
+
 @playbill.node_type("passes_on")
 async def passes_on(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
     """Dispatch another node."""

@@ -5,9 +5,11 @@ import json
 import math
 import socket
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
+import playbill
 from playbill.model.configs import CallApiConfig
 from playbill.model.errors import NodeConfigError, NodeExecutionError
 from playbill.model.failures import failure_of
@@ -315,3 +317,47 @@ async def test_credentials_never_stand_in_an_error(server: Server) -> None:
         await call("http://anna:s3/cret@host/x")
     assert str(caught.value) == "GET cannot be sent to 'http://***@host/x': the URL is not valid"
     assert server.received[0].headers["authorization"].startswith("Basic ")
+
+
+IDS = ["grüß 100%s", "%d%%", "💥", "a: b"]
+
+
+@pytest.mark.parametrize("node_id", IDS)
+async def test_a_node_of_any_id_calls_an_api_and_a_webhook(server: Server, node_id: str) -> None:
+    call = {"action": "call_api", "url": f"{server.url}/x", "method": "POST"}
+    tell = {"action": "send_notification", "webhook": f"{server.url}/y", "message": "${inputs.call.status}"}
+    nodes = [
+        {"id": node_id, "type": "action", "config": call, "next": ["told"]},
+        {"id": "told", "type": "action", "config": {**tell, "message": "done"}},
+    ]
+    async with playbill.PipelineRunManager() as manager:
+        run = await manager.start_run({"nodes": nodes}, run_id=f"r {node_id}")
+        (await run.result()).raise_for_status()
+    keys = [one.headers["idempotency-key"] for one in server.received]
+    assert [unquote(key) for key in keys] == [f"r {node_id}/{node_id}", f"r {node_id}/told"]
+    assert all(key.isascii() for key in keys)
+
+
+async def test_neither_a_failure_nor_the_log_of_the_client_shows_a_secret(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    server.answers["/hunter2"] = Answer(302, headers={"Location": "/refused?key=hunter2"})
+    server.answers["/refused"] = Answer(403, b"no, Basic dTpodW50ZXIy: hunter2", headers={"X-Key": "hunter2"})
+    config = {
+        "action": "call_api",
+        "url": f"{server.url}/${{secrets.key}}?key=${{secrets.key}}",
+        "headers": {"Authorization": "Basic ${secrets.basic}"},
+    }
+    secrets = {"key": "hunter2", "basic": "dTpodW50ZXIy"}
+    async with playbill.PipelineRunManager(secrets=secrets) as manager:
+        run = await manager.start_run({"nodes": [{"id": "a", "type": "action", "config": config}]})
+        result = await run.result()
+    assert result.error is not None
+    assert result.error.data is not None
+    assert (result.error.data["status"], result.error.data["headers"]["x-key"]) == (403, "***")
+    assert result.error.data["body"] == "no, Basic ***: ***"
+    assert "hunter2" not in repr(result)
+    assert server.received[0].path == "/hunter2?key=hunter2"
+    assert f"HTTP Request: GET {server.url}/***" in caplog.text
+    assert "hunter2" not in caplog.text

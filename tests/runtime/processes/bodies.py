@@ -416,3 +416,8 @@ def changes_config(node: Any, inputs: Any, context: playbill.NodeContext) -> dic
     inputs["a"].clear()
     context.trigger_data.clear()  # type: ignore[attr-defined]  # a plain dict, its own
     return seen
+
+
+def logs_what_does_not_fit(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    context.log.warning("so many: %d", "many")
+    return {"went": "on"}

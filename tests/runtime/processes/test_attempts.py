@@ -120,6 +120,13 @@ async def test_what_a_worker_writes_between_attempts_shows_no_secret(caplog: pyt
     assert [record.getMessage() for record in caplog.records] == ["between attempts: it is ***"]
 
 
+async def test_arguments_that_do_not_fit_a_line_of_the_log_are_told_and_fail_nothing(
+    bank: Bank, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert await bank.output(bodies.logs_what_does_not_fit) == {"went": "on"}
+    assert "r/n#1: a line of the log cannot be written: TypeError" in caplog.text
+
+
 @pytest.mark.parametrize("evil", ["key", "exit", "interrupt"])
 @pytest.mark.parametrize("place", ["__getattr__", "retry_after", "__notes__", "__str__", "__class__"])
 async def test_an_error_that_raises_when_it_is_asked_is_a_failure(bank: Bank, place: str, evil: str) -> None:

@@ -109,7 +109,10 @@ class ForwardedLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send one record as text."""
-        text = str(self.format(record)).removeprefix(self._speaker)
+        try:
+            text = str(self.format(record)).removeprefix(self._speaker)
+        except Exception as error:  # noqa: BLE001 (logging fails nobody whose arguments do not fit their text)
+            text = f"a line of the log cannot be written: {repr_of(error)}"
         if len(text) > LONGEST_TEXT:
             text = f"{text[:LONGEST_TEXT]}... {len(text) - LONGEST_TEXT} characters left out"
         self._channel.send(frames.LogFrame(self._serial, record.levelno, text))

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from playbill.model.cel_hints import literal_hint
 from playbill.model.cel_tokens import closing_brace
 from playbill.model.errors import NodeConfigError
 from playbill.model.expressions import Expression, ExpressionError, compile_expression
@@ -112,10 +113,20 @@ def _parts(text: str, roots: Collection[str]) -> Iterator[str | Expression]:
         end = closing_brace(text, found + 2)
         if end < 0:
             raise ExpressionError("unclosed-template", text, "'${' is never closed", 1, found + 1)
-        yield compile_expression(text[found + 2 : end], roots)
+        yield _expression(text[found + 2 : end], roots)
         start = end + 1
     if start < len(text):
         yield text[start:]
+
+
+def _expression(text: str, roots: Collection[str]) -> Expression:
+    try:
+        return compile_expression(text, roots)
+    except ExpressionError as error:
+        hint = literal_hint(text, roots) if error.code in {"unknown-name", "invalid-expression"} else ""
+        if not hint:
+            raise
+        raise ExpressionError(error.code, text, f"{error.reason}; {hint}", error.line, error.column) from None
 
 
 def _render(value: Value, variables: Mapping[str, Any]) -> Any:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.catalog import BUILTIN
+from playbill.model.delays import Length
 from playbill.model.expressions import (
     CONDITION_ROOTS,
     EDGE_ROOTS,
@@ -100,6 +101,8 @@ class NodePlan:
     threaded: bool
     """Its handler may wait for a thread: timeouts count from Began."""
     condition: Condition | None
+    length: Length | None
+    """Of a delay."""
 
     def stop_grace(self, explicit: float | None) -> float:
         """Give the seconds that its handler has at a stop.
@@ -280,6 +283,7 @@ class _Context:
             takes_slot=self.slots and kind is Kind.HANDLER,
             threaded=node.id in self.threaded,
             condition=_condition(node, predecessors) if kind is Kind.CONDITION else None,
+            length=Length.of(node.config["seconds"]) if kind is Kind.DELAY else None,
         )
 
     def _circuit(self, node: PipelineNode) -> tuple[str | None, CompiledTarget | str]:

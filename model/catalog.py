@@ -12,10 +12,19 @@ from playbill.model import configs
 from playbill.model.diagnostics import Location, did_you_mean, list_names, problems_of
 from playbill.model.errors import DefinitionError, NodeConfigError, Problem
 from playbill.model.targets import TargetRule, host_of, services_of, text_of
-from playbill.model.templates import Template, compile_template, is_template
+from playbill.model.templates import (
+    DELAY_ROOTS,
+    TEMPLATE_ROOTS,
+    Template,
+    compile_template,
+    is_template,
+    with_texts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from pydantic_core import ErrorDetails
 
     from playbill.model.definition import PipelineNode
     from playbill.model.policies import LimitsPolicy
@@ -63,7 +72,9 @@ class NodeType:
     literal: frozenset[str] = frozenset()
     """Config fields whose `${...}` are not ours to replace."""
     templated: bool = True
-    """Whether its config may hold `${CEL}` at all: the node machine's own types have none."""
+    """Whether its config may hold `${CEL}` at all: of the node machine's own types only a delay's."""
+    roots: tuple[str, ...] = TEMPLATE_ROOTS
+    """The names that these may use."""
     isolation: Isolation = "inline"
     """Where its handler runs unless the node says otherwise."""
     limits: LimitsPolicy | None = None
@@ -125,8 +136,16 @@ class NodeType:
         chosen = self._choose(config)
         if chosen is None:
             raise NodeConfigError(str(self._unknown_action(config, subject, "action")))
+        fields = self._fields(config)
         try:
-            return chosen.config.model_validate(self._fields(config))
+            try:
+                return chosen.config.model_validate(fields)
+            except ValidationError as error:
+                # What was written was checked before the run: this is what a template gave.
+                places = [told["loc"] for told in error.errors(include_url=False) if _is_to_be_text(told)]
+                if not places:
+                    raise
+                return chosen.config.model_validate(with_texts(fields, places))
         except ValidationError as error:
             problems = problems_of(error, chosen.config, owner=lambda _location: (subject, 0))
             raise NodeConfigError("; ".join(map(str, problems))) from None
@@ -140,7 +159,7 @@ class NodeType:
         if not self.templated or not config:
             return None
         literal = self.literals(config)
-        compiled = compile_template({key: value for key, value in config.items() if key not in literal})
+        compiled = compile_template({key: value for key, value in config.items() if key not in literal}, self.roots)
         kept = {key: config[key] for key in literal if key in config}
         return Template({**compiled.value, **kept}) if compiled else None
 
@@ -234,6 +253,10 @@ def _is_anew(known: NodeType | ActionType, other: NodeType | ActionType) -> bool
     return known == other or (known.origin == other.origin and bool(known.origin))
 
 
+def _is_to_be_text(told: ErrorDetails) -> bool:
+    return told["type"] == "string_type" and told["input"] is not None
+
+
 def _refuse(what: str, name: str, first: str, second: str) -> NoReturn:
     places = f"{first or 'an unknown place'} and {second or 'an unknown place'}"
     raise DefinitionError.single(
@@ -278,7 +301,7 @@ _TYPES = (
         literal=frozenset({"action"}),
     ),
     _builtin("parallel", configs.EmptyConfig, templated=False, inline_because=OURS),
-    _builtin("delay", configs.DelayConfig, templated=False, inline_because=OURS),
+    _builtin("delay", configs.DelayConfig, roots=DELAY_ROOTS, inline_because=OURS),
     _builtin("command", configs.CommandConfig, inline_because="it runs in a process of its own already"),
     _builtin("python", configs.PythonConfig, literal=frozenset({"call"})),
 )

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
-__all__ = ["Keys", "Path", "Tree", "parts_named", "plain_path", "tree_of"]
+from playbill.model.diagnostics import did_you_mean, list_names
+from playbill.model.wording import clip
+
+__all__ = ["Keys", "Path", "Tree", "missing_key", "parts_named", "plain_path", "tree_of"]
 
 Keys: TypeAlias = tuple[str, ...]
 """A root and the keys that are read from it."""
 Tree: TypeAlias = "dict[str, Tree | None]"
 """The keys that an expression names, below each root; None: all that is there."""
+
+MAX_KEYS: Final = 200
+"""So many are looked at for one that is close,"""
+MAX_SHOWN: Final = 10
+"""and so many named."""
+LONGEST_KEY: Final = 40
 
 _STEP = r"""\.([A-Za-z_][A-Za-z_0-9]*)|\[(\d{1,18})\]|\['([^'"\\\n]*)'\]|\["([^'"\\\n]*)"\]"""
 _PATH = re.compile(rf"([A-Za-z_][A-Za-z_0-9]*)((?:{_STEP})*)")
@@ -81,12 +91,21 @@ def parts_named(value: Any, tree: Tree, leaves: list[object]) -> Any:
     return parts
 
 
+def missing_key(key: str, mapping: Mapping[Any, Any]) -> str:
+    """Tell that a mapping has no such key, and which it has."""
+    names = [clip(str(name), LONGEST_KEY) for name in itertools.islice(mapping, MAX_KEYS)]
+    if not names:
+        return f"no key '{key}'"
+    more = f" and {len(mapping) - MAX_SHOWN:,} more" if len(mapping) > MAX_SHOWN else ""
+    return f"no key '{key}'{did_you_mean(key, names)}; keys are: {list_names(names[:MAX_SHOWN])}{more}"
+
+
 def _step(value: object, step: str | int) -> object:
     if isinstance(value, Mapping):
         mapping = cast("Mapping[object, object]", value)
         if step in mapping:
             return mapping[step]
-        raise LookupError(f"no key '{step}'")
+        raise LookupError(missing_key(str(step), mapping))
     kind = "null" if value is None else f"a value of type {type(value).__name__}"
     if not isinstance(value, list | tuple):
         raise LookupError(f"no part '{step}' in {kind}")  # noqa: TRY004 (as for a key that is not there)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MACROS",
     "PLAIN_STRING",
+    "Token",
     "bound_names",
     "closing_brace",
     "compared_strings",
@@ -18,6 +19,7 @@ __all__ = [
     "macro_calls",
     "node_references",
     "signs_of",
+    "tokens_of",
 ]
 
 # A string left open matches nothing here: its quote is one sign among others, and the compiler complains.
@@ -36,6 +38,14 @@ _TOKEN = re.compile(
 PLAIN_STRING = re.compile(r"""'[^'"\\]+'|"[^'"\\]+\"""")
 MACROS = frozenset({"all", "exists", "exists_one", "existsOne", "map", "filter"})
 """The functions whose last argument is evaluated for each item of a collection."""
+
+
+class Token(NamedTuple):
+    """A string (with its quotes), name, number or sign, and from where to where it stands."""
+
+    text: str
+    start: int
+    end: int
 
 
 def macro_calls(text: str) -> int:
@@ -109,10 +119,15 @@ def keys_read(text: str, root: str) -> set[str] | None:
     return found
 
 
+def tokens_of(text: str) -> list[Token]:
+    """Give strings, names, numbers and signs with their places; comments are left out."""
+    found = _TOKEN.finditer(text)
+    return [Token(token.group(), *token.span()) for token in found if token.lastgroup != "comment"]
+
+
 def signs_of(text: str) -> list[str]:
     """Give strings (with their quotes), names, numbers and signs; comments are left out."""
-    tokens = (token for token in _TOKEN.finditer(text) if token.lastgroup != "comment")
-    return [token.group() for token in tokens]
+    return [token.text for token in tokens_of(text)]
 
 
 def _macro_arguments(signs: list[str]) -> Iterator[str]:

@@ -7,14 +7,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from playbill.model.cel_causes import cause_of
 from playbill.model.cel_cost import MAX_VALUES
+from playbill.model.cel_hints import foreign_words, hyphen_hint
 from playbill.model.cel_paths import plain_path
 from playbill.model.cel_patterns import PatternCost, pattern_cost
 from playbill.model.cel_program import CelProgram, compile_cel
 from playbill.model.cel_tokens import bound_names, macro_calls
 from playbill.model.diagnostics import did_you_mean, list_names
 from playbill.model.errors import NodeConfigError
-from playbill.model.jsonable import why_not_json
 from playbill.model.wording import clip
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ __all__ = [
     "as_bool",
     "compile_condition",
     "compile_expression",
-    "compile_output",
     "merge_inputs",
 ]
 
@@ -93,7 +93,9 @@ class Expression:
         try:
             return self.value(variables)
         except Exception as error:
-            raise NodeConfigError(f"expression '{clip(self.text, LONGEST_SHOWN)}' failed: {_cause(error)}") from error
+            raise NodeConfigError(
+                f"expression '{clip(self.text, LONGEST_SHOWN)}' failed: {cause_of(error, self.text, variables)}"
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,23 +115,6 @@ class Condition:
             NodeConfigError: CEL found an error, or gave something else than a bool.
         """
         return self.test(variables)
-
-
-def compile_output(text: str) -> Expression:
-    """Compile an output of a run, which gives what JSON can say, or fails.
-
-    Raises:
-        ExpressionError: See `compile_expression`.
-    """
-    compiled = compile_expression(text, roots=OUTPUT_ROOTS)
-
-    def give(variables: Mapping[str, Any]) -> Any:
-        given = compiled.value(variables)
-        if why := why_not_json(given, "it"):
-            raise ValueError(f"{why}: string(...) makes a text of a value")
-        return given
-
-    return Expression(text, compiled.names, give)
 
 
 def compile_condition(text: str, *, predecessors: Collection[str], roots: Collection[str]) -> Condition:
@@ -165,9 +150,11 @@ def compile_expression(text: str, roots: Collection[str]) -> Expression:
     bound = bound_names(text) if expression.names.difference(roots) else set[str]()
     for name in sorted(expression.names.difference(roots, bound, _TYPES)):
         hint = f"{did_you_mean(name, roots)}; names are: {list_names(roots)}"
-        raise _unknown("name", name, text, hint)
+        instead = hyphen_hint(text, [name]) or foreign_words(text)
+        raise _unknown("name", name, text, f"; {instead}" if instead else hint)
     for name in sorted(functions - _FUNCTIONS):
-        raise _unknown("function", name, text, did_you_mean(name, sorted(_FUNCTIONS)))
+        instead = foreign_words(text)
+        raise _unknown("function", name, text, f"; {instead}" if instead else did_you_mean(name, sorted(_FUNCTIONS)))
     return expression
 
 
@@ -228,7 +215,7 @@ def _cost_of(literal: str, text: str) -> PatternCost:
     try:
         compile_cel(f"''.matches({literal})", lambda _literal: cost).run({})
     except (ValueError, RuntimeError, NodeConfigError) as error:
-        raise ExpressionError("invalid-pattern", text, _cause(error)) from None
+        raise ExpressionError("invalid-pattern", text, str(error).split(". Check ")[0]) from None
     return cost
 
 
@@ -240,6 +227,8 @@ def _syntax_error(text: str, message: str) -> ExpressionError:
     found = _SYNTAX.search(message)
     if found is None:
         return ExpressionError("invalid-expression", text, message)
+    if instead := foreign_words(text):
+        return ExpressionError("invalid-expression", text, instead, int(found[1]), int(found[2]))
     line, column, reason = int(found[1]), int(found[2]), found[3].split(" expecting ")[0]
     return ExpressionError("invalid-expression", text, reason, line, column)
 
@@ -250,16 +239,3 @@ def _position(text: str, name: str) -> tuple[int, int]:
         return 1, 0
     before = text[: found.start()]
     return before.count("\n") + 1, found.start() - (before.rfind("\n") + 1) + 1
-
-
-def _cause(error: Exception) -> str:
-    match error:
-        case KeyError(args=[str(key), *_]):
-            return f"no key '{key}'"
-        case ValueError() if "Conversion Error" in str(error):
-            return "it names a value that CEL does not know, such as an int beyond 64 bits or an object of Python's"
-        case TypeError():
-            told = str(error).split(" CEL does not coerce")[0].rstrip(".")
-            return f"{told}; CEL does not mix int and double: write double(x)"
-        case _:
-            return str(error).split(". Check ")[0]

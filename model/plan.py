@@ -7,13 +7,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.catalog import BUILTIN
+from playbill.model.delays import Length
 from playbill.model.expressions import (
     CONDITION_ROOTS,
     EDGE_ROOTS,
+    OUTPUT_ROOTS,
     Condition,
     Expression,
     compile_condition,
-    compile_output,
+    compile_expression,
     merge_inputs,
 )
 from playbill.model.facts import value
@@ -99,6 +101,8 @@ class NodePlan:
     threaded: bool
     """Its handler may wait for a thread: timeouts count from Began."""
     condition: Condition | None
+    length: Length | None
+    """Of a delay."""
 
     def stop_grace(self, explicit: float | None) -> float:
         """Give the seconds that its handler has at a stop.
@@ -191,7 +195,7 @@ def build_plan(
         for place, node in enumerate(order)
     }
     roots = tuple(node for node in order if not incoming[node])
-    outputs = {name: compile_output(text) for name, text in definition.outputs.items()}
+    outputs = {name: compile_expression(text, roots=OUTPUT_ROOTS) for name, text in definition.outputs.items()}
     return Plan(definition, nodes, roots, outputs, stop)
 
 
@@ -279,6 +283,7 @@ class _Context:
             takes_slot=self.slots and kind is Kind.HANDLER,
             threaded=node.id in self.threaded,
             condition=_condition(node, predecessors) if kind is Kind.CONDITION else None,
+            length=Length.of(node.config["seconds"]) if kind is Kind.DELAY else None,
         )
 
     def _circuit(self, node: PipelineNode) -> tuple[str | None, CompiledTarget | str]:

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from playbill.model.cel_hints import literal_hint
 from playbill.model.cel_tokens import closing_brace
 from playbill.model.errors import NodeConfigError
 from playbill.model.expressions import Expression, ExpressionError, compile_expression
+from playbill.model.frozen import copied
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
-__all__ = ["TEMPLATE_ROOTS", "Template", "compile_template", "is_template", "strings_in"]
+__all__ = [
+    "DELAY_ROOTS",
+    "TEMPLATE_ROOTS",
+    "Template",
+    "compile_template",
+    "is_template",
+    "strings_in",
+    "with_texts",
+]
 
 Value: TypeAlias = "str | float | dict[str, Value] | list[Value] | _Text | None"
 
 TEMPLATE_ROOTS = ("input", "inputs", "trigger", "run", "secrets")
 """The names that a template may use."""
+DELAY_ROOTS = ("input", "inputs", "trigger", "run")
+"""Those that the length of a delay may use: nobody shall read a secret off it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +85,25 @@ def is_template(value: object) -> bool:
     return isinstance(value, str) and value.startswith("${") and closing_brace(value, 2) == len(value) - 1
 
 
+def with_texts(config: Mapping[str, Any], places: Iterable[tuple[int | str, ...]]) -> dict[str, Any]:
+    """Give a rendered config in which text stands at some places, whatever a template gave there.
+
+    Args:
+        config: A node's, rendered.
+        places: Where text belongs, and something else than a text or null stands.
+    """
+    changed: dict[str, Any] = copied(dict(config))
+    for place in places:
+        holder, key, value = cast("Any", changed), cast("Any", ""), cast("Any", changed)
+        for part in place:
+            if not (part in value if isinstance(value, dict) else isinstance(value, list) and isinstance(part, int)):
+                break  # the name of one of several kinds that the field takes
+            holder, key, value = value, part, value[part]
+        if holder is not value and not isinstance(value, str):
+            holder[key] = _as_text(value)
+    return changed
+
+
 def strings_in(value: Value) -> Iterator[str]:
     """Give every string in nested mappings and lists; keys do not count."""
     match value:
@@ -112,10 +143,20 @@ def _parts(text: str, roots: Collection[str]) -> Iterator[str | Expression]:
         end = closing_brace(text, found + 2)
         if end < 0:
             raise ExpressionError("unclosed-template", text, "'${' is never closed", 1, found + 1)
-        yield compile_expression(text[found + 2 : end], roots)
+        yield _expression(text[found + 2 : end], roots)
         start = end + 1
     if start < len(text):
         yield text[start:]
+
+
+def _expression(text: str, roots: Collection[str]) -> Expression:
+    try:
+        return compile_expression(text, roots)
+    except ExpressionError as error:
+        hint = literal_hint(text, roots) if error.code in {"unknown-name", "invalid-expression"} else ""
+        if not hint:
+            raise
+        raise ExpressionError(error.code, text, f"{error.reason}; {hint}", error.line, error.column) from None
 
 
 def _render(value: Value, variables: Mapping[str, Any]) -> Any:

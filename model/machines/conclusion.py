@@ -8,7 +8,6 @@ from playbill.model.errors import NodeConfigError
 from playbill.model.events import EventType
 from playbill.model.facts import Cause, NodeStatus, RunStatus, value
 from playbill.model.failures import failure_of
-from playbill.model.jsonable import NotJson, plain_json
 from playbill.model.plan import variables
 from playbill.model.results import NodeExecutionResult, RunResult
 
@@ -73,9 +72,8 @@ def conclude(facts: RunFacts, run: RunState, fault: Failure | None = None) -> Co
     outputs: dict[str, Any] = {}
     for name, expression in facts.plan.outputs.items():
         try:
-            outputs[name] = plain_json(expression.evaluate(names), "value")
-        except (NodeConfigError, NotJson) as error:
-            why = f"its {error}" if isinstance(error, NotJson) else str(error)
-            failure = failure_of(NodeConfigError(f"output '{name}': {why}"))
+            outputs[name] = expression.evaluate(names)
+        except NodeConfigError as error:
+            failure = failure_of(NodeConfigError(f"output '{name}': {error}"))
             return Conclusion(RunStatus.FAILED, Cause(RunStatus.FAILED, failure), {})
     return Conclusion(RunStatus.COMPLETED, None, outputs)

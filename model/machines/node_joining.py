@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from playbill.model.effects import Timer
 from playbill.model.facts import NodeStatus, Outcome
 from playbill.model.failures import failure_of
-from playbill.model.fields import seconds_of
 from playbill.model.frozen import freeze_flat
 from playbill.model.machines.node_beginning import NodeBeginning
 from playbill.model.machines.node_state import NodeState
 from playbill.model.messages import AttemptReady, Due, TotalOverdue
-from playbill.model.plan import Kind, variables
+from playbill.model.plan import Kind, template_variables, variables
 
 if TYPE_CHECKING:
+    from playbill.model.delays import Length
     from playbill.model.effects import Outbox
     from playbill.model.expressions import Condition
     from playbill.model.facts import Inputs, Now
@@ -70,11 +70,8 @@ class NodeJoining(NodeBeginning):
     def _built_in(self, now: Now, out: Outbox) -> None:
         """Do the work of a transparent node."""
         plan, inputs = self.plan, self.inputs or {}
-        if plan.kind is Kind.DELAY:
-            seconds = float(cast("float", seconds_of(plan.node.config["seconds"])))
-            out.tell(self.supervisor, AttemptReady(plan.id, 1, now.after(seconds)))
-            out.set_timer(Timer.DUE, seconds, Due(1))
-            self.become(S.DELAYING)
+        if plan.length is not None:
+            self._delay(plan.length, now, out)
             return
         out.tell(self.supervisor, AttemptReady(plan.id, 1))
         if plan.kind is Kind.TRIGGER:
@@ -83,6 +80,18 @@ class NodeJoining(NodeBeginning):
             self._judge(plan.condition, inputs, out)
         else:
             self._complete(out, inputs, inputs)
+
+    def _delay(self, length: Length, now: Now, out: Outbox) -> None:
+        """Begin to wait, once it is known how long."""
+        try:
+            seconds = length.over(lambda: template_variables(self.facts, self.inputs or {}, 1))
+        except Exception as error:  # noqa: BLE001 (whatever CEL raises is this node's failure)
+            out.tell(self.supervisor, AttemptReady(self.plan.id, 1))
+            self._end(out, Outcome(NodeStatus.FAILED, 1, failure=failure_of(error)))
+            return
+        out.tell(self.supervisor, AttemptReady(self.plan.id, 1, now.after(seconds)))
+        out.set_timer(Timer.DUE, seconds, Due(1))
+        self.become(S.DELAYING)
 
     def _judge(self, condition: Condition, inputs: Inputs, out: Outbox) -> None:
         """Evaluate a condition node."""

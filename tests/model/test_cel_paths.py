@@ -52,14 +52,14 @@ def test_the_very_value_is_given(value: object) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("output.q", "no key 'q'"),
-        ("output.a.q.r", "no key 'q'"),
+        ("output.q", "no key 'q'; keys are: 'a', 'l', 'n', 'i'"),
+        ("output.a.q.r", "no key 'q'; keys are: 'b'"),
         ("output.l[3]", "index out of bounds: 3 of 3 items"),
         ("output.l.q", "no key 'q' in a value of type list, whose items are read as [0]"),
         ("output.n.q", "no part 'q' in null"),
-        ("output.a[0]", "no key '0'"),
+        ("output.a[0]", "no key '0'; keys are: 'b'"),
         ("output.i[0]", "no part '0' in a value of type int"),
-        ("inputs.b", "no key 'inputs'"),
+        ("inputs.b", "no key 'inputs'; keys are: 'output'"),
     ],
 )
 def test_what_is_not_there_is_an_error_that_names_the_step(text: str, said: str) -> None:

@@ -108,8 +108,8 @@ def test_hostile_text_is_an_error_and_nothing_worse(text: str) -> None:
         ("input.price * 2 > 1", "write double(x)"),
         ("1 / 0 > 1", "division by zero"),
         ("int(input.text) > 1", "string parse error"),
-        ("input.thing == 1", "object"),
-        ("input.huge > 1", "it names a value that CEL does not know, such as an int beyond 64 bits"),
+        ("input.thing > 1", "input.thing is a value of type object"),
+        ("input.huge > 1", "input.huge is an int beyond 64 bits, which CEL cannot calculate with"),
     ],
 )
 def test_an_error_at_run_time_names_the_text_and_the_cause(text: str, cause: str) -> None:

@@ -30,6 +30,11 @@ COROUTINES: Final = (
 TRANSPARENT: Final = ("parallel", "delay", "delay", "condition", "condition")
 BY_HAND: Final = ("soak_varies/x", "soak_varies/y", "soak_fails/x", "none")
 """Breakers that nodes name: circuits of a type, and none."""
+DELAYS: Final = (
+    0.0, 0.5, 2.0, 6.0, 0.0, 0.5, 2.0, 6.0,
+    "${has(input.n) ? input.n : 1}", "${size(inputs)}", "${run.attempt + 1}", "${input.n - 2}", "${inputs}",
+)  # fmt: skip
+"""Two of the last three may be no length of time."""
 POLICIES: Final = ("random", "random", "fifo", "pct:3")
 SIZES: Final = (1, 2, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 8, 10, 12)
 KINDS: Final = ("ConnectionError", "ValueError", "OSError", "", "0.3", "TimeoutError", "PermissionError")
@@ -102,7 +107,7 @@ class Draw:
     def config(self, kind: str) -> Said:
         """Draw what a node of this type is told."""
         more: dict[str, Said] = {
-            "delay": {"seconds": self.one((0.0, 0.5, 2.0, 6.0))},
+            "delay": {"seconds": self.one(DELAYS)},
             "condition": {"condition": self.one(CONDITIONS)},
             "command": {"argv": ["true"]},
             "python": {"call": "tests.soak.handlers:give", "args": {"n": 1}},

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from pydantic import BaseModel
+
 import playbill
 from playbill.model.results import RunResult
 
@@ -16,6 +18,23 @@ Handler = Callable[..., Any]
 async def say(node: playbill.PipelineNode, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
     """Give its config back."""
     return dict(node.config)
+
+
+class Letters(BaseModel):
+    """Has fields of text in all the places where they may stand."""
+
+    label: str = ""
+    names: list[str] = []
+    named: dict[str, str] = {}
+    note: str | None = None
+    either: int | str = 0
+
+
+@playbill.node_type("lettered", config=Letters)
+async def lettered(node: playbill.PipelineNode, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    """Give its parsed config back."""
+    config: Letters = context.config
+    return config.model_dump()
 
 
 @playbill.node_type("seen")
@@ -106,7 +125,7 @@ async def exits(node: playbill.PipelineNode, inputs: Any, context: playbill.Node
     raise SystemExit(3)
 
 
-ALL: list[Handler] = [say, seen, fails, hangs, swallows, polls, spins, asleep, exits, depends, lift, ring]
+ALL: list[Handler] = [say, lettered, seen, fails, hangs, swallows, polls, spins, asleep, exits, depends, lift, ring]
 
 
 def resources() -> dict[str, Any]:

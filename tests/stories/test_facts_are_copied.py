@@ -5,7 +5,7 @@ import copy
 import json
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -45,8 +45,8 @@ CHANGES: dict[str, Callable[[Any, Any], Any]] = {
     "of the trigger data": lambda inputs, context: context.trigger_data["list"].append(1),
     "by key": lambda inputs, context: operator.setitem(inputs["a"], "n", 2),
     "by del": lambda inputs, context: operator.delitem(inputs["a"]["deep"], 0),
-    "by |=": lambda inputs, context: operator.ior(inputs["a"], {"n": 2}),
-    "by +=": lambda inputs, context: operator.iadd(inputs["a"]["deep"], [1]),
+    "by |=": lambda inputs, context: cast("Any", operator.ior)(inputs["a"], {"n": 2}),
+    "by +=": lambda inputs, context: cast("Any", operator.iadd)(inputs["a"]["deep"], [1]),
     "by insert": lambda inputs, context: context.trigger_data["list"].insert(0, 2),
     "by sort": lambda inputs, context: context.trigger_data["list"].sort(),
     "by reverse": lambda inputs, context: inputs["a"]["deep"].reverse(),

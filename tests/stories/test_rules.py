@@ -120,7 +120,7 @@ async def test_a_condition_that_fails_on_an_edge_fails_the_run_and_names_the_edg
     definition = pipeline({**node("a", n=1), "next": [{"to": "b", "condition": "output.missing > 1"}]}, node("b"))
     result = await finished(manager, definition)
     assert str(result.error) == (
-        "NodeConfigError: edge 'a->b': expression 'output.missing > 1' failed: no key 'missing'"
+        "NodeConfigError: edge 'a->b': expression 'output.missing > 1' failed: no key 'missing'; keys are: 'n'"
     )
 
 

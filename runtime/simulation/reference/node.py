@@ -14,9 +14,11 @@ from playbill.model.errors import CircuitOpen
 from playbill.model.events import EventType
 from playbill.model.facts import NodeStatus, Outcome
 from playbill.model.failures import failure_of
+from playbill.model.templates import Template
 from playbill.runtime.simulation.checks.names import BEGINS, CIRCUITS, LADDER, PAUSES, RETRIES, ROUTES, SLOTS
 from playbill.runtime.simulation.reference.attempt import EPSILON, NEVER, AttemptModel
 from playbill.runtime.simulation.reference.node_attempts import AttemptsOfNode
+from playbill.runtime.simulation.reference.rules import delay_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -95,8 +97,7 @@ class NodeModel(AttemptsOfNode):
     def _work_itself(self, now: Now) -> None:
         rules = self.rules
         if rules.kind == "delay":
-            self.at, self._due = "delaying", now.monotonic + rules.seconds
-            self.facts.append((STARTED, 1, {"due_at": now.after(rules.seconds)}))
+            self._wait(now)
             return
         self.facts.append((STARTED, 1, {}))
         if rules.condition is None:
@@ -109,6 +110,18 @@ class NodeModel(AttemptsOfNode):
             self._end(Outcome(NodeStatus.FAILED, 1, failure=failure_of(error)))
         else:
             self._complete(output, {**self._inputs, rules.id: output})
+
+    def _wait(self, now: Now) -> None:
+        seconds = self.rules.seconds
+        if isinstance(seconds, Template):
+            try:
+                seconds = delay_seconds(seconds.render(self._names(1)))
+            except Exception as error:  # noqa: BLE001 (as above)
+                self.facts.append((STARTED, 1, {}))
+                self._end(Outcome(NodeStatus.FAILED, 1, failure=failure_of(error)))
+                return
+        self.at, self._due = "delaying", now.monotonic + seconds
+        self.facts.append((STARTED, 1, {"due_at": now.after(seconds)}))
 
     def _pass_on(self) -> None:
         if self.rules.kind == "trigger":
@@ -136,9 +149,13 @@ class NodeModel(AttemptsOfNode):
         rules = self.rules
         if rules.target_at is None:
             return rules.target
+        return rules.target_at.of(self._names(self.attempts + 1))
+
+    def _names(self, attempt: int) -> dict[str, Any]:
+        """Return what a template sees."""
         names = self.run.rules.variables(self._inputs, self.run.trigger)
-        run = {"id": self.run.run_id, "pipeline": self.run.rules.definition.name, "attempt": self.attempts + 1}
-        return rules.target_at.of({**names, "run": run})
+        run = {"id": self.run.run_id, "pipeline": self.run.rules.definition.name, "attempt": attempt}
+        return {**names, "run": run}
 
     def _slot_granted(self, _: m.SlotGranted, now: Now) -> None:
         self._has_slot = True

@@ -8,7 +8,6 @@ from playbill.model.errors import NodeConfigError
 from playbill.model.events import TERMINAL, EventType
 from playbill.model.facts import Cause, NodeStatus, RunStatus, Stopped
 from playbill.model.failures import failure_of
-from playbill.model.jsonable import NotJson, plain_json
 from playbill.model.results import NodeExecutionResult
 from playbill.runtime.simulation.checks.names import RESULT
 
@@ -131,9 +130,7 @@ class ResultModel:
         outputs: dict[str, Any] = {}
         for name, expression in rules.plan.outputs.items():
             try:
-                outputs[name] = plain_json(expression.evaluate(variables), f"output '{name}': its value")
-            except NotJson as error:
-                return {}, Cause(RunStatus.FAILED, failure_of(NodeConfigError(str(error))))
+                outputs[name] = expression.evaluate(variables)
             except NodeConfigError as error:
                 failure = failure_of(NodeConfigError(f"output '{name}': {error}"))
                 return {}, Cause(RunStatus.FAILED, failure)

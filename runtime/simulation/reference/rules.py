@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
-from playbill.model.configs import DelayConfig
+from playbill.model.errors import NodeConfigError
 from playbill.model.expressions import (
     CONDITION_ROOTS,
     EDGE_ROOTS,
@@ -18,9 +18,12 @@ from playbill.model.expressions import (
     compile_condition,
     merge_inputs,
 )
+from playbill.model.fields import MAX_SECONDS, seconds_of
 from playbill.model.graph import topological_order
 from playbill.model.kinds import BETWEEN
 from playbill.model.policies import BreakerPolicy, RetryPolicy
+from playbill.model.templates import Template, compile_template
+from playbill.model.wording import clip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,8 +79,8 @@ class NodeRules:
     takes_slot: bool
     threaded: bool
     condition: Condition | None
-    seconds: float
-    """Of a delay."""
+    seconds: Any
+    """Of a delay: a number, or the template of one."""
     leads_on: tuple[int, ...] | None
     """The indexes of its edges, if its success makes all of them live whatever it gives."""
 
@@ -183,15 +186,43 @@ def _node(node: PipelineNode, plan: Plan, edges: list[EdgeRules], sources: list[
         takes_slot=definition.max_concurrency is not None and not works_itself,
         threaded=plan.nodes[node.id].threaded,
         condition=condition,
-        seconds=DelayConfig.model_validate(node.config).seconds if node.type == "delay" else 0.0,
+        seconds=_delay(node.config["seconds"]) if node.type == "delay" else 0.0,
         leads_on=_leads_on(node, edges),
     )
+
+
+def _delay(written: Any) -> float | Template:
+    return compile_template(written, ("input", "inputs", "trigger", "run")) or delay_seconds(written)
 
 
 def _leads_on(node: PipelineNode, edges: list[EdgeRules]) -> tuple[int, ...] | None:
     if node.type == "condition" or any(edge.condition is not None or edge.when == "failure" for edge in edges):
         return None
     return tuple(edge.index for edge in edges)
+
+
+def delay_seconds(given: Any) -> float:
+    """Return the seconds that a template gave.
+
+    Raises:
+        NodeConfigError: it gave none.
+    """
+    try:
+        seconds = -1.0 if isinstance(given, bool) else float(_number(given))
+    except (TypeError, ValueError, OverflowError):
+        seconds = -1.0
+    if not 0 <= seconds <= MAX_SECONDS:  # of nan, too
+        shown = "null" if given is None else clip(repr(given), 60)
+        rule = f"a number of seconds, 0 to {MAX_SECONDS:g}"
+        raise NodeConfigError(f"config.seconds: {shown} is not a length of time: {rule}")
+    return seconds
+
+
+def _number(given: Any) -> Any:
+    try:
+        return float(given)
+    except ValueError:
+        return seconds_of(given)  # a text with its unit
 
 
 # ---- arithmetic -----------------------------------------------------------------------------------------------

@@ -227,7 +227,8 @@ def test_an_output_that_cannot_be_evaluated_fails_the_run() -> None:
     run = Run(step("a"), outputs={"o": "inputs.a.y"}).started()
     end = result(run.tell(m.Ended("a", completed(x=4))))
     assert (end.status, end.outputs) == (RunStatus.FAILED, {})
-    assert str(end.error) == "NodeConfigError: output 'o': expression 'inputs.a.y' failed: no key 'y'"
+    told = "NodeConfigError: output 'o': expression 'inputs.a.y' failed: no key 'y'; keys are: 'x'"
+    assert str(end.error) == told
 
 
 def test_a_run_that_failed_gives_the_outputs_of_its_nodes_but_none_of_its_definition() -> None:

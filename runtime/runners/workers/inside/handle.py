@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from playbill.model.plain_text import repr_of
 from playbill.runtime.runners.context import Over, logger
 from playbill.runtime.runners.workers import frames
 

@@ -51,7 +51,7 @@ def said(*properties: Any) -> str:
             {"always": "few", "that": "event.data.output.attempt < trigger.limit", "on": [COMPLETED]},
             (
                 "cannot be judged at pipeline_node.completed of start: expression 'event.data.output.attempt <"
-                " trigger.limit' failed: no key 'attempt'"
+                " trigger.limit' failed: no key 'attempt'; keys are: 'limit'"
             ),
         ),
         (

@@ -5,7 +5,7 @@ import copy
 import json
 import operator
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -36,6 +36,14 @@ async def test_a_result_does_not_change_with_the_handlers_own_dict() -> None:
     assert result.node_results["a"].output == {"n": 1, "deep": [{"x": 1}]}
 
 
+def joined(mapping: Any, more: Any) -> None:
+    mapping |= more
+
+
+def added(many: Any, more: Any) -> None:
+    many += more
+
+
 CHANGES: dict[str, Callable[[Any, Any], Any]] = {
     "of an output": lambda inputs, context: inputs["a"].update(n=2),
     "deep in it": lambda inputs, context: inputs["a"]["deep"][0].pop("x"),
@@ -45,8 +53,8 @@ CHANGES: dict[str, Callable[[Any, Any], Any]] = {
     "of the trigger data": lambda inputs, context: context.trigger_data["list"].append(1),
     "by key": lambda inputs, context: operator.setitem(inputs["a"], "n", 2),
     "by del": lambda inputs, context: operator.delitem(inputs["a"]["deep"], 0),
-    "by |=": lambda inputs, context: cast("Any", operator.ior)(inputs["a"], {"n": 2}),
-    "by +=": lambda inputs, context: cast("Any", operator.iadd)(inputs["a"]["deep"], [1]),
+    "by |=": lambda inputs, context: joined(inputs["a"], {"n": 2}),
+    "by +=": lambda inputs, context: added(inputs["a"]["deep"], [1]),
     "by insert": lambda inputs, context: context.trigger_data["list"].insert(0, 2),
     "by sort": lambda inputs, context: context.trigger_data["list"].sort(),
     "by reverse": lambda inputs, context: inputs["a"]["deep"].reverse(),

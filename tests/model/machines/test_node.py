@@ -46,8 +46,15 @@ def test_a_retry_gives_slot_and_permit_back_and_counts_attempts_in_all() -> None
 
 def test_retry_after_wins_over_the_policy() -> None:
     job = Job(retry={"base": 4.0}).running()
+    busy = Failure("NodeExecutionError", "busy", retryable=True, retry_after=50.0)
+    assert job.tell(m.Returned(1, 1.0, failure=busy))[-1] == ("set_timer", Timer.DUE, 50.0, m.Due(1))
+
+
+def test_retry_after_is_cut_to_what_the_policy_allows() -> None:
     busy = Failure("NodeExecutionError", "busy", retryable=True, retry_after=90.0)
-    assert job.tell(m.Returned(1, 1.0, failure=busy))[-1] == ("set_timer", Timer.DUE, 90.0, m.Due(1))
+    for retry, seconds in (({}, 60.0), ({"cap": 5.0}, 5.0), ({"cap": 5.0, "max_retry_after": 80.0}, 80.0)):
+        calls = Job(retry=retry).running().tell(m.Returned(1, 1.0, failure=busy))
+        assert calls[-1] == ("set_timer", Timer.DUE, seconds, m.Due(1))
 
 
 def test_what_cannot_be_mended_is_not_retried_and_says_nothing_about_the_dependency() -> None:

@@ -36,3 +36,8 @@ with playbill.BlockingManager() as manager, ThreadPoolExecutor() as threads:
 
     for line in threads.map(digests_of, ["a", "b", "c"]):
         print(line)
+    last = manager.start_run(DEFINITION, {"text": "d"}, run_id="last")
+    for event in last.events():
+        print(event.run_id, event.type)
+
+print("known when all is closed, and for the wire:", last.result().as_dict()["outputs"])

@@ -23,11 +23,10 @@ from playbill.runtime.runs import Runs, supervisors_of
 from playbill.runtime.secrets import check_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from types import TracebackType
 
     from playbill.model.definition import PipelineDefinition
-    from playbill.model.events import Event
     from playbill.model.frozen import FrozenDict
     from playbill.model.machines.circuit_state import CircuitState
     from playbill.model.policies import BreakerPolicy
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from playbill.runtime.definitions.discovery import Source
     from playbill.runtime.definitions.given import Given
     from playbill.runtime.faults.plan import FaultPlan
+    from playbill.runtime.journals.memory import EventReader
     from playbill.runtime.options import OnExit, RunId
     from playbill.runtime.secrets import Secret
 
@@ -205,7 +205,7 @@ class PipelineRunManager:
 
     # ---- what all runs share ----------------------------------------------------------------------------------
 
-    def events(self) -> AsyncIterator[Event]:
+    def events(self) -> EventReader:
         """Iterate over the events of all runs and breakers from now on; one 10,000 behind misses the oldest."""
         return self._use_loop().parts.journal.tail()
 

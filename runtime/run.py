@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, overload
 
+from playbill.model.diagnostics import list_names
 from playbill.model.errors import DefinitionError
 from playbill.model.facts import RunStatus
 from playbill.model.fields import MAX_SECONDS, is_seconds
@@ -12,14 +13,17 @@ from playbill.model.same_json import same_json
 from playbill.runtime.journals.waiters import Waiters
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
 
     from playbill.actors.supervisor import SupervisorActor
     from playbill.model.definition import PipelineDefinition
-    from playbill.model.events import Event
     from playbill.model.progress import NodeProgress
     from playbill.model.results import NodeExecutionResult, RunResult
-    from playbill.runtime.journals.memory import MemoryStream
+    from playbill.runtime.journals.memory import EventReader, MemoryStream
+
+
+SHOWN_NODES: Final = 10
+"""Of each state, when it is told where a run stands."""
 
 
 class Whereabouts(Protocol):
@@ -107,12 +111,14 @@ class Run:
         return self.status is RunStatus.PAUSED
 
     @overload
-    def events(self, from_seq: int = 1, *, progress: Literal[False] = False) -> AsyncIterator[Event]: ...
+    def events(self, from_seq: int = 1, *, progress: Literal[False] = False) -> EventReader: ...
 
     @overload
     def events(self, from_seq: int = 1, *, progress: bool) -> AsyncIterator[Event | NodeProgress]: ...
 
-    def events(self, from_seq: int = 1, *, progress: bool = False) -> AsyncIterator[Event | NodeProgress]:
+    def events(
+        self, from_seq: int = 1, *, progress: bool = False
+    ) -> EventReader | AsyncIterator[Event | NodeProgress]:
         """Iterate over the run's events from `from_seq` on, waiting for new ones until it has ended.
 
         A wait that is cut short, as by a timeout, loses nothing: the next one goes on where it was.
@@ -196,6 +202,17 @@ class Run:
 def _same_pipeline(one: PipelineDefinition, other: PipelineDefinition) -> bool:
     """Tell whether two definitions say the same, also in their nodes' configs, where True is not 1."""
     return one == other and same_json(one.model_dump(mode="python"), other.model_dump(mode="python"))
+
+
+def standing_of(run: Run) -> str:
+    """Tell where a run stands, for people: which of its nodes are in which state; from any thread."""
+    nodes: dict[str, list[str]] = {}
+    for node, actor in run.actor.nodes.copy().items():
+        nodes.setdefault(str(actor.machine.state).replace("_", " "), []).append(node)
+    states = [f"{state}: {list_names(names, SHOWN_NODES)}" for state, names in nodes.items()]
+    if run.is_paused:
+        states.insert(0, "it is paused")
+    return "; ".join(states) or f"it is {run.status}"
 
 
 def check_grace(grace: object) -> float | None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from playbill.runtime.definitions.given import definition_of
+from playbill.runtime.embedded.blocking_run import BlockingRun, followed
 from playbill.runtime.embedded.loop_thread import LoopThread
 from playbill.runtime.embedded.private_loop import PrivateLoop
 from playbill.runtime.manager import PipelineRunManager
-from playbill.runtime.options import check_options, check_wait
+from playbill.runtime.options import check_options
+from playbill.runtime.run import check_grace
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator, Mapping
+    from collections.abc import Callable, Coroutine, Iterator, Mapping
     from types import TracebackType
 
+    from playbill.model.definition import PipelineDefinition
     from playbill.model.events import Event
-    from playbill.model.facts import RunStatus
-    from playbill.model.progress import NodeProgress
+    from playbill.model.machines.circuit_state import CircuitState
     from playbill.model.results import RunResult
     from playbill.runtime.definitions.given import Given
     from playbill.runtime.options import ManagerOptions, RunId
@@ -75,67 +77,6 @@ def run(
         loop.close()
 
 
-class BlockingRun:
-    """A run as sync code holds it, from any thread."""
-
-    def __init__(self, manager: BlockingManager, run: Run) -> None:
-        self._manager = manager
-        self._run = run
-
-    @property
-    def id(self) -> str:
-        """The run's id."""
-        return self._run.id
-
-    @property
-    def status(self) -> RunStatus:
-        """Where the run stands."""
-        return self._run.status
-
-    def result(self, timeout: float | None = None) -> RunResult:
-        """Wait for the end.
-
-        Raises:
-            TimeoutError: it has not ended after `timeout` seconds; it goes on.
-            ValueError: the timeout is no number of seconds.
-        """
-        check_wait(timeout)
-        ended = self._run.outcome
-        return self._manager.call(self._run.result(), timeout) if ended is None else ended
-
-    def cancel(self, reason: str = "", grace: float | None = None) -> bool:
-        """Stop the run; True if this cancel decided it."""
-        return self._manager.call(self._run.cancel(reason, grace))
-
-    def pause(self) -> bool:
-        """Begin nothing more until `resume`."""
-        return self._manager.call(self._run.pause())
-
-    def resume(self) -> bool:
-        """Go on after `pause`."""
-        return self._manager.call(self._run.resume())
-
-    @overload
-    def events(self, from_seq: int = 1, *, progress: Literal[False] = False) -> Iterator[Event]: ...
-
-    @overload
-    def events(self, from_seq: int = 1, *, progress: bool) -> Iterator[Event | NodeProgress]: ...
-
-    def events(self, from_seq: int = 1, *, progress: bool = False) -> Iterator[Event | NodeProgress]:
-        """Iterate over the run's events from `from_seq` on, until it has ended; as Run.events."""
-        self._manager.check()
-        source = self._run.events(from_seq, progress=progress)
-
-        async def following() -> Event | NodeProgress | None:
-            return await anext(source, None)
-
-        while (event := self._manager.call(following())) is not None:
-            yield event
-
-    def __repr__(self) -> str:
-        return f"<Blocking{self._run!r}>"
-
-
 class BlockingManager:
     """A PipelineRunManager on an event loop in a thread of its own, for sync programs and many threads.
 
@@ -176,13 +117,28 @@ class BlockingManager:
         start = self._running.start_run(definition, trigger_data, run_id=run_id, timeout_seconds=timeout_seconds)
         return BlockingRun(self, self.call(start))
 
+    def prepare(self, definition: Given) -> PipelineDefinition:
+        """Validate and plan a definition now rather than with its first run; as PipelineRunManager.prepare."""
+        manager = self._running
+        return self._on_loop(lambda: manager.prepare(definition))
+
+    @property
+    def active_runs(self) -> list[BlockingRun]:
+        """The runs that have not ended, in the order of their starts."""
+        return [BlockingRun(self, run) for run in self._running.active_runs]
+
     def get_run(self, run_id: RunId) -> BlockingRun:
         """Return an active or a remembered run.
 
         Raises:
             UnknownRun: there is none of this id.
+            DefinitionError: the id is neither text nor a UUID.
         """
         return BlockingRun(self, self._running.get_run(run_id))
+
+    def is_running(self, run_id: RunId) -> bool:
+        """Tell whether a run of this id, a text or a UUID, is active."""
+        return self._running.is_running(run_id)
 
     def cancel_run(self, run_id: RunId, reason: str = "", grace: float | None = None) -> bool:
         """Stop a run; True if this cancel decided it."""
@@ -192,9 +148,57 @@ class BlockingManager:
         """Stop all active runs; return how many of them these cancels decided."""
         return self.call(self._running.cancel_all(reason, grace))
 
-    def is_running(self, run_id: RunId) -> bool:
-        """Tell whether a run of this id is active."""
-        return self._running.is_running(run_id)
+    def pause_run(self, run_id: RunId) -> bool:
+        """Let a run begin nothing more; True if this paused it."""
+        return self.call(self._running.pause_run(run_id))
+
+    def resume_run(self, run_id: RunId) -> bool:
+        """Let a paused run go on; True if this resumed it."""
+        return self.call(self._running.resume_run(run_id))
+
+    # ---- what all runs share ----------------------------------------------------------------------------------
+
+    def events(self) -> Iterator[Event]:
+        """Iterate over the events of all runs and breakers from now on, until the manager closes."""
+        manager = self._running
+        return followed(self, self._on_loop(manager.events))
+
+    @property
+    def circuits(self) -> dict[str, CircuitState]:
+        """Where each circuit stands, by key; as PipelineRunManager.circuits."""
+        manager = self._running
+        return self._on_loop(lambda: manager.circuits)
+
+    def force_circuit(self, key: str, state: CircuitState | str) -> None:
+        """Set a circuit by hand; as PipelineRunManager.force_circuit."""
+        self.call(self._running.force_circuit(key, state))
+
+    @property
+    def dead_letters(self) -> int:
+        """How many messages came too late for anybody."""
+        return self._running.dead_letters
+
+    @property
+    def orphans(self) -> int:
+        """How many attempts could not be stopped and have not ended yet."""
+        return self._running.orphans
+
+    # ---- its own life -----------------------------------------------------------------------------------------
+
+    def close(self, grace: float | None = None) -> None:
+        """Cancel live runs and let everything go, before the end of the `with`; one that is closed stays so.
+
+        Raises:
+            ValueError: the grace is no number of seconds.
+        """
+        check_grace(grace)
+        if self._home is not None and self._home.is_open:
+            self.call(self._running.close(grace))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was closed, or is another process's: this one is a fork."""
+        return self._home is not None and (not self._home.is_open or self._home.manager.is_over)
 
     @property
     def _running(self) -> PipelineRunManager:
@@ -210,6 +214,14 @@ class BlockingManager:
             raise RuntimeError("use a BlockingManager inside `with`")
         self._home.check()
         return self._home
+
+    def _on_loop(self, look: Callable[[], T]) -> T:
+        """Look at what only the loop's thread may touch."""
+
+        async def looking() -> T:
+            return look()
+
+        return self.call(looking())
 
     def call(self, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
         """Run `work` on the manager's loop and wait for it.

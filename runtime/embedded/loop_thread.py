@@ -9,6 +9,7 @@ from concurrent.futures import CancelledError, Future
 from inspect import CORO_CREATED, getcoroutinestate
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from playbill.model.wording import describe_seconds
 from playbill.runtime.actor_system import INHERITED
 from playbill.runtime.embedded.private_loop import PrivateLoop
 from playbill.runtime.manager import PipelineRunManager
@@ -64,13 +65,18 @@ class LoopThread:
             raise RuntimeError(CLOSED)
 
     def call(self, work: Coroutine[Any, Any, T], timeout: float | None) -> T:
-        """Run `work` on the loop and wait for it."""
+        """Run `work` on the loop and wait for it, at most `timeout` seconds."""
         if threading.current_thread() is self._thread:
             work.close()
             raise RuntimeError("this thread runs the manager's loop and cannot wait for it: use the async manager")
         future = self._ask(work)
         try:
             return future.result(timeout)
+        except TimeoutError:
+            if future.done():  # it is what the work has raised
+                raise
+            future.cancel()
+            raise TimeoutError(f"not done after {describe_seconds(timeout or 0)}") from None
         except CancelledError:  # the loop has ended
             raise RuntimeError(CLOSED) from None
         except BaseException:  # who waits no more, as after a Ctrl-C, wants no answer

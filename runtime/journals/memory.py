@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from playbill.model.events import TERMINAL, Event, is_own
 from playbill.runtime.journals.progress import ProgressNews, ProgressReader
@@ -93,6 +93,23 @@ class MemoryStream:
         await self._waiters.wait()
 
 
+class EventReader(Protocol):
+    """Iterates over events, and tells which are there already."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no event will come any more."""
+        ...
+
+    def take(self) -> Event | None:
+        """Return the next event if it is there; from any thread, as long as nobody else reads."""
+        ...
+
+    def __aiter__(self) -> Self: ...
+
+    async def __anext__(self) -> Event: ...
+
+
 class StreamReader:
     """Iterates over the events of one stream, waiting for new ones; a wait that is cut short loses nothing."""
 
@@ -107,16 +124,26 @@ class StreamReader:
         return self
 
     async def __anext__(self) -> Event:
-        stream = self._stream
         while not self._closed:
-            event = stream.at(self._next)
+            event = self.take()
             if event is not None:
-                self._next = event.seq + 1
                 return event
-            if stream.closed:
+            if self._stream.closed:
                 break
-            await stream.more()
+            await self._stream.more()
         raise StopAsyncIteration
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no event will come any more."""
+        return self._closed or (self._stream.closed and self._stream.at(self._next) is None)
+
+    def take(self) -> Event | None:
+        """Return the next event if it is there."""
+        event = self._stream.at(self._next)
+        if event is not None:
+            self._next = event.seq + 1
+        return event
 
     async def aclose(self) -> None:
         """Give no more events."""
@@ -160,6 +187,15 @@ class Tail:
                 raise StopAsyncIteration
             await self._waiters.wait()
         return self._events.popleft()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no event will come any more."""
+        return self._closed and not self._events
+
+    def take(self) -> Event | None:
+        """Return the next event if it is there."""
+        return self._events.popleft() if self._events else None
 
     async def aclose(self) -> None:
         """Give no more events."""

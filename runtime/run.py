@@ -13,10 +13,11 @@ from playbill.model.same_json import same_json
 from playbill.runtime.journals.waiters import Waiters
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from playbill.actors.supervisor import SupervisorActor
     from playbill.model.definition import PipelineDefinition
+    from playbill.model.events import Event
     from playbill.model.progress import NodeProgress
     from playbill.model.results import NodeExecutionResult, RunResult
     from playbill.runtime.journals.memory import EventReader, MemoryStream

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
-from playbill.model import configs
+from playbill.model import configs, outputs
 from playbill.model.diagnostics import Location, did_you_mean, list_names, problems_of
 from playbill.model.errors import DefinitionError, NodeConfigError, Problem
 from playbill.model.targets import TargetRule, host_of, services_of, text_of
@@ -56,6 +56,8 @@ class ActionType:
     """Why its handler cannot run in a process of its own; empty: it can."""
     target: TargetRule | None = None
     """What in its config says what it depends on; None: nothing does."""
+    output: type[BaseModel] | None = None
+    """The model of what it gives; None: nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,8 @@ class NodeType:
     """Why its handler cannot run in a process of its own; empty: it can."""
     target: TargetRule | None = None
     """What in its config says what it depends on; None: nothing does."""
+    output: type[BaseModel] | None = None
+    """The model of what it gives; None: nobody knows."""
 
     def worker(self, node: PipelineNode) -> NodeType | ActionType:
         """Return who does a node's work: the type, or of an action node its action."""
@@ -123,7 +127,8 @@ class NodeType:
                     error.errors(include_url=False),
                     strict=True,
                 )
-                if not self._may_become_right(config, detail["loc"], detail["input"])
+                if detail["type"] == "extra_forbidden"
+                or not self._may_become_right(config, detail["loc"], detail["input"])
             ]
         return []
 
@@ -277,11 +282,17 @@ def _action(name: str, config: type[BaseModel], **more: Any) -> ActionType:
 
 
 _ACTIONS = (
-    _action("call_api", configs.CallApiConfig, target=TargetRule(("url",), (host_of,))),
+    _action(
+        "call_api",
+        configs.CallApiConfig,
+        target=TargetRule(("url",), (host_of,)),
+        output=outputs.CallApiOutput,
+    ),
     _action(
         "send_notification",
         configs.SendNotificationConfig,
         target=TargetRule(("webhook", "apprise"), (host_of, services_of)),
+        output=outputs.SendNotificationOutput,
     ),
     _action("execute_pipeline", configs.ExecutePipelineConfig, literal=frozenset({"pipeline"})),
 )
@@ -292,8 +303,15 @@ _TYPES = (
         configs.AgentConfig,
         inline_because="agents are objects of this process",
         target=TargetRule(("agent_id",), (text_of,)),
+        output=outputs.AgentOutput,
     ),
-    _builtin("condition", configs.ConditionConfig, templated=False, inline_because=OURS),
+    _builtin(
+        "condition",
+        configs.ConditionConfig,
+        templated=False,
+        inline_because=OURS,
+        output=outputs.ConditionOutput,
+    ),
     _builtin(
         "action",
         configs.FreeConfig,
@@ -302,7 +320,12 @@ _TYPES = (
     ),
     _builtin("parallel", configs.EmptyConfig, templated=False, inline_because=OURS),
     _builtin("delay", configs.DelayConfig, roots=DELAY_ROOTS, inline_because=OURS),
-    _builtin("command", configs.CommandConfig, inline_because="it runs in a process of its own already"),
+    _builtin(
+        "command",
+        configs.CommandConfig,
+        inline_because="it runs in a process of its own already",
+        output=outputs.CommandOutput,
+    ),
     _builtin("python", configs.PythonConfig, literal=frozenset({"call"})),
 )
 

@@ -48,9 +48,9 @@ def hyphened(text: str) -> Iterator[tuple[str, str, str]]:
 
 
 def hyphen_hint(text: str, names: Collection[str]) -> str:
-    """Tell how a key with a hyphen is written, where one of these names is a part of it; empty: nowhere."""
+    """Tell how a key with a hyphen is written that is one of these names or has one as a part; empty: none is."""
     for before, key, whole in hyphened(text):
-        if not set(key.split("-")).isdisjoint(names):
+        if key in names or not set(key.split("-")).isdisjoint(names):
             return f"in '{whole}' the hyphen is a minus: write {before}['{key}']"
     return ""
 

@@ -31,6 +31,7 @@ __all__ = [
     "as_bool",
     "compile_condition",
     "compile_expression",
+    "input_key",
     "merge_inputs",
 ]
 
@@ -127,13 +128,18 @@ def compile_condition(text: str, *, predecessors: Collection[str], roots: Collec
     if stripped.lower() in {"true", "false"}:
         holds = stripped.lower() == "true"
         return Condition(text, lambda _variables: holds)
-    if key := _INPUT_KEY.fullmatch(stripped):
-        name = key[1]
+    if name := input_key(text):
         return Condition(text, lambda variables: bool(variables["input"].get(name)))
     if stripped in predecessors:
         return Condition(text, lambda variables: bool(variables["inputs"].get(stripped)))
     expression = compile_expression(text, [*roots])
     return Condition(text, lambda variables: as_bool(text, expression.evaluate(variables)))
+
+
+def input_key(text: str) -> str:
+    """Give the key that a condition of the short form `input.<key>` reads; empty: it has another form."""
+    found = _INPUT_KEY.fullmatch(text.strip())
+    return "" if found is None else found[1]
 
 
 def compile_expression(text: str, roots: Collection[str]) -> Expression:

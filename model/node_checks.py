@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from playbill.model.cel_hints import hyphen_hint
 from playbill.model.cel_tokens import node_references
 from playbill.model.diagnostics import did_you_mean, list_names
 from playbill.model.errors import Problem
 from playbill.model.expressions import CONDITION_ROOTS, ExpressionError, compile_condition
+from playbill.model.known_keys import KnownKeys, paths_of_condition, paths_read
 from playbill.model.plan import BUILT_IN
 from playbill.model.policies import RetryPolicy
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from playbill.model.catalog import Catalog, NodeType
+    from playbill.model.cel_paths import Keys
     from playbill.model.definition import PipelineDefinition, PipelineNode
 
 __all__ = ["InputScope", "node_problems"]
@@ -26,7 +29,8 @@ _FOR_HANDLERS = ("retry", "timeout", "idle_timeout", "breaker", "on_open", "on_c
 class InputScope:
     """Whose outputs a node finds in `inputs`: its predecessors', and what transparent ones pass on."""
 
-    def __init__(self, definition: PipelineDefinition) -> None:
+    def __init__(self, definition: PipelineDefinition, catalog: Catalog) -> None:
+        self.known = KnownKeys(definition, catalog)
         self.types = {node.id: node.type for node in definition.nodes}
         self.predecessors: dict[str, list[str]] = {}
         for edge in definition.edges:
@@ -55,14 +59,21 @@ class InputScope:
             more: Ids that are there besides.
         """
         named = node_references(text) if "inputs" in text else set[str]()
+        hint = f"; {told}" if named and (told := hyphen_hint(text, self.types)) else ""
         for name in sorted(named - {*self.of(node), *more} if named else named):
             start = f"{subject}: inputs['{name}']"
             if name not in self.types:
-                yield Problem("unknown-node", where, f"{start} names no node of the pipeline")
+                yield Problem("unknown-node", where, f"{start} names no node of the pipeline{hint}")
             else:
                 seen = list_names(sorted({*self.of(node), *more}))
-                text = f"{start} is never there: '{node}' receives only the outputs of: {seen}"
-                yield Problem("unreachable-input", where, text)
+                told = f"{start} is never there: '{node}' receives only the outputs of: {seen}{hint}"
+                yield Problem("unreachable-input", where, told)
+
+    def key_problems(self, paths: set[Keys], node: str, where: str, subject: str) -> Iterator[Problem]:
+        """Tell which keys an expression of a node reads that nobody gives; see `problems`."""
+        if paths:
+            sources = self.of(node)
+            yield from self.known.problems(paths, where, subject, sources, self.known.at_node(sources))
 
 
 def node_problems(index: int, node: PipelineNode, catalog: Catalog, scope: InputScope) -> Iterator[Problem]:
@@ -123,6 +134,7 @@ def _template_problems(node: PipelineNode, node_type: NodeType, scope: InputScop
             continue
         for expression in template.expressions if template else ():
             yield from scope.problems(expression.text, node.id, place, subject)
+            yield from scope.key_problems(paths_read(expression.text), node.id, place, subject)
 
 
 def _condition_problems(node: PipelineNode, scope: InputScope, where: str) -> Iterable[Problem]:
@@ -135,3 +147,5 @@ def _condition_problems(node: PipelineNode, scope: InputScope, where: str) -> It
         yield Problem(error.code, place, f"{subject}: condition: {error}")
     else:
         yield from scope.problems(text, node.id, place, subject)
+        if text.strip() not in predecessors:
+            yield from scope.key_problems(paths_of_condition(text), node.id, place, subject)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from playbill.model.breaker_keys import breaker_keys, is_key
 from playbill.model.catalog import BUILTIN, Catalog
+from playbill.model.cel_hints import hyphen_hint
 from playbill.model.cel_tokens import node_references
 from playbill.model.diagnostics import did_you_mean, list_names
 from playbill.model.errors import DefinitionError, Problem
@@ -18,6 +19,7 @@ from playbill.model.expressions import (
 )
 from playbill.model.graph import CycleError, topological_order
 from playbill.model.input_schemas import schema_problems
+from playbill.model.known_keys import paths_of_condition, paths_read
 from playbill.model.node_checks import InputScope, node_problems
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ def validate(definition: PipelineDefinition, catalog: Catalog = BUILTIN) -> list
         definition: What to check.
         catalog: The node types and actions it may use.
     """
-    scope = InputScope(definition)
+    scope = InputScope(definition, catalog)
     return [
         *_id_problems(definition),
         *(p for i, node in enumerate(definition.nodes) for p in node_problems(i, node, catalog, scope)),
@@ -62,7 +64,7 @@ def get_execution_order(definition: PipelineDefinition) -> list[str]:
         DefinitionError: An edge names an unknown node.
         CycleError: A ValueError that names the cycle.
     """
-    types = InputScope(definition).types
+    types = {node.id: node.type for node in definition.nodes}
     for index, edge in enumerate(definition.edges):
         if unknown := list(_unknown_ends(index, edge, types)):
             raise DefinitionError(definition.name, unknown)
@@ -119,6 +121,11 @@ def _condition_problems(where: str, edge: PipelineEdge, text: str, scope: InputS
         yield Problem(error.code, where, f"{subject}: condition: {error}")
     else:
         yield from scope.problems(text, source, where, subject, source)
+        if text.strip() != source:
+            sources = scope.of(source)
+            roots = scope.known.at_edge(edge, sources)
+            paths = paths_of_condition(text)
+            yield from scope.known.problems(paths, where, subject, {*sources, source} & scope.types.keys(), roots)
 
 
 def _cycle_problems(definition: PipelineDefinition, scope: InputScope) -> Iterator[Problem]:
@@ -139,8 +146,13 @@ def _output_problems(definition: PipelineDefinition, scope: InputScope) -> Itera
             yield Problem(error.code, where, f"output '{name}': {error}")
             continue
         for node in sorted(node_references(expression) - scope.types.keys()):
-            text = f"output '{name}': inputs['{node}'] names no node of the pipeline"
+            hint = f"; {told}" if (told := hyphen_hint(expression, scope.types)) else ""
+            text = f"output '{name}': inputs['{node}'] names no node of the pipeline{hint}"
             yield Problem("unknown-node", where, text)
+        completed = {f"inputs.{node}": scope.known.of(node) for node in scope.types}
+        roots = {**completed, "trigger": scope.known.trigger}
+        paths = paths_read(expression)
+        yield from scope.known.problems(paths, where, f"output '{name}'", scope.types.keys(), roots)
 
 
 def _breaker_problems(definition: PipelineDefinition) -> Iterator[Problem]:

@@ -13,6 +13,8 @@ from playbill.model import validation
 from playbill.model.definition import json_schema
 from playbill.model.errors import DefinitionError
 from playbill.model.graph import CycleError
+from playbill.model.outputs import keys_given
+from playbill.model.plan import BUILT_IN, Kind
 from playbill.model.policies import StopPolicy
 from playbill.runtime.cli.exit_codes import FINE, WRONG
 from playbill.runtime.cli.modules import find_modules, open_catalog, open_definition
@@ -101,7 +103,7 @@ def schema() -> int:
 
 
 def types(*, imports: Imports = None) -> int:
-    """List the node types and actions, their fields (* required) and where they are defined.
+    """List the node types and actions, their fields (* required), what they give (* always), where they are defined.
 
     Args:
         imports: modules that define node types.
@@ -110,9 +112,9 @@ def types(*, imports: Imports = None) -> int:
     from rich.table import Table  # noqa: PLC0415
 
     find_modules()
-    table = Table("type", "config", "defined in", box=None, header_style="bold")
+    table = Table("type", "config", "gives", "defined in", box=None, header_style="bold")
     for name, kind in _rows(open_catalog(imports or [])):
-        table.add_row(name, ", ".join(_fields(kind)), kind.origin)
+        table.add_row(name, ", ".join(_fields(kind)), _given(kind), kind.origin)
     Console(width=None if sys.stdout.isatty() else 160).print(table)
     return FINE
 
@@ -123,6 +125,13 @@ def _rows(catalog: Iterable[NodeType]) -> Iterable[tuple[str, NodeType | ActionT
             yield node_type.name, node_type
         for action in node_type.actions.values():
             yield f"{node_type.name} {action.name}", action
+
+
+def _given(kind: NodeType | ActionType) -> str:
+    if kind.name in BUILT_IN and kind.output is None:
+        return "what the run was started with" if kind.name == Kind.TRIGGER else "what it received"
+    keys = {} if kind.output is None else keys_given(kind.output)
+    return ", ".join(f"{key}{'*' if always else ''}" for key, always in keys.items()) or "anything"
 
 
 def _fields(kind: NodeType | ActionType) -> list[str]:

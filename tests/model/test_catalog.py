@@ -52,6 +52,9 @@ def test_the_built_in_types_are_there_without_handlers() -> None:
         ("delay", {"seconds": -1}, "seconds: input should be greater than or equal to 0"),
         ("delay", {"seconds": float("nan")}, "seconds: input should be a finite number"),
         ("delay", {"seconds": "soon"}, "seconds: 'soon' is not a duration: write seconds as a number"),
+        ("delay", {"seconds": "1${input.x}"}, "seconds: '1${input.x}' is not a duration: write seconds as a number"),
+        ("delay", {"x": "${input.x}", "seconds": 1}, "unknown field 'x'"),
+        ("command", {"argv": ["true"], "envv": "${input.x}"}, "unknown field 'envv', did you mean 'env'?"),
         ("command", {"argv": []}, "argv: list should have at least 1 item"),
         ("python", {"call": "module"}, "call: string should match pattern"),
         ("python", {"call": "${input.x}"}, "call: string should match pattern"),
@@ -149,6 +152,7 @@ def test_a_name_of_an_action_that_is_no_text_is_unknown() -> None:
 def test_only_whole_templates_outside_of_literal_fields_may_become_right() -> None:
     assert len(checked("agent", agent_id=3, task="${input.t}")) == 1
     assert checked("agent", agent_id="a", task="${input.t}") == []
+    assert checked("delay", seconds="${input.t}") == []
     assert len(checked("trigger", x="${input.x}")) == 1
 
 

@@ -1,0 +1,67 @@
+"""What the built-in types and actions give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+__all__ = [
+    "AgentOutput",
+    "CallApiOutput",
+    "CommandOutput",
+    "ConditionOutput",
+    "SendNotificationOutput",
+    "keys_given",
+]
+
+
+class AgentOutput(BaseModel):
+    """An agent's answer."""
+
+    result: Any
+    agent_id: str
+    simulated: bool
+    """No agents are registered, so nobody was asked."""
+
+
+class ConditionOutput(BaseModel):
+    """What a condition came to."""
+
+    result: bool
+
+
+class CommandOutput(BaseModel):
+    """What a program said, and how it ended."""
+
+    stdout: str
+    stderr: str
+    exit_code: int
+    truncated: bool = True
+    """Only where something was left out of the middle."""
+
+
+class CallApiOutput(BaseModel):
+    """An answer."""
+
+    status: int
+    headers: dict[str, str]
+    """Names in small letters."""
+    # Not `json`: that is a method of pydantic's.
+    json_body: Any = Field(default=None, alias="json")
+    """Only of an answer that says and is JSON."""
+    text: str = ""
+    """Only of any other."""
+
+
+class SendNotificationOutput(BaseModel):
+    """Who was told."""
+
+    sent: list[str]
+    """The ways that took it: webhook, apprise."""
+
+
+def keys_given(output: type[BaseModel]) -> dict[str, bool]:
+    """Give the keys of an output, and whether each is always there."""
+    fields = output.model_fields.items()
+    return {field.alias or name: field.is_required() for name, field in fields}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from playbill.model import configs
-from playbill.model.diagnostics import Location, did_you_mean, list_names, problems_of
+from playbill.model.diagnostics import TEXT_EXPECTED, Location, details_of, did_you_mean, list_names, problems_of
 from playbill.model.errors import DefinitionError, NodeConfigError, Problem
 from playbill.model.targets import TargetRule, host_of, services_of, text_of
 from playbill.model.templates import Template, compile_template, is_template
@@ -109,12 +109,29 @@ class NodeType:
                 problem
                 for problem, detail in zip(
                     problems_of(error, chosen.config, prefix=where, owner=lambda _location: (subject, 0)),
-                    error.errors(include_url=False),
+                    details_of(error),
                     strict=True,
                 )
                 if not self._may_become_right(config, detail["loc"], detail["input"])
             ]
         return []
+
+    def texts_expected(self, config: Mapping[str, Any]) -> list[Location]:
+        """Give where in a config text belongs, and something else is."""
+        chosen = self._choose(config)
+        try:
+            if chosen is not None:
+                chosen.config.model_validate(self._fields(config))
+        except ValidationError as error:
+            return [each["loc"] for each in details_of(error) if each["type"] in TEXT_EXPECTED]
+        return []
+
+    def is_free(self, config: Mapping[str, Any], field: str) -> bool:
+        """Tell whether a field of a config may hold anything: then nobody says whether it is a number or text."""
+        chosen = self._choose(config)
+        known = chosen.config.model_fields if chosen else {}
+        declared = [each for name, each in known.items() if field in (name, each.validation_alias)]
+        return not declared or _has_any(declared[0].annotation)
 
     def parse(self, config: Mapping[str, Any], *, subject: str = "") -> BaseModel:
         """Give the model of a rendered config; of an action node, the model of its action.
@@ -199,25 +216,25 @@ class Catalog:
         return self._types.get(name)
 
     def with_type(self, node_type: NodeType) -> Catalog:
-        """Give a catalog that knows one type more; the very same one twice is no change.
+        """Give a catalog that knows one type more; one of the same origin is it anew, and takes its place.
 
         Raises:
             DefinitionError: Another type has this name; names both places.
         """
         known = self._types.get(node_type.name)
-        if known is not None and known != node_type:
+        if known is not None and known != node_type and (not known.origin or known.origin != node_type.origin):
             _refuse("node type", node_type.name, known.origin, node_type.origin)
         return Catalog({**self._types, node_type.name: node_type})
 
     def with_action(self, action: ActionType, node_type: str = "action") -> Catalog:
-        """Give a catalog in which nodes of `node_type` know one action more.
+        """Give a catalog in which nodes of `node_type` know one action more; one of the same origin is replaced.
 
         Raises:
             DefinitionError: Another action has this name; names both places.
         """
         owner = self._types[node_type]
         known = owner.actions.get(action.name)
-        if known is not None and known != action:
+        if known is not None and known != action and (not known.origin or known.origin != action.origin):
             _refuse("action", action.name, known.origin, action.origin)
         return Catalog({**self._types, node_type: replace(owner, actions={**owner.actions, action.name: action})})
 
@@ -228,6 +245,10 @@ class Catalog:
             return Catalog({**self._types, name: replace(owner, handler=handler)})
         bound = replace(owner.actions[action], handler=handler)
         return Catalog({**self._types, name: replace(owner, actions={**owner.actions, action: bound})})
+
+
+def _has_any(annotation: Any) -> bool:
+    return annotation is Any or any(_has_any(part) for part in get_args(annotation))
 
 
 def _refuse(what: str, name: str, first: str, second: str) -> NoReturn:

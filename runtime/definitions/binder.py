@@ -13,21 +13,28 @@ from playbill.runtime.runners.workers.importable import check_importable
 from playbill.runtime.runners.workers.limits import Limits
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from playbill.model.catalog import Catalog
     from playbill.model.definition import PipelineDefinition, PipelineNode
     from playbill.model.policies import LimitsPolicy
     from playbill.model.templates import Template
 
 
-def bind(definition: PipelineDefinition, catalog: Catalog) -> Bindings:
+def bind(definition: PipelineDefinition, catalog: Catalog, wrong: Container[int] = ()) -> Bindings:
     """Bind each type's handler once, and those nodes whose type alone does not say.
+
+    Args:
+        definition: the pipeline.
+        catalog: what is known of its types.
+        wrong: the indices of nodes about which enough is said already.
 
     Raises:
         DefinitionError: a handler is missing or cannot run where it shall; carries all problems.
     """
     binder = _Binder(catalog)
     for index, node in enumerate(definition.nodes):
-        if node.type not in BUILT_IN:
+        if node.type not in BUILT_IN and index not in wrong:
             binder.bind(index, node)
     if binder.problems:
         raise DefinitionError(definition.name, binder.problems)

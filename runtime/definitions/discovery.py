@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import traceback
 import weakref
+from dataclasses import replace
 from functools import cache
 from importlib import metadata
 from types import ModuleType
@@ -13,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from playbill.model.catalog import BUILTIN, ActionType, Catalog, NodeType
 from playbill.model.configs import FreeConfig
 from playbill.model.diagnostics import list_names
-from playbill.model.errors import DefinitionError
+from playbill.model.errors import DefinitionError, Problem
 from playbill.model.failures import failure_of
 from playbill.model.targets import TargetRule, text_of
+from playbill.runtime.definitions import beside
+from playbill.runtime.definitions.beside import import_beside
 from playbill.runtime.handlers.agent import agent
 from playbill.runtime.handlers.call_api import call_api
 from playbill.runtime.handlers.command import command
@@ -23,6 +27,7 @@ from playbill.runtime.handlers.send_notification import send_notification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import PurePath
 
     from pydantic import BaseModel
 
@@ -147,14 +152,20 @@ def catalog_of(types: Iterable[Source] | None = None) -> Catalog:
     return catalog
 
 
-def import_types(catalog: Catalog, modules: Iterable[str]) -> Catalog:
-    """Return a catalog that knows the types of these modules, too.
+def import_types(catalog: Catalog, modules: Iterable[str], folder: PurePath | None = None) -> Catalog:
+    """Return a catalog that knows the types of these modules, too; those in `folder` are found first.
 
     Raises:
-        DefinitionError: one cannot be imported, or brings a name that is taken.
+        DefinitionError: some cannot be imported, or bring a name that is taken; carries all problems.
     """
-    for module in modules:
-        catalog = _with_all(catalog, _marks_in(module))
+    problems: list[Problem] = []
+    for index, module in enumerate(modules):
+        try:
+            catalog = _with_all(catalog, _marks_in(_import(module, folder)))
+        except DefinitionError as error:
+            problems += (replace(each, where=f"imports[{index}]") for each in error.problems)
+    if problems:
+        raise DefinitionError("", problems)
     return catalog
 
 
@@ -197,7 +208,7 @@ def _with_all(catalog: Catalog, marks: Iterable[NodeType | ActionType]) -> Catal
 
 def _marks_in(source: Any) -> Iterator[NodeType | ActionType]:
     if isinstance(source, str):
-        source = _import(source)
+        source = _import(source, None)
     if isinstance(source, ModuleType):
         for item in vars(source).values():
             mark = getattr(item, MARK, None)
@@ -211,12 +222,28 @@ def _marks_in(source: Any) -> Iterator[NodeType | ActionType]:
     yield mark
 
 
-def _import(name: str) -> ModuleType:
+def _import(name: str, folder: PurePath | None) -> ModuleType:
     try:
-        return importlib.import_module(name)
+        return import_beside(name, folder)
     except (Exception, SystemExit) as error:  # whatever a module does as it is imported
-        why = str(error) if isinstance(error, ImportError) else str(failure_of(error))
+        why = f"{_describe(error)}{_place_of(error)}"
         if "/" in name or name.startswith("."):
             why = "a module is named as in `import`, with dots, and found on the path: 'package.module'"
         text = f"module '{name}', named as a source of node types, cannot be imported: {why}"
         raise DefinitionError.single("unknown-module", "imports", text) from error
+
+
+def _describe(error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg}"
+    return str(error) if isinstance(error, ImportError) else str(failure_of(error))
+
+
+def _place_of(error: BaseException) -> str:
+    """Say in which line of which file an import failed; empty: there is no such file."""
+    if isinstance(error, SyntaxError):
+        return f" ({error.filename}, line {error.lineno})" if error.filename else ""
+    frames = [each for each in traceback.extract_tb(error.__traceback__) if not each.filename.startswith("<frozen ")]
+    ours = {__file__, beside.__file__, importlib.__file__}
+    last = next((each for each in reversed(frames) if each.filename not in ours), None)
+    return f" ({last.filename}, line {last.lineno})" if last else ""

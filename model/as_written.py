@@ -1,0 +1,124 @@
+"""Numbers, true and false of a definition's text: where text belongs they are what is written there.
+
+`draft` looks at the fields that every definition has. What is here needs more: the types of the nodes, for their
+configs, and the schema of the `inputs`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from playbill.model.diagnostics import path_of
+from playbill.model.drafts import placed
+from playbill.model.errors import Problem
+from playbill.model.frozen import copied
+from playbill.model.input_schemas import texts_expected, unused_defaults
+from playbill.model.written import replace_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from playbill.model.catalog import Catalog
+    from playbill.model.definition import PipelineDefinition
+    from playbill.model.diagnostics import Location
+    from playbill.model.written import Written
+
+__all__ = ["take_texts", "warnings_of"]
+
+MAX_ROUNDS: Final = 9
+"""One text may show that another is expected."""
+
+
+def take_texts(definition: PipelineDefinition, catalog: Catalog) -> PipelineDefinition:
+    """Give a definition with the texts as they are written, in configs and in `inputs`; itself if nothing differs."""
+    written = definition.written
+    if written.root is None:
+        return definition
+    update: dict[str, Any] = {}
+    nodes = [
+        node.with_config(config) if (config := _config(definition, index, catalog)) is not node.config else node
+        for index, node in enumerate(definition.nodes)
+    ]
+    if any(new is not old for new, old in zip(nodes, definition.nodes, strict=True)):
+        update["nodes"] = nodes
+    if definition.inputs is not None and (schema := _schema(definition.inputs, written)) is not definition.inputs:
+        update["inputs"] = schema
+    return definition.model_copy(update=update) if update else definition
+
+
+def _config(definition: PipelineDefinition, index: int, catalog: Catalog) -> dict[str, Any]:
+    config = definition.nodes[index].config
+    node_type = catalog.get(definition.nodes[index].type)
+    for _ in range(MAX_ROUNDS if node_type and config else 0):
+        expected = node_type.texts_expected(config) if node_type else []
+        changed = _with_texts(config, ("nodes", index, "config"), expected, definition.written)
+        if changed is config:
+            break
+        config = changed
+    return config
+
+
+def _schema(schema: dict[str, Any], written: Written) -> dict[str, Any]:
+    for _ in range(MAX_ROUNDS):
+        changed = _with_texts(schema, ("inputs",), texts_expected(schema), written)
+        if changed is schema:
+            break
+        schema = changed
+    return schema
+
+
+def _with_texts(data: dict[str, Any], prefix: Location, expected: list[Location], written: Written) -> dict[str, Any]:
+    """Give a copy of data with the texts where they are expected; the data itself where nothing differs."""
+    texts = written.texts((*prefix, *location) for location in expected)
+    changed = copied(data) if texts else data
+    found = False
+    for where, text in texts.items():
+        place = where[len(prefix) :]
+        if place and _value_at(data, place) != text:
+            replace_at(changed, place, text)
+            found = True
+    return changed if found else data
+
+
+def _value_at(data: Any, location: Location) -> object:
+    for part in location:
+        data = data[part]
+    return data
+
+
+def warnings_of(definition: PipelineDefinition, catalog: Catalog) -> list[Problem]:
+    """Tell what may not be what its author meant, and yet is no error.
+
+    These are numbers that would not be written again as they are, in fields of configs that hold anything (`1.10` is
+    the number 1.1, and only its author knows whether it was one), and defaults of `inputs` that are never filled in.
+    """
+    return placed([*_lost(definition, catalog), *unused_defaults(definition.inputs or {})], definition.written)
+
+
+def _lost(definition: PipelineDefinition, catalog: Catalog) -> Iterator[Problem]:
+    root = definition.written.root
+    if root is None:
+        return
+    for index, node in enumerate(definition.nodes):
+        node_type = catalog.get(node.type)
+        free = [field for field in node.config if node_type and node_type.is_free(node.config, field)]
+        for field in free:
+            for location, value in _numbers(node.config[field], ("nodes", index, "config", field)):
+                place, way = root.at(location)
+                if way == location and place.written is not None and json.dumps(value) != place.written:
+                    path = path_of(location[2:])
+                    said = f"{place.written} is read as the number {value}: put it in quotes if it is text"
+                    yield Problem("number-rewritten", path_of(location), f"node '{node.id}': {path}: {said}")
+
+
+def _numbers(value: Any, location: Location) -> Iterator[tuple[Location, float]]:
+    """Give every number in a value, with its place."""
+    waiting: list[tuple[Location, Any]] = [(location, value)]
+    for where, each in waiting:  # it grows
+        if isinstance(each, dict):
+            waiting += [((*where, key), item) for key, item in cast("Mapping[str, Any]", each).items()]
+        elif isinstance(each, list):
+            waiting += [((*where, index), item) for index, item in enumerate(cast("list[object]", each))]
+        elif isinstance(each, int | float) and not isinstance(each, bool):
+            yield where, each

@@ -7,7 +7,7 @@ configs, and the schema of the `inputs`.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from playbill.model.diagnostics import path_of
 from playbill.model.drafts import placed
@@ -18,6 +18,8 @@ from playbill.model.written import replace_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from pydantic import BaseModel
 
     from playbill.model.catalog import Catalog
     from playbill.model.definition import PipelineDefinition
@@ -102,7 +104,7 @@ def _lost(definition: PipelineDefinition, catalog: Catalog) -> Iterator[Problem]
         return
     for index, node in enumerate(definition.nodes):
         node_type = catalog.get(node.type)
-        free = [field for field in node.config if node_type and node_type.is_free(node.config, field)]
+        free = [field for field in node.config if node_type and _is_free(node_type.worker(node).config, field)]
         for field in free:
             for location, value in _numbers(node.config[field], ("nodes", index, "config", field)):
                 place, way = root.at(location)
@@ -110,6 +112,17 @@ def _lost(definition: PipelineDefinition, catalog: Catalog) -> Iterator[Problem]
                     path = path_of(location[2:])
                     said = f"{place.written} is read as the number {value}: put it in quotes if it is text"
                     yield Problem("number-rewritten", path_of(location), f"node '{node.id}': {path}: {said}")
+
+
+def _is_free(config: type[BaseModel], field: str) -> bool:
+    """Tell whether a field may hold anything: then nobody says whether it is a number or text."""
+    known = config.model_fields
+    declared = next((each for name, each in known.items() if field in (name, each.validation_alias)), None)
+    return declared is None or _has_any(declared.annotation)
+
+
+def _has_any(annotation: Any) -> bool:
+    return annotation is Any or any(_has_any(part) for part in get_args(annotation))
 
 
 def _numbers(value: Any, location: Location) -> Iterator[tuple[Location, float]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
@@ -126,13 +126,6 @@ class NodeType:
             return [each["loc"] for each in details_of(error) if each["type"] in TEXT_EXPECTED]
         return []
 
-    def is_free(self, config: Mapping[str, Any], field: str) -> bool:
-        """Tell whether a field of a config may hold anything: then nobody says whether it is a number or text."""
-        chosen = self._choose(config)
-        known = chosen.config.model_fields if chosen else {}
-        declared = [each for name, each in known.items() if field in (name, each.validation_alias)]
-        return not declared or _has_any(declared[0].annotation)
-
     def parse(self, config: Mapping[str, Any], *, subject: str = "") -> BaseModel:
         """Give the model of a rendered config; of an action node, the model of its action.
 
@@ -245,10 +238,6 @@ class Catalog:
             return Catalog({**self._types, name: replace(owner, handler=handler)})
         bound = replace(owner.actions[action], handler=handler)
         return Catalog({**self._types, name: replace(owner, actions={**owner.actions, action: bound})})
-
-
-def _has_any(annotation: Any) -> bool:
-    return annotation is Any or any(_has_any(part) for part in get_args(annotation))
 
 
 def _refuse(what: str, name: str, first: str, second: str) -> NoReturn:

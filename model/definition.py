@@ -23,7 +23,6 @@ __all__ = [
     "PipelineEdge",
     "PipelineNode",
     "definition_from",
-    "json_schema",
     "parse_pipeline_definition",
 ]
 
@@ -245,11 +244,6 @@ def parse_pipeline_definition(
     except DefinitionError as error:
         problems = (Problem(p.code, p.where, f"{_heading(p.where)}: {p.message}") for p in error.problems)
         raise DefinitionError("", problems) from None
-
-
-def json_schema() -> dict[str, Any]:
-    """Give the JSON Schema of a definition, for editors and other programs."""
-    return PipelineDefinition.model_json_schema()
 
 
 def _owner(data: Mapping[str, Any], location: Location) -> tuple[str, int]:

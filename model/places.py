@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from playbill.model.errors import Problem
 
-__all__ = ["MAX_DEPTH", "MAX_DIGITS", "Mark", "Place", "Reading", "TextError", "mark_at", "too_many_digits"]
+__all__ = ["MAX_DEPTH", "MAX_DIGITS", "Mark", "Reading", "Spot", "TextError", "mark_at", "too_many_digits"]
 
 MAX_DEPTH: Final = 200
 """Mappings and lists in each other; more would overflow whoever walks through them."""
@@ -35,28 +35,28 @@ class TextError(ValueError):
 
 
 @dataclass(slots=True)
-class Place:
+class Spot:
     """One value of a text; an alias has the place of its anchor."""
 
     mark: Mark
     value: object
     written: str | None = None
     """A number, true, false or null as it is written; None: it is something else."""
-    inner: dict[str, Place] | list[Place] | None = None
+    inner: dict[str, Spot] | list[Spot] | None = None
     """The places of what a mapping or a list holds."""
     keys: dict[str, Mark] = field(default_factory=dict[str, Mark])
     """Where a mapping's keys stand."""
     size: int = 1
     """Values that it stands for, itself and those of aliases included."""
 
-    def find(self, where: str) -> tuple[Place, Mark]:
+    def find(self, where: str) -> tuple[Spot, Mark]:
         """Give the deepest place on the way to `where`, such as `nodes[3].config.url`, and where its key stands."""
         place, key = self, self.mark
         while (step := place._step(where.removeprefix("."))) is not None:
             place, key, where = step
         return place, key
 
-    def at(self, location: Sequence[int | str]) -> tuple[Place, Location]:
+    def at(self, location: Sequence[int | str]) -> tuple[Spot, Location]:
         """Give the deepest place on a location of pydantic's, and where that really is.
 
         What names no part, as the members of a union do, is passed over.
@@ -73,7 +73,7 @@ class Place:
             way.append(part)
         return place, tuple(way)
 
-    def _step(self, where: str) -> tuple[Place, Mark, str] | None:
+    def _step(self, where: str) -> tuple[Spot, Mark, str] | None:
         if isinstance(self.inner, list):
             found = _INDEX.match(where)
             if found is None or int(found[1]) >= len(self.inner):
@@ -89,7 +89,7 @@ class Place:
 class Reading(NamedTuple):
     """What a text says, and what is wrong with it that did not keep it from being read."""
 
-    root: Place
+    root: Spot
     faults: list[Problem]
 
 

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from typing import Any, Final, NamedTuple
 
 from playbill.model.errors import Problem
-from playbill.model.places import MAX_DEPTH, MAX_DIGITS, Mark, Place, Reading, TextError, too_many_digits
+from playbill.model.places import MAX_DEPTH, MAX_DIGITS, Mark, Reading, Spot, TextError, too_many_digits
 from playbill.model.wording import clip
 
 __all__ = ["parse", "read"]
@@ -60,10 +60,10 @@ def read(text: str, source: str) -> Reading:
     Raises:
         TextError: It is nested too deeply.
     """
-    return _Reader(text, source).document()
+    return _JsonReader(text, source).document()
 
 
-class _Reader:
+class _JsonReader:
     """Walks through the tokens of a JSON text."""
 
     def __init__(self, text: str, source: str) -> None:
@@ -82,7 +82,7 @@ class _Reader:
         line = bisect_right(self._lines, found.start(1))
         return found[1], (line, found.start(1) - self._lines[line - 1] + 1)
 
-    def _value(self, token: str, mark: Mark) -> Place:
+    def _value(self, token: str, mark: Mark) -> Spot:
         if token not in {"{", "["}:
             return self._scalar(token, mark)
         self._depth += 1
@@ -92,26 +92,26 @@ class _Reader:
         self._depth -= 1
         return place
 
-    def _scalar(self, token: str, mark: Mark) -> Place:
+    def _scalar(self, token: str, mark: Mark) -> Spot:
         if token in _CONSTANTS:
             self._fault(mark, f"holds {token}, which is not JSON: write null or a number")
-            return Place(mark, None, token)
+            return Spot(mark, None, token)
         digits = len(token.removeprefix("-"))
         if digits > MAX_DIGITS and token.removeprefix("-").isdigit():
             self._fault(mark, f"is not valid JSON: {too_many_digits(digits)}")
-            return Place(mark, token)
+            return Spot(mark, token)
         value = json.loads(token)
-        return Place(mark, value, None if isinstance(value, str) else token)
+        return Spot(mark, value, None if isinstance(value, str) else token)
 
-    def _list(self, mark: Mark) -> Place:
-        inner: list[Place] = []
+    def _list(self, mark: Mark) -> Spot:
+        inner: list[Spot] = []
         while (token := self._next())[0] != "]":
             if token[0] != ",":
                 inner.append(self._value(*token))
-        return Place(mark, [place.value for place in inner], None, inner)
+        return Spot(mark, [place.value for place in inner], None, inner)
 
-    def _mapping(self, mark: Mark) -> Place:
-        inner: dict[str, Place] = {}
+    def _mapping(self, mark: Mark) -> Spot:
+        inner: dict[str, Spot] = {}
         keys: dict[str, Mark] = {}
         while (token := self._next())[0] != "}":
             if token[0] == ",":
@@ -123,7 +123,7 @@ class _Reader:
             self._next()  # the colon
             keys[key] = token[1]
             inner[key] = self._value(*self._next())
-        return Place(mark, {key: place.value for key, place in inner.items()}, None, inner, keys)
+        return Spot(mark, {key: place.value for key, place in inner.items()}, None, inner, keys)
 
     def _fault(self, mark: Mark, said: str) -> None:
         self._faults.append(Problem("invalid-json", self._source, said, *mark, self._source))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import yaml
 
 from playbill.model.errors import Problem
-from playbill.model.places import MAX_DEPTH, MAX_DIGITS, Mark, Place, Reading, TextError, mark_at, too_many_digits
+from playbill.model.places import MAX_DEPTH, MAX_DIGITS, Mark, Reading, Spot, TextError, mark_at, too_many_digits
 from playbill.model.wording import clip
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def read(text: str, source: str) -> Reading:
         TextError: It is not YAML, is nested too deeply, or its aliases stand for too much.
     """
     try:
-        return _Reader(text, source).document()
+        return _YamlReader(text, source).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = error.problem or error.context or "it cannot be read"
@@ -97,7 +97,7 @@ def _int(text: str) -> int:
     return int(digits, base)
 
 
-class _Reader:
+class _YamlReader:
     """Turns the parser's events into places; goes on behind what is wrong as long as it can."""
 
     def __init__(self, text: str, source: str) -> None:
@@ -105,14 +105,14 @@ class _Reader:
         self._events: Iterator[Any] = yaml.parse(text, Loader=loader)
         self._source = source
         self._faults: list[Problem] = []
-        self._anchors: dict[str, Place | None] = {}
+        self._anchors: dict[str, Spot | None] = {}
         """None: it is being read."""
         self._aliased = 0
         self._depth = 0
 
     def document(self) -> Reading:
         """Read the only document."""
-        root = Place((1, 1), None)
+        root = Spot((1, 1), None)
         documents = 0
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
@@ -122,7 +122,7 @@ class _Reader:
                 root = self._value(next(self._events))
         return Reading(root, self._faults)
 
-    def _value(self, event: Any) -> Place:
+    def _value(self, event: Any) -> Spot:
         mark = _mark(event.start_mark)
         kind = cast("type[yaml.Event]", type(event))
         if kind is yaml.AliasEvent:
@@ -141,7 +141,7 @@ class _Reader:
             self._anchors[event.anchor] = place
         return place
 
-    def _alias(self, name: str, mark: Mark) -> Place:
+    def _alias(self, name: str, mark: Mark) -> Spot:
         if name not in self._anchors:
             raise TextError(f"the alias '*{name}' names no anchor before it", mark)
         place = self._anchors[name]
@@ -152,14 +152,14 @@ class _Reader:
             raise TextError(f"aliases stand for over {MAX_ALIASED} values", mark)
         return place
 
-    def _scalar(self, event: Any, mark: Mark) -> Place:
+    def _scalar(self, event: Any, mark: Mark) -> Spot:
         text: str = event.value
         try:
             value = self._resolve(event, mark)
         except ValueError as error:
             self._fault(mark, str(error))
             value = text
-        return Place(mark, value, None if isinstance(value, str) else text)
+        return Spot(mark, value, None if isinstance(value, str) else text)
 
     def _resolve(self, event: Any, mark: Mark) -> str | float | bool | None:
         text, tag = event.value, event.tag
@@ -178,19 +178,19 @@ class _Reader:
             )
         return float(value) if name == "float" and value is not None else value
 
-    def _list(self, event: Any, mark: Mark) -> Place:
+    def _list(self, event: Any, mark: Mark) -> Spot:
         self._check_tag(event.tag, "seq", mark)
-        inner: list[Place] = []
+        inner: list[Spot] = []
         while type(event := next(self._events)) is not yaml.SequenceEndEvent:
             inner.append(self._value(event))
         size = 1 + sum(place.size for place in inner)
-        return Place(mark, [place.value for place in inner], None, inner, {}, size)
+        return Spot(mark, [place.value for place in inner], None, inner, {}, size)
 
-    def _mapping(self, event: Any, mark: Mark) -> Place:
+    def _mapping(self, event: Any, mark: Mark) -> Spot:
         self._check_tag(event.tag, "map", mark)
-        made = Place(mark, {}, None, {})
-        own: dict[str, Place] = {}
-        merged: dict[str, Place] = {}
+        made = Spot(mark, {}, None, {})
+        own: dict[str, Spot] = {}
+        merged: dict[str, Spot] = {}
         while type(event := next(self._events)) is not yaml.MappingEndEvent:
             key_mark = _mark(event.start_mark)
             if type(event) is yaml.ScalarEvent and event.value == "<<" and event.implicit[0]:
@@ -205,7 +205,7 @@ class _Reader:
         made.value = {key: place.value for key, place in made.inner.items()}
         return made
 
-    def _key(self, event: Any, mark: Mark, own: dict[str, Place]) -> str:
+    def _key(self, event: Any, mark: Mark, own: dict[str, Spot]) -> str:
         place = self._value(event)
         key = place.written if place.written is not None else place.value
         if not isinstance(place.value, str):
@@ -216,7 +216,7 @@ class _Reader:
             self._fault(mark, f"the key '{clip(key, LONGEST_SHOWN)}' stands twice in one mapping: keep one")
         return key
 
-    def _merge(self, value: Place, mark: Mark, made: Place, merged: dict[str, Place]) -> None:
+    def _merge(self, value: Spot, mark: Mark, made: Spot, merged: dict[str, Spot]) -> None:
         """Add what `<<` brings, a mapping or a list of them: the first that has a key wins, an own one before all."""
         for each in value.inner if isinstance(value.inner, list) else [value]:
             if not isinstance(each.inner, dict):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.model.errors import DefinitionError
-from playbill.model.places import Place, TextError
+from playbill.model.places import Spot, TextError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -42,7 +42,7 @@ class Written:
         self.folder = folder
         self._text = text
         self._read = read
-        self._root: Place | None = None
+        self._root: Spot | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Written)
@@ -54,7 +54,7 @@ class Written:
         return f"<Written {self.source or 'nowhere'}>"
 
     @property
-    def root(self) -> Place | None:
+    def root(self) -> Spot | None:
         """The place of the whole; None: it is not of a text, or one that is too deep to be looked through."""
         if self._root is None and self._read is not None:
             try:
@@ -63,7 +63,7 @@ class Written:
                 self._read = None
         return self._root
 
-    def keep(self, root: Place | None) -> None:
+    def keep(self, root: Spot | None) -> None:
         """Keep places that are known already, or no more."""
         self._root = root
 
@@ -89,7 +89,7 @@ class Written:
         placed = [each if each.line else self._placed(root, each, where(each.where)) for each in problems]
         return sorted(placed, key=lambda each: (each.line or 0, each.column or 0))
 
-    def _placed(self, root: Place, problem: Problem, where: str) -> Problem:
+    def _placed(self, root: Spot, problem: Problem, where: str) -> Problem:
         place, key = root.find(where)
         line, column = key if problem.code in _BY_KEY or place.inner is not None else place.mark
         return replace(problem, line=line, column=column, source=self.source)
@@ -107,7 +107,7 @@ UNWRITTEN: Final = Written()
 """Of what was made in Python."""
 
 
-def _text_of(place: Place) -> Any:
+def _text_of(place: Spot) -> Any:
     if isinstance(place.inner, list) and any(each.written is not None for each in place.inner):
         return [each.value if each.written is None else each.written for each in place.inner]
     return place.written

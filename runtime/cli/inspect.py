@@ -11,9 +11,9 @@ from cyclopts import Parameter
 
 from playbill.model import validation
 from playbill.model.as_written import warnings_of
-from playbill.model.definition import json_schema
 from playbill.model.errors import DefinitionError
 from playbill.model.graph import CycleError
+from playbill.model.published_schema import json_schema
 from playbill.runtime.cli.exit_codes import FINE, WRONG
 from playbill.runtime.cli.modules import find_modules, open_catalog, open_definition
 from playbill.runtime.definitions.compiler import check_pipeline

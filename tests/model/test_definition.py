@@ -7,10 +7,10 @@ from playbill.model.definition import (
     PipelineEdge,
     PipelineNode,
     definition_from,
-    json_schema,
     parse_pipeline_definition,
 )
 from playbill.model.errors import DefinitionError
+from playbill.model.published_schema import json_schema
 
 
 def problems_in(**mapping: object) -> list[tuple[str, str, str]]:

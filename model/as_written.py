@@ -1,7 +1,6 @@
 """Numbers, true and false of a definition's text: where text belongs they are what is written there.
 
-`draft` looks at the fields that every definition has. What is here needs more: the types of the nodes, for their
-configs, and the schema of the `inputs`.
+`draft` looks at what every definition has. The configs of nodes need more: their types.
 """
 
 from __future__ import annotations
@@ -12,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, cast, get_args
 from playbill.model.diagnostics import path_of
 from playbill.model.drafts import placed
 from playbill.model.errors import Problem
-from playbill.model.frozen import copied
-from playbill.model.input_schemas import texts_expected, unused_defaults
-from playbill.model.written import replace_at
+from playbill.model.input_schemas import unused_defaults
+from playbill.model.written import with_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
     from playbill.model.catalog import Catalog
     from playbill.model.definition import PipelineDefinition
     from playbill.model.diagnostics import Location
-    from playbill.model.written import Written
 
 __all__ = ["take_texts", "warnings_of"]
 
@@ -33,20 +30,15 @@ MAX_ROUNDS: Final = 9
 
 
 def take_texts(definition: PipelineDefinition, catalog: Catalog) -> PipelineDefinition:
-    """Give a definition with the texts as they are written, in configs and in `inputs`; itself if nothing differs."""
-    written = definition.written
-    if written.root is None:
+    """Give a definition with the texts as they are written, in configs; itself if nothing differs."""
+    if definition.written.root is None:
         return definition
-    update: dict[str, Any] = {}
     nodes = [
         node.with_config(config) if (config := _config(definition, index, catalog)) is not node.config else node
         for index, node in enumerate(definition.nodes)
     ]
-    if any(new is not old for new, old in zip(nodes, definition.nodes, strict=True)):
-        update["nodes"] = nodes
-    if definition.inputs is not None and (schema := _schema(definition.inputs, written)) is not definition.inputs:
-        update["inputs"] = schema
-    return definition.model_copy(update=update) if update else definition
+    unchanged = all(new is old for new, old in zip(nodes, definition.nodes, strict=True))
+    return definition if unchanged else definition.model_copy(update={"nodes": nodes})
 
 
 def _config(definition: PipelineDefinition, index: int, catalog: Catalog) -> dict[str, Any]:
@@ -54,39 +46,11 @@ def _config(definition: PipelineDefinition, index: int, catalog: Catalog) -> dic
     node_type = catalog.get(definition.nodes[index].type)
     for _ in range(MAX_ROUNDS if node_type and config else 0):
         expected = node_type.texts_expected(config) if node_type else []
-        changed = _with_texts(config, ("nodes", index, "config"), expected, definition.written)
+        changed = with_texts(config, ("nodes", index, "config"), expected, definition.written)
         if changed is config:
             break
         config = changed
     return config
-
-
-def _schema(schema: dict[str, Any], written: Written) -> dict[str, Any]:
-    for _ in range(MAX_ROUNDS):
-        changed = _with_texts(schema, ("inputs",), texts_expected(schema), written)
-        if changed is schema:
-            break
-        schema = changed
-    return schema
-
-
-def _with_texts(data: dict[str, Any], prefix: Location, expected: list[Location], written: Written) -> dict[str, Any]:
-    """Give a copy of data with the texts where they are expected; the data itself where nothing differs."""
-    texts = written.texts((*prefix, *location) for location in expected)
-    changed = copied(data) if texts else data
-    found = False
-    for where, text in texts.items():
-        place = where[len(prefix) :]
-        if place and _value_at(data, place) != text:
-            replace_at(changed, place, text)
-            found = True
-    return changed if found else data
-
-
-def _value_at(data: Any, location: Location) -> object:
-    for part in location:
-        data = data[part]
-    return data
 
 
 def warnings_of(definition: PipelineDefinition, catalog: Catalog) -> list[Problem]:

@@ -18,8 +18,9 @@ from playbill.model.definition import PipelineDefinition, name_of_data, shape_pr
 from playbill.model.diagnostics import TEXT_EXPECTED, Location, details_of, path_of
 from playbill.model.errors import DefinitionError
 from playbill.model.frozen import copied
+from playbill.model.input_schemas import texts_expected
 from playbill.model.shorthand import expand_next, where_written
-from playbill.model.written import UNWRITTEN, Written, replace_at
+from playbill.model.written import UNWRITTEN, Written, replace_at, with_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -88,8 +89,19 @@ def draft(data: Mapping[str, Any], written: Written = UNWRITTEN) -> Draft:
         read = _without_faults(expand_next(read), error, left_out)
         made, error = _try(read)
     if made is not None:
+        if made.inputs is not None and (schema := _schema(made.inputs, written)) is not made.inputs:
+            made = made.model_copy(update={"inputs": schema})
         made = made.of_text(written)
     return Draft(name, made, placed(problems, written), frozenset(left_out))
+
+
+def _schema(schema: dict[str, Any], written: Written) -> dict[str, Any]:
+    for _ in range(MAX_ROUNDS if written.root else 0):
+        changed = with_texts(schema, ("inputs",), texts_expected(schema), written)
+        if changed is schema:
+            break
+        schema = changed
+    return schema
 
 
 def placed(problems: Iterable[Problem], written: Written) -> list[Problem]:

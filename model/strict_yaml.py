@@ -163,10 +163,10 @@ class _YamlReader:
 
     def _resolve(self, event: Any, mark: Mark) -> str | float | bool | None:
         text, tag = event.value, event.tag
-        if tag is None or tag == "!":
+        if tag is None:
             return resolve(text) if event.implicit[0] else text
         name = tag.removeprefix(_TAGS)
-        if name == "str":
+        if name in {"str", "!"}:
             return str(text)
         if name not in _KINDS:
             self._unknown_tag(tag, mark)

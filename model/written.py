@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.model.errors import DefinitionError
+from playbill.model.frozen import copied
 from playbill.model.places import Spot, TextError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from playbill.model.errors import Problem
     from playbill.model.places import Location, Reading
 
-__all__ = ["UNWRITTEN", "Written", "replace_at"]
+__all__ = ["UNWRITTEN", "Written", "replace_at", "with_texts"]
 
 _BY_KEY: Final = frozenset({"unknown-field", "unknown-breaker", "unknown-keyword"})
 """Problems of a key; others are of its value."""
@@ -111,6 +112,25 @@ def _text_of(place: Spot) -> Any:
     if isinstance(place.inner, list) and any(each.written is not None for each in place.inner):
         return [each.value if each.written is None else each.written for each in place.inner]
     return place.written
+
+
+def with_texts(data: dict[str, Any], prefix: Location, expected: list[Location], written: Written) -> dict[str, Any]:
+    """Give a copy of data with the texts where they are expected; the data itself where nothing differs."""
+    texts = written.texts((*prefix, *location) for location in expected)
+    changed = copied(data) if texts else data
+    found = False
+    for where, text in texts.items():
+        place = where[len(prefix) :]
+        if place and _value_at(data, place) != text:
+            replace_at(changed, place, text)
+            found = True
+    return changed if found else data
+
+
+def _value_at(data: Any, location: Location) -> object:
+    for part in location:
+        data = data[part]
+    return data
 
 
 def replace_at(data: Any, location: Location, value: object) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 from playbill.model.definition import PipelineDefinition
 from playbill.model.drafts import draft
 from playbill.model.errors import DefinitionError
-from playbill.model.loading import MAX_BYTES, decode, parse_mapping, read_text
+from playbill.model.loading import MAX_BYTES, Text, decode, read_text
 from playbill.runtime.definitions.compiler import check_pipeline
 from playbill.runtime.definitions.discovery import catalog_of
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from playbill.model.drafts import Draft
     from playbill.model.errors import Problem
 
-__all__ = ["load", "load_mapping", "read", "validate_pipeline_dag", "write"]
+__all__ = ["load", "load_mapping", "load_text", "read", "validate_pipeline_dag", "write"]
 
 Definition: TypeAlias = "PipelineDefinition | Mapping[str, Any] | str | os.PathLike[str]"
 """A definition, or what `load` makes one of."""
@@ -87,13 +87,25 @@ def validate_pipeline_dag(source: Definition) -> list[str]:
     return [str(problem) for problem in problems]
 
 
-def load_mapping(source: str | os.PathLike[str], holds: str) -> dict[str, Any]:
-    """Load a mapping from a YAML or JSON file; `holds` says what it should hold.
+def load_text(source: str | os.PathLike[str], holds: str) -> Text:
+    """Load a mapping from a YAML or JSON file, with the places of what is in it; `holds` says what that should be.
 
     Raises:
         DefinitionError: there is no such file, or it does not hold one.
     """
-    return parse_mapping(read(source), source=str(source), holds=holds)
+    text = read_text(read(source), source=str(source), holds=holds)
+    if text.faults:
+        raise DefinitionError("", text.faults)
+    return text
+
+
+def load_mapping(source: str | os.PathLike[str], holds: str) -> dict[str, Any]:
+    """Load a mapping as `load_text` does, without the places.
+
+    Raises:
+        DefinitionError: there is no such file, or it does not hold one.
+    """
+    return load_text(source, holds).data
 
 
 def read(source: str | os.PathLike[str]) -> str:

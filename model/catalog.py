@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 from pydantic import BaseModel, ValidationError
 
 from playbill.model import configs, outputs
-from playbill.model.diagnostics import Location, did_you_mean, list_names, problems_of
+from playbill.model.diagnostics import TEXT_EXPECTED, Location, details_of, did_you_mean, list_names, problems_of
 from playbill.model.errors import DefinitionError, NodeConfigError, Problem
 from playbill.model.targets import TargetRule, host_of, services_of, text_of
 from playbill.model.templates import (
@@ -124,12 +124,22 @@ class NodeType:
                 problem
                 for problem, detail in zip(
                     problems_of(error, chosen.config, prefix=where, owner=lambda _location: (subject, 0)),
-                    error.errors(include_url=False),
+                    details_of(error),
                     strict=True,
                 )
                 if detail["type"] == "extra_forbidden"
                 or not self._may_become_right(config, detail["loc"], detail["input"])
             ]
+        return []
+
+    def texts_expected(self, config: Mapping[str, Any]) -> list[Location]:
+        """Give where in a config text belongs, and something else is."""
+        chosen = self._choose(config)
+        try:
+            if chosen is not None:
+                chosen.config.model_validate(self._fields(config))
+        except ValidationError as error:
+            return [each["loc"] for each in details_of(error) if each["type"] in TEXT_EXPECTED]
         return []
 
     def parse(self, config: Mapping[str, Any], *, subject: str = "") -> BaseModel:
@@ -234,7 +244,7 @@ class Catalog:
         return Catalog({**self._types, node_type.name: node_type})
 
     def with_action(self, action: ActionType, node_type: str = "action") -> Catalog:
-        """Give a catalog in which nodes of `node_type` know one action more.
+        """Give a catalog in which nodes of `node_type` know one action more; one of the same origin is replaced.
 
         Raises:
             DefinitionError: Another action has this name; names both places.

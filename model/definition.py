@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, cast
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    Field,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
 
-from playbill.model.diagnostics import Location, validate_as
+from playbill.model.diagnostics import Location, problems_of
 from playbill.model.errors import DefinitionError, Problem
 from playbill.model.fields import Count, PositiveSeconds, Seconds, Settings, Text
 from playbill.model.policies import BreakerPolicy, LimitsPolicy, Retry
+from playbill.model.shorthand import check_next, expand_next
+from playbill.model.written import UNWRITTEN, Written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
 __all__ = [
     "PipelineDefaults",
@@ -25,7 +23,6 @@ __all__ = [
     "PipelineEdge",
     "PipelineNode",
     "definition_from",
-    "json_schema",
     "parse_pipeline_definition",
 ]
 
@@ -41,19 +38,40 @@ def _condition_text(value: object) -> object:
     return str(value).lower() if isinstance(value, bool) else value  # YAML's true is a condition, too
 
 
-def _next(value: object) -> object:
-    if all(isinstance(target, str | dict) for target in _targets(value)):
-        return value
-    raise ValueError(f"takes an id, an edge ({{to: b, when: failure}}) or a list of them, not {value!r:.60}")
+def _default_edge_id(fields: dict[str, Any]) -> str:
+    return f"{fields.get('from_node', '?')}->{fields.get('to_node', '?')}"
 
 
-def _targets(value: object) -> list[Any]:
-    if value is None:
-        return []
-    return list(cast("Sequence[Any]", value)) if isinstance(value, list) else [value]
+class Draftable(Settings):
+    """What is checked by `model_validate` as by playbill: its errors are DefinitionErrors, with a "did you mean"."""
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """Make one of plain data.
+
+        Raises:
+            DefinitionError: The shape is wrong; carries every problem.
+        """
+        try:
+            return super().model_validate(obj, **options)
+        except ValidationError as error:
+            raise DefinitionError(name_of_data(obj), shape_problems(error, cls, obj)) from None
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
+        """Make one of JSON.
+
+        Raises:
+            DefinitionError: It is not JSON, or the shape is wrong; carries every problem.
+        """
+        try:
+            return super().model_validate_json(json_data, **options)
+        except ValidationError as error:
+            obj: object = None if error.errors()[0]["type"] == "json_invalid" else json.loads(json_data)
+            raise DefinitionError(name_of_data(obj), shape_problems(error, cls, obj)) from None
 
 
-class PipelineEdge(Settings):
+class PipelineEdge(Draftable):
     """Hands the outcome of one node to another."""
 
     # Not `alias`: type checkers would then know only the name `from`, which no call can write.
@@ -65,14 +83,18 @@ class PipelineEdge(Settings):
     """The edge is live when this holds; none: when the source succeeded."""
     when: Literal["success", "failure", "always"] = "success"
     """Which outcomes of the source the edge is for."""
+    id: Text = Field(default_factory=_default_edge_id)
+    """Its author's name for it, `a->b` by default; two may have the same one."""
+    ui: dict[str, Any] | None = None
+    """What an editor keeps with it; no run looks at it."""
 
     @property
-    def id(self) -> str:
+    def arrow(self) -> str:
         """The edge as people name it: `a->b`."""
         return f"{self.from_node}->{self.to_node}"
 
 
-class PipelineNode(Settings):
+class PipelineNode(Draftable):
     """One step of a pipeline."""
 
     id: Text
@@ -109,10 +131,14 @@ class PipelineNode(Settings):
     """Seconds its handler has to clean up when it is stopped."""
     breaker: Text | None = None
     """The breaker's key; none: the type."""
-    next: Annotated[str | dict[str, Any] | list[str | dict[str, Any]] | None, BeforeValidator(_next)] = Field(
+    next: Annotated[str | dict[str, Any] | list[str | dict[str, Any]] | None, BeforeValidator(check_next)] = Field(
         default=None, exclude=True
     )
     """Short for edges that leave it; the definition turns them into edges."""
+    position: dict[str, Any] | None = None
+    """Where an editor draws it; no run looks at it."""
+    ui: dict[str, Any] | None = None
+    """What else an editor keeps with it; no run looks at it."""
 
     def with_config(self, config: dict[str, Any]) -> Self:
         """Return a copy with another config, unchecked; all else is shared.
@@ -138,7 +164,7 @@ class PipelineDefaults(Settings):
     total_timeout: PositiveSeconds | None = None
 
 
-class PipelineDefinition(Settings):
+class PipelineDefinition(Draftable):
     """A pipeline as its author wrote it."""
 
     name: Text = "pipeline"
@@ -162,11 +188,24 @@ class PipelineDefinition(Settings):
     """What an unhandled failure does to the other branches."""
     imports: list[str] = Field(default_factory=list)
     """Modules that define types and actions."""
+    ui: dict[str, Any] | None = None
+    """What an editor keeps with it; no run looks at it."""
+    _written: Written = PrivateAttr(default=UNWRITTEN)
+
+    @property
+    def written(self) -> Written:
+        """The text that it was read from, if it was."""
+        return self._written
+
+    def of_text(self, written: Written) -> Self:
+        """Say which text it was read from, and return it."""
+        self._written = written
+        return self
 
     @model_validator(mode="before")
     @classmethod
     def _edges_of_next(cls, data: Any) -> Any:
-        return _expand_next(cast("dict[str, Any]", data)) if isinstance(data, dict) else data
+        return expand_next(cast("dict[str, Any]", data)) if isinstance(data, dict) else data
 
 
 def definition_from(mapping: Mapping[str, Any]) -> PipelineDefinition:
@@ -175,10 +214,21 @@ def definition_from(mapping: Mapping[str, Any]) -> PipelineDefinition:
     Raises:
         DefinitionError: The shape is wrong; carries every problem.
     """
-    data = _expand_next(dict(mapping))
-    name = data.get("name")
-    name = name if isinstance(name, str) else ""
-    return validate_as(PipelineDefinition, data, owner=lambda location: _owner(data, location), name=name)
+    return PipelineDefinition.model_validate(dict(mapping))
+
+
+def shape_problems(error: ValidationError, model: type[BaseModel], data: Any) -> list[Problem]:
+    """Give one problem for each complaint of pydantic's about plain data."""
+    if model is not PipelineDefinition or not isinstance(data, dict):
+        return problems_of(error, model)
+    expanded = expand_next(cast("dict[str, Any]", data))
+    return problems_of(error, model, owner=lambda location: _owner(expanded, location))
+
+
+def name_of_data(data: object) -> str:
+    """Give the name of a pipeline by its plain data, empty if it has none."""
+    name = cast("dict[str, Any]", data).get("name") if isinstance(data, dict) else None
+    return name if isinstance(name, str) else ""
 
 
 def parse_pipeline_definition(
@@ -194,46 +244,6 @@ def parse_pipeline_definition(
     except DefinitionError as error:
         problems = (Problem(p.code, p.where, f"{_heading(p.where)}: {p.message}") for p in error.problems)
         raise DefinitionError("", problems) from None
-
-
-def json_schema() -> dict[str, Any]:
-    """Give the JSON Schema of a definition, for editors and other programs."""
-    return PipelineDefinition.model_json_schema()
-
-
-def _expand_next(data: dict[str, Any]) -> dict[str, Any]:
-    """Turn each node's `next` into edges; a wrong shape stays, for pydantic to complain about."""
-    nodes, edges = data.get("nodes"), data.get("edges") or ()
-    if not isinstance(nodes, list | tuple) or not isinstance(edges, list | tuple):
-        return data
-    nodes, edges = cast("list[Any]", nodes), cast("list[Any]", edges)
-    short = [edge for node in nodes if (after := _next_of(node)) for edge in _short_edges(node, after)]
-    if not short:
-        return data
-    return {**data, "nodes": [_without_next(node) for node in nodes], "edges": [*edges, *short]}
-
-
-def _next_of(node: Any) -> Any:
-    if isinstance(node, PipelineNode):
-        return node.next
-    return cast("dict[str, Any]", node).get("next") if isinstance(node, dict) else None
-
-
-def _short_edges(node: PipelineNode | dict[str, Any], following: object) -> list[dict[str, Any]]:
-    source = node.id if isinstance(node, PipelineNode) else node.get("id")
-    targets = _targets(following)
-    if not isinstance(source, str) or not all(isinstance(target, str | dict) for target in targets):
-        return []
-    return [{"from": source, **({"to": target} if isinstance(target, str) else target)} for target in targets]
-
-
-def _without_next(node: Any) -> Any:
-    following = _next_of(node)
-    if not following or not _short_edges(node, following):
-        return node
-    if isinstance(node, PipelineNode):
-        return node.model_copy(update={"next": None})
-    return {field: value for field, value in node.items() if field != "next"}
 
 
 def _owner(data: Mapping[str, Any], location: Location) -> tuple[str, int]:

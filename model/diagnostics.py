@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 __all__ = [
+    "TEXT_EXPECTED",
     "Location",
     "Named",
     "Owner",
+    "details_of",
     "did_you_mean",
     "list_names",
     "nobody",
@@ -31,6 +33,8 @@ __all__ = [
 Location: TypeAlias = "tuple[int | str, ...]"
 Owner: TypeAlias = "Callable[[Location], tuple[str, int]]"
 M = TypeVar("M", bound=BaseModel)
+TEXT_EXPECTED: Final = frozenset({"string_type", "bytes_type", "path_type", "literal_error", "enum", "next_type"})
+"""Pydantic's complaints that a scalar may meet because it was read as a number, true, false or null."""
 LONGEST_VALUE: Final = 60
 """Characters of a value in a message: with what stands around it, one line of a terminal."""
 
@@ -93,7 +97,12 @@ def problems_of(
         owner: Names the thing that a location belongs to, such as `node 'a'` (empty for none), and tells how
             many parts of the location that covers.
     """
-    return [_problem(detail, model, prefix, owner) for detail in error.errors(include_url=False)]
+    return [_problem(detail, model, prefix, owner) for detail in details_of(error)]
+
+
+def details_of(error: ValidationError) -> list[ErrorDetails]:
+    """Give what pydantic complains of, without defaults that only wait for another field to be right."""
+    return [each for each in error.errors(include_url=False) if each["type"] != "default_factory_not_called"]
 
 
 def _problem(detail: ErrorDetails, model: type[BaseModel], prefix: str, owner: Owner) -> Problem:
@@ -119,7 +128,7 @@ def _describe(detail: ErrorDetails, model: type[BaseModel], field: str) -> tuple
 
 
 def _describe_value(value: object) -> str:
-    hint = " (text; a number has no quotes, and 1e3 is 1.0e+3)" if _is_number_as_text(value) else ""
+    hint = " (text; a number has no quotes)" if _is_number_as_text(value) else ""
     return clip(repr(value), LONGEST_VALUE) + hint
 
 

@@ -44,9 +44,15 @@ class Problem:
     """The place in the definition, such as `nodes[3].config`; empty when it is the whole."""
     message: str
     """For people: the thing, the value, the rule and the way out."""
+    line: int | None = None
+    """In the text that the definition was read from, from 1; None: it was not read from a text."""
+    column: int | None = None
+    """From 1."""
+    source: str = ""
+    """The name of that text, such as a file's."""
 
     def __str__(self) -> str:
-        return self.message
+        return f"{self.source}:{self.line}:{self.column}: {self.message}" if self.line else self.message
 
 
 class PlaybillError(Exception):

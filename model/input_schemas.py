@@ -9,20 +9,33 @@ Weak spot: ways that multiply only with the depth of recursive data are not coun
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.model.cel_patterns import pattern_cost
 from playbill.model.diagnostics import LONGEST_VALUE, path_of
 from playbill.model.errors import Problem
+from playbill.model.input_defaults import EndlessDefault, fill_defaults, never_filled
 from playbill.model.jsonable import why_not_json
+from playbill.model.schema_mistakes import hint_at, mistakes
+from playbill.model.schema_parts import (
+    Location,
+    Schema,
+    listed,
+    named,
+    of_parts,
+    of_same_value,
+    parts,
+    pointer_of,
+    references,
+)
 from playbill.model.wording import clip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from jsonschema_rs import ValidationError, Validator
 
-__all__ = ["MAX_VIOLATIONS", "schema_problems", "validator_of", "violations"]
+__all__ = ["MAX_VIOLATIONS", "schema_problems", "texts_expected", "unused_defaults", "validator_of", "violations"]
 
 MAX_VIOLATIONS: Final = 100
 """More violations of one schema are not told."""
@@ -35,23 +48,19 @@ VALUE: Final = "%value%"
 """Stands for the value in what the library says: it would write out all of it."""
 URN: Final = "urn:playbill:inputs"
 
-Location: TypeAlias = tuple[str | int, ...]
-Schema: TypeAlias = dict[str, Any]
-
-_OF_ONE: Final = ("not", "if", "then", "else")
-_OF_MANY: Final = ("allOf", "anyOf", "oneOf")
-_OF_PARTS: Final = (
-    "additionalProperties", "unevaluatedProperties", "propertyNames", "items", "unevaluatedItems", "contains",
-    "additionalItems", "contentSchema",
-)  # fmt: skip
-_LISTS_OF_PARTS: Final = ("prefixItems", "items")
-_BY_NAME: Final = ("properties", "patternProperties", "$defs", "definitions")
+LATEST: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema_problems(schema: Schema) -> list[Problem]:
-    """Tell what keeps a pipeline's `inputs` from being a JSON Schema that can be checked in a bounded time."""
+    """Tell what keeps a pipeline's `inputs` from being a JSON Schema that can be checked in a bounded time.
+
+    Told is, too, what JSON Schema passes over in silence and looks like a rule.
+    """
     if why := why_not_json(schema, "inputs"):
         return [_problem((), why)]
+    found = [*_shape_problems(schema), *(_problem(place, said) for place, said in mistakes(schema))]
+    if found:
+        return found
     import jsonschema_rs  # noqa: PLC0415 - see validator_of
 
     try:
@@ -62,7 +71,32 @@ def schema_problems(schema: Schema) -> list[Problem]:
         return [_problem(tuple(error.instance_path), f"{reason}: {_describe(error)}")]
     except ValueError as error:  # what cannot be handed over, such as half a surrogate pair
         return [_problem((), f"is not a JSON Schema: {clip(str(error), LONGEST_SHOWN)}")]
-    return [*_pattern_problems(schema), *_endless(schema)] or list(_default_problems(schema))
+    return [*_pattern_problems(schema), *_endless(schema)] or [*_default_problems(schema), *_endless_defaults(schema)]
+
+
+def texts_expected(schema: Schema) -> list[Location]:
+    """Give where in a schema text belongs, and something else is: in keywords, and in values of the type string."""
+    if why_not_json(schema, "inputs"):
+        return []
+    found = [
+        place for place, error in _shape_errors(schema) if "string" in _types_named(error) or place[-1:] == ("type",)
+    ]
+    for place, part in parts(schema):
+        kinds = part.get("type")
+        for where, value in (((key,), part[key]) for key in ("const", "default") if key in part):
+            if _is_no_text(value, kinds):
+                found.append((*place, *where))
+        found += [(*place, "enum", i) for i, value in enumerate(listed(part, "enum")) if _is_no_text(value, kinds)]
+    if not found and not _shape_errors(schema):
+        found = [place for place, error in _default_errors(schema) if "string" in _types_named(error)]
+    return found
+
+
+def unused_defaults(schema: Schema) -> list[Problem]:
+    """Tell of defaults that are never filled in: to JSON Schema they are comments."""
+    said = "is never filled in: it stands under a condition, or is not of a property"
+    return [Problem("unused-default", path_of(place, "inputs"), f"{path_of(place, 'inputs')} {said}")
+            for place in never_filled(schema)]  # fmt: skip
 
 
 def validator_of(schema: Schema, pointer: str = "") -> Validator:
@@ -107,50 +141,12 @@ def _problem(location: Location, text: str) -> Problem:
     return Problem("invalid-schema", where, text if text.startswith("inputs") else f"{where} {text}")
 
 
-# ---- its parts ----------------------------------------------------------------------------------------------------
-
-
-def _parts(schema: Any, location: Location = ()) -> Iterator[tuple[Location, Schema]]:
-    """Give every schema in a schema, itself first, with its place."""
-    found: list[tuple[Location, Any]] = [(location, schema)]
-    for place, part in found:  # it grows
-        if isinstance(part, dict):
-            schema = cast("Schema", part)
-            yield place, schema
-            found += [((*place, *steps), inner) for steps, inner in (*_same(schema), *_deeper(schema))]
-
-
-def _same(schema: Schema) -> Iterator[tuple[Location, Any]]:
-    """Give the schemas that are asked about the same value."""
-    yield from (((key,), schema.get(key)) for key in _OF_ONE)
-    yield from (((key, index), inner) for key in _OF_MANY for index, inner in enumerate(_list(schema, key)))
-    yield from ((("dependentSchemas", name), inner) for name, inner in _named(schema, "dependentSchemas"))
-
-
-def _deeper(schema: Schema) -> Iterator[tuple[Location, Any]]:
-    """Give the schemas that are asked about parts of the value, or by nobody yet."""
-    yield from (((key,), schema.get(key)) for key in _OF_PARTS)
-    yield from (((key, index), inner) for key in _LISTS_OF_PARTS for index, inner in enumerate(_list(schema, key)))
-    yield from (((key, name), inner) for key in _BY_NAME for name, inner in _named(schema, key))
-
-
-# Older drafts know some of these keywords not, so they may hold anything there.
-def _list(schema: Schema, key: str) -> list[Any]:
-    value: object = schema.get(key)
-    return cast("list[object]", value) if isinstance(value, list) else []
-
-
-def _named(schema: Schema, key: str) -> Iterable[tuple[str, Any]]:
-    value: object = schema.get(key)
-    return cast("Schema", value).items() if isinstance(value, dict) else ()
-
-
 # ---- what is a schema, and yet not to be had ----------------------------------------------------------------------
 
 
 def _pattern_problems(schema: Schema) -> Iterator[Problem]:
-    for place, part in _parts(schema):
-        for pattern in (part.get("pattern"), *(name for name, _ in _named(part, "patternProperties"))):
+    for place, part in parts(schema):
+        for pattern in (part.get("pattern"), *(name for name, _ in named(part, "patternProperties"))):
             if isinstance(pattern, str) and pattern_cost(pattern).positions > MAX_POSITIONS:
                 text = f"has a pattern of over {MAX_POSITIONS:,} positions, its repetitions written out: '{pattern}'"
                 yield _problem(place, clip(text, LONGEST_SHOWN))
@@ -158,8 +154,8 @@ def _pattern_problems(schema: Schema) -> Iterator[Problem]:
 
 def _endless(schema: Schema) -> list[Problem]:
     """Tell of references that lead back to where they are, and of ways that multiply."""
-    ways = _Ways(dict(_references(schema)))
-    for place, part in _parts(schema):
+    ways = _Ways(dict(references(schema)))
+    for place, part in parts(schema):
         try:
             many = ways.of(part, frozenset(), frozenset())
         except RecursionError:
@@ -196,38 +192,73 @@ class _Ways:
         if key not in self._known:
             schema = cast("Schema", part)
             below = above | {key}
-            again = [each for _, each in _same(schema)] + self._references.get(key, [])
+            again = [each for _, each in of_same_value(schema)] + self._references.get(key, [])
             ways = 1 + sum(self.of(each, same | {key}, below) for each in again)
-            deeper = [(place[0], self.of(each, frozenset(), below)) for place, each in _deeper(schema)]
+            deeper = [(place[0], self.of(each, frozenset(), below)) for place, each in of_parts(schema)]
             named = max((many for kind, many in deeper if kind == "properties"), default=0)
             ways += named + sum(many for kind, many in deeper if kind not in {"properties", "$defs", "definitions"})
             self._known[key] = ways
         return self._known[key]
 
 
-def _references(schema: Schema) -> Iterator[tuple[int, list[Any]]]:
-    """Give, by the id of each schema that has some, the schemas that its references lead to."""
-    parts = dict(_parts(schema))
-    anchors = {
-        f"#{part[key]}": part for part in parts.values() for key in ("$anchor", "$dynamicAnchor") if key in part
-    }
-    pointers = {"#" + "".join(f"/{_escape(step)}" for step in place): part for place, part in parts.items()}
-    known = anchors | pointers
-    for part in parts.values():
-        to = [part[key] for key in ("$ref", "$dynamicRef", "$recursiveRef") if isinstance(part.get(key), str)]
-        yield id(part), [known.get(each) for each in to]
-
-
-def _escape(step: str | int) -> str:
-    return str(step).replace("~", "~0").replace("/", "~1")
-
-
 def _default_problems(schema: Schema) -> Iterator[Problem]:
     """Tell of defaults that violate what they are the default of."""
-    for place, part in _parts(schema):
+    for place, part in parts(schema):
         if "default" not in part:
             continue
-        validator = validator_of(schema, "".join(f"/{_escape(step)}" for step in place))
         where = path_of((*place, "default"), "inputs")
-        for _, text in violations(validator, part["default"], where)[:1]:
+        for _, text in violations(validator_of(schema, pointer_of(place)), part["default"], where)[:1]:
             yield Problem("invalid-default", where, f"{text}: a default must satisfy its own schema")
+
+
+def _default_errors(schema: Schema) -> Iterator[tuple[Location, ValidationError]]:
+    try:
+        for place, part in parts(schema):
+            if "default" in part:
+                for error in validator_of(schema, pointer_of(place)).iter_errors(part["default"]):
+                    yield (*place, "default", *error.instance_path), error
+    except ValueError:  # the schema is wrong in another way, which is told
+        return
+
+
+def _shape_errors(schema: Schema) -> list[tuple[Location, ValidationError]]:
+    """Give what the schema of schemas says against one, by place; nothing, when the draft is unknown."""
+    import jsonschema_rs  # noqa: PLC0415 - see validator_of
+
+    draft = schema.get("$schema", LATEST)
+    if not isinstance(draft, str):
+        draft = LATEST
+    try:
+        checked = jsonschema_rs.validator_for({"$schema": draft, "$ref": draft}, offline=True, mask=VALUE)
+        found = list(islice(checked.iter_errors(schema), MAX_VIOLATIONS))
+    except ValueError:
+        return []
+    return [(tuple(error.instance_path), error) for error in found]
+
+
+def _shape_problems(schema: Schema) -> list[Problem]:
+    found = dict(reversed(_shape_errors(schema)))  # the first of each place
+    return [
+        _problem(place, f"is not a JSON Schema: {_describe(error)}{hint_at(place, error.instance)}")
+        for place, error in reversed(found.items())
+    ]
+
+
+def _types_named(error: ValidationError) -> list[str]:
+    return cast("list[str]", error.kind.as_dict().get("types", ())) if error.kind.name == "type" else []
+
+
+def _is_no_text(value: object, kinds: object) -> bool:
+    """Tell whether a value is a scalar that the types beside it forbid, and text would do."""
+    allowed = cast("list[object]", kinds) if isinstance(kinds, list) else [kinds]
+    if "string" not in allowed or isinstance(value, str | dict | list):
+        return False
+    names = {"null"} if value is None else {"boolean"} if isinstance(value, bool) else {"number", "integer"}
+    return not any(each in names for each in allowed)
+
+
+def _endless_defaults(schema: Schema) -> Iterator[Problem]:
+    try:
+        fill_defaults({}, schema)
+    except EndlessDefault as error:
+        yield _problem((), f"never ends: {error}")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
-from playbill.model.definition import PipelineDefinition, definition_from
-from playbill.model.errors import DefinitionError
+from playbill.model import strict_json
+from playbill.model.drafts import draft
+from playbill.model.errors import DefinitionError, Problem
+from playbill.model.places import TextError
+from playbill.model.written import Written
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from pathlib import PurePath
 
-__all__ = ["MAX_BYTES", "decode", "parse_mapping", "parse_text"]
+    from playbill.model.definition import PipelineDefinition
+
+__all__ = ["MAX_BYTES", "Text", "decode", "parse_mapping", "parse_text", "read_text"]
 
 MAX_BYTES = 8 * 1024 * 1024
 """A larger file is refused before it is parsed."""
@@ -38,9 +43,22 @@ def parse_text(text: str, *, source: str) -> PipelineDefinition:
         source: Its name, for messages.
 
     Raises:
-        DefinitionError: The text or the definition is wrong; names line and column of a wrong text.
+        DefinitionError: The text or the definition is wrong; names line and column of all that is.
     """
-    return definition_from(parse_mapping(text, source=source, holds="nodes and edges"))
+    read = read_text(text, source=source, holds="nodes and edges")
+    made = draft(read.data, read.written)
+    if problems := [*read.faults, *made.problems]:
+        raise DefinitionError(made.name, problems)
+    return made.whole
+
+
+class Text(NamedTuple):
+    """What a text says."""
+
+    data: dict[str, Any]
+    written: Written
+    faults: list[Problem]
+    """What is wrong with the text, and did not keep it from being read."""
 
 
 def parse_mapping(text: str, *, source: str, holds: str) -> dict[str, Any]:
@@ -49,75 +67,61 @@ def parse_mapping(text: str, *, source: str, holds: str) -> dict[str, Any]:
     Raises:
         DefinitionError: The text is wrong; names line and column.
     """
+    read = read_text(text, source=source, holds=holds)
+    if read.faults:
+        raise DefinitionError("", read.faults)
+    return read.data
+
+
+def read_text(text: str, *, source: str, holds: str, folder: PurePath | None = None) -> Text:
+    """Read a mapping with the places of its values; what is wrong with them is left to who asked.
+
+    Args:
+        text: YAML, or JSON when `source` ends so.
+        source: Its name, for messages.
+        holds: What should be in it, for messages.
+        folder: That of its file, if it has one.
+
+    Raises:
+        DefinitionError: It cannot be read to its end, or is not a mapping; names line and column.
+    """
     _check_size(len(text), source)
-    is_json = source.lower().endswith(".json")
+    reading, what = (_read_json, "JSON") if source.lower().endswith(".json") else (_read_yaml, "YAML")
     try:
-        data = _from_json(text, source) if is_json else _from_yaml(text, source)
+        data, written, faults = reading(text, source, folder)
     except RecursionError:
         _refuse("too-deep", source, "is nested too deeply")
+    except TextError as error:
+        line, column = error.mark or (None, None)
+        problem = Problem(
+            f"invalid-{what.lower()}", source, f"is not valid {what}: {error.said}", line, column, source
+        )
+        raise DefinitionError(
+            "", [problem if line else replace(problem, message=f"{source} {problem.message}")]
+        ) from None
     if not isinstance(data, dict):
         _refuse("not-a-mapping", source, f"must hold a mapping with {holds}, not {_kind(data)}")
-    mapping = cast("dict[str, Any]", data)
-    _check_keys(mapping, source)
-    return mapping
+    return Text(cast("dict[str, Any]", data), written, faults)
 
 
-def _from_json(text: str, source: str) -> object:
-    try:
-        return json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        _refuse("invalid-json", source, f"is not valid JSON: {error.msg} at {place}")
-    except ValueError as error:  # of the two hooks
-        _refuse("invalid-json", source, str(error))
+def _read_yaml(text: str, source: str, folder: PurePath | None) -> tuple[object, Written, list[Problem]]:
+    from playbill.model import strict_yaml  # noqa: PLC0415 - yaml takes 15 ms, and definitions made in Python need none
+
+    reading = strict_yaml.read(text, source)
+    written = Written(source, text, strict_yaml.read, folder)
+    written.keep(reading.root)
+    return reading.root.value, written, reading.faults
 
 
-def _from_yaml(text: str, source: str) -> object:
-    import yaml  # noqa: PLC0415 - takes 15 ms, and definitions made in Python need none
-
-    from playbill.model.strict_yaml import load  # noqa: PLC0415 - imports yaml
-
-    try:
-        return load(text)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        _refuse("invalid-yaml", source, f"is not valid YAML: {error.problem or error.context}{place}")
-    except yaml.YAMLError as error:
-        _refuse("invalid-yaml", source, f"is not valid YAML: {error}")
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in result if keys.count(key) > 1)
-        raise ValueError(f"has the key '{twice}' twice in one object: keep one")
-    return result
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"holds {name}, which is not JSON: write null or a number")
+def _read_json(text: str, source: str, folder: PurePath | None) -> tuple[object, Written, list[Problem]]:
+    parsed = strict_json.parse(text)
+    faults = strict_json.read(text, source).faults if parsed.is_odd else []
+    return parsed.value, Written(source, text, strict_json.read, folder), faults
 
 
 def _check_size(size: int, source: str) -> None:
     if size > MAX_BYTES:
         _refuse("too-large", source, f"is larger than {MAX_BYTES // 1024 // 1024} MiB")
-
-
-def _check_keys(data: object, source: str) -> None:
-    """Refuse keys that are not text: pydantic would only say that something is not a string."""
-    waiting: list[Any] = [data]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            mapping = cast("Mapping[Any, Any]", value)
-            for key in mapping:
-                if not isinstance(key, str):
-                    _refuse("invalid-key", source, f"has a key that is not text, {key!r}: put it in quotes")
-            waiting.extend(mapping.values())
-        elif isinstance(value, list):
-            waiting.extend(cast("Sequence[Any]", value))
 
 
 def _kind(data: object) -> str:

@@ -208,7 +208,7 @@ def _edge(index: int, edge: PipelineEdge, source: PipelineNode, target: Pipeline
         wanted = text.strip().lower() == "true"
     elif text is not None:
         compiled = compile_condition(text, predecessors=(source.id,), roots=EDGE_ROOTS)
-    return EdgePlan(index, edge.id, target.id, target.join == "any", edge.when, compiled, wanted)
+    return EdgePlan(index, edge.arrow, target.id, target.join == "any", edge.when, compiled, wanted)
 
 
 def _condition(node: PipelineNode, predecessors: Collection[str]) -> Condition:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from playbill.model.errors import DefinitionError, Problem
 from playbill.model.frozen import copied
+from playbill.model.input_defaults import EndlessDefault, fill_defaults
 from playbill.model.input_schemas import schema_problems, validator_of, violations
 from playbill.model.jsonable import LONGEST_SHOWN, NotJson, plain_json
 from playbill.model.plain_text import kind_of, repr_of
@@ -42,7 +42,10 @@ def check_trigger_data(definition: PipelineDefinition, trigger_data: object) -> 
         validator = validator_of(schema)
     except ValueError:
         raise DefinitionError(definition.name, schema_problems(schema)) from None
-    _fill(data, schema)
+    try:
+        fill_defaults(data, schema)
+    except EndlessDefault as error:
+        raise _wrong(definition, [("trigger_data", f"trigger_data: {error}")]) from None
     if found := violations(validator, data, "trigger_data"):
         raise _wrong(definition, found)
     return data
@@ -50,15 +53,3 @@ def check_trigger_data(definition: PipelineDefinition, trigger_data: object) -> 
 
 def _wrong(definition: PipelineDefinition, found: list[tuple[str, str]]) -> DefinitionError:
     return DefinitionError(definition.name, [Problem("invalid-trigger-data", where, text) for where, text in found])
-
-
-def _fill(data: dict[str, Any], schema: Mapping[str, Any]) -> None:
-    """Set the defaults of missing properties, and within the objects that are there."""
-    properties = cast("dict[str, dict[str, Any] | bool]", schema.get("properties") or {})
-    for name, inner in properties.items():
-        if not isinstance(inner, dict):  # `true` is a schema, too
-            continue
-        if name not in data and "default" in inner:
-            data[name] = copy.deepcopy(inner["default"])
-        if isinstance(data.get(name), dict):
-            _fill(data[name], inner)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from playbill.model.definition import PipelineDefinition, PipelineEdge
 
-__all__ = ["get_execution_order", "validate", "validate_pipeline_dag"]
+__all__ = ["get_execution_order", "validate"]
 
 _SUGGESTED_UP_TO = 500
 """In larger pipelines looking for close names would take longer than all other checks."""
@@ -50,11 +50,6 @@ def validate(definition: PipelineDefinition, catalog: Catalog = BUILTIN) -> list
         *_breaker_problems(definition),
         *(schema_problems(definition.inputs) if definition.inputs is not None else ()),
     ]
-
-
-def validate_pipeline_dag(definition: PipelineDefinition) -> list[str]:
-    """Give the texts of all problems of a definition that uses only built-in types."""
-    return [problem.message for problem in validate(definition)]
 
 
 def get_execution_order(definition: PipelineDefinition) -> list[str]:
@@ -88,13 +83,13 @@ def _edge_problems(definition: PipelineDefinition, scope: InputScope) -> Iterato
         where = f"edges[{index}]"
         yield from _unknown_ends(index, edge, scope.types)
         if edge.from_node == edge.to_node:
-            yield Problem("self-edge", where, f"edge '{edge.id}' leads back to its own node: a cycle of one")
+            yield Problem("self-edge", where, f"edge '{edge.arrow}' leads back to its own node: a cycle of one")
         key = (edge.from_node, edge.to_node, edge.condition, edge.when)
         if key in seen:
-            yield Problem("duplicate-edge", where, f"duplicate edge '{edge.id}': remove one of the two")
+            yield Problem("duplicate-edge", where, f"duplicate edge '{edge.arrow}': remove one of the two")
         seen.add(key)
         if scope.types.get(edge.to_node) == "trigger":
-            text = f"edge '{edge.id}' leads to trigger '{edge.to_node}': triggers have no incoming edges"
+            text = f"edge '{edge.arrow}' leads to trigger '{edge.to_node}': triggers have no incoming edges"
             yield Problem("trigger-with-input", where, text)
         if edge.condition is not None:
             yield from _condition_problems(f"{where}.condition", edge, edge.condition, scope)
@@ -104,13 +99,13 @@ def _unknown_ends(index: int, edge: PipelineEdge, types: dict[str, str]) -> Iter
     for end, name in (("source", edge.from_node), ("target", edge.to_node)):
         if name not in types:
             hint = did_you_mean(name, types) if len(types) <= _SUGGESTED_UP_TO else ""
-            text = f"edge '{edge.id}' names unknown {end} '{name}'{hint}; nodes are: {list_names(types)}"
+            text = f"edge '{edge.arrow}' names unknown {end} '{name}'{hint}; nodes are: {list_names(types)}"
             yield Problem(f"unknown-{end}", f"edges[{index}]", text)
 
 
 def _condition_problems(where: str, edge: PipelineEdge, text: str, scope: InputScope) -> Iterator[Problem]:
     source = edge.from_node
-    subject = f"edge '{edge.id}'"
+    subject = f"edge '{edge.arrow}'"
     if text.strip().lower() == "false" and scope.types.get(source) != "condition":
         rule = f"is constantly 'false' but '{source}' is not a condition node: it is never live"
         yield Problem("never-live", where, f"{subject} {rule}; remove the edge or give it a condition")

@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from playbill.model.policies import BreakerPolicy, LimitsPolicy, RetryPolicy
     from playbill.model.progress import NodeProgress
     from playbill.model.results import NodeExecutionResult, RunResult
-    from playbill.model.validation import get_execution_order, validate_pipeline_dag
+    from playbill.model.validation import get_execution_order
     from playbill.runtime.definitions.discovery import action, node_type
-    from playbill.runtime.definitions.files import load
+    from playbill.runtime.definitions.files import load, validate_pipeline_dag
     from playbill.runtime.embedded.blocking import BlockingManager, run
     from playbill.runtime.embedded.blocking_run import BlockingRun
     from playbill.runtime.embedded.circuit_breaker import CircuitBreaker
@@ -131,14 +131,14 @@ _HOMES = {
     "playbill.model.policies": "BreakerPolicy LimitsPolicy RetryPolicy",
     "playbill.model.progress": "NodeProgress",
     "playbill.model.results": "NodeExecutionResult RunResult",
-    "playbill.model.validation": "get_execution_order validate_pipeline_dag",
+    "playbill.model.validation": "get_execution_order",
     "playbill.runtime.embedded.circuit_breaker": "CircuitBreaker",
     "playbill.runtime.run": "Run",
     "playbill.runtime.faults.behaviour": "Behaviour",
     "playbill.runtime.faults.plan": "FaultPlan",
     "playbill.runtime.definitions.discovery": "action node_type",
     "playbill.runtime.embedded.executor": "PipelineExecutor",
-    "playbill.runtime.definitions.files": "load",
+    "playbill.runtime.definitions.files": "load validate_pipeline_dag",
     "playbill.runtime.runners.context": "NodeContext",
     "playbill.runtime.manager": "PipelineRunManager",
     "playbill.runtime.embedded.shared_manager": "get_run_manager",

@@ -15,7 +15,7 @@ from playbill.runtime.actor_system import ActorSystem, SystemSettings
 from playbill.runtime.closing import Closing, place_of_caller
 from playbill.runtime.definitions.compiler import PipelineCompiler
 from playbill.runtime.definitions.discovery import catalog_of
-from playbill.runtime.definitions.given import definition_of
+from playbill.runtime.definitions.files import load
 from playbill.runtime.options import check_options, faults_of, policies_of, run_id_of, run_id_to_start
 from playbill.runtime.run import Run, check_grace
 from playbill.runtime.runners.program_pool import MAX_COMMANDS
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from playbill.runtime.closing import Place
     from playbill.runtime.definitions.compiler import CompiledPipeline
     from playbill.runtime.definitions.discovery import Source
-    from playbill.runtime.definitions.given import Given
+    from playbill.runtime.definitions.files import Given
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.journals.memory import EventReader
     from playbill.runtime.options import OnExit, RunId
@@ -122,7 +122,7 @@ class PipelineRunManager:
         """
         system = self._use_loop()
         check_options({"timeout_seconds": timeout_seconds})
-        definition = definition_of(definition)
+        definition = load(definition)
         name = None if run_id is None else run_id_to_start(run_id)
         compiled = self.compiler.of(definition)  # first, so that its schema is one
         data: FrozenDict = freeze(check_trigger_data(definition, {} if trigger_data is None else trigger_data))
@@ -137,7 +137,7 @@ class PipelineRunManager:
         Raises:
             DefinitionError: it has problems; carries them all.
         """
-        self.compiler.of(definition := definition_of(definition))
+        self.compiler.of(definition := load(definition))
         return definition
 
     def _begin(

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from playbill.model import validation
-from playbill.model.definition import json_schema
+from playbill.model.as_written import warnings_of
 from playbill.model.errors import DefinitionError
 from playbill.model.graph import CycleError
 from playbill.model.outputs import keys_given
 from playbill.model.plan import BUILT_IN, Kind
-from playbill.model.policies import StopPolicy
+from playbill.model.published_schema import json_schema
 from playbill.runtime.cli.exit_codes import FINE, WRONG
 from playbill.runtime.cli.modules import find_modules, open_catalog, open_definition
-from playbill.runtime.definitions.compiler import PipelineCompiler
+from playbill.runtime.definitions.compiler import check_pipeline
 from playbill.runtime.definitions.discovery import catalog_of
 
 if TYPE_CHECKING:
@@ -41,11 +41,12 @@ def validate(file: Path, /, *, imports: Imports = None) -> int:
         imports: modules that define node types.
     """
     definition = open_definition(file, imports)
-    try:
-        PipelineCompiler(catalog_of(), StopPolicy()).of(definition)
-    except DefinitionError as error:
-        for problem in error.problems:
-            sys.stderr.write(f"{problem.where}: {problem.message} [{problem.code}]\n")
+    checked = check_pipeline(definition, catalog_of())
+    for problem in checked.problems:
+        sys.stderr.write(f"{'' if problem.line else f'{problem.where}: '}{problem} [{problem.code}]\n")
+    for warning in warnings_of(checked.definition, checked.catalog):
+        sys.stderr.write(f"warning: {warning} [{warning.code}]\n")
+    if checked.problems:
         return WRONG
     sys.stdout.write(f"ok: {definition.name}, {len(definition.nodes)} nodes, {len(definition.edges)} edges\n")
     return FINE

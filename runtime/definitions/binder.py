@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from playbill.model.errors import DefinitionError, NodeConfigError, Problem
+from playbill.model.errors import NodeConfigError, Problem
 from playbill.model.expressions import ExpressionError
 from playbill.model.plan import BUILT_IN
 from playbill.runtime.handlers.python_call import arguments, python_async, python_sync, resolve
@@ -20,18 +20,6 @@ if TYPE_CHECKING:
     from playbill.model.definition import PipelineDefinition, PipelineNode
     from playbill.model.policies import LimitsPolicy
     from playbill.model.templates import Template
-
-
-def bind(definition: PipelineDefinition, catalog: Catalog) -> Bindings:
-    """Bind each type's handler once, and those nodes whose type alone does not say.
-
-    Raises:
-        DefinitionError: a handler is missing or cannot run where it shall; carries all problems.
-    """
-    bindings, problems = try_to_bind(definition, catalog)
-    if problems:
-        raise DefinitionError(definition.name, problems)
-    return bindings
 
 
 def try_to_bind(definition: PipelineDefinition, catalog: Catalog) -> tuple[Bindings, list[Problem]]:

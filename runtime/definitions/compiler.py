@@ -6,16 +6,20 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from playbill.model.as_written import take_texts
+from playbill.model.drafts import placed
 from playbill.model.errors import DefinitionError
 from playbill.model.frozen import copied, no_config
 from playbill.model.plan import BUILT_IN, Plan, build_plan
 from playbill.model.validation import validate
+from playbill.runtime.definitions.beside import looking_beside
 from playbill.runtime.definitions.binder import try_to_bind
 from playbill.runtime.definitions.discovery import import_types
 
 if TYPE_CHECKING:
     from playbill.model.catalog import Catalog
     from playbill.model.definition import PipelineDefinition
+    from playbill.model.errors import Problem
     from playbill.model.policies import StopPolicy
     from playbill.runtime.runners.bindings import Bindings
 
@@ -42,13 +46,10 @@ def compile_pipeline(
     Raises:
         DefinitionError: it has problems; carries them all: of its imports, of what it says, of who shall do it.
     """
-    catalog, problems = import_types(catalog, definition.imports)
-    problems += validate(definition, catalog)
-    bindings, unbound = try_to_bind(definition, catalog)
-    told = {problem.where for problem in problems}
-    problems += (problem for problem in unbound if problem.where not in told)
-    if problems:
-        raise DefinitionError(definition.name, problems)
+    checked = check_pipeline(definition, catalog)
+    if checked.problems:
+        raise DefinitionError(definition.name, checked.problems)
+    definition, catalog, bindings = checked.definition, checked.catalog, checked.bindings
     threaded = frozenset(
         node.id
         for node in definition.nodes
@@ -57,6 +58,34 @@ def compile_pipeline(
     plan = build_plan(definition, catalog, threaded=threaded, stop=stop)
     keys = frozenset(node.breaker for node in plan.nodes.values() if node.breaker is not None)
     return CompiledPipeline(definition, plan, bindings, keys)
+
+
+class Checked(NamedTuple):
+    """A definition with its texts as they are written, what it needs to run, and all that is wrong with it."""
+
+    definition: PipelineDefinition
+    catalog: Catalog
+    bindings: Bindings
+    problems: list[Problem]
+
+
+def check_pipeline(definition: PipelineDefinition, catalog: Catalog) -> Checked:
+    """Tell all that keeps a definition from being run, in one go: its modules, its nodes and edges, its handlers."""
+    folder = definition.written.folder
+    with looking_beside(folder):
+        catalog, problems = import_types(catalog, definition.imports, folder)
+        definition = take_texts(definition, catalog)
+        found = validate(definition, catalog)
+        problems += [problem for problem in found if not (problems and _may_be_known(problem))]
+        bindings, unbound = try_to_bind(definition, catalog)
+    told = {problem.where for problem in problems}
+    problems += (problem for problem in unbound if problem.where not in told)
+    return Checked(definition, catalog, bindings, placed(problems, definition.written))
+
+
+def _may_be_known(problem: Problem) -> bool:
+    """Tell whether a type or an action may be known to a module that could not be imported."""
+    return problem.code in {"invalid-type", "unknown-action"} and "did you mean" not in problem.message
 
 
 def own_copy(definition: PipelineDefinition) -> PipelineDefinition:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import traceback
 from dataclasses import replace
 from functools import cache
 from importlib import metadata
@@ -13,6 +14,8 @@ from playbill.model.catalog import BUILTIN, ActionType, Catalog, NodeType
 from playbill.model.configs import FreeConfig
 from playbill.model.errors import DefinitionError
 from playbill.model.failures import failure_of
+from playbill.runtime.definitions import beside
+from playbill.runtime.definitions.beside import import_beside
 from playbill.runtime.definitions.handler_shape import (
     check_handler,
     check_limits,
@@ -28,6 +31,7 @@ from playbill.runtime.handlers.send_notification import send_notification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import PurePath
 
     from pydantic import BaseModel
 
@@ -128,16 +132,18 @@ def catalog_of(types: Iterable[Source] | None = None) -> Catalog:
     return _with_all(builtin_catalog(), (*installed, *(mark for source in types for mark in _marks_in(source))))
 
 
-def import_types(catalog: Catalog, modules: Iterable[str]) -> tuple[Catalog, list[Problem]]:
+def import_types(
+    catalog: Catalog, modules: Iterable[str], folder: PurePath | None = None
+) -> tuple[Catalog, list[Problem]]:
     """Return a catalog that knows the types of these modules, too, and what is wrong with the modules.
 
-    A module cannot be imported, or brings a name that is taken. Of a type that was known from the same place, the
-    module has the newer handler.
+    Those in `folder` are found first. A module cannot be imported, or brings a name that is taken. Of a type that was
+    known from the same place, the module has the newer handler.
     """
     problems: list[Problem] = []
     for index, module in enumerate(modules):
         try:
-            catalog = _with_all(catalog, _marks_in(module))
+            catalog = _with_all(catalog, _marks_in(_import(module, folder)))
         except DefinitionError as error:
             problems += (replace(problem, where=f"imports[{index}]") for problem in error.problems)
     return catalog, problems
@@ -181,7 +187,7 @@ def _with_all(catalog: Catalog, marks: Iterable[Mark]) -> Catalog:
 
 def _marks_in(source: Source, subject: str = "") -> Iterable[Mark]:
     if isinstance(source, str):
-        source = _import(source)
+        source = _import(source, None)
     if isinstance(source, ModuleType):
         return marks_in_module(source)
     if not (marks := marks_of(source)):
@@ -190,12 +196,28 @@ def _marks_in(source: Source, subject: str = "") -> Iterable[Mark]:
     return marks
 
 
-def _import(name: str) -> ModuleType:
+def _import(name: str, folder: PurePath | None) -> ModuleType:
     try:
-        return importlib.import_module(name)
+        return import_beside(name, folder)
     except (Exception, SystemExit) as error:  # whatever a module does as it is imported
-        why = str(error) if isinstance(error, ImportError) else str(failure_of(error))
+        why = f"{_describe(error)}{_place_of(error)}"
         if "/" in name or name.startswith("."):
             why = "a module is named as in `import`, with dots, and found on the path: 'package.module'"
         text = f"module '{name}', named as a source of node types, cannot be imported: {why}"
         raise DefinitionError.single("unknown-module", "imports", text) from error
+
+
+def _describe(error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg}"
+    return str(error) if isinstance(error, ImportError) else str(failure_of(error))
+
+
+def _place_of(error: BaseException) -> str:
+    """Say in which line of which file an import failed; empty: there is no such file."""
+    if isinstance(error, SyntaxError):
+        return f" ({error.filename}, line {error.lineno})" if error.filename else ""
+    frames = [each for each in traceback.extract_tb(error.__traceback__) if not each.filename.startswith("<frozen ")]
+    ours = {__file__, beside.__file__, importlib.__file__}
+    last = next((each for each in reversed(frames) if each.filename not in ours), None)
+    return f" ({last.filename}, line {last.lineno})" if last else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
-from playbill.runtime.definitions.given import definition_of
+from playbill.runtime.definitions.files import load
 from playbill.runtime.embedded.blocking_run import BlockingRun, followed
 from playbill.runtime.embedded.loop_thread import LoopThread
 from playbill.runtime.embedded.private_loop import PrivateLoop
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from playbill.model.events import Event
     from playbill.model.machines.circuit_state import CircuitState
     from playbill.model.results import RunResult
-    from playbill.runtime.definitions.given import Given
+    from playbill.runtime.definitions.files import Given
     from playbill.runtime.options import ManagerOptions, RunId
     from playbill.runtime.run import Run
 
@@ -52,7 +52,7 @@ def run(
         KeyboardInterrupt: Ctrl-C was pressed, and the run has ended: cancelled, with grace; by a second one without.
         RuntimeError: an event loop runs in this thread already.
     """
-    definition = definition_of(definition)
+    definition = load(definition)
     graces: list[float | None] = []
     runs: list[Run] = []
 

@@ -18,7 +18,6 @@ from playbill.model.plan import BUILT_IN, Kind, RunFacts, build_plan
 from playbill.runtime.clocks.system import SystemClock
 from playbill.runtime.definitions.binder import try_to_bind
 from playbill.runtime.definitions.discovery import catalog_of
-from playbill.runtime.definitions.given import node_of
 from playbill.runtime.dispatchers.loop import LoopDispatcher
 from playbill.runtime.runners.attempt import ON_LOOP, AttemptServices, Orphans
 from playbill.runtime.runners.program_pool import ProgramPool
@@ -33,12 +32,11 @@ if TYPE_CHECKING:
     from playbill.actors.ports import Attempt
     from playbill.model.configs import ConditionConfig, DelayConfig
     from playbill.runtime.definitions.discovery import Source
-    from playbill.runtime.definitions.given import GivenNode
     from playbill.runtime.runners.context import NodeContext
 
 
 async def dispatch_node(
-    node: GivenNode,
+    node: PipelineNode | Mapping[str, Any],
     inputs: Mapping[str, Any],
     context: NodeContext | None = None,
     *,
@@ -64,7 +62,7 @@ async def dispatch_node(
         NodeConfigError: the type is unknown, the config is wrong, or the failure is none to retry.
         NodeExecutionError: the handler failed.
     """
-    node = node_of(node).model_copy(update={"next": None})  # nothing comes after it
+    node = _node_of(node).model_copy(update={"next": None})  # nothing comes after it
     _check_inputs(node, inputs)
     if node.type in BUILT_IN:
         return await _pass_on(node, inputs, context)
@@ -93,6 +91,20 @@ async def dispatch_node(
         return await _attempt(runner, RunFacts(_run_id(context), build_plan(definition), trigger), node.id, inputs)
     finally:
         pool.close()
+
+
+def _node_of(given: object) -> PipelineNode:
+    """Return the node that a caller has given.
+
+    Raises:
+        DefinitionError: it is none, or its shape is wrong; carries all problems.
+    """
+    if isinstance(given, PipelineNode):
+        return given
+    if isinstance(given, Mapping):
+        return PipelineNode.model_validate(dict(cast("Mapping[str, Any]", given)))
+    text = f"a node is a PipelineNode or the mapping it is written as, not {type(given).__name__}: {given!r:.60}"
+    raise DefinitionError.single("no-node", "node", text)
 
 
 def _check_inputs(node: PipelineNode, inputs: object) -> None:

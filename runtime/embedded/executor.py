@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from playbill.model.policies import RetryPolicy
-from playbill.runtime.definitions.given import definition_of
+from playbill.runtime.definitions.files import load
 from playbill.runtime.manager import PipelineRunManager
 from playbill.runtime.options import check_options
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from playbill.runtime.definitions.discovery import Source
-    from playbill.runtime.definitions.given import Given
+    from playbill.runtime.definitions.files import Given
     from playbill.runtime.options import RunId
     from playbill.runtime.run import Run
 
@@ -40,7 +40,7 @@ class PipelineExecutor:
         simulate_agents: bool = False,
     ) -> None:
         check_options({"resources": resources, "types": types, "simulate_agents": simulate_agents})
-        self._definition = definition_of(definition)
+        self._definition = load(definition)
         self._resources = resources
         self._types = None if types is None else tuple(types)
         self._simulate_agents = simulate_agents

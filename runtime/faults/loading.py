@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from playbill.model.errors import DefinitionError
-from playbill.runtime.definitions.files import load_mapping
+from playbill.runtime.definitions.files import load_text
 from playbill.runtime.faults.plan import EVERYTHING, Behaviours, FaultPlan, fault_plan
 from playbill.runtime.faults.recorded import recorded_behaviours
 from playbill.runtime.journals.event_file import read_events
@@ -49,13 +49,14 @@ def load_faults(source: str | os.PathLike[str]) -> FaultPlan:
     Raises:
         DefinitionError: there is no such file, or it is not a plan; carries all problems.
     """
-    data = load_mapping(source, "faults, behaviours and properties")
-    recorded = data.pop("recorded", None)
-    plan = fault_plan(data)
+    text = load_text(source, "faults, behaviours and properties")
+    recorded = text.data.pop("recorded", None)
+    with text.written.placing():
+        plan = fault_plan(text.data)
     if recorded is None:
         return plan
     if not isinstance(recorded, str):
-        text = f"{source}: recorded names a file of events, not {recorded!r}"
-        raise DefinitionError.single("recorded", "recorded", text)
+        said = f"{source}: recorded names a file of events, not {recorded!r}"
+        raise DefinitionError.single("recorded", "recorded", said)
     behaviours = recorded_behaviours(read_events(Path(source).parent / recorded))
     return FaultPlan(behaviours=Behaviours(nodes=dict(behaviours))).joined(plan)

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, cast
 from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, field_serializer
 
 from playbill.model.breaker_keys import breaker_keys, is_key
-from playbill.model.diagnostics import Location, Named, Owner, did_you_mean, list_names, problems_of, unknown_names
+from playbill.model.diagnostics import (
+    Location,
+    Named,
+    Owner,
+    details_of,
+    did_you_mean,
+    list_names,
+    problems_of,
+    unknown_names,
+)
 from playbill.model.errors import DefinitionError, Problem
 from playbill.model.fields import Settings, Share
 from playbill.model.wording import clip
@@ -171,7 +180,7 @@ def fault_plan(data: Mapping[str, Any]) -> FaultPlan:
 def _problems(error: ValidationError, data: Mapping[str, Any]) -> Iterator[Problem]:
     """Give one problem for each complaint; a fault is read again by its kind's class, whose fields are named."""
     read: set[int] = set()
-    for detail, problem in zip(error.errors(), problems_of(error, FaultPlan, owner=_owner_in(data)), strict=True):
+    for detail, problem in zip(details_of(error), problems_of(error, FaultPlan, owner=_owner_in(data)), strict=True):
         match detail["loc"]:
             case ("faults", int(index), *_) if isinstance(data["faults"], list | tuple):
                 if index not in read:

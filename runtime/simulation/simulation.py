@@ -6,7 +6,7 @@ import asyncio
 from datetime import time, timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
-from playbill.runtime.definitions.given import definition_of
+from playbill.runtime.definitions.files import load
 from playbill.runtime.faults.loading import Faults, plan_of
 from playbill.runtime.faults.tape import RecordedTape, SeededTape
 from playbill.runtime.manager import PipelineRunManager
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from playbill.model.definition import PipelineDefinition
     from playbill.model.results import RunResult
-    from playbill.runtime.definitions.given import Given
+    from playbill.runtime.definitions.files import Given
     from playbill.runtime.faults.tape import Tape
     from playbill.runtime.options import SimulatedOptions, StartOptions
     from playbill.runtime.run import Run
@@ -123,7 +123,7 @@ class Simulation:
     ) -> Run:
         """Start a run; it goes on as `advance` lets time pass."""
         self._enter()
-        definition = definition_of(definition)
+        definition = load(definition)
         self.world.plan.check(definition)
         run = self.call(self.manager.start_run(definition, trigger_data, **options))
         self._runs.append(run)

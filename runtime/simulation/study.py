@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from playbill.model.definition import PipelineDefinition, definition_from
 from playbill.model.errors import DefinitionError
 from playbill.runtime.definitions.compiler import PipelineCompiler
-from playbill.runtime.definitions.given import definition_of
+from playbill.runtime.definitions.files import load
 from playbill.runtime.faults.loading import plan_of
 from playbill.runtime.faults.plan import FaultPlan, fault_plan
 from playbill.runtime.faults.stand_in import needs_stand_in
@@ -123,7 +123,7 @@ class Study:
 
     def __post_init__(self) -> None:
         written: tuple[Any, Any] = (self.definition, self.faults)
-        self.definition = definition_of(written[0])
+        self.definition = load(written[0])
         self.faults = plan_of(written[1])
 
     def variant(self, **changes: Any) -> Study:

@@ -17,7 +17,7 @@ from playbill.model.facts import Now, Permit
 from playbill.model.messages import Began, Heartbeat, Returned
 from playbill.model.plan import RunFacts, build_plan
 from playbill.runtime.clocks.system import SystemClock
-from playbill.runtime.definitions.binder import bind
+from playbill.runtime.definitions.binder import try_to_bind
 from playbill.runtime.definitions.discovery import catalog_of
 from playbill.runtime.dispatchers.loop import LoopDispatcher
 from playbill.runtime.runners.attempt import AttemptServices, HandlerAttempt, Orphans
@@ -60,7 +60,7 @@ class Bank:
         self.node = Node()
 
     def begin(self, handler: Any, number: int = 1) -> HandlerAttempt:
-        bindings = bind(DEFINITION, catalog_of([playbill.node_type("work")(handler)]))
+        bindings, _ = try_to_bind(DEFINITION, catalog_of([playbill.node_type("work")(handler)]))
         runner = RunRunner(self.services, bindings, contextvars.copy_context())
         run = RunFacts("r", build_plan(DEFINITION), {"city": "Lyon"})
         attempt = runner.begin(run, run.plan.nodes["n"], number, {"a": {}}, self.node)

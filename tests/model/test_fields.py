@@ -12,8 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from playbill.model import fields
 from playbill.model.configs import CallApiConfig, CommandConfig, FreeConfig, SendNotificationConfig
-from playbill.model.definition import definition_from, json_schema
+from playbill.model.definition import definition_from
 from playbill.model.policies import BreakerPolicy, LimitsPolicy, RetryPolicy, StopPolicy
+from playbill.model.published_schema import json_schema
 
 
 @pytest.mark.parametrize(

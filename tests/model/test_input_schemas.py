@@ -11,7 +11,7 @@ import pytest
 from playbill.model.definition import definition_from
 from playbill.model.errors import DefinitionError
 from playbill.model.frozen import freeze
-from playbill.model.input_schemas import MAX_VIOLATIONS, schema_problems
+from playbill.model.input_schemas import MAX_VIOLATIONS, schema_problems, unused_defaults
 from playbill.model.run_inputs import check_trigger_data
 
 HUGE = 10**400
@@ -202,3 +202,144 @@ for ref in ('http://127.0.0.1:9/x', 'https://localhost:9/x', 'file:///etc/hostna
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, timeout=30, capture_output=True, text=True)
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("schema", "where", "said"),
+    [
+        ({"properties": {"a": {"required": True}}}, "inputs.properties.a.required", "required: [a]"),
+        ({"properties": {"a": {"required": "yes"}}}, "inputs.properties.a.required", "`required` is a list"),
+        ({"required": "a", "properties": {"a": {}}}, "inputs.required", "`required` is a list of names"),
+        ({"propertes": {"a": {}}}, "inputs.propertes", "changes nothing: did you mean 'properties'?"),
+        ({"requierd": ["a"]}, "inputs.requierd", "did you mean 'required'?"),
+        ({"properties": {"a": {"defualt": 1}}}, "inputs.properties.a.defualt", "did you mean 'default'?"),
+        ({"properties": {"a": {"type": "array", "item": {}}}}, "inputs.properties.a.item", "did you mean 'items'?"),
+        ({"$defs": {"a": {"min_length": 3}}}, "inputs.$defs.a.min_length", "did you mean 'minLength'?"),
+        (
+            {"allOf": [{"additionalproperties": False}]},
+            "inputs.allOf[0].additionalproperties",
+            "additionalProperties",
+        ),
+        ({"properties": {"a": {"min": 3}}}, "inputs.properties.a.min", "write `minimum`"),
+        ({"properties": {"a": {"nullable": True}}}, "inputs.properties.a.nullable", "type: [string, 'null']"),
+        ({"amount": {"type": "number"}}, "inputs.amount", "names stand under `properties`, 'amount' too"),
+        ({"amount": "number"}, "inputs.amount", "names stand under `properties`"),
+        ({"properties": {"a": {"type": "int"}}}, "inputs.properties.a.type", "did you mean 'integer'?"),
+        ({"properties": {"a": {"type": "str"}}}, "inputs.properties.a.type", "did you mean 'string'?"),
+        ({"properties": {"amount": {}}, "required": ["amuont"]}, "inputs.required[0]", "did you mean 'amount'?"),
+        (
+            {"properties": {"a": {}}, "required": ["zz"], "additionalProperties": False},
+            "inputs.required[0]",
+            "requires 'zz', which additionalProperties forbids",
+        ),
+        ({"properties": {"a": {"type": "string", "minimum": 3}}}, "inputs.properties.a.minimum", "it is for numbers"),
+        ({"properties": {"a": {"type": "array", "minLength": 3}}}, "inputs.properties.a.minLength", "for strings"),
+    ],
+)
+def test_a_regular_mistake_is_told_before_a_run(schema: dict[str, Any], where: str, said: str) -> None:
+    found = {problem.where: problem.message for problem in schema_problems(schema)}
+    assert said in found[where]
+
+
+def test_all_mistakes_of_a_schema_are_told_at_once() -> None:
+    schema = {"propertes": {}, "properties": {"a": {"type": "int", "required": True}, "b": {"enum": 3}}}
+    assert sorted(problem.where for problem in schema_problems(schema)) == [
+        "inputs.propertes", "inputs.properties.a.required", "inputs.properties.a.type", "inputs.properties.b.enum",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"x-order": 3, "markdownDescription": "x", "label": "Amount", "example": 3, "unit": "EUR"},
+        {"properties": {"min": {"type": "number"}, "required": {"type": "boolean"}, "propertes": {}}},
+        {"type": ["string", "number"], "minimum": 3, "minLength": 1},
+        {"type": "integer", "minimum": 3},
+        {"properties": {"a": {}}, "required": ["b"]},
+        {"default": {"propertes": 1}, "enum": [{"propertes": 1}], "examples": [{"min": 1}]},
+        {"$schema": "http://json-schema.org/draft-07/schema#", "dependencies": {"a": ["b"]}},
+    ],
+)
+def test_a_comment_is_no_mistake(schema: dict[str, Any]) -> None:
+    assert schema_problems(schema) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "data", "filled"),
+    [
+        (
+            {"properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"default": 1}}},
+            {},
+            {"a": 1},
+        ),
+        ({"$ref": "#/$defs/all", "$defs": {"all": {"properties": {"a": {"default": 1}}}}}, {}, {"a": 1}),
+        (
+            {"allOf": [{"properties": {"a": {"default": 1}}}, {"properties": {"b": {"default": 2}}}]},
+            {},
+            {"a": 1, "b": 2},
+        ),
+        (
+            {"properties": {"a": {"allOf": [{"$ref": "#x"}]}}, "$defs": {"x": {"$anchor": "x", "default": 1}}},
+            {},
+            {"a": 1},
+        ),
+        (
+            {"properties": {"l": {"items": {"properties": {"a": {"default": 1}}}}}},
+            {"l": [{}, {"a": 2}, 3]},
+            {"l": [{"a": 1}, {"a": 2}, 3]},
+        ),
+        (
+            {"properties": {"l": {"prefixItems": [{}, {"properties": {"a": {"default": 1}}}], "items": {}}}},
+            {"l": [{}, {}, {}]},
+            {"l": [{}, {"a": 1}, {}]},
+        ),
+        ({"additionalProperties": {"properties": {"a": {"default": 1}}}}, {"x": {}}, {"x": {"a": 1}}),
+        (
+            {"properties": {"o": {"default": {}, "properties": {"a": {"default": 1}}}}},
+            {},
+            {"o": {"a": 1}},
+        ),
+        ({"properties": {"a": {"$ref": "#/$defs/a", "default": 2}}, "$defs": {"a": {"default": 1}}}, {}, {"a": 2}),
+        (
+            {"$ref": "#/$defs/t", "$defs": {"t": {"properties": {"n": {"default": 0}, "t": {"$ref": "#/$defs/t"}}}}},
+            {"t": {"t": {}}},
+            {"n": 0, "t": {"n": 0, "t": {"n": 0}}},
+        ),
+        ({"properties": {"a": {"anyOf": [{"default": 1}, {"default": 2}]}}}, {}, {}),
+        ({"if": {}, "then": {"properties": {"a": {"default": 1}}}}, {}, {}),
+        (
+            {"required": ["a"], "properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"default": None}}},
+            {},
+            {"a": None},
+        ),
+    ],
+)
+def test_defaults_are_filled_in_wherever_they_hold_for_sure(
+    schema: dict[str, Any], data: dict[str, Any], filled: dict[str, Any]
+) -> None:
+    assert schema_problems(schema) == []
+    assert checked(schema, data) == filled
+
+
+def test_a_default_that_is_filled_into_itself_is_refused() -> None:
+    schema = {"properties": {"t": {"$ref": "#", "default": {}}}}
+    (problem,) = schema_problems(schema)
+    assert problem.message == "inputs never ends: the default of 't' is filled into itself for ever"
+    node = {"properties": {"t": {"$ref": "#/$defs/n", "default": {}}}}
+    with pytest.raises(DefinitionError, match="filled into itself for ever"):
+        checked({"additionalProperties": {"$ref": "#/$defs/n"}, "$defs": {"n": node}}, {"x": {}})
+
+
+def test_defaults_that_are_never_filled_in_are_told() -> None:
+    schema = {
+        "default": {},
+        "properties": {
+            "a": {"anyOf": [{"default": 1}]}, "b": {"default": 1}, "c": {"$ref": "#/$defs/c"},
+            "d": {"items": {"default": 1}},
+        },
+        "$defs": {"c": {"default": 1}, "unused": {"default": 1}},
+    }  # fmt: skip
+    assert [problem.where for problem in unused_defaults(schema)] == [
+        "inputs.default", "inputs.$defs.unused.default", "inputs.properties.a.anyOf[0].default",
+        "inputs.properties.d.items.default",
+    ]  # fmt: skip

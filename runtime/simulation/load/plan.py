@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from playbill.model.diagnostics import validate_as
 from playbill.model.fields import Count, PositiveSeconds, Rate, Seconds, Settings, Whole
-from playbill.runtime.definitions.files import load_mapping
+from playbill.runtime.definitions.files import load_text
 from playbill.runtime.faults.plan import Behaviours, owner_of_behaviour
 
 if TYPE_CHECKING:
@@ -132,7 +132,9 @@ def load_load_plan(source: str | os.PathLike[str]) -> LoadPlan:
     Raises:
         DefinitionError: there is no such file, or it is not a plan; carries all problems.
     """
-    plan = load_plan(load_mapping(source, "span and arrivals"))
+    text = load_text(source, "span and arrivals")
+    with text.written.placing():
+        plan = load_plan(text.data)
     folder = Path(source).parent
     found = tuple(
         each

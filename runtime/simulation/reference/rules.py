@@ -155,7 +155,7 @@ def _edge(index: int, edge: PipelineEdge, by_id: Mapping[str, PipelineNode]) -> 
     elif edge.condition is not None:
         condition = compile_condition(edge.condition, predecessors=(source.id,), roots=EDGE_ROOTS)
     to_any = target.join == "any"
-    return EdgeRules(index, edge.id, source.id, target.id, to_any, edge.when, wanted, condition)
+    return EdgeRules(index, edge.arrow, source.id, target.id, to_any, edge.when, wanted, condition)
 
 
 def _node(node: PipelineNode, plan: Plan, edges: list[EdgeRules], sources: list[str]) -> NodeRules:

@@ -13,7 +13,7 @@ from playbill.model.errors import DefinitionError, Problem
 from playbill.model.fields import Count, PositiveSeconds, Seconds, Settings, Text
 from playbill.model.plan import BUILT_IN
 from playbill.model.policies import BreakerPolicy, RetryPolicy, fields_of_retry
-from playbill.runtime.definitions.files import load_mapping
+from playbill.runtime.definitions.files import load_text
 from playbill.runtime.faults.plan import Behaviours
 
 if TYPE_CHECKING:
@@ -141,7 +141,9 @@ def load_change(source: str | os.PathLike[str]) -> Change:
     Raises:
         DefinitionError: there is no such file, or it is not a change; carries all problems.
     """
-    return change_from(load_mapping(source, "changed policies"))
+    text = load_text(source, "changed policies")
+    with text.written.placing():
+        return change_from(text.data)
 
 
 def _owner(location: tuple[int | str, ...]) -> tuple[str, int]:

@@ -127,8 +127,8 @@ def test_ctrl_c_cancels_with_grace_and_a_second_one_kills(
         (["run", "{raises}"], "module 'raises', named as a source of node types, cannot be imported: KeyError: 'x'"),
         (["run", "{exits}"], "module 'exits', named as a source of node types, cannot be imported: SystemExit: 3"),
         (["run", "{fine}", "--grace", "-1"], "grace is a number of seconds"),
-        (["run", "{broken}"], "at line 3, column 1"),
-        (["validate", "{wrong}"], "nodes[0].type: node 'a' has invalid type 'flakey'"),
+        (["run", "{broken}"], "broken.yaml:3:1: is not valid YAML: "),
+        (["validate", "{wrong}"], "wrong.yaml:1:23: node 'a' has invalid type 'flakey'"),
     ],
 )
 def test_wrong_usage_and_wrong_definitions_exit_with_2_and_no_traceback(
@@ -241,7 +241,7 @@ def test_what_is_not_supported_yet_is_said_once(folder: Path) -> None:
     file.write_text(
         "nodes: [{id: a, type: action, config: {action: execute_pipeline, pipeline: x}}]", encoding="utf-8"
     )
-    said = "nodes[0].config.action: node 'a': action 'execute_pipeline' is not supported yet [not-yet]\n"
+    said = f"{file}:1:48: node 'a': action 'execute_pipeline' is not supported yet [not-yet]\n"
     assert play("validate", file) == (2, "", said)
 
 

@@ -119,9 +119,7 @@ async def test_a_date_that_is_far_away_is_handed_on_and_cut_by_the_policy(server
 
 @pytest.mark.parametrize("port", [0, -1, 65536, 99999])
 async def test_a_port_that_there_is_not_is_named(port: int) -> None:
-    with pytest.raises(
-        NodeConfigError, match=rf":{port}/x': the URL is not valid: its port is not one"
-    ):
+    with pytest.raises(NodeConfigError, match=rf":{port}/x': the URL is not valid: its port is not one"):
         await call(f"http://127.0.0.1:{port}/x")
 
 

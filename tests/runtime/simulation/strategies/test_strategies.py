@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from playbill.model.definition import PipelineDefinition
 from playbill.model.plan import BUILT_IN
-from playbill.model.validation import validate_pipeline_dag
+from playbill.model.validation import validate
 from playbill.runtime.definitions.discovery import node_type
 from playbill.runtime.faults.kinds import AttemptFault
 from playbill.runtime.faults.plan import FaultPlan
@@ -23,7 +23,7 @@ QUICK = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @QUICK
 @given(definitions(max_nodes=12))
 def test_every_pipeline_is_valid(definition: PipelineDefinition) -> None:
-    assert validate_pipeline_dag(definition) == []
+    assert validate(definition) == []
     assert 1 <= len(definition.nodes) <= 12
 
 

@@ -5,22 +5,22 @@ The library's maps have no order, its ints 64 bits, its texts no half of a surro
 1. A value that it cannot hold goes in as a stand-in, bytes that compare as it does; these can be handed on, not used.
 2. A map that comes back is looked up among those that went in, and that very one is given; any other has the order
    of the map literal that it is by its keys, or that of its keys.
-3. What JSON has no word for is given as CEL's own JSON mapping says it (a timestamp in RFC 3339, a duration in
-   seconds, bytes in base64), or refused.
+3. A timestamp and a duration are what they are as outputs of a node (see jsonable.py); what else JSON has no word for
+   is refused.
 
 Weak spot: of two equal maps in different orders the first one counts.
 """
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.model.errors import NodeConfigError
+from playbill.model.jsonable import plain_json
 from playbill.model.wording import clip
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ _MARK: Final = b"\0playbill\0"
 _END: Final = b"\xff"
 """and ends with, so that no text can be made of it."""
 LONGEST_SHOWN: Final = 60
-_ONE_SECOND: Final = timedelta(seconds=1)
 
 
 class Exchange:
@@ -200,12 +199,8 @@ def _plain(value: object) -> str | float | None:
             return value
         case str() if _MARK.decode() not in value:
             return value
-        case bytes() if _MARK not in value:
-            return base64.b64encode(value).decode()
-        case datetime():
-            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-        case timedelta():
-            return f"{value / _ONE_SECOND:.6f}".rstrip("0").rstrip(".") + "s"
+        case datetime() | timedelta():
+            return cast("str | float", plain_json(value, "it"))
         case _:
             raise NodeConfigError(f"it gives {clip(repr(value), LONGEST_SHOWN)}, which JSON cannot say")
 

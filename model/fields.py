@@ -66,7 +66,7 @@ def seconds_of(value: object) -> object:
     return value
 
 
-_EXAMPLES: Final = "text such as 90s, 1h30m or 2d (a number has no quotes, and 1e3 is 1.0e+3)"
+_EXAMPLES: Final = "text such as 90s, 1h30m or 2d (a number has no quotes)"
 
 
 def _per_second(value: object) -> object:

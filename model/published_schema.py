@@ -22,10 +22,11 @@ def json_schema() -> dict[str, Any]:
 
 
 class _SchemaOfFiles(GenerateJsonSchema):
-    """Takes a number, true or false for text: in a file it stands for what is written."""
+    """Takes a number, true or false for any text: in a file it stands for what is written."""
 
     def str_schema(self, schema: StringSchema) -> dict[str, Any]:
-        return super().str_schema(schema) | {"type": ["string", "number", "boolean"]}
+        made = super().str_schema(schema)
+        return made if "pattern" in made else made | {"type": ["string", "number", "boolean"]}
 
 
 def _take_both_spellings(edge: dict[str, Any]) -> None:

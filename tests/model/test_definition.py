@@ -86,7 +86,7 @@ def test_a_negative_or_nan_number_is_refused(field: str, value: object) -> None:
 
 
 def test_a_number_as_text_gets_a_hint() -> None:
-    assert "(text; a number has no quotes)" in problems_in(nodes=[], timeout="1e3")[0][2]
+    assert "(a number has no quotes)" in problems_in(nodes=[], timeout="1e3")[0][2]
 
 
 def test_things_without_an_id_are_named_by_their_place() -> None:

@@ -58,7 +58,7 @@ def test_the_form_with_two_lists_is_a_definition() -> None:
         (
             "timeout: '1e3'\nnodes: []",
             "p.yaml",
-            "p.yaml:1:10: timeout: input should be a valid number, not '1e3' (text",
+            "p.yaml:1:10: timeout: '1e3' is not a duration: write seconds as a number, or",
         ),
         ("[" * 20000, "p.yaml", "is not valid YAML: nested too deeply"),
         ("[" * 99999 + "]" * 99999, "p.json", "nested too deeply"),

@@ -156,9 +156,9 @@ async def test_a_delay_whose_template_fails_says_why(manager: Manager) -> None:
     ("seconds", "told"),
     [
         (-1, "greater than or equal to 0"),
-        ("soon", "seconds: input should be a valid number, not 'soon'"),
+        ("soon", "seconds: 'soon' is not a duration"),
         ("${secrets.token}", "unknown name 'secrets'"),
-        ("1${trigger.x}", "seconds: input should be a valid number"),
+        ("1${trigger.x}", "seconds: '1${trigger.x}' is not a duration"),
     ],
 )
 async def test_a_literal_delay_is_checked_before_the_run(manager: Manager, seconds: Any, told: str) -> None:

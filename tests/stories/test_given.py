@@ -49,7 +49,7 @@ def test_so_do_sync_programs_and_simulations(file: Path) -> None:
         assert playbill.Study(given).seed(0).status == "completed"
 
 
-NONE = "a pipeline is a PipelineDefinition, the mapping it is written as or the path of its file, not "
+NONE = "a definition is a mapping, a file's path or a text, not "
 
 
 @pytest.mark.parametrize(

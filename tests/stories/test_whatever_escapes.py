@@ -81,7 +81,11 @@ class Odd(UserDict[str, Any]):
 @evils
 async def test_an_output_that_raises_when_it_is_read_fails_its_node(evil: BaseException, *, threaded: bool) -> None:
     error = await ended(lambda: Odd(evil), threaded=threaded)
-    assert error.type == type(evil).__name__
+    if isinstance(evil, Exception):
+        assert (error.type, error.retryable) == ("NodeConfigError", False)
+        assert "its output is Odd, which cannot be read: KeyError" in error.message
+    else:
+        assert error.type == type(evil).__name__
 
 
 @evils

@@ -149,9 +149,7 @@ async def test_what_is_not_an_event_is_refused_naming_the_field(
         playbill.Event.from_dict(None)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    "text", ["timestamp('2026-01-01T00:00:00Z')", "duration('60s')", "b'x'", "1.0 / 0.0", "{1: 2}"]
-)
+@pytest.mark.parametrize("text", ["b'x'", "1.0 / 0.0", "{1: 2}"])
 async def test_an_output_of_a_run_that_json_cannot_say_fails_it(manager: Manager, text: str) -> None:
     result = await finished(manager, pipeline(node("a"), outputs={"x": text}))
     assert result.status is playbill.RunStatus.FAILED

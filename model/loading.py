@@ -86,7 +86,7 @@ def read_text(text: str, *, source: str, holds: str, folder: PurePath | None = N
         DefinitionError: It cannot be read to its end, or is not a mapping; names line and column.
     """
     _check_size(len(text), source)
-    reading, what = (_read_json, "JSON") if source.lower().endswith(".json") else (_read_yaml, "YAML")
+    reading, what = (_read_json, "JSON") if source.lower().endswith(".json") else (_read_any, "YAML")
     try:
         data, written, faults = reading(text, source, folder)
     except RecursionError:
@@ -102,6 +102,16 @@ def read_text(text: str, *, source: str, holds: str, folder: PurePath | None = N
     if not isinstance(data, dict):
         _refuse("not-a-mapping", source, f"must hold a mapping with {holds}, not {_kind(data)}")
     return Text(cast("dict[str, Any]", data), written, faults)
+
+
+def _read_any(text: str, source: str, folder: PurePath | None) -> tuple[object, Written, list[Problem]]:
+    """Read JSON by its own rules, under whatever name: a tab may stand anywhere there, and half a pair is escaped."""
+    if text.lstrip()[:1] == "{":
+        try:
+            return _read_json(text, source, folder)
+        except (TextError, RecursionError):  # a mapping of YAML's
+            pass
+    return _read_yaml(text, source, folder)
 
 
 def _read_yaml(text: str, source: str, folder: PurePath | None) -> tuple[object, Written, list[Problem]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 from playbill.model import strict_json
@@ -93,14 +92,13 @@ def read_text(text: str, *, source: str, holds: str, folder: PurePath | None = N
         _refuse("too-deep", source, "is nested too deeply")
     except TextError as error:
         line, column = error.mark or (None, None)
-        problem = Problem(
-            f"invalid-{what.lower()}", source, f"is not valid {what}: {error.said}", line, column, source
-        )
-        raise DefinitionError(
-            "", [problem if line else replace(problem, message=f"{source} {problem.message}")]
-        ) from None
+        said = f"is not valid {what}: {error.said}"
+        said = said if line else f"{source} {said}"
+        raise DefinitionError("", [Problem(f"invalid-{what.lower()}", source, said, line, column, source)]) from None
     if not isinstance(data, dict):
-        _refuse("not-a-mapping", source, f"must hold a mapping with {holds}, not {_kind(data)}")
+        said = f"must hold a mapping with {holds}, not {_kind(data)}"
+        mark = written.root.mark if written.root else (1, 1)
+        raise DefinitionError("", [Problem("not-a-mapping", source, said, *mark, source)])
     return Text(cast("dict[str, Any]", data), written, faults)
 
 

@@ -138,7 +138,9 @@ async def test_text_is_taken_as_it_is_written(tmp_path: Path) -> None:
     assert (definition.name, definition.version, definition.tags) == ("2024", "1.10", ["010", "yes", "22:30"])
     assert [edge.id for edge in definition.edges] == ["007->1e3", "007->1.0"]
     async with playbill.PipelineRunManager(types=[shop]) as manager:
-        result = await finished(manager, definition, n="1.10")
+        run = await manager.start_run(definition, {"n": "1.10"}, run_id="r")
+        assert await manager.start_run(definition, {"n": "1.10"}, run_id="r") is run
+        result = await run.result()
     assert result.outputs["007"] == {"n": "1.10", "code": "010"}
     assert result.outputs["1e3"] == {
         "code": "1.10", "kind": "true", "either": "0x1F", "tags": ["010", "null", "a"], "count": 10,

@@ -56,7 +56,7 @@ def load_faults(source: str | os.PathLike[str]) -> FaultPlan:
     if recorded is None:
         return plan
     if not isinstance(recorded, str):
-        text = f"{source}: recorded names a file of events, not {recorded!r}"
-        raise DefinitionError.single("recorded", "recorded", text)
+        said = f"{source}: recorded names a file of events, not {recorded!r}"
+        raise DefinitionError.single("recorded", "recorded", said)
     behaviours = recorded_behaviours(read_events(Path(source).parent / recorded))
     return FaultPlan(behaviours=Behaviours(nodes=dict(behaviours))).joined(plan)

@@ -272,12 +272,11 @@ def test_an_edge_has_an_id_by_default() -> None:
 
 
 def test_model_validate_raises_our_error() -> None:
-    for make in (
-        lambda: playbill.PipelineDefinition.model_validate({"nodes": [{"id": "a", "tpye": "t"}]}),
-        lambda: playbill.PipelineDefinition.model_validate_json('{"nodes": [{"id": "a", "tpye": "t"}]}'),
-    ):
-        with pytest.raises(playbill.DefinitionError, match="node 'a': unknown field 'tpye', did you mean 'type'"):
-            make()
+    said = "node 'a': unknown field 'tpye', did you mean 'type'"
+    with pytest.raises(playbill.DefinitionError, match=said):
+        playbill.PipelineDefinition.model_validate({"nodes": [{"id": "a", "tpye": "t"}]})
+    with pytest.raises(playbill.DefinitionError, match=said):
+        playbill.PipelineDefinition.model_validate_json('{"nodes": [{"id": "a", "tpye": "t"}]}')
     with pytest.raises(playbill.DefinitionError, match="unknown field 'tpye', did you mean 'type'"):
         playbill.PipelineNode.model_validate({"id": "a", "tpye": "t"})
     with pytest.raises(playbill.DefinitionError, match="invalid JSON"):

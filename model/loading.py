@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 from playbill.model import strict_json
@@ -86,22 +85,31 @@ def read_text(text: str, *, source: str, holds: str, folder: PurePath | None = N
         DefinitionError: It cannot be read to its end, or is not a mapping; names line and column.
     """
     _check_size(len(text), source)
-    reading, what = (_read_json, "JSON") if source.lower().endswith(".json") else (_read_yaml, "YAML")
+    reading, what = (_read_json, "JSON") if source.lower().endswith(".json") else (_read_any, "YAML")
     try:
         data, written, faults = reading(text, source, folder)
     except RecursionError:
         _refuse("too-deep", source, "is nested too deeply")
     except TextError as error:
         line, column = error.mark or (None, None)
-        problem = Problem(
-            f"invalid-{what.lower()}", source, f"is not valid {what}: {error.said}", line, column, source
-        )
-        raise DefinitionError(
-            "", [problem if line else replace(problem, message=f"{source} {problem.message}")]
-        ) from None
+        said = f"is not valid {what}: {error.said}"
+        said = said if line else f"{source} {said}"
+        raise DefinitionError("", [Problem(f"invalid-{what.lower()}", source, said, line, column, source)]) from None
     if not isinstance(data, dict):
-        _refuse("not-a-mapping", source, f"must hold a mapping with {holds}, not {_kind(data)}")
+        said = f"must hold a mapping with {holds}, not {_kind(data)}"
+        mark = written.root.mark if written.root else (1, 1)
+        raise DefinitionError("", [Problem("not-a-mapping", source, said, *mark, source)])
     return Text(cast("dict[str, Any]", data), written, faults)
+
+
+def _read_any(text: str, source: str, folder: PurePath | None) -> tuple[object, Written, list[Problem]]:
+    """Read JSON by its own rules, under whatever name: a tab may stand anywhere there, and half a pair is escaped."""
+    if text.lstrip()[:1] == "{":
+        try:
+            return _read_json(text, source, folder)
+        except (TextError, RecursionError):  # a mapping of YAML's
+            pass
+    return _read_yaml(text, source, folder)
 
 
 def _read_yaml(text: str, source: str, folder: PurePath | None) -> tuple[object, Written, list[Problem]]:

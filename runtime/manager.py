@@ -127,7 +127,7 @@ class PipelineRunManager:
         compiled = self.compiler.of(definition)  # first, so that its schema is one
         data: FrozenDict = freeze(check_trigger_data(definition, {} if trigger_data is None else trigger_data))
         if name is not None and (known := self._runs.find(name)) is not None:
-            known.check_same(definition, data)
+            known.check_same(compiled.definition, data)
             return known
         return self._begin(system, compiled, data, name or system.parts.new_id(), timeout_seconds)
 

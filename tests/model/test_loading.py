@@ -101,8 +101,8 @@ def test_a_file_of_the_greatest_size_is_read() -> None:
 
 def test_the_end_of_a_name_says_json_in_any_case() -> None:
     assert "is not valid JSON" in refusal("nodes: []", "P.JSON")
-    assert refusal("[]", "p.json") == "p.json must hold a mapping with nodes and edges, not a list"
-    assert refusal("3") == "p.yaml must hold a mapping with nodes and edges, not a int"
+    assert refusal("[]", "p.json") == "p.json:1:1: must hold a mapping with nodes and edges, not a list"
+    assert refusal("3") == "p.yaml:1:1: must hold a mapping with nodes and edges, not a int"
 
 
 def test_a_key_that_is_no_text_is_named_at_every_depth() -> None:

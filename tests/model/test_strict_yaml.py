@@ -152,6 +152,16 @@ def test_json_keeps_its_own_rules() -> None:
     assert root.find("c.d")[1] == (3, 8)
 
 
+def test_json_is_read_as_json_under_any_name() -> None:
+    text = '{\n\t"nodes":\t["\\ud83d\\ude00"],\n\t"a": NaN, "a": 1}'
+    read = read_text(text, source="stdin", holds="x")
+    assert read.data == {"nodes": ["😀"], "a": 1}
+    assert [str(fault) for fault in read.faults] == [
+        "stdin:3:7: holds NaN, which is not JSON: write null or a number",
+        "stdin:3:12: has the key 'a' twice in one object: keep one",
+    ]
+
+
 def test_keys_with_dots_are_found() -> None:
     root = strict_yaml.read("a: {b: 1, b.c: {'d[0]': [5, 6]}}", "p.yaml").root
     assert root.find("a.b.c.d[0][1]")[0].value == 6

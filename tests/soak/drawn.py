@@ -51,10 +51,10 @@ SECONDS_A_NODE: Final = 1.6
 RETRIES: Final[tuple[Said, ...]] = (
     {"max_attempts": 1},
     {"max_attempts": 2, "base": 0.0},
-    {"max_attempts": 3, "base": 0.5, "factor": 1.0, "jitter": 0.5},
+    {"max_attempts": 3, "base": 0.5, "factor": 1.0, "jitter": 0.5, "max_retry_after": 0.4},
     {"max_attempts": 4, "base": 0.3, "factor": 3.0, "cap": 1.5, "jitter": 0.0, "never": ["OSError"]},
     {"max_attempts": 3, "base": 0.4, "on": ["ValueError"], "never": ["TimeoutError"]},
-    {"max_attempts": 5, "base": 0.2, "cap": 2.0, "on": ["ValueError", "PermissionError"]},
+    {"max_attempts": 5, "base": 0.2, "cap": 2.0, "on": ["ValueError", "OSError", "NodeExecutionError"]},
 )
 
 

@@ -42,7 +42,7 @@ SECONDS: Final = (1.0, 0.3, 4.0, 30.0)
 RETRIES: Final = (
     RetryPolicy(max_attempts=1),
     RetryPolicy(max_attempts=2, base=0.0),
-    RetryPolicy(max_attempts=3, base=0.5, factor=1.0, jitter=0.5),
+    RetryPolicy(max_attempts=3, base=0.5, factor=1.0, jitter=0.5, max_retry_after=2.0),
     RetryPolicy(max_attempts=4, base=2.0, jitter=0.0, never=("OSError",)),
     RetryPolicy(max_attempts=3, base=1.0, on=("ValueError",)),
 )

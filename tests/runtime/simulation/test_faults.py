@@ -496,6 +496,38 @@ def test_a_plan_that_speaks_of_strangers_is_refused(plan: dict[str, Any], said: 
     assert said in str(caught.value)
 
 
+def test_times_may_have_units_wherever_a_plan_has_seconds() -> None:
+    plan = fault_plan(
+        {
+            "faults": [
+                {"fault": "slow", "seconds": "250ms", "after": "1m"},
+                {"fault": "clock_skew", "seconds": "-1h", "at": "1d"},
+            ],
+            "behaviours": {"nodes": {"a": {"duration": "3s", "cleanup": {"uniform": ["1s", "1m30s"]}}}},
+        }
+    )
+    slow, skew = plan.faults
+    assert (getattr(slow, "seconds", 0), getattr(slow, "after", 0)) == (0.25, 60)
+    assert (getattr(skew, "seconds", 0), getattr(skew, "at", 0)) == (-3600, 86400)
+    behaviour = plan.behaviours.nodes["a"]
+    assert (behaviour.duration.constant, behaviour.cleanup.uniform) == (3, (1, 90))
+    with pytest.raises(DefinitionError, match="'soon' is not a duration"):
+        fault_plan({"behaviours": {"nodes": {"a": {"duration": "soon"}}}})
+
+
+@pytest.mark.parametrize(("on", "attempts"), [("OSError", 2), ("ConnectionError", 2), ("TimeoutError", 1)])
+def test_an_injected_error_is_of_its_bases_too(on: str, attempts: int) -> None:
+    node = {"id": "a", "type": "parallel"}
+    work = {"id": "b", "type": "work", "retry": {"on": [on]}}
+
+    @playbill.node_type("work")
+    async def does(node: Any, inputs: Any, context: Any) -> None: ...
+
+    plan = {"faults": [{"fault": "raise", "node": "b", "times": 1}]}
+    with Simulation(faults=plan, types=[does]) as sim:
+        assert sim.run({"nodes": [node, work]}).node_results["b"].attempts == attempts
+
+
 def test_plans_are_taken_together_and_the_later_word_wins() -> None:
     one = {"faults": [{"fault": "hang"}], "behaviours": {"nodes": {"a": {"duration": 1}}}, "buggify": 0.1}
     other = {"behaviours": {"nodes": {"a": {"duration": 2}}, "default": {"duration": 3}}}

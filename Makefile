@@ -60,12 +60,14 @@ docs: $(STAMP)
 
 venv: $(STAMP)
 
-$(STAMP): pyproject.toml
+# compat: a plain path instead of an import hook, so that mypy and pyright find playbill in users' programs, too.
+$(STAMP): pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "playbill needs Python 3.11 or newer, found: $$($(PYTHON) --version 2>/dev/null || echo none);" \
 		"name another one: make PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--config-settings editable_mode=compat -e '.[dev]'
 	@touch $@
 
 clean:

@@ -162,4 +162,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+    """Show the public names, and none of what this file is made of."""
+    return [*__all__, *(name for name in globals() if name.startswith("__"))]

@@ -36,13 +36,17 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from playbill.model.catalog import Isolation
+    from playbill.model.definition import PipelineNode
     from playbill.model.errors import Problem
     from playbill.model.policies import LimitsPolicy
     from playbill.runtime.definitions.marks import Mark
+    from playbill.runtime.runners.context import NodeContext
 
 __all__ = ["Source", "action", "builtin_catalog", "catalog_of", "import_types", "node_type"]
 
-F = TypeVar("F", bound="Callable[..., Any]")
+Handler: TypeAlias = "Callable[[PipelineNode, Any, NodeContext[Any]], object]"
+"""What node types and actions are marked on: called so, or a coroutine function; its result becomes the output."""
+F = TypeVar("F", bound=Handler)
 Source: TypeAlias = "ModuleType | Callable[..., Any] | str"
 """What defines types: a module, a marked function, or a module's name."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from traceback import format_exception
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol
 from urllib.parse import quote
 
 from playbill.model.errors import NodeConfigError
@@ -19,8 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Mapping
     from datetime import timedelta
 
+    from typing_extensions import TypeVar
+
     from playbill.model.facts import Output
     from playbill.runtime.runners.program_pool import ProgramPool
+
+    ConfigT = TypeVar("ConfigT", default=Any)
+else:
+    from typing import TypeVar  # Python 3.11 has no defaults, and they are read by type checkers only
+
+    ConfigT = TypeVar("ConfigT")
 
 logger = logging.getLogger("playbill.node")
 output_logger = logging.getLogger("playbill.node.output")
@@ -103,8 +111,8 @@ class RunningAttempt(Protocol):
         ...
 
 
-class NodeContext:
-    """One attempt's view of its run."""
+class NodeContext(Generic[ConfigT]):
+    """One attempt's view of its run; `NodeContext[Config]` says what its config is."""
 
     __slots__ = ("_running", "attempt", "config", "node_id", "resources", "run_id", "trigger_data")
 
@@ -114,7 +122,7 @@ class NodeContext:
         run_id: str,
         node_id: str,
         trigger_data: Output,
-        config: Any,
+        config: ConfigT,
         resources: Mapping[str, Any],
     ) -> None:
         self._running = running

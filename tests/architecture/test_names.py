@@ -120,6 +120,12 @@ def test_the_public_names_exist_and_are_sorted() -> None:
     assert [name for name in playbill.__all__ if not hasattr(playbill, name)] == []
 
 
+@needs_the_front
+def test_an_editor_is_shown_the_public_names_and_no_others() -> None:
+    assert {name for name in dir(playbill) if not name.startswith("__")} == {*playbill.__all__}
+    assert {"__all__", "__doc__", "__file__", "__name__", "__path__"} <= {*dir(playbill)}
+
+
 def test_each_rule_can_go_red(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model/util.py").write_text(

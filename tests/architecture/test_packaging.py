@@ -71,3 +71,9 @@ def test_the_wheel_works_in_an_empty_environment(dist: Path, tmp_path: Path) -> 
     assert Path(run(python, "-c", code, cwd=tmp_path).strip()).is_relative_to(site)
     assert (site / "playbill/py.typed").is_file()
     assert (tmp_path / "venv/bin/playbill").is_file()
+
+
+def test_a_type_checker_finds_what_this_environment_has_installed(tmp_path: Path) -> None:
+    """An editable install by an import hook hides playbill from mypy and pyright: `make venv` makes another one."""
+    options = ("--follow-imports=skip", f"--cache-dir={tmp_path}")
+    run(sys.executable, "-m", "mypy", *options, "-c", "import playbill, playbill.runtime.manager", cwd=tmp_path)

@@ -6,7 +6,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import pytest
 
@@ -350,6 +350,11 @@ def test_every_asyncio_loop_will_do(kind: str, *, debug: bool) -> None:
     with asyncio.Runner(debug=debug, loop_factory=factory) as runner:
         assert runner.run(work()) == "AttemptTimedOut: timeout of 0.01 s is over"
         assert runner.run(stop()) == "interrupted"
+
+
+def test_a_context_can_say_what_its_config_is() -> None:
+    context = playbill.NodeContext[playbill.RetryPolicy]
+    assert (get_origin(context), get_args(context)) == (playbill.NodeContext, (playbill.RetryPolicy,))
 
 
 async def test_reprs_tell_the_live_state(manager: Manager) -> None:

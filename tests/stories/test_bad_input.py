@@ -120,7 +120,7 @@ def test_a_handler_with_a_wrong_signature_is_refused_where_it_is_defined() -> No
         playbill.DefinitionError, match=r"takes \(x: object\) -> None, but is called with \(node, inputs, context\)"
     ):
 
-        @playbill.node_type("odd")
+        @playbill.node_type("odd")  # type: ignore[type-var]  # pyright: ignore[reportArgumentType]
         async def odd(x: object) -> None: ...
 
 

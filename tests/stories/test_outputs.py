@@ -171,7 +171,7 @@ async def test_what_a_run_gives_is_plain_json_too() -> None:
             "when": "2026-01-02T00:00:00+00:00", "wait": 300.0, "in": {"a": ["2026-01-02T00:00:00+00:00"]},
         }  # fmt: skip
         result = await finished(manager, pipeline(node("a", "trigger"), outputs={"raw": "{'a': bytes('x')}"}))
-    assert str(result.error).startswith("x")
+    assert str(result.error).endswith("failed: it gives b'x', which JSON cannot say")
 
 
 async def test_a_heartbeat_carries_what_an_output_may_be(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,8 +42,8 @@ class Capture:
 
     def fit(self, max_bytes: int) -> None:
         """Leave out more of the middle, until the text has at most so many bytes as JSON in UTF-8."""
-        while (size := json_size(self.text())) > max_bytes:
-            self._keep((len(self._head) + len(self._tail)) * max_bytes // (size + _NOTE))
+        while (kept := len(self._head) + len(self._tail)) and (size := json_size(self.text())) > max_bytes:
+            self._keep(max(0, kept * max_bytes // (size + _NOTE)))
 
     def _keep(self, limit: int) -> None:
         """Keep so many bytes, fewer than there are."""

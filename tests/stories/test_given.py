@@ -64,16 +64,14 @@ NONE = "a pipeline is a PipelineDefinition, the mapping it is written as or the 
     ],
 )
 def test_what_is_no_pipeline_is_refused_everywhere(given: Any, said: str) -> None:
-    for ask in (
-        playbill.run,
-        playbill.PipelineExecutor,
-        playbill.Study,
-        playbill.Simulation().start,
-        playbill.PipelineRunManager().prepare,
-    ):
-        with pytest.raises(playbill.DefinitionError) as raised:
-            ask(given)
-        assert said in str(raised.value)
+    with playbill.Simulation() as sim:
+        asks = (
+            playbill.run, playbill.PipelineExecutor, playbill.Study, sim.start, playbill.PipelineRunManager().prepare,
+        )  # fmt: skip
+        for ask in asks:
+            with pytest.raises(playbill.DefinitionError) as raised:
+                ask(given)
+            assert said in str(raised.value)
 
 
 def test_looking_at_a_pipeline_takes_a_mapping_and_says_what_is_none() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 from playbill.model.breaker_keys import breaker_keys, is_key
 from playbill.model.catalog import BUILTIN, Catalog
 from playbill.model.cel_hints import hyphen_hint
 from playbill.model.cel_tokens import node_references
+from playbill.model.definition import PipelineDefinition, definition_from
 from playbill.model.diagnostics import did_you_mean, list_names
 from playbill.model.errors import DefinitionError, Problem
 from playbill.model.expressions import (
@@ -25,7 +27,7 @@ from playbill.model.node_checks import InputScope, node_problems
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playbill.model.definition import PipelineDefinition, PipelineEdge
+    from playbill.model.definition import PipelineEdge
 
 __all__ = ["get_execution_order", "validate"]
 
@@ -52,18 +54,34 @@ def validate(definition: PipelineDefinition, catalog: Catalog = BUILTIN) -> list
     ]
 
 
-def get_execution_order(definition: PipelineDefinition) -> list[str]:
+def get_execution_order(definition: PipelineDefinition | Mapping[str, Any]) -> list[str]:
     """Give the node ids so that every edge leads forward; ties go by the definition's order.
 
     Raises:
-        DefinitionError: An edge names an unknown node.
+        DefinitionError: It is no definition nor the mapping of one, or an edge names an unknown node.
         CycleError: A ValueError that names the cycle.
     """
+    definition = _shaped(definition)
     types = {node.id: node.type for node in definition.nodes}
     for index, edge in enumerate(definition.edges):
         if unknown := list(_unknown_ends(index, edge, types)):
             raise DefinitionError(definition.name, unknown)
     return topological_order(types, ((edge.from_node, edge.to_node) for edge in definition.edges))
+
+
+def _shaped(given: PipelineDefinition | Mapping[str, Any]) -> PipelineDefinition:
+    """Return the definition that was given, maybe as the mapping that it is written as.
+
+    Raises:
+        DefinitionError: It is neither, or its shape is wrong.
+    """
+    kind = cast("object", given)
+    if isinstance(kind, PipelineDefinition):
+        return kind
+    if isinstance(kind, Mapping):
+        return definition_from(cast("Mapping[str, Any]", kind))
+    text = f"a pipeline is a PipelineDefinition or the mapping it is written as, not {type(kind).__name__}"
+    raise DefinitionError.single("no-definition", "definition", f"{text}: {kind!r:.60}")
 
 
 def _id_problems(definition: PipelineDefinition) -> Iterator[Problem]:

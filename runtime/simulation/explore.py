@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.runtime.faults.tape import CountingTape
 from playbill.runtime.simulation.checks.properties import Always, LeadsTo, Sometimes
@@ -25,6 +25,7 @@ from playbill.runtime.simulation.outcomes.words import (
     describe_stalled,
     warn_of_none_completed,
 )
+from playbill.runtime.simulation.study import Study
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from playbill.runtime.simulation.outcomes.reached import Mark, Outline
     from playbill.runtime.simulation.outcomes.reached import Sight as NodeSight
     from playbill.runtime.simulation.outcomes.words import Row
-    from playbill.runtime.simulation.study import Finding, SeedResult, Study
+    from playbill.runtime.simulation.study import Finding, SeedResult
 
 SEEDS_A_CHUNK: Final = 50
 WATCHED_FIRST: Final = 32
@@ -180,7 +181,12 @@ def explore(
         first: the first seed.
         max_findings: stop after so many.
         report: called now and then.
+
+    Raises:
+        TypeError: it is no Study.
     """
+    if not isinstance(cast("object", study), Study):
+        raise TypeError(f"what is explored is a Study, as in explore(Study(definition), 500), not {study!r:.60}")
     return _explore(study, range(first, first + seeds), first + WATCHED_FIRST, max_findings, report)
 
 

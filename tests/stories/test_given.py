@@ -64,16 +64,26 @@ NONE = "a definition is a mapping, a file's path or a text, not "
     ],
 )
 def test_what_is_no_pipeline_is_refused_everywhere(given: Any, said: str) -> None:
-    for ask in (
-        playbill.run,
-        playbill.PipelineExecutor,
-        playbill.Study,
-        playbill.Simulation().start,
-        playbill.PipelineRunManager().prepare,
-    ):
-        with pytest.raises(playbill.DefinitionError) as raised:
-            ask(given)
-        assert said in str(raised.value)
+    with playbill.Simulation() as sim:
+        asks = (
+            playbill.run, playbill.PipelineExecutor, playbill.Study, sim.start, playbill.PipelineRunManager().prepare,
+        )  # fmt: skip
+        for ask in asks:
+            with pytest.raises(playbill.DefinitionError) as raised:
+                ask(given)
+            assert said in str(raised.value)
+
+
+def test_looking_at_a_pipeline_takes_a_mapping_and_says_what_is_none() -> None:
+    assert playbill.get_execution_order(WRITTEN) == ["a"]
+    assert playbill.validate_pipeline_dag(WRITTEN) == []
+    assert playbill.validate_pipeline_dag({"nodes": [{"id": "a"}]}) == ["node 'a': field 'type' is missing"]
+    said = "a pipeline is a PipelineDefinition or the mapping it is written as, not NoneType: None"
+    assert playbill.validate_pipeline_dag(None) == [said]  # type: ignore[arg-type]
+    with pytest.raises(playbill.DefinitionError, match=said):
+        playbill.get_execution_order(None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="what is explored is a Study, as in "):
+        playbill.explore(WRITTEN, 1)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("wrong", [5, True, 1.5, b"r", {}, [], ()])

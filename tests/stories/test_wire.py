@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 import playbill
-from playbill.model.events import INTERNALS
 from tests.stories import support
 from tests.stories.support import finished, node, pipeline
 
 pytestmark = pytest.mark.anyio
 Manager = playbill.PipelineRunManager
 ONCE = {"max_attempts": 1}
+INTERNALS = {"live", "carried"}
 PIPELINES = {
     "completed": pipeline(
         node("t", "trigger", after="if"),

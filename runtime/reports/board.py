@@ -91,7 +91,7 @@ class NodeLine:
 
 
 @dataclass(slots=True)
-class Stop:
+class StopNotice:
     """A run that is being stopped."""
 
     at: datetime
@@ -121,7 +121,7 @@ class Board:
     grace: float = 5.0
     """Seconds that the nodes have at a stop that have none of their own."""
     lines: dict[str, NodeLine] = field(default_factory=dict[str, NodeLine])
-    stop: Stop | None = None
+    stop: StopNotice | None = None
     """None: nobody stops it."""
     clock: Callable[[], datetime] = _utc
 
@@ -138,13 +138,13 @@ class Board:
         line = self.lines.setdefault(item.node_id, NodeLine(item.node_id))
         line.take(item)
         if self.stop is None and line.state == "failed" and self._stops_all(item):
-            self.stop = Stop(item.at, self._grace_of_live(None), f"node '{printable(line.node)}' failed: ")
+            self.stop = StopNotice(item.at, self._grace_of_live(None), f"node '{printable(line.node)}' failed: ")
         return line
 
-    def _stop_of(self, event: Event) -> Stop:
+    def _stop_of(self, event: Event) -> StopNotice:
         cause, grace = event.data["cause"], event.data.get("grace")
         why = f"timeout after {describe_seconds(cause.seconds)}: " if cause.status is RunStatus.TIMEOUT else ""
-        return Stop(event.at, self._grace_of_live(grace), why)
+        return StopNotice(event.at, self._grace_of_live(grace), why)
 
     def _stops_all(self, event: Event) -> bool:
         return self.definition.on_failure == "stop" and not event.data.get("handled")

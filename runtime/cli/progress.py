@@ -27,7 +27,7 @@ DUMB: Final = {"", "dumb", "unknown"}
 
 def progress_of(definition: PipelineDefinition, grace: float) -> PlainProgress:
     """Return what shows a run of `definition`, whose nodes have `grace` seconds at a stop."""
-    board = Board(definition, grace)
+    board = Board(definition, grace, encoding=sys.stderr.encoding)
     draws = sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in DUMB
     return LiveProgress(board) if draws else PlainProgress(board)
 

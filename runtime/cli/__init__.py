@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from cyclopts import App, CycloptsError
 
 from playbill.model.errors import DefinitionError
-from playbill.runtime.cli import streams
 from playbill.runtime.cli.exit_codes import FINE, FOUND, INTERRUPTED, WRONG
 from playbill.runtime.cli.inspect import graph, schema, types, validate
 from playbill.runtime.cli.run import run
+from playbill.runtime.cli.terminal import streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

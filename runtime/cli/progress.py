@@ -11,7 +11,7 @@ from rich.text import Text
 
 from playbill.model.facts import RunStatus
 from playbill.model.wording import describe_seconds
-from playbill.runtime.cli.streams import complain
+from playbill.runtime.cli.terminal.streams import complain
 from playbill.runtime.reports.board import Board
 from playbill.runtime.reports.board_lines import printable
 
@@ -27,7 +27,7 @@ DUMB: Final = {"", "dumb", "unknown"}
 
 def progress_of(definition: PipelineDefinition, grace: float) -> PlainProgress:
     """Return what shows a run of `definition`, whose nodes have `grace` seconds at a stop."""
-    board = Board(definition, grace)
+    board = Board(definition, grace, encoding=sys.stderr.encoding)
     draws = sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in DUMB
     return LiveProgress(board) if draws else PlainProgress(board)
 
@@ -65,7 +65,7 @@ class LiveProgress(PlainProgress):
     """One line a node, redrawn in place; what is written meanwhile goes above it."""
 
     def __enter__(self) -> Self:
-        from playbill.runtime.cli.screen import Screen  # noqa: PLC0415 (slow to import, and only terminals need it)
+        from playbill.runtime.cli.terminal.screen import Screen  # noqa: PLC0415 (slow to import, and only terminals need it)
 
         self._screen = Screen(self.board)
         return self

@@ -16,14 +16,14 @@ from playbill.model.errors import DefinitionError, JournalError
 from playbill.model.events import Event
 from playbill.model.facts import NodeStatus
 from playbill.runtime.cli.exit_codes import OF_RUNS
-from playbill.runtime.cli.host import Resources, Secrets, make_resources, read_secrets
 from playbill.runtime.cli.inspect import Imports
-from playbill.runtime.cli.logs import show_logs
 from playbill.runtime.cli.modules import open_definition
-from playbill.runtime.cli.option_names import with_options
+from playbill.runtime.cli.options.host import Resources, Secrets, make_resources, read_secrets
+from playbill.runtime.cli.options.option_names import with_options
+from playbill.runtime.cli.options.trigger_data import Inputs, trigger_data_of
 from playbill.runtime.cli.progress import progress_of
-from playbill.runtime.cli.streams import complain, reserve_output
-from playbill.runtime.cli.trigger_data import Inputs, trigger_data_of
+from playbill.runtime.cli.terminal.logs import show_logs
+from playbill.runtime.cli.terminal.streams import complain, reserve_output
 from playbill.runtime.embedded.private_loop import PATIENT_PRESSES, PrivateLoop
 from playbill.runtime.journals.event_file import EventFile
 from playbill.runtime.manager import PipelineRunManager

@@ -13,10 +13,10 @@ from playbill.model.errors import DefinitionError
 from playbill.runtime.cli.exit_codes import FINE, FOUND
 from playbill.runtime.cli.inspect import Imports
 from playbill.runtime.cli.modules import open_definition
-from playbill.runtime.cli.option_names import with_options
+from playbill.runtime.cli.options.option_names import with_options
+from playbill.runtime.cli.options.trigger_data import Inputs, trigger_data_of
 from playbill.runtime.cli.progress import ProgressBar
 from playbill.runtime.cli.sim_report import describe_progress, findings, summary
-from playbill.runtime.cli.trigger_data import Inputs, trigger_data_of
 from playbill.runtime.faults.loading import plan_of
 from playbill.runtime.simulation.determinism import NotDeterministic, check_determinism
 from playbill.runtime.simulation.explore import explore, explore_in

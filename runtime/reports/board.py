@@ -76,22 +76,22 @@ class NodeLine:
         """Return how long the node has taken."""
         return None if self.started is None else ((self.ended or now) - self.started).total_seconds()
 
-    def cells(self, now: datetime) -> tuple[Text, Text, Text, Text, Text]:
+    def cells(self, now: datetime, encoding: str = "utf-8") -> tuple[Text, Text, Text, Text, Text]:
         """Return the line as cells: symbol, node, duration, retries, note."""
         symbol, colour = LOOKS[self.state]
         seconds = self.seconds(now)
         retries = f"{self.attempts - 1} retr{'y' if self.attempts == 2 else 'ies'}" if self.attempts > 1 else ""  # noqa: PLR2004
         return (
             Text(symbol, colour),
-            Text(printable(self.node), "bold" if self.state == "running" else ""),
+            Text(printable(self.node, encoding), "bold" if self.state == "running" else ""),
             Text("" if seconds is None else describe_seconds(seconds), "bright_black"),
             Text(retries, "yellow"),
-            Text(printable(self.note), colour if self.state in {"failed", "cancelled"} else "bright_black"),
+            Text(printable(self.note, encoding), colour if self.state in {"failed", "cancelled"} else "bright_black"),
         )
 
 
 @dataclass(slots=True)
-class Stop:
+class StopNotice:
     """A run that is being stopped."""
 
     at: datetime
@@ -121,8 +121,10 @@ class Board:
     grace: float = 5.0
     """Seconds that the nodes have at a stop that have none of their own."""
     lines: dict[str, NodeLine] = field(default_factory=dict[str, NodeLine])
-    stop: Stop | None = None
+    stop: StopNotice | None = None
     """None: nobody stops it."""
+    encoding: str = "utf-8"
+    """What its terminal can show."""
     clock: Callable[[], datetime] = _utc
 
     def take(self, item: Event | NodeProgress) -> NodeLine | None:
@@ -138,13 +140,13 @@ class Board:
         line = self.lines.setdefault(item.node_id, NodeLine(item.node_id))
         line.take(item)
         if self.stop is None and line.state == "failed" and self._stops_all(item):
-            self.stop = Stop(item.at, self._grace_of_live(None), f"node '{printable(line.node)}' failed: ")
+            self.stop = StopNotice(item.at, self._grace_of_live(None), f"node '{printable(line.node)}' failed: ")
         return line
 
-    def _stop_of(self, event: Event) -> Stop:
+    def _stop_of(self, event: Event) -> StopNotice:
         cause, grace = event.data["cause"], event.data.get("grace")
         why = f"timeout after {describe_seconds(cause.seconds)}: " if cause.status is RunStatus.TIMEOUT else ""
-        return Stop(event.at, self._grace_of_live(grace), why)
+        return StopNotice(event.at, self._grace_of_live(grace), why)
 
     def _stops_all(self, event: Event) -> bool:
         return self.definition.on_failure == "stop" and not event.data.get("handled")
@@ -168,7 +170,7 @@ class Board:
     def table(self, lines: Iterable[NodeLine], width: int) -> list[Text]:
         """Return these lines as a table that is `width` cells wide."""
         now = self.clock()
-        return rows([(line.cells(now), line.fraction) for line in lines], width)
+        return rows([(line.cells(now, self.encoding), line.fraction) for line in lines], width)
 
     def summary(self) -> str:
         """Return how many nodes are in which state."""

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 __all__ = ["cut_middle", "printable", "rows"]
 
 ELLIPSIS: Final = "…"
+NARROW: Final = 80
+"""Cells of a line below which retries are said by a sign."""
 LONGEST_BAR: Final = 20
 SHORTEST_BAR: Final = 5
 PERCENT: Final = 5
@@ -25,6 +27,8 @@ def rows(lines: Sequence[tuple[tuple[Text, ...], float | None]], width: int) -> 
     The cells are symbol, node, duration, retries and note; of a node's id the middle is left out when it would take
     more than half the width.
     """
+    if width < NARROW:
+        lines = [((*cells[:3], _short(cells[3]), cells[4]), fraction) for cells, fraction in lines]
     names = [cut_middle(cells[1].plain, width // 2) for cells, _ in lines]
     columns = [max(map(cell_len, names), default=0)]
     columns += [max((cells[place].cell_len for cells, _ in lines), default=0) for place in (2, 3)]
@@ -43,6 +47,11 @@ def rows(lines: Sequence[tuple[tuple[Text, ...], float | None]], width: int) -> 
         line.truncate(width, overflow="ellipsis")
         drawn.append(line)
     return drawn
+
+
+def _short(retries: Text) -> Text:
+    """Return `2 retries` in two cells."""
+    return Text(f"{retries.plain.split()[0]}↻", retries.style) if retries.plain else retries
 
 
 def _padded(text: str, width: int) -> str:
@@ -77,10 +86,8 @@ def _fitting(text: str, width: int) -> str:
     return text
 
 
-def printable(text: str) -> str:
-    """Return a text with escapes for what would move a terminal's cursor, or what it cannot show."""
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
-    )
+def printable(text: str, encoding: str = "utf-8") -> str:
+    """Return a text with escapes for what would move a terminal's cursor, or what its encoding lacks."""
+    if not text.isprintable():
+        text = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    return text.encode(encoding, "backslashreplace").decode(encoding)

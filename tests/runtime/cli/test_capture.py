@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from playbill.runtime.cli.capture import LONGEST_LINE, Capture
+from playbill.runtime.cli.terminal.capture import LONGEST_LINE, TerminalCapture
 
 
 class Caught:
@@ -19,7 +19,7 @@ class Caught:
         self.lines: list[str] = []
         self.rests: list[str] = []
         self.ticked = threading.Event()
-        self.capture = Capture([self.written_to], self.lines.append, self.tick)
+        self.capture = TerminalCapture([self.written_to], self.lines.append, self.tick)
 
     def tick(self, rest: str) -> None:
         self.rests.append(rest)
@@ -83,7 +83,7 @@ def test_a_terminal_that_has_gone_stops_nobody() -> None:
     def gone(_: str) -> None:
         raise OSError("the terminal has gone")
 
-    capture = Capture([written_to], gone, gone)
+    capture = TerminalCapture([written_to], gone, gone)
     for _ in range(10):
         os.write(written_to, b"x" * 60_000 + b"\n")
     capture.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from playbill.model.errors import DefinitionError
-from playbill.runtime.cli.host import make_resources, read_secrets
+from playbill.runtime.cli.options.host import make_resources, read_secrets
 
 MODULE = """
 import functools

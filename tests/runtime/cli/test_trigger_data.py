@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from playbill.model.errors import DefinitionError
-from playbill.runtime.cli.trigger_data import trigger_data_of
+from playbill.runtime.cli.options.trigger_data import trigger_data_of
 from tests.stories.support import node, pipeline
 
 SCHEMA: dict[str, Any] = {
@@ -31,7 +31,8 @@ SCHEMA: dict[str, Any] = {
         "true": True,
     },
     "additionalProperties": {"type": "string"},
-    "$defs": {"a/b": {"type": "string"}},
+    "$defs": {"a/b": {"type": "string"}, "more": {"properties": {"deep": {"type": "string"}}}},
+    "allOf": [{"$ref": "#/$defs/more"}],
 }
 
 
@@ -49,7 +50,8 @@ def read(*pairs: str, schema: dict[str, Any] | None = SCHEMA) -> dict[str, Any]:
         ("list=[a, b]", ["a", "b"]), ("list=- a\n- b", ["a", "b"]), ("list=[a", "[a"), ('map={"a": 1}', {"a": 1}),
         ("map={a: 1}", {"a": 1}), ("text_or_number=1.10", "1.10"), ("number_or_null=null", None),
         ("any_of=[1]", [1]), ("texts=1", "1"), ("numbers=1", 1), ("const=7", "7"), ("ref=1.10", "1.10"),
-        ("untyped=1.10", 1.1), ("untyped=abc", "abc"), ("true=[1]", [1]), ("other=1.10", "1.10"),
+        ("deep=1.10", "1.10"), ("untyped=1.10", 1.1),
+        ("untyped=abc", "abc"), ("true=[1]", [1]), ("other=1.10", "1.10"),
     ],
 )  # fmt: skip
 def test_a_value_has_the_type_of_the_schema(pair: str, value: Any) -> None:

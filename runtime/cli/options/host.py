@@ -6,7 +6,7 @@ import importlib
 import inspect
 import os
 from functools import partial
-from typing import Annotated, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, cast
 
 from cyclopts import Parameter
 
@@ -14,6 +14,9 @@ from playbill.model.diagnostics import list_names
 from playbill.model.errors import DefinitionError
 from playbill.model.failures import failure_of
 from playbill.runtime.definitions.files import read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Resources", "Secrets", "make_resources", "read_secrets"]
 
@@ -97,7 +100,7 @@ async def _resource_of(subject: str, module: str, path: str) -> Any:
     if not (inspect.isclass(found) or inspect.isroutine(found) or isinstance(found, partial)):
         return found
     try:
-        made = found()
+        made: Any = cast("Callable[[], Any]", found)()
         return await made if inspect.isawaitable(made) else made
     except (Exception, SystemExit) as error:
         raise _wrong("--resource", f"{subject}: calling '{module}:{path}' failed: {failure_of(error)}") from error

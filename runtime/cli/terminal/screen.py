@@ -10,8 +10,8 @@ from rich.console import Console, ConsoleDimensions, Group
 from rich.live import Live
 from rich.text import Text
 
-from playbill.runtime.cli.capture import Capture
-from playbill.runtime.cli.streams import ERRORS
+from playbill.runtime.cli.terminal.capture import TerminalCapture
+from playbill.runtime.cli.terminal.streams import ERRORS
 
 if TYPE_CHECKING:
     from playbill.runtime.reports.board import Board
@@ -40,9 +40,9 @@ class Screen:
             redirect_stderr=False,
         )
         self._live.start()
-        # Standard output goes above the board if it is a terminal, else its own way.
-        self._capture: Capture | None = Capture(
-            [number for number in (1, 2) if os.isatty(number)], self._say, self._draw
+        # Standard output goes above the board if it is the same terminal, else its own way.
+        self._capture: TerminalCapture | None = TerminalCapture(
+            [2, 1] if _is_same_terminal() else [2], self._say, self._draw
         )
 
     def close(self) -> None:
@@ -83,3 +83,8 @@ class Screen:
             one or other or default for one, other, default in zip(said, measured, DEFAULT_SIZE, strict=True)
         )
         self._console.size = ConsoleDimensions(columns, lines)
+
+
+def _is_same_terminal() -> bool:
+    """Tell whether both outputs are one terminal."""
+    return os.isatty(1) and os.path.sameopenfile(1, 2)

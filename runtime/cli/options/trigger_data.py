@@ -31,7 +31,15 @@ INPUTS_HELP: Final = (
     "text; may be given several times."
 )
 Inputs: TypeAlias = Annotated[list[str] | None, Parameter(name="--input", negative=(), help=INPUTS_HELP)]
-NAMES: Final = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
+Schema: TypeAlias = Mapping[str, Any]
+NAMES: Final[Mapping[type, str]] = {
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+}
 """How a JSON Schema calls the types of values."""
 BRANCHES: Final = ("anyOf", "oneOf", "allOf")
 
@@ -47,7 +55,7 @@ def trigger_data_of(definition: PipelineDefinition, input_json: str | None, inpu
 # ---- --input key=value ----------------------------------------------------------------------------------------
 
 
-def _from_pairs(schema: Mapping[str, Any], pairs: list[str]) -> dict[str, Any]:
+def _from_pairs(schema: Schema, pairs: list[str]) -> dict[str, Any]:
     data: dict[str, Any] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
@@ -58,39 +66,49 @@ def _from_pairs(schema: Mapping[str, Any], pairs: list[str]) -> dict[str, Any]:
             _refuse(
                 "--input", f"--input says '{key}' twice: say it once; several values are one list, {key}='[1, 2]'"
             )
-        data[key] = _value_of(text, set(_types_of(_schema_of(key, schema), schema)))
+        types = {kind for said in _schemas_of(key, schema, schema) for kind in _types_of(said, schema)}
+        data[key] = _value_of(text, types)
     return data
 
 
-def _schema_of(key: str, schema: Mapping[str, Any]) -> object:
-    properties = schema.get("properties")
-    known = isinstance(properties, Mapping) and key in properties
-    return cast("Mapping[str, Any]", properties)[key] if known else schema.get("additionalProperties")
+def _schemas_of(key: str, schema: object, root: Schema) -> Iterator[object]:
+    """Yield what a schema says of one key of the trigger data."""
+    said = _as_schema(schema)
+    properties = _as_schema(said.get("properties"))
+    if key in properties:
+        yield properties[key]
+    elif "additionalProperties" in said:
+        yield said["additionalProperties"]
+    for part in _parts_of(said, root):
+        yield from _schemas_of(key, part, root)
 
 
-def _types_of(schema: object, root: Mapping[str, Any]) -> Iterator[str]:
+def _types_of(schema: object, root: Schema) -> Iterator[str]:
     """Yield the types that a value may have by its schema; of one that says nothing there are none."""
-    if not isinstance(schema, Mapping):
-        return
-    said = cast("Mapping[str, Any]", schema)
+    said = _as_schema(schema)
     if "type" in said:
         yield from [said["type"]] if isinstance(said["type"], str) else said["type"]
         return
     values = said.get("enum", [said["const"]] if "const" in said else [])
-    yield from (NAMES.get(type(value), "null") for value in values)
-    for branch in (branch for word in BRANCHES for branch in said.get(word, [])):
-        yield from _types_of(branch, root)
+    yield from (NAMES.get(type(value), "null") for value in cast("list[object]", values))
+    for part in _parts_of(said, root):
+        yield from _types_of(part, root)
+
+
+def _parts_of(said: Schema, root: Schema) -> Iterator[object]:
+    """Yield the schemas that speak of the same value, too; none goes in circles, as the schema's check says."""
+    for word in BRANCHES:
+        yield from said.get(word, [])
     if "$ref" in said:
-        yield from _types_of(_referred(str(said["$ref"]), root), root)
+        found: object = root
+        for part in str(said["$ref"]).removeprefix("#").split("/")[1:]:
+            found = _as_schema(found).get(part.replace("~1", "/").replace("~0", "~"))
+        yield found
 
 
-def _referred(reference: str, root: Mapping[str, Any]) -> object:
-    """Return what a local reference points to; None: nothing is there, as the schema's own check says."""
-    found: Any = root
-    for part in reference.removeprefix("#").split("/")[1:]:
-        key = part.replace("~1", "/").replace("~0", "~")
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found
+def _as_schema(schema: object) -> Schema:
+    """Return a schema that says something; `true` and `false` say nothing of types."""
+    return cast("Schema", schema) if isinstance(schema, Mapping) else {}
 
 
 def _value_of(text: str, types: set[str]) -> Any:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["Capture"]
+__all__ = ["TerminalCapture"]
 
 TICK_SECONDS: Final = 0.1
 CHUNK: Final = 64 * 1024
@@ -29,7 +29,7 @@ LONGEST_LINE: Final = 64 * 1024
 """Characters of a line that is handed on although it has no end yet."""
 
 
-class Capture:
+class TerminalCapture:
     """Stands in for some of this process's descriptors until it is closed.
 
     Args:

@@ -1,0 +1,1 @@
+"""What options of the command line mean."""

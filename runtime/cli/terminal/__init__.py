@@ -1,0 +1,1 @@
+"""The terminal, and the standard streams, as the command uses them."""

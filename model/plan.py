@@ -6,7 +6,7 @@ from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from playbill.model.catalog import BUILTIN
+from playbill.model.builtin import BUILTIN
 from playbill.model.delays import Length
 from playbill.model.expressions import (
     CONDITION_ROOTS,

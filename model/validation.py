@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from playbill.model.breaker_keys import breaker_keys, is_key
-from playbill.model.catalog import BUILTIN, Catalog
+from playbill.model.builtin import BUILTIN
+from playbill.model.catalog import Catalog
 from playbill.model.cel_hints import hyphen_hint
 from playbill.model.cel_tokens import node_references
 from playbill.model.definition import PipelineDefinition, definition_from

@@ -8,7 +8,6 @@ import os
 from contextlib import AsyncExitStack, ExitStack
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -16,15 +15,15 @@ from playbill.actors.ports import Ports, Receiver, Runner
 from playbill.model.errors import DefinitionError
 from playbill.model.machines.circuit_state import FORCED
 from playbill.model.messages import Force
-from playbill.model.progress import NodeProgress
 from playbill.runtime.breakers import Breakers
 from playbill.runtime.faults.tape import SeededTape
 from playbill.runtime.handlers.agent import SIMULATE_AGENTS
+from playbill.runtime.journals.progress import teller_of
 from playbill.runtime.processes.linux import supported
 from playbill.runtime.processes.main_module import imports_main
 from playbill.runtime.processes.spawner_client import SpawnerClient
 from playbill.runtime.redaction import Redaction
-from playbill.runtime.runners.attempt import ON_LOOP, AttemptServices, Identity, OnLoop, Orphans
+from playbill.runtime.runners.attempt import ON_LOOP, AttemptServices, OnLoop, Orphans
 from playbill.runtime.runners.program_pool import MAX_COMMANDS, ProgramPool
 from playbill.runtime.runners.runner import RunnerServices
 from playbill.runtime.runners.thread_pool import MAX_ORPHANS, ThreadPool
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.runners.bindings import Bindings
     from playbill.runtime.secrets import Secret
-    from playbill.runtime.world import Parts, World
+    from playbill.runtime.world import World
 
 logger = logging.getLogger("playbill")
 WITHIN: ContextVar[ActorSystem | None] = ContextVar("WITHIN", default=None)
@@ -127,7 +126,7 @@ class ActorSystem:
                     loop, settings.resources, redaction, client=spawner, max_workers=settings.max_processes
                 )
         programs = ProgramPool(self._spawner, settings.max_commands)
-        tell = partial(_tell_progress, parts)
+        tell = teller_of(parts.journal.streams, parts.clock)
         attempts = AttemptServices(loop, parts.dispatcher, self.orphans, parts.draw, on_loop, programs, tell)
         self._services = RunnerServices(
             attempts, self._threads, settings.resources, settings.secrets, self._processes, redaction
@@ -242,13 +241,6 @@ class ActorSystem:
         parts.callback(self._threads.close)
         if self.watchdog is not None:
             parts.callback(self.watchdog.close)
-
-
-def _tell_progress(parts: Parts, whose: Identity, progress: Any) -> None:
-    """Tell what a handler says of its progress to those who listen to its run."""
-    stream = parts.journal.streams.get(whose.run_id)
-    if stream is not None:
-        stream.tell(NodeProgress(whose.run_id, parts.clock.now().utc, whose.node_id, whose.attempt, progress))
 
 
 class NullKeeper:

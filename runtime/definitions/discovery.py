@@ -10,7 +10,8 @@ from importlib import metadata
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
-from playbill.model.catalog import BUILTIN, ActionType, Catalog, NodeType
+from playbill.model.builtin import BUILTIN
+from playbill.model.catalog import ActionType, Catalog, NodeType
 from playbill.model.configs import FreeConfig
 from playbill.model.errors import DefinitionError
 from playbill.model.failures import failure_of

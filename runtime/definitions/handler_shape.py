@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from pydantic import BaseModel
 
-from playbill.model.catalog import BUILTIN
+from playbill.model.builtin import BUILTIN
 from playbill.model.diagnostics import list_names
 from playbill.model.errors import DefinitionError
 from playbill.model.policies import LimitsPolicy

@@ -7,7 +7,7 @@ import contextvars
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from playbill.model.catalog import BUILTIN
+from playbill.model.builtin import BUILTIN
 from playbill.model.definition import PipelineDefinition, PipelineEdge, PipelineNode
 from playbill.model.errors import DefinitionError, InternalError, NodeConfigError, NodeExecutionError
 from playbill.model.expressions import CONDITION_ROOTS, compile_condition, merge_inputs

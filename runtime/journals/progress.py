@@ -7,13 +7,17 @@ that were there before it.
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
+
+from playbill.model.progress import NodeProgress
 
 if TYPE_CHECKING:
-    from playbill.model.events import Event
-    from playbill.model.progress import NodeProgress
+    from collections.abc import Callable, Mapping
 
-__all__ = ["ProgressNews", "ProgressReader"]
+    from playbill.model.events import Event
+    from playbill.runtime.clocks.system import Clock
+
+__all__ = ["ProgressNews", "ProgressReader", "teller_of"]
 
 Latest: TypeAlias = "dict[str, tuple[int, NodeProgress]]"
 """By node: how many events there were before it, and what it said; the newest last."""
@@ -89,3 +93,41 @@ class ProgressReader:
     async def aclose(self) -> None:
         """Give nothing more."""
         self._closed = True
+
+
+class Speaker(Protocol):
+    """Which attempt of which node of which run says something."""
+
+    @property
+    def run_id(self) -> str:
+        """The run."""
+        ...
+
+    @property
+    def node_id(self) -> str:
+        """The node."""
+        ...
+
+    @property
+    def attempt(self) -> int:
+        """Counts from 1."""
+        ...
+
+
+class Told(Protocol):
+    """A stream whose listeners are told of progress."""
+
+    def tell(self, said: NodeProgress) -> None:
+        """Tell all who listen."""
+
+
+def teller_of(streams: Mapping[str, Told], clock: Clock) -> Callable[[Speaker, Any], None]:
+    """Return what tells those who listen to a run what one of its handlers says of its progress."""
+
+    def tell(speaker: Speaker, progress: Any) -> None:
+        stream = streams.get(speaker.run_id)
+        if stream is not None:
+            at = clock.now().utc
+            stream.tell(NodeProgress(speaker.run_id, at, speaker.node_id, speaker.attempt, progress))
+
+    return tell

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from playbill.model.catalog import BUILTIN, ActionType, Catalog, NodeType
+from playbill.model.builtin import BUILTIN
+from playbill.model.catalog import ActionType, Catalog, NodeType
 from playbill.model.configs import CallApiConfig
 from playbill.model.definition import PipelineNode
 from playbill.model.errors import DefinitionError, NodeConfigError

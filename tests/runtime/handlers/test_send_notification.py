@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from playbill.model.catalog import BUILTIN
+from playbill.model.builtin import BUILTIN
 from playbill.model.configs import SendNotificationConfig
 from playbill.model.errors import NodeConfigError, NodeExecutionError
 from playbill.runtime.handlers.send_notification import send_notification

@@ -28,7 +28,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError
 
 from playbill.model.frozen import FrozenDict, FrozenList
-from playbill.model.plain_text import kind_of, repr_of, text_of
+from playbill.model.plain_text import kind_of, name_of, repr_of, text_of
 from playbill.model.wording import clip
 
 if TYPE_CHECKING:
@@ -178,20 +178,21 @@ def _plain_set(items: Iterable[object], depth: int) -> list[Any]:
 
 def _plain_other(value: object, depth: int) -> Any:
     """Return the plain JSON of what is neither a dict, a list nor a scalar of Python's own."""
+    whole, kind = value, type(value)
     if isinstance(value, str | int | float) and not isinstance(value, Enum):
         return _plain_scalar(value)
     if isinstance(value, dict):
         return _plain_dict(_ITEMS(cast("dict[object, object]", value)), depth)
-    if isinstance(value, tuple | list) and not hasattr(type(value), "_fields"):
+    if isinstance(value, tuple | list) and not hasattr(kind, "_fields"):
         return _plain_list(cast("list[object]", value), depth)
     if isinstance(value, set | frozenset):
         return _plain_set(cast("set[object]", value), depth)
     try:
-        said = _say(value)
+        said = _say(whole)
     except NotJson:
         raise
     except Exception as error:
-        raise NotJson(f"is {kind_of(value)}, which cannot be read: {kind_of(error)}: {text_of(error)}") from error
+        raise NotJson(f"is {name_of(kind)}, which cannot be read: {kind_of(error)}: {text_of(error)}") from error
     return _plain(said, depth)
 
 
@@ -213,7 +214,7 @@ def _say(value: object) -> object:  # noqa: PLR0911 (a list of kinds)
     if isinstance(value, Mapping):
         return dict(cast("Mapping[object, object]", value))
     if isinstance(value, tuple | list):  # with names
-        names = cast("Iterable[str]", getattr(value, "_fields"))  # noqa: B009 (type checkers know of none)
+        names = cast("Iterable[str]", getattr(type(cast("object", value)), "_fields", ()))
         return dict(zip(names, cast("Iterable[object]", value), strict=True))
     if isinstance(value, Decimal):
         return Decimal.__str__(value) if value.is_finite() else _refuse(value)
@@ -239,14 +240,18 @@ def _say_model(model: BaseModel) -> object:
 
 def _sorted_sets(said: Any, meant: Any) -> Any:
     """Return what pydantic wrote with those of its lists sorted that are meant as sets."""
+    inner = _list(meant.values() if isinstance(meant, dict) else meant)
     if isinstance(said, dict) and isinstance(meant, dict):
-        pairs = zip(cast("dict[str, Any]", said).items(), meant.values(), strict=False)
-        return {key: _sorted_sets(item, inner) for (key, item), inner in pairs}
+        items = cast("dict[str, Any]", said).items()
+        return {key: _sorted_sets(item, part) for (key, item), part in zip(items, inner, strict=False)}
     if isinstance(said, list) and isinstance(meant, list | tuple | set | frozenset):
-        pairs = zip(said, meant, strict=False)
-        parts = [_sorted_sets(item, inner) for item, inner in pairs]
+        parts = [_sorted_sets(item, part) for item, part in zip(_list(said), inner, strict=False)]
         return _plain_set(parts, 0) if isinstance(meant, set | frozenset) else parts
-    return said
+    return said  # pyright: ignore[reportUnknownVariableType]
+
+
+def _list(value: Any) -> list[Any]:
+    return cast("list[Any]", value)
 
 
 def _say_numpy_scalar(value: object) -> object:

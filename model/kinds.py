@@ -141,10 +141,11 @@ def canonical_kinds(written: object) -> object:
 
 
 def _canonical(written: object) -> str:
+    given = written
     if isinstance(written, type) and issubclass(written, BaseException):
         return next(_names(written))
     if not isinstance(written, str):
-        shown = clip(repr_of(written), _LONGEST_SHOWN)
+        shown = clip(repr_of(given), _LONGEST_SHOWN)
         raise ValueError(f"names classes of exceptions, and {shown} is none")  # noqa: TRY004 (pydantic takes these)
     known = _KNOWN.get(written) or _known_by_another_name(written)
     if known is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self, cast
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticKnownError
@@ -125,7 +125,7 @@ class RetryPolicy(Settings):
 def fields_of_retry(value: object) -> object:
     """Return the fields of a policy that is written as a number: of attempts, in all."""
     if isinstance(value, RetryPolicy | Mapping):
-        return value
+        return cast("object", value)
     if isinstance(value, int) and not isinstance(value, bool):
         return {"max_attempts": value}
     shown = clip(repr_of(value), 60)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from functools import cached_property
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 from pydantic import Field, model_validator
 
@@ -42,7 +42,7 @@ class Duration(Settings):
     @model_validator(mode="before")
     @classmethod
     def _number(cls, value: Any) -> Any:
-        return value if isinstance(value, dict | Duration) else {"constant": value}
+        return cast("object", value) if isinstance(value, dict | Duration) else {"constant": value}
 
     @model_validator(mode="after")
     def _one(self) -> Duration:

@@ -42,7 +42,7 @@ def check_output(output: Any, node: PipelineNode, max_bytes: int = MAX_BYTES) ->
             if length * WIDEST_CHARACTER <= max_bytes:
                 return freeze_flat(kept, node.id)
     try:
-        plain = plain_json(output, "output")
+        plain = plain_json(cast("object", output), "output")
     except NotJson as error:
         raise _wrong(node, f"its {error}") from error.__cause__
     frozen: FrozenDict = freeze(_as_mapping(plain), node.id)

@@ -8,23 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
-from playbill.model import configs, outputs
+from playbill.model import configs
 from playbill.model.diagnostics import Location, did_you_mean, list_names, problems_of
 from playbill.model.errors import DefinitionError, NodeConfigError, Problem
+from playbill.model.outputs import OUTPUTS
 from playbill.model.targets import TargetRule, host_of, services_of, text_of
-from playbill.model.templates import (
-    DELAY_ROOTS,
-    TEMPLATE_ROOTS,
-    Template,
-    compile_template,
-    is_template,
-    with_texts,
-)
+from playbill.model.templates import DELAY_ROOTS, TEMPLATE_ROOTS, Template, compile_template, is_template, with_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from pydantic_core import ErrorDetails
 
     from playbill.model.definition import PipelineNode
     from playbill.model.policies import LimitsPolicy
@@ -147,10 +139,7 @@ class NodeType:
                 return chosen.config.model_validate(fields)
             except ValidationError as error:
                 # What was written was checked before the run: this is what a template gave.
-                places = [told["loc"] for told in error.errors(include_url=False) if _is_to_be_text(told)]
-                if not places:
-                    raise
-                return chosen.config.model_validate(with_texts(fields, places))
+                return chosen.config.model_validate(with_texts(fields, error.errors(include_url=False)))
         except ValidationError as error:
             problems = problems_of(error, chosen.config, owner=lambda _location: (subject, 0))
             raise NodeConfigError("; ".join(map(str, problems))) from None
@@ -254,10 +243,6 @@ class Catalog:
         return Catalog({**self._types, name: replace(owner, actions={**owner.actions, action: bound})})
 
 
-def _is_to_be_text(told: ErrorDetails) -> bool:
-    return told["type"] == "string_type" and told["input"] is not None
-
-
 def _refuse(what: str, name: str, first: str, second: str) -> NoReturn:
     places = f"{first or 'an unknown place'} and {second or 'an unknown place'}"
     raise DefinitionError.single(
@@ -270,25 +255,21 @@ OUTSIDE = "it waits on the loop for others, whom no signal to a process stops"
 
 
 def _builtin(name: str, config: type[BaseModel], **more: Any) -> NodeType:
-    return NodeType(name, config, origin=f"{configs.__name__}:{config.__name__}", **more)
+    origin = f"{configs.__name__}:{config.__name__}"
+    return NodeType(name, config, origin=origin, output=OUTPUTS.get(name), **more)
 
 
 def _action(name: str, config: type[BaseModel], **more: Any) -> ActionType:
-    return ActionType(name, config, origin=f"{configs.__name__}:{config.__name__}", inline_because=OUTSIDE, **more)
+    origin, output = f"{configs.__name__}:{config.__name__}", OUTPUTS.get(name)
+    return ActionType(name, config, origin=origin, inline_because=OUTSIDE, output=output, **more)
 
 
 _ACTIONS = (
-    _action(
-        "call_api",
-        configs.CallApiConfig,
-        target=TargetRule(("url",), (host_of,)),
-        output=outputs.CallApiOutput,
-    ),
+    _action("call_api", configs.CallApiConfig, target=TargetRule(("url",), (host_of,))),
     _action(
         "send_notification",
         configs.SendNotificationConfig,
         target=TargetRule(("webhook", "apprise"), (host_of, services_of)),
-        output=outputs.SendNotificationOutput,
     ),
     _action("execute_pipeline", configs.ExecutePipelineConfig, literal=frozenset({"pipeline"})),
 )
@@ -299,15 +280,8 @@ _TYPES = (
         configs.AgentConfig,
         inline_because="agents are objects of this process",
         target=TargetRule(("agent_id",), (text_of,)),
-        output=outputs.AgentOutput,
     ),
-    _builtin(
-        "condition",
-        configs.ConditionConfig,
-        templated=False,
-        inline_because=OURS,
-        output=outputs.ConditionOutput,
-    ),
+    _builtin("condition", configs.ConditionConfig, templated=False, inline_because=OURS),
     _builtin(
         "action",
         configs.FreeConfig,
@@ -316,12 +290,7 @@ _TYPES = (
     ),
     _builtin("parallel", configs.EmptyConfig, templated=False, inline_because=OURS),
     _builtin("delay", configs.DelayConfig, roots=DELAY_ROOTS, inline_because=OURS),
-    _builtin(
-        "command",
-        configs.CommandConfig,
-        inline_because="it runs in a process of its own already",
-        output=outputs.CommandOutput,
-    ),
+    _builtin("command", configs.CommandConfig, inline_because="it runs in a process of its own already"),
     _builtin("python", configs.PythonConfig, literal=frozenset({"call"})),
 )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field
 
 __all__ = [
+    "OUTPUTS",
     "AgentOutput",
     "CallApiOutput",
     "CommandOutput",
@@ -59,6 +61,16 @@ class SendNotificationOutput(BaseModel):
 
     sent: list[str]
     """The ways that took it: webhook, apprise."""
+
+
+OUTPUTS: Mapping[str, type[BaseModel]] = {
+    "agent": AgentOutput,
+    "condition": ConditionOutput,
+    "command": CommandOutput,
+    "call_api": CallApiOutput,
+    "send_notification": SendNotificationOutput,
+}
+"""By type or action; what a python node or a child pipeline gives nobody knows."""
 
 
 def keys_given(output: type[BaseModel]) -> dict[str, bool]:

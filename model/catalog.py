@@ -23,8 +23,6 @@ from playbill.model.templates import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pydantic_core import ErrorDetails
-
     from playbill.model.definition import PipelineNode
     from playbill.model.policies import LimitsPolicy
     from playbill.model.targets import CompiledTarget
@@ -156,10 +154,7 @@ class NodeType:
                 return chosen.config.model_validate(fields)
             except ValidationError as error:
                 # What was written was checked before the run: this is what a template gave.
-                places = [told["loc"] for told in error.errors(include_url=False) if _is_to_be_text(told)]
-                if not places:
-                    raise
-                return chosen.config.model_validate(with_texts(fields, places))
+                return chosen.config.model_validate(with_texts(fields, error.errors(include_url=False)))
         except ValidationError as error:
             problems = problems_of(error, chosen.config, owner=lambda _location: (subject, 0))
             raise NodeConfigError("; ".join(map(str, problems))) from None
@@ -265,10 +260,6 @@ class Catalog:
 
 def _is_anew(known: NodeType | ActionType, other: NodeType | ActionType) -> bool:
     return known == other or (known.origin == other.origin and bool(known.origin))
-
-
-def _is_to_be_text(told: ErrorDetails) -> bool:
-    return told["type"] == "string_type" and told["input"] is not None
 
 
 def _refuse(what: str, name: str, first: str, second: str) -> NoReturn:

@@ -173,5 +173,5 @@ def _asked_for(text: str) -> set[Keys]:
 def _of_schema(schema: Mapping[str, Any] | None) -> Collection[str] | None:
     if schema is None or schema.get("additionalProperties") is not False or not schema.keys() <= _TOLD_BY_SCHEMA:
         return None
-    properties = schema.get("properties", {})
+    properties: Mapping[str, Any] = schema.get("properties", {})
     return tuple(properties) if isinstance(properties, dict) else None

@@ -15,6 +15,8 @@ from playbill.model.frozen import copied
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
+    from pydantic_core import ErrorDetails
+
 __all__ = [
     "DELAY_ROOTS",
     "TEMPLATE_ROOTS",
@@ -85,23 +87,30 @@ def is_template(value: object) -> bool:
     return isinstance(value, str) and value.startswith("${") and closing_brace(value, 2) == len(value) - 1
 
 
-def with_texts(config: Mapping[str, Any], places: Iterable[tuple[int | str, ...]]) -> dict[str, Any]:
-    """Give a rendered config in which text stands at some places, whatever a template gave there.
+def with_texts(config: Mapping[str, Any], errors: Iterable[ErrorDetails]) -> dict[str, Any]:
+    """Give a rendered config in which text stands where only text fits, whatever a template gave there.
 
     Args:
         config: A node's, rendered.
-        places: Where text belongs, and something else than a text or null stands.
+        errors: What its model complains of.
     """
     changed: dict[str, Any] = copied(dict(config))
-    for place in places:
-        holder, key, value = cast("Any", changed), cast("Any", ""), cast("Any", changed)
-        for part in place:
-            if not (part in value if isinstance(value, dict) else isinstance(value, list) and isinstance(part, int)):
-                break  # the name of one of several kinds that the field takes
-            holder, key, value = value, part, value[part]
-        if holder is not value and not isinstance(value, str):
-            holder[key] = _as_text(value)
+    for error in errors:
+        if error["type"] == "string_type" and error["input"] is not None:
+            _write_text(changed, error["loc"])
     return changed
+
+
+def _write_text(config: Any, place: Iterable[int | str]) -> None:
+    holder, key, value = config, cast("Any", ""), config
+    for part in place:
+        try:
+            below = value[part]
+        except (LookupError, TypeError):
+            break  # the name of one of several kinds that the field takes
+        holder, key, value = value, part, below
+    if value is not config and not isinstance(value, str):
+        holder[key] = _as_text(value)
 
 
 def strings_in(value: Value) -> Iterator[str]:

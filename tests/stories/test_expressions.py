@@ -147,9 +147,9 @@ async def test_a_delay_that_is_no_length_of_time_fails_its_node(manager: Manager
 
 
 async def test_a_delay_whose_template_fails_says_why(manager: Manager) -> None:
-    definition = pipeline(node("start", "trigger", "b"), node("b", "delay", seconds="${trigger.wiat}"))
+    definition = pipeline(node("start", "trigger", "b"), node("b", "delay", seconds="${trigger.waits}"))
     result = await finished(manager, definition, wait=1)
-    assert "no key 'wiat', did you mean 'wait'?" in str(result.error)
+    assert "no key 'waits', did you mean 'wait'?" in str(result.error)
 
 
 @pytest.mark.parametrize(

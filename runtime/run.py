@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 SHOWN_NODES: Final = 10
 """Of each state, when it is told where a run stands."""
+DRAWN: Final[Any] = {"ui": True, "nodes": {"__all__": {"position", "ui"}}, "edges": {"__all__": {"ui"}}}
+"""What of a definition no run looks at."""
 
 
 class Whereabouts(Protocol):
@@ -202,7 +204,7 @@ class Run:
 
 def _same_pipeline(one: PipelineDefinition, other: PipelineDefinition) -> bool:
     """Tell whether two definitions say the same, also in their nodes' configs, where True is not 1."""
-    return one == other and same_json(one.model_dump(mode="python"), other.model_dump(mode="python"))
+    return same_json(one.model_dump(exclude=DRAWN), other.model_dump(exclude=DRAWN))
 
 
 def standing_of(run: Run) -> str:

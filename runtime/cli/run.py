@@ -20,6 +20,7 @@ from playbill.runtime.cli.inspect import Imports
 from playbill.runtime.cli.modules import open_definition
 from playbill.runtime.cli.options.host import Resources, Secrets, make_resources, read_secrets
 from playbill.runtime.cli.options.option_names import with_options
+from playbill.runtime.cli.options.seconds import Seconds
 from playbill.runtime.cli.options.trigger_data import Inputs, trigger_data_of
 from playbill.runtime.cli.progress import progress_of
 from playbill.runtime.cli.terminal.logs import show_logs
@@ -51,8 +52,8 @@ def run(  # noqa: PLR0913 (a user names those they want)
     input_json: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     secrets: Secrets = None,
     resources: Resources = None,
-    timeout: float | None = None,
-    grace: float = 5.0,
+    timeout: Seconds | None = None,
+    grace: Seconds = 5.0,
     imports: Imports = None,
     events: Path | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative=(), show_default=False)] = False,
@@ -76,7 +77,7 @@ def run(  # noqa: PLR0913 (a user names those they want)
         input_json: a JSON file with the trigger data, - for standard input; single values of --input win.
         secrets: what ${secrets.NAME} stands for.
         resources: what handlers find in context.resources.
-        timeout: seconds for the whole run; without it the pipeline's.
+        timeout: seconds for the whole run, or 5m; without it the pipeline's.
         grace: seconds that stopped handlers have to clean up.
         imports: modules that define node types.
         events: a file for the events of the run, one line of JSON each, as they happen.

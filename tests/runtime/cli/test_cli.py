@@ -337,3 +337,17 @@ def test_the_command_starts_without_what_it_does_not_need() -> None:
     code = f"import sys, playbill.runtime.cli; print([m for m in {heavy} if m in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, cwd=ROOT)
     assert ran.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(("written", "seconds"), [("250ms", 0.25), ("1h30m", 5400), ("7", 7), ("0.5", 0.5)])
+def test_times_may_have_their_unit(folder: Path, written: str, seconds: float) -> None:
+    file = folder / "events.jsonl"
+    code, _, _ = play("run", folder / "fine.yaml", "--input", "n=1", "--timeout", written, "--events", file)
+    started = json.loads(file.read_text(encoding="utf-8").splitlines()[0])
+    assert (code, started["data"]["timeout"]) == (0, seconds)
+
+
+def test_a_time_that_is_none_is_refused_by_its_option(folder: Path) -> None:
+    code, out, err = play("run", folder / "fine.yaml", "--grace", "soon")
+    assert (code, out) == (2, "")
+    assert err.startswith("Invalid value for --grace: 'soon' is not a duration: write seconds as a number, or ")

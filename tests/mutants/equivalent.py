@@ -80,10 +80,10 @@ EQUIVALENT: Final = (
     ),
     Equivalent(
         "model/catalog.py",
-        "NodeType.check",
-        "error.errors(include_url=False)",
-        "error.errors(include_url=True)",
-        "only location and input are read of each error",
+        "NodeType.parse",
+        "return chosen.config.model_validate(with_texts(fields, error.errors(include_url=False)))",
+        "return chosen.config.model_validate(with_texts(fields, error.errors(include_url=True)))",
+        "only type, location and input are read of each error",
     ),
     Equivalent(
         "model/diagnostics.py",

@@ -35,7 +35,7 @@ ENDINGS: Final[tuple[Said, ...]] = (
     {"output": {"ok": False, "n": 0, "attempt": 2}},
     {"output": {}},
     {"error": "ConnectionError", "weight": 2},
-    {"error": "ValueError", "retryable": False, "weight": 0.5},
+    {"error": "ValueError", "retryable": False, "weight": 0.5, "data": {"code": 3}},
     {"error": "OSError", "message": "the disk"},
     {"hangs": True, "weight": 0.5},
 )

@@ -78,9 +78,9 @@ def test_looking_at_a_pipeline_takes_a_mapping_and_says_what_is_none() -> None:
     assert playbill.get_execution_order(WRITTEN) == ["a"]
     assert playbill.validate_pipeline_dag(WRITTEN) == []
     assert playbill.validate_pipeline_dag({"nodes": [{"id": "a"}]}) == ["node 'a': field 'type' is missing"]
-    said = "a pipeline is a PipelineDefinition or the mapping it is written as, not NoneType: None"
+    said = "a definition is a mapping, a file's path or a text, not NoneType: None"
     assert playbill.validate_pipeline_dag(None) == [said]  # type: ignore[arg-type]
-    with pytest.raises(playbill.DefinitionError, match=said):
+    with pytest.raises(playbill.DefinitionError, match="a pipeline is a PipelineDefinition or the mapping"):
         playbill.get_execution_order(None)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="what is explored is a Study, as in "):
         playbill.explore(WRITTEN, 1)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from playbill.model.errors import DefinitionError, Problem
@@ -23,5 +24,5 @@ def with_options(error: DefinitionError, options: Iterable[tuple[str, str]]) -> 
     for problem in error.problems:
         begins = (words for words in options if problem.message.startswith(words[0]))
         said, option = next(begins, ("", ""))
-        problems.append(Problem(problem.code, problem.where, option + problem.message.removeprefix(said)))
+        problems.append(replace(problem, message=option + problem.message.removeprefix(said)))
     return DefinitionError(error.name, problems, error.what)

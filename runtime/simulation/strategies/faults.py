@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from playbill.model.definition import PipelineDefinition
     from playbill.runtime.faults.kinds import Fault
 
+DATA: Final[tuple[dict[str, Any] | None, ...]] = (None, {"code": 3})
 OUTPUTS: Final[tuple[dict[str, Any], ...]] = ({}, {"ok": True}, {"ok": False, "n": 3})
 ERRORS: Final = ("ConnectionError", "OSError", "ValueError")
 SECONDS: Final = st.sampled_from((0.0, 1.0, 0.2, 7.0))
@@ -61,7 +62,7 @@ def _durations() -> SearchStrategy[Duration]:
 
 def _endings() -> SearchStrategy[Ending]:
     given = st.builds(Ending, output=st.sampled_from(OUTPUTS))
-    failed = st.builds(Ending, error=st.sampled_from(ERRORS), retryable=st.booleans())
+    failed = st.builds(Ending, error=st.sampled_from(ERRORS), retryable=st.booleans(), data=st.sampled_from(DATA))
     return given | failed | st.just(Ending(hangs=True))
 
 

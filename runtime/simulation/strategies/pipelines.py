@@ -65,11 +65,11 @@ OF_ALL: Final = frozenset({"join", "on_error", "total_timeout"})
 MAX_SETTINGS: Final = 5
 MAX_LINKS: Final = 3
 WHEN: Final[tuple[When, ...]] = ("success", "always", "failure")
-CONDITIONS: Final = ("true", "false", "input.ok", "size(inputs) > 1")
+CONDITIONS: Final = ("true", "false", "has(input.ok) && input.ok", "size(inputs) > 1")
 """Of condition nodes; besides, the outputs of those before."""
 BRANCHES: Final = (None, "true", "false")
 """Of edges that leave a condition node."""
-TESTS: Final = (None, None, "true", "input.ok", "size(output) > 0")
+TESTS: Final = (None, None, "true", "has(input.ok) && input.ok", "size(output) > 0")
 """Of all other edges."""
 SETTINGS: Final[tuple[tuple[str, Any], ...]] = (
     ("on_failure", "finish"),

@@ -201,20 +201,9 @@ def test_validate_says_all_that_keeps_a_pipeline_from_running(folder: Path) -> N
     (folder / "all.yaml").write_text(WRONG, encoding="utf-8")
     code, _, err = play("validate", folder / "all.yaml")
     assert code == 2
-    assert [line.partition(": ")[0] for line in err.splitlines()] == [
-        "imports[0]",
-        "nodes[0].type",
-        "nodes[5].config.call",
-        "nodes[7].config.action",
-        "nodes[8].config.action",
-        "breakers.nobodys",
-        "nodes[1].config.call",
-        "nodes[2].config.args",
-        "nodes[3].config.call",
-        "nodes[6].isolation",
-        "nodes[10].config.call",
-        "nodes[11].config.call",
-    ]
+    told = [line.removeprefix(f"{folder / 'all.yaml'}:").split(":")[0] for line in err.splitlines()]
+    # Of unknown types and actions (lines 5 and 12) nothing: the module that cannot be imported may have brought them.
+    assert told == ["2", "3", "6", "7", "8", "10", "11", "13", "15", "16"]
     for said in (
         "module 'no_such_module', named as a source of node types, cannot be imported",
         "node 'b': call 'no_such_module:f': there is no module 'no_such_module' [no-handler]",
@@ -226,9 +215,9 @@ def test_validate_says_all_that_keeps_a_pipeline_from_running(folder: Path) -> N
     ):
         assert said in err
     code, _, told = play("run", folder / "all.yaml")
-    assert (code, told.count("\n- ")) == (2, 12)
+    assert (code, told.count("\n- ")) == (2, 10)
     assert {line.removeprefix("- ") for line in told.splitlines()[1:]} == {
-        line.partition(": ")[2].rpartition(" [")[0] for line in err.splitlines()
+        line.rpartition(" [")[0] for line in err.splitlines()
     }
 
 

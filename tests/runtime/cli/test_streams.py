@@ -228,4 +228,5 @@ def test_the_third_ctrl_c_reaches_a_handler_that_blocks_the_loop(folder: Path) -
                 process.wait(0.2)
             except subprocess.TimeoutExpired:
                 continue
-    assert process.returncode in {130, -signal.SIGINT}  # the latter of one that came as it ended
+    # Its handler failed of it before the run heard of the first, or after; the last is of one that came as it ended.
+    assert process.returncode in {1, 130, -signal.SIGINT}

@@ -23,6 +23,11 @@ WITHOUT_EFFECT: Final = {
     "PipelineDefinition.imports": "names where types come from, which the studies hand over",
     "PipelineNode.name": "for people",
     "PipelineNode.description": "for people",
+    "PipelineNode.position": "for editors",
+    "PipelineNode.ui": "for editors",
+    "PipelineEdge.id": "for people",
+    "PipelineEdge.ui": "for editors",
+    "PipelineDefinition.ui": "for editors",
     "PipelineNode.limits": "kept by the kernel, in a process that no simulation has",
     "PipelineNode.next": "turned into edges when it is read",
 }
@@ -48,7 +53,7 @@ def drawn_fields() -> set[str]:
         for study in STUDIES
         for model in models_in([study.definition, study.faults])
         for name, field in type(model).model_fields.items()
-        if getattr(model, name) != field.get_default(call_default_factory=True)
+        if getattr(model, name) != field.get_default(call_default_factory=True, validated_data=vars(model))
     }
 
 

@@ -75,9 +75,8 @@ def test_outputs_may_be_no_number_and_waits_beyond_all_bounds() -> None:
     outputs = {"x": "inputs.a.x / inputs.a.x"}
     with Simulation(types=[nans]) as sim:
         done = sim.run({"nodes": [{"id": "a", "type": "nans"}], "outputs": outputs})
-    assert str(done.error) == (
-        "NodeConfigError: output 'x': expression 'inputs.a.x / inputs.a.x' failed: it gives nan, which JSON cannot say"
-    )
+    failed = "expression 'inputs.a.x / inputs.a.x' failed: it gives nan, which JSON cannot say"
+    assert str(done.error) == f"NodeConfigError: output 'x': {failed}"
     retry = {"max_attempts": 1100, "base": 1.0, "cap": 0.01, "jitter": 0.0}
     plan = {"faults": [{"fault": "raise", "node": "a", "times": 1090}]}
     breakers = {"nans": {"failures": 5000}}

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
 
+from playbill.runtime.processes.main_module import import_once
+
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import PurePath
@@ -51,4 +53,4 @@ def import_beside(name: str, folder: PurePath | None) -> ModuleType:
     origin = getattr(getattr(known, "__spec__", None), "origin", None)
     if spec is not None and spec.origin != origin:
         raise ImportError(f"'{top}' is known from {origin} already, and another one is {spec.origin}: rename one")
-    return importlib.import_module(name)
+    return import_once(name)

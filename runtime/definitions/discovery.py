@@ -29,6 +29,7 @@ from playbill.runtime.handlers.agent import agent
 from playbill.runtime.handlers.call_api import call_api
 from playbill.runtime.handlers.command import command
 from playbill.runtime.handlers.send_notification import send_notification
+from playbill.runtime.processes import main_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -223,6 +224,6 @@ def _place_of(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return f" ({error.filename}, line {error.lineno})" if error.filename else ""
     frames = [each for each in traceback.extract_tb(error.__traceback__) if not each.filename.startswith("<frozen ")]
-    ours = {__file__, beside.__file__, importlib.__file__}
+    ours = {__file__, beside.__file__, main_module.__file__, importlib.__file__}
     last = next((each for each in reversed(frames) if each.filename not in ours), None)
     return f" ({last.filename}, line {last.lineno})" if last else ""

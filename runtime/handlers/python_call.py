@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from typing import TYPE_CHECKING, Any, cast
 
 from playbill.model.errors import NodeConfigError
 from playbill.model.failures import failure_of
+from playbill.runtime.processes.main_module import import_once
 from playbill.runtime.runners.calling import is_generator
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def resolve(call: str) -> Callable[..., Any]:
 
 def _import(call: str, module_name: str) -> object:
     try:
-        return importlib.import_module(module_name)
+        return import_once(module_name)
     except ModuleNotFoundError as error:
         if error.name and f"{module_name}.".startswith(f"{error.name}."):
             raise NodeConfigError(f"call '{call}': there is no module '{error.name}'") from error

@@ -1,13 +1,36 @@
-"""The host's main module: how a worker finds it, and whether we are a worker that is importing it."""
+"""The host's main module: by which name it is known, how a worker finds it, and whether we are one that imports it."""
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["imports_main", "main_module"]
+if TYPE_CHECKING:
+    from types import ModuleType
+
+__all__ = ["import_once", "imports_main", "main_module"]
+
+
+def import_once(name: str) -> ModuleType:
+    """Import a module by its name; the running script, which is `__main__`, is not executed a second time for it."""
+    if name not in sys.modules and _is_main(name):
+        return sys.modules["__main__"]
+    return importlib.import_module(name)
+
+
+def _is_main(name: str) -> bool:
+    main = sys.modules["__main__"]
+    spec, path = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+    if spec is not None:
+        return bool(spec.name == name)
+    if path is None or "." in name:
+        return False
+    found = importlib.util.find_spec(name)
+    return found is not None and found.origin is not None and Path(found.origin).resolve() == Path(path).resolve()
 
 
 def imports_main() -> bool:

@@ -1,6 +1,8 @@
 """A pipeline is a file: every mistake in it is told at once with its line, and text is taken as it is written."""
 
 import json
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -285,3 +287,29 @@ def test_model_validate_raises_our_error() -> None:
         playbill.PipelineDefinition.model_validate_json("{")
     with pytest.raises(playbill.DefinitionError, match="input should be"):
         playbill.PipelineDefinition.model_validate([])
+
+
+SCRIPT = """\
+import playbill
+print("executed as", __name__)
+@playbill.node_type("buy")
+async def buy(node, inputs, context):
+    return {"bought": 1}
+def count():
+    return 3
+if __name__ == "__main__":
+    print(playbill.run("p.yaml").outputs)
+"""
+
+
+@pytest.mark.real("a program")
+@pytest.mark.parametrize("started", [["shop.py"], ["-m", "shop"]])
+def test_a_script_whose_own_name_is_imported_is_not_executed_twice(
+    tmp_path: Path, started: list[str], anyio_backend: Any
+) -> None:
+    written(tmp_path, SCRIPT, "shop.py")
+    text = "imports: [shop]\nnodes: [{id: a, type: buy}, {id: b, type: python, config: {call: 'shop:count'}}]"
+    written(tmp_path, text, "p.yaml")
+    done = subprocess.run([sys.executable, *started], cwd=tmp_path, capture_output=True, text=True)
+    outputs = "{'a': {'bought': 1}, 'b': {'result': 3}}"
+    assert (done.stdout, done.stderr) == (f"executed as __main__\n{outputs}\n", "")

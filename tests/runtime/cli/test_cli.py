@@ -201,9 +201,9 @@ def test_validate_says_all_that_keeps_a_pipeline_from_running(folder: Path) -> N
     (folder / "all.yaml").write_text(WRONG, encoding="utf-8")
     code, _, err = play("validate", folder / "all.yaml")
     assert code == 2
-    told = [line.removeprefix(f"{folder / 'all.yaml'}:").split(":")[0] for line in err.splitlines()]
+    lines = [line.removeprefix(f"{folder / 'all.yaml'}:").split(":")[0] for line in err.splitlines()]
     # Of unknown types and actions (lines 5 and 12) nothing: the module that cannot be imported may have brought them.
-    assert told == ["2", "3", "6", "7", "8", "10", "11", "13", "15", "16"]
+    assert lines == ["2", "3", "6", "7", "8", "10", "11", "13", "15", "16"]
     for said in (
         "module 'no_such_module', named as a source of node types, cannot be imported",
         "node 'b': call 'no_such_module:f': there is no module 'no_such_module' [no-handler]",

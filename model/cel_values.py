@@ -8,7 +8,7 @@ The library's maps have no order, its ints 64 bits, its texts no half of a surro
 3. A timestamp and a duration are what they are as outputs of a node (see jsonable.py); what else JSON has no word for
    is refused.
 
-Weak spot: of two equal maps in different orders the first one counts.
+Weak spot: of two equal maps, or two map literals with the same keys, in different orders the first one counts.
 """
 
 from __future__ import annotations

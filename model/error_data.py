@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from playbill.model.errors import NodeError
 from playbill.model.frozen import freeze
 from playbill.model.jsonable import NotJson, plain_json
 from playbill.model.plain_text import MAX_TEXT_BYTES, bounded, repr_of, text_of
@@ -14,7 +13,7 @@ from playbill.model.plain_text import MAX_TEXT_BYTES, bounded, repr_of, text_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["MAX_DATA_BYTES", "data_of", "json_size", "kept_data"]
+__all__ = ["MAX_DATA_BYTES", "json_size", "kept_data"]
 
 MAX_DATA_BYTES: Final = 4 * MAX_TEXT_BYTES
 """What all of it has as JSON in UTF-8 at most; each text has 16 KiB."""
@@ -23,14 +22,6 @@ MAX_DATA_BYTES: Final = 4 * MAX_TEXT_BYTES
 def json_size(value: object) -> int:
     """Return how many bytes plain JSON is in UTF-8."""
     return len(json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass"))
-
-
-def data_of(error: BaseException, hide: Callable[[str], str] | None = None) -> Mapping[str, Any] | None:
-    """Return the data of an error of ours as it is kept; None: it has none. Raises nothing."""
-    try:
-        return kept_data(error.data, hide) if isinstance(error, NodeError) else None
-    except BaseException:  # noqa: BLE001 (a property of a user's subclass, broken in any way)
-        return None
 
 
 def kept_data(data: object, hide: Callable[[str], str] | None = None) -> Mapping[str, Any] | None:
@@ -78,6 +69,8 @@ def _bounded(plain: Any, hide: Callable[[str], str] | None) -> Any:
         return {_shown(name, hide): _bounded(item, hide) for name, item in cast("dict[str, Any]", plain).items()}
     if isinstance(plain, list):
         return [_bounded(item, hide) for item in plain]
+    if hide is not None and isinstance(plain, int | float) and hide(str(plain)) != str(plain):
+        return hide(str(plain))  # a secret may be a number
     return plain
 
 

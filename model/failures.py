@@ -9,7 +9,8 @@ from __future__ import annotations
 from traceback import format_exception, format_tb
 from typing import TYPE_CHECKING, Any, Final
 
-from playbill.model.error_data import data_of
+from playbill.model.error_data import kept_data
+from playbill.model.errors import NodeError
 from playbill.model.facts import Failure
 from playbill.model.fields import MAX_SECONDS, seconds_of
 from playbill.model.kinds import kinds_of, leaves_of
@@ -17,7 +18,7 @@ from playbill.model.plain_text import bounded, name_of, said, text_of
 from playbill.model.policies import retryable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 __all__ = ["UNTOLD", "failure_of"]
 
@@ -46,7 +47,7 @@ def failure_of(error: BaseException, *, traceback: bool = False, hide: Callable[
         kinds = kinds_of(error)
         return Failure(
             name_of(type(error)), bounded(message), retryable(error), kinds, bounded(trace), _retry_after(error),
-            data_of(error, hide),
+            _data(error, hide),
         )  # fmt: skip
     except BaseException:  # noqa: BLE001 (no memory, no stack: the attempt must end all the same)
         return UNTOLD
@@ -68,6 +69,18 @@ def _message(error: BaseException) -> str:
     named = [f"{name_of(type(leaf))}: {text_of(leaf)}".removesuffix(": ") for leaf in leaves[:MAX_LEAVES]]
     more = [f"and {len(leaves) - MAX_LEAVES} more"] if len(leaves) > MAX_LEAVES else []
     return f"{text_of(error)}: {'; '.join([*named, *more])}"
+
+
+def _data(error: BaseException, hide: Callable[[str], str] | None) -> Mapping[str, Any] | None:
+    """Return the data that an error of ours carries, of a group those of the first that has some; None: nothing."""
+    for leaf in leaves_of(error):
+        try:
+            data = kept_data(leaf.data, hide) if isinstance(leaf, NodeError) else None
+        except BaseException:  # noqa: BLE001 (a property of a user's subclass, broken in any way)
+            data = None
+        if data is not None:
+            return data
+    return None
 
 
 def _retry_after(error: BaseException) -> float | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import quote
 
 from playbill.model.cel_patterns import pattern_cost
 from playbill.model.diagnostics import LONGEST_VALUE, path_of
@@ -111,7 +112,8 @@ def validator_of(schema: Schema, pointer: str = "") -> Validator:
     if not pointer:
         return jsonschema_rs.validator_for(schema, **options)
     registry = jsonschema_rs.Registry([(URN, schema)])
-    return jsonschema_rs.validator_for({"$ref": f"{URN}#{pointer}"}, registry=registry, **options)
+    reference = {"$ref": f"{URN}#{quote(pointer, safe='/~')}"}
+    return jsonschema_rs.validator_for(reference, registry=registry, **options)
 
 
 def violations(validator: Validator, value: object, name: str) -> list[tuple[str, str]]:

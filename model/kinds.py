@@ -35,6 +35,8 @@ _QUALNAME: Final[Any] = type.__dict__["__qualname__"]
 _EXCEPTIONS: Final[Any] = BaseExceptionGroup.__dict__["exceptions"]
 _DOTTED: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 _LONGEST_SHOWN: Final = 60
+_SURE: Final = sys.stdlib_module_names - {"__main__"} | {"playbill"}
+"""Whose modules have all that they will ever have once they are loaded."""
 
 
 def _exceptions_of(module: object) -> dict[str, type[BaseException]]:
@@ -151,12 +153,28 @@ def _canonical(written: object) -> str:
     if known is not None:
         return next(_names(known))
     if _DOTTED.fullmatch(written):
+        _check_known(written)
         return written
     hint = did_you_mean(written, _KNOWN)
     raise ValueError(
         f"{clip(repr(written), _LONGEST_SHOWN)} is no exception of Python's or playbill's{hint}: write a class of"
         " your own or of a library with its module, such as mymodule.Throttled"
     )
+
+
+def _check_known(written: str) -> None:
+    """Refuse what a module of Python's own, or playbill, is known not to have; other modules may not be loaded yet.
+
+    Raises:
+        ValueError: it names no exception.
+    """
+    module, _, name = written.rpartition(".")
+    loaded = sys.modules.get(module)
+    if not isinstance(loaded, ModuleType) or module.partition(".")[0] not in _SURE:
+        return
+    has = _KNOWN if module == "playbill" else _exceptions_of(loaded)
+    if name not in has:
+        raise ValueError(f"{written!r}: {module} has no exception '{name}'{did_you_mean(name, has)}")
 
 
 def _known_by_another_name(written: str) -> type[BaseException] | None:

@@ -42,6 +42,14 @@ _ALWAYS: Final = (
 )  # fmt: skip
 _ELSEWHERE: Final = frozenset({"example", "discriminator", "xml", "externalDocs"})
 """Of OpenAPI, and harmless."""
+_COMMENTS: Final = frozenset({
+    "$schema", "$id", "id", "$anchor", "$comment", "title", "description", "deprecated", "readOnly", "writeOnly",
+    "examples",
+})  # fmt: skip
+"""What checks nothing: misspelt it does no harm."""
+_LISTS: Final = frozenset({"enum", "allOf", "anyOf", "oneOf", "prefixItems"})
+_BESIDE_OTHERS: Final = frozenset({"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"})
+"""Schemas there may speak of properties that another one has."""
 _TYPE_OF: Final = {keyword: kind for kind, keywords in _FOR.items() for keyword in keywords}
 KEYWORDS: Final = (*_ALWAYS, *_TYPE_OF)
 _SPELT_SO: Final = {keyword.lower(): keyword for keyword in KEYWORDS}
@@ -65,10 +73,11 @@ def mistakes(schema: Schema) -> Iterator[tuple[Location, str]]:
     """Give the places of what looks like a rule and is none, and say what to write."""
     for place, part in parts(schema):
         for keyword in part:
-            if keyword not in KEYWORDS and (said := _no_keyword(keyword, part[keyword])):
+            if keyword not in KEYWORDS and (said := _no_keyword(keyword, part)):
                 yield (*place, keyword), said
         yield from (((*place, keyword), said) for keyword, said in _without_effect(part))
-        yield from (((*place, "required", index), said) for index, said in _never_there(part))
+        if _BESIDE_OTHERS.isdisjoint(place):
+            yield from (((*place, "required", index), said) for index, said in _never_there(part))
 
 
 def hint_at(location: Location, value: object) -> str:
@@ -85,8 +94,9 @@ def hint_at(location: Location, value: object) -> str:
             return ""
 
 
-def _no_keyword(word: str, value: object) -> str:
+def _no_keyword(word: str, part: Schema) -> str:
     """Say what a word was meant to be; empty: it may be a comment."""
+    value: object = part[word]
     if word in _ELSEWHERE or word.lower().startswith(("x-", "$")):
         return ""
     if word in _INSTEAD:
@@ -94,18 +104,31 @@ def _no_keyword(word: str, value: object) -> str:
     near = _SPELT_SO.get(word.replace("_", "").replace("-", "").lower()) or next(
         iter(difflib.get_close_matches(word, KEYWORDS, n=1, cutoff=NEAR)), None
     )
-    if near:
+    if near and _may_be_meant(near, word, value):
         return f"is not a keyword of JSON Schema, and changes nothing: did you mean '{near}'?"
-    if _is_schema(value):
+    if "properties" not in part and set(_types(part)) <= {"object"} and _is_schema(value):
         return f"is not a keyword of JSON Schema, and changes nothing: names stand under `properties`, '{word}' too"
     return ""
+
+
+def _may_be_meant(keyword: str, word: str, value: object) -> bool:
+    """Tell whether a value is what a keyword takes; a language behind it, as in `title_de`, makes it another word."""
+    if keyword in _COMMENTS or word.lower().startswith((f"{keyword.lower()}_", f"{keyword.lower()}-")):
+        return False
+    if keyword in {"default", "const"}:
+        return True
+    if _TYPE_OF.get(keyword) == "number" or keyword.startswith(("max", "min")):
+        return isinstance(value, int | float)
+    if keyword in {"type", "pattern", "format", "$ref", "required"}:
+        return isinstance(value, str | list | bool)
+    return isinstance(value, list if keyword in _LISTS else dict | bool)
 
 
 def _is_schema(value: object) -> bool:
     if not isinstance(value, dict):
         return value in _TYPES
     schema = cast("Schema", value)
-    return "$ref" in schema or schema.get("type") in [*_TYPES, *_TYPE_INSTEAD]
+    return "$ref" in schema or schema.get("type") in _TYPES
 
 
 def _types(part: Schema) -> list[str]:

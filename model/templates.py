@@ -121,7 +121,7 @@ def strings_in(value: Value) -> Iterator[str]:
         case dict():
             for item in value.values():
                 yield from strings_in(item)
-        case list():
+        case list() | tuple():
             for item in value:
                 yield from strings_in(item)
         case _:
@@ -134,7 +134,7 @@ def _compile(value: Value, roots: Collection[str]) -> Value:
             return _Text(value, tuple(_parts(value, roots)))
         case dict():
             return {key: _compile(item, roots) for key, item in value.items()}
-        case list():
+        case list() | tuple():
             return [_compile(item, roots) for item in value]
         case _:
             return value
@@ -174,7 +174,7 @@ def _render(value: Value, variables: Mapping[str, Any]) -> Any:
             return value.render(variables)
         case dict():
             return {key: _render(item, variables) for key, item in value.items()}
-        case list():
+        case list() | tuple():
             return [_render(item, variables) for item in value]
         case _:
             return value
@@ -187,7 +187,7 @@ def _walk(value: Value) -> Iterator[_Text]:
         case dict():
             for item in value.values():
                 yield from _walk(item)
-        case list():
+        case list() | tuple():
             for item in value:
                 yield from _walk(item)
         case _:

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, ExitStack
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from playbill.actors.ports import Ports, Receiver, Runner
 from playbill.model.errors import DefinitionError
@@ -201,7 +201,7 @@ class ActorSystem:
         Raises:
             DefinitionError: nobody has used this key, or there is no such state to force.
         """
-        found = self.breakers.find(key)
+        found = self.breakers.find(key) if isinstance(cast("object", key), str) else None
         if found is None:
             raise DefinitionError.single("unknown-breaker", key, f"no pipeline has used breaker '{key}' yet")
         if state not in FORCED:

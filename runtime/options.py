@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, TypedDict, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, TypedDict, cast
 from uuid import UUID
 
 from playbill.model.diagnostics import LONGEST_VALUE, validate_as
@@ -69,11 +69,6 @@ class Rule(NamedTuple):
     holds: Callable[[object], bool]
     text: str
     """Such as `is a whole number`."""
-
-
-def is_number(value: object) -> TypeGuard[float]:
-    """Tell whether it is a number; True is none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def seconds_from(least: float) -> Rule:
@@ -213,8 +208,9 @@ def check_wait(timeout: object) -> None:
     Raises:
         ValueError: it is no number of seconds.
     """
-    if timeout is not None and not (is_number(timeout) and timeout >= 0):
-        raise ValueError(f"timeout is a number of seconds, 0 or more, or None to wait on, not {timeout!r}")
+    if timeout is not None and not is_seconds(timeout):
+        rule = f"0 to {MAX_SECONDS:,.0f}, or None to wait on"
+        raise ValueError(f"timeout is a number of seconds, {rule}, not {timeout!r:.60}")
 
 
 def run_id_of(given: RunId) -> str:

@@ -57,7 +57,7 @@ def load(source: Given) -> PipelineDefinition:
 
 def _is_text(source: str) -> bool:
     """Tell whether a text says a definition rather than where one is."""
-    if "\n" in source:
+    if "\n" in source or not source.strip():
         return True
     return (": " in source or source.lstrip()[:1] in {"{", "["}) and not os.path.exists(source)  # noqa: PTH110 (a Path raises for a name that is too long)
 
@@ -118,8 +118,8 @@ def read(source: str | os.PathLike[str]) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)  # one byte more shows that it is too large, without reading it all
-    except OSError as error:
-        text = f"{path}: cannot be read: {error.strerror or error}"
+    except (OSError, ValueError) as error:  # of a path that no system can have
+        text = f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"
         raise DefinitionError.single("unreadable", str(path), text) from error
     return decode(data, str(path))
 

@@ -45,7 +45,8 @@ class Mark:
         """Tell whether the other is this one, defined anew: at the same place, or as the module ran again."""
         if self.subject != other.subject or self.module != other.module:
             return False
-        return self.work.origin == other.work.origin or self.execution is not other.execution
+        anew = self.work.origin == other.work.origin or self.execution is not other.execution
+        return anew or not hasattr(sys.modules.get(self.module), "__file__")  # a cell of a notebook ran again
 
 
 DECORATED: Final[dict[str, Mark]] = {}

@@ -111,7 +111,8 @@ class Reply:
         if media_type != "application/json" and not media_type.endswith("+json"):
             raise ValueError(f"{media_type} is not JSON")
         try:
-            return json.loads(self.content, parse_constant=_no_constant)
+            said = self.content if self.charset is None else self.text
+            return json.loads(said, parse_constant=_no_constant)
         except RecursionError as error:
             raise ValueError("it is nested too deep") from error
 

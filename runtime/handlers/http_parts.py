@@ -118,6 +118,8 @@ def why_not_sent(url: httpx.URL) -> str:
         host = url.host
     except UnicodeError:
         return "its host is not one"
+    if url.scheme in {"http", "https"} and not host:
+        return "it has no host"
     if _NO_HOST.search(host) and ":" not in host:
         return "its host holds a blank or another character that no host has"
     if url.port is not None and not 0 < url.port <= LARGEST_PORT:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import re
+import threading
 from typing import TYPE_CHECKING, Any, cast
 
 from playbill.model.errors import NodeConfigError, NodeExecutionError
@@ -10,7 +13,7 @@ from playbill.runtime.handlers.http_exchange import Request, exchange
 from playbill.runtime.runners.calling import in_daemon_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
     import apprise
 
@@ -77,9 +80,27 @@ def _load(urls: list[str]) -> apprise.Apprise:
         ) from error
     told = apprise.Apprise()
     for url in urls:
-        if not told.add(url):  # pyright: ignore[reportUnknownMemberType] - its types have holes
+        with _unlogged():
+            known = told.add(url)  # pyright: ignore[reportUnknownMemberType] - its types have holes
+        if not known:
             raise NodeConfigError(f"apprise does not know the URL '{_scheme(url)}***', or it lacks a part")
     return told
+
+
+@contextlib.contextmanager
+def _unlogged() -> Generator[None]:
+    """Let apprise log nothing in this thread: it would write out the URLs that it does not know."""
+    thread = threading.get_ident()
+
+    def of_others(record: logging.LogRecord) -> bool:
+        return record.thread != thread
+
+    log = logging.getLogger("apprise")
+    log.addFilter(of_others)
+    try:
+        yield
+    finally:
+        log.removeFilter(of_others)
 
 
 def _scheme(url: str) -> str:

@@ -1,4 +1,4 @@
-"""The host's main module: by which name it is known, how a worker finds it, and whether we are one that imports it."""
+"""The host's main module: its other name, how a worker finds it, and whether we are one that is importing it."""
 
 from __future__ import annotations
 

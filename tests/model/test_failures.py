@@ -302,3 +302,9 @@ def test_data_of_an_error_is_bounded_plain_and_shows_no_secret() -> None:
     assert (kept["set"], kept["5"], kept["nan"], kept["last"]) == ([1], "a number", "nan", True)
     assert "bytes were cut" in kept["zeros"]
     assert kept["list"] == "... 688,900 bytes were left out ..."
+
+
+def test_of_a_group_the_first_data_count_and_a_secret_may_be_a_number() -> None:
+    group = ExceptionGroup("two", [ValueError("no"), NodeExecutionError("x", data={"pin": 987654321, "n": 3})])
+    failure = failure_of(ExceptionGroup("deep", [group]), hide=lambda said: said.replace("987654321", "***"))
+    assert failure.data == {"pin": "***", "n": 3}

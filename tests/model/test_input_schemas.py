@@ -258,6 +258,21 @@ def test_all_mistakes_of_a_schema_are_told_at_once() -> None:
         {"properties": {"a": {}}, "required": ["b"]},
         {"default": {"propertes": 1}, "enum": [{"propertes": 1}], "examples": [{"min": 1}]},
         {"$schema": "http://json-schema.org/draft-07/schema#", "dependencies": {"a": ["b"]}},
+        {
+            "note": "x",
+            "notes": ["x"],
+            "comment": "x",
+            "title_de": "x",
+            "description_de": "x",
+            "schema": "x",
+            "ids": "x",
+        },
+        {"properties": {"a": {"type": "string", "ui": {"type": "text"}, "widget": "number"}}},
+        {
+            "properties": {"address1": {}, "address2": {}},
+            "if": {"required": ["address1"]},
+            "then": {"properties": {"address1": {"minLength": 1}}, "required": ["address2"]},
+        },
     ],
 )
 def test_a_comment_is_no_mistake(schema: dict[str, Any]) -> None:
@@ -343,3 +358,11 @@ def test_defaults_that_are_never_filled_in_are_told() -> None:
         "inputs.default", "inputs.$defs.unused.default", "inputs.properties.a.anyOf[0].default",
         "inputs.properties.d.items.default",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["first name", "größe", "50%", "a[0]", "a/b~c", "#", "?x=1", "%41", ""])
+def test_a_property_of_any_name_may_have_a_default(name: str) -> None:
+    schema = {"properties": {name: {"type": "string", "default": "x"}}}
+    assert schema_problems(schema) == []
+    wrong = {"properties": {name: {"type": "string", "default": 1}}}
+    assert [problem.code for problem in schema_problems(wrong)] == ["invalid-default"]

@@ -249,6 +249,11 @@ def test_never_is_said_of_any_failure_of_a_group(never: Any, error: BaseExceptio
             ["TimeoutErr"],
             "'TimeoutErr' is no exception of Python's or playbill's, did you mean 'TimeoutError'?: write",
         ),
+        (
+            ["playbill.NodeExecutionErr"],
+            "playbill has no exception 'NodeExecutionErr', did you mean 'NodeExecutionError'?",
+        ),
+        (["asyncio.TimeOutError"], "asyncio has no exception 'TimeOutError', did you mean 'TimeoutError'?"),
         (["Throttled"], "write a class of your own or of a library with its module, such as mymodule.Throttled"),
         (["Problem"], "'Problem' is no exception"),
         (["int"], "'int' is no exception"),

@@ -105,3 +105,10 @@ def test_only_what_the_roots_name_may_be_used() -> None:
     assert template.render({"mine": {"x": 1}}) == 1
     with pytest.raises(ExpressionError, match="unknown name 'input'"):
         compile_template("${input.x}", roots=("mine",))
+
+
+def test_a_tuple_is_a_list() -> None:
+    written: Any = {"argv": ("echo", "${trigger.x}", ("${trigger.x}",))}
+    template = compile_template(written)
+    assert template is not None
+    assert template.render({"trigger": {"x": 7}}) == {"argv": ["echo", 7, [7]]}

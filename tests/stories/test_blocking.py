@@ -115,11 +115,11 @@ def test_a_loop_that_dies_keeps_nobody_waiting() -> None:
         assert [str(error) for error in errors] == [CLOSED]
 
 
-@pytest.mark.parametrize("timeout", ["5", -1, float("nan"), True])
+@pytest.mark.parametrize("timeout", ["5", -1, float("nan"), float("inf"), 1e12, True])
 def test_a_wrong_wait_is_refused(timeout: Any) -> None:
     with playbill.BlockingManager(types=[]) as manager:
         run = manager.start_run(LONG)
-        with pytest.raises(ValueError, match="timeout is a number of seconds, 0 or more, or None"):
+        with pytest.raises(ValueError, match="timeout is a number of seconds, 0 to 1,000,000,000, or None"):
             run.result(timeout)
 
 

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeAlias, ca
 
 from cyclopts import Parameter
 
+from playbill.model import strict_json
 from playbill.model.errors import DefinitionError
 from playbill.model.input_schemas import schema_problems
 from playbill.model.loading import parse_mapping
+from playbill.model.places import TextError
 
 if TYPE_CHECKING:
     from playbill.model.definition import PipelineDefinition
@@ -66,8 +68,9 @@ def _from_pairs(schema: Schema, pairs: list[str]) -> dict[str, Any]:
             _refuse(
                 "--input", f"--input says '{key}' twice: say it once; several values are one list, {key}='[1, 2]'"
             )
-        types = {kind for said in _schemas_of(key, schema, schema) for kind in _types_of(said, schema)}
-        data[key] = _value_of(text, types)
+        schemas = [*_schemas_of(key, schema, schema)]
+        types = {kind for said in schemas for kind in _types_of(said, schema)}
+        data[key] = _value_of(text, types, [each for said in schemas for each in _choices_of(said, schema)])
     return data
 
 
@@ -95,6 +98,14 @@ def _types_of(schema: object, root: Schema) -> Iterator[str]:
         yield from _types_of(part, root)
 
 
+def _choices_of(schema: object, root: Schema) -> Iterator[object]:
+    """Yield the values that are listed by a schema; of one that lists none there are none."""
+    said = _as_schema(schema)
+    yield from cast("list[object]", said.get("enum", [said["const"]] if "const" in said else []))
+    for part in _parts_of(said, root):
+        yield from _choices_of(part, root)
+
+
 def _parts_of(said: Schema, root: Schema) -> Iterator[object]:
     """Yield the schemas that speak of the same value, too; none goes in circles, as the schema's check says."""
     for word in BRANCHES:
@@ -111,9 +122,15 @@ def _as_schema(schema: object) -> Schema:
     return cast("Schema", schema) if isinstance(schema, Mapping) else {}
 
 
-def _value_of(text: str, types: set[str]) -> Any:
-    """Return a value of one of these types, or the text, of which the schema's check says what is wrong."""
-    if "string" in types:
+def _value_of(text: str, types: set[str], choices: list[object]) -> Any:
+    """Return a value of one of these types, or the text, of which the schema's check says what is wrong.
+
+    Args:
+        text: what stands on the command line.
+        types: what it may be.
+        choices: the values that are listed, if any are: of `[1, two]` a `1` is the number.
+    """
+    if "string" in types and (text in choices or not any(isinstance(each, int | float) for each in choices)):
         return text
     try:
         return json.loads(text, parse_constant=_no_constant)
@@ -153,18 +170,23 @@ def _from_json(source: str | None) -> dict[str, Any]:
     if source is None:
         return {}
     try:
-        data = json.loads(sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8-sig"))
+        text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8-sig")
+        parsed = strict_json.parse(text)
     except OSError as error:
         _refuse("--input-json", f"--input-json {source}: cannot be read: {error.strerror or error}", error)
     except UnicodeDecodeError as error:
         _refuse("--input-json", f"--input-json {source}: is not UTF-8: {error.reason} at {error.start}", error)
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        _refuse("--input-json", f"--input-json {source}: is not valid JSON: {error.msg} at {place}", error)
+    except TextError as error:
+        line, column = error.mark or (1, 1)
+        place = f"line {line}, column {column}"
+        _refuse("--input-json", f"--input-json {source}: is not valid JSON: {error.said} at {place}", error)
     except ValueError as error:
         _refuse("--input-json", f"--input-json {source}: {error}", error)
     except RecursionError as error:
         _refuse("--input-json", f"--input-json {source}: is nested too deeply", error)
+    if parsed.is_odd:
+        raise DefinitionError("", strict_json.read(text, source).faults, "--input-json")
+    data = parsed.value
     if not isinstance(data, dict):
         _refuse("--input-json", f"--input-json {source}: trigger data is an object, not {type(data).__name__}")
     return cast("dict[str, Any]", data)

@@ -103,3 +103,9 @@ async def test_a_config_that_tells_nobody_is_a_problem_of_the_definition() -> No
     assert problem.message == text
     template = {"action": "send_notification", "message": "x", "apprise": "${secrets.urls}"}
     assert action.check(template, subject="node 'n'") == []
+
+
+async def test_a_url_that_apprise_does_not_know_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(NodeConfigError, match="apprise does not know the URL"):
+        await send(apprise=["hooks.example.com/services/s3cret"])
+    assert "s3cret" not in caplog.text

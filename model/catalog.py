@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 
@@ -16,12 +17,15 @@ from playbill.model.templates import (
     TEMPLATE_ROOTS,
     Template,
     compile_template,
+    has_template,
     is_template,
     with_texts,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from pydantic_core import ErrorDetails
 
     from playbill.model.definition import PipelineNode
     from playbill.model.policies import LimitsPolicy
@@ -124,8 +128,7 @@ class NodeType:
                     details_of(error),
                     strict=True,
                 )
-                if detail["type"] == "extra_forbidden"
-                or not self._may_become_right(config, detail["loc"], detail["input"])
+                if detail["type"] == "extra_forbidden" or not self._may_become_right(config, detail)
             ]
         return []
 
@@ -150,12 +153,12 @@ class NodeType:
             raise NodeConfigError(str(self._unknown_action(config, subject, "action")))
         fields = self._fields(config)
         try:
-            try:
-                return chosen.config.model_validate(fields)
-            except ValidationError as error:
-                # What was written was checked before the run: this is what a template gave.
-                return chosen.config.model_validate(with_texts(fields, error.errors(include_url=False)))
+            return chosen.config.model_validate(fields)
         except ValidationError as error:
+            # What was written was checked before the run: this is what a template gave.
+            places = [each["loc"] for each in details_of(error) if each["type"] in TEXT_EXPECTED]
+            with suppress(ValidationError):
+                return chosen.config.model_validate(with_texts(fields, places))
             problems = problems_of(error, chosen.config, owner=lambda _location: (subject, 0))
             raise NodeConfigError("; ".join(map(str, problems))) from None
 
@@ -195,9 +198,13 @@ class NodeType:
         hint = f"{did_you_mean(name, self.actions)}; actions are: {list_names(self.actions)}"
         return Problem("unknown-action", where, f"{start}unknown action '{name}'{hint}")
 
-    def _may_become_right(self, config: Mapping[str, Any], location: Location, value: object) -> bool:
-        top = location[0] if location else ""
-        return self.templated and top not in self.literals(config) and is_template(value)
+    def _may_become_right(self, config: Mapping[str, Any], detail: ErrorDetails) -> bool:
+        """Tell whether a template may make a value right: of any type if it is all of it, else another text."""
+        top = detail["loc"][0] if detail["loc"] else ""
+        if not self.templated or top in self.literals(config):
+            return False
+        is_about_text = not detail["type"].endswith(("_type", "_parsing"))
+        return is_template(detail["input"]) or (is_about_text and has_template(detail["input"]))
 
 
 class Catalog:

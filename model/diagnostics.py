@@ -123,8 +123,13 @@ def _describe(detail: ErrorDetails, model: type[BaseModel], field: str) -> tuple
         case "value_error":
             said = detail["msg"].removeprefix("Value error, ")
         case _:
-            said = f"{detail['msg'][:1].lower()}{detail['msg'][1:]}, not {_describe_value(detail['input'])}"
+            said = f"{_in_a_sentence(detail['msg'])}, not {_describe_value(detail['input'])}"
     return "invalid-value", f"{field}: {said}" if field else said
+
+
+def _in_a_sentence(text: str) -> str:
+    """Write a sentence's beginning small, unless it is a name such as URL."""
+    return text if text[1:2].isupper() else f"{text[:1].lower()}{text[1:]}"
 
 
 def _describe_value(value: object) -> str:

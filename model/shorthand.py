@@ -26,7 +26,8 @@ def check_next(value: object) -> object:
 
 def expand_next(data: dict[str, Any]) -> dict[str, Any]:
     """Turn each node's `next` into edges; a wrong shape stays, for pydantic to complain about."""
-    nodes, edges = data.get("nodes"), data.get("edges") or ()
+    nodes, edges = data.get("nodes"), data.get("edges")
+    edges = () if edges is None else edges
     if not isinstance(nodes, list | tuple) or not isinstance(edges, list | tuple):
         return data
     nodes, edges = cast("list[Any]", nodes), cast("list[Any]", edges)
@@ -41,7 +42,8 @@ def where_written(data: object, location: Location) -> Location:
     match location:
         case ("edges", int(index), *rest) if isinstance(data, dict):
             mapping = cast("dict[str, Any]", data)
-            behind = index - len(mapping.get("edges") or ())
+            edges: object = mapping.get("edges")
+            behind = index - (len(cast("list[object]", edges)) if isinstance(edges, list) else 0)
             origins = _origins(mapping) if behind >= 0 else []
             return (*origins[behind], *rest) if 0 <= behind < len(origins) else location
         case _:
@@ -50,7 +52,8 @@ def where_written(data: object, location: Location) -> Location:
 
 def _origins(data: Mapping[str, Any]) -> list[Location]:
     found: list[Location] = []
-    for index, node in enumerate(cast("list[Any]", data.get("nodes") or ())):
+    nodes: Any = data.get("nodes")
+    for index, node in enumerate(nodes if isinstance(nodes, list) else ()):
         if isinstance(node, dict) and cast("dict[str, Any]", node).get("id") is not None:
             after = _next_of(node)
             targets = range(len(cast("list[object]", after))) if isinstance(after, list) else ()

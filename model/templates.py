@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -15,13 +16,13 @@ from playbill.model.frozen import copied
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from pydantic_core import ErrorDetails
 
 __all__ = [
     "DELAY_ROOTS",
     "TEMPLATE_ROOTS",
     "Template",
     "compile_template",
+    "has_template",
     "is_template",
     "strings_in",
     "with_texts",
@@ -31,6 +32,7 @@ Value: TypeAlias = "str | float | dict[str, Value] | list[Value] | _Text | None"
 
 TEMPLATE_ROOTS = ("input", "inputs", "trigger", "run", "secrets")
 """The names that a template may use."""
+_BEGINS = re.compile(r"(?<!\$)\$\{")
 DELAY_ROOTS = ("input", "inputs", "trigger", "run")
 """Those that the length of a delay may use: nobody shall read a secret off it."""
 
@@ -87,29 +89,41 @@ def is_template(value: object) -> bool:
     return isinstance(value, str) and value.startswith("${") and closing_brace(value, 2) == len(value) - 1
 
 
-def with_texts(config: Mapping[str, Any], errors: Iterable[ErrorDetails]) -> dict[str, Any]:
+def has_template(value: object) -> bool:
+    """Tell whether a text has a `${...}` in it."""
+    return isinstance(value, str) and _BEGINS.search(value) is not None
+
+
+def with_texts(config: Mapping[str, Any], places: Iterable[tuple[int | str, ...]]) -> dict[str, Any]:
     """Give a rendered config in which text stands where only text fits, whatever a template gave there.
 
     Args:
         config: A node's, rendered.
-        errors: What its model complains of.
+        places: Where its model takes text.
     """
     changed: dict[str, Any] = copied(dict(config))
-    for error in errors:
-        if error["type"] == "string_type" and error["input"] is not None:
-            _write_text(changed, error["loc"])
+    for place in places:
+        _write_text(changed, place)
     return changed
 
 
 def _write_text(config: Any, place: Iterable[int | str]) -> None:
     holder, key, value = config, cast("Any", ""), config
+    is_one_of_several = False
     for part in place:
         try:
             below = value[part]
-        except (LookupError, TypeError):
-            break  # the name of one of several kinds that the field takes
+        except (LookupError, TypeError):  # the name of one of several kinds that the field takes
+            is_one_of_several = True
+            continue
         holder, key, value = value, part, below
-    if value is not config and not isinstance(value, str):
+    is_scalar = not isinstance(value, dict | list)
+    if (
+        value is not config
+        and value is not None
+        and not isinstance(value, str)
+        and (is_scalar or not is_one_of_several)
+    ):
         holder[key] = _as_text(value)
 
 

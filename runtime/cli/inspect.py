@@ -137,4 +137,4 @@ def _given(kind: NodeType | ActionType) -> str:
 
 def _fields(kind: NodeType | ActionType) -> list[str]:
     fields: dict[str, Any] = dict(kind.config.model_fields)
-    return [f"{field.alias or name}{'*' if field.is_required() else ''}" for name, field in fields.items()]
+    return [f"{field.validation_alias or name}{'*' if field.is_required() else ''}" for name, field in fields.items()]

@@ -184,9 +184,12 @@ def explore(
 
     Raises:
         TypeError: it is no Study.
+        ValueError: the number of seeds is none.
     """
     if not isinstance(cast("object", study), Study):
         raise TypeError(f"what is explored is a Study, as in explore(Study(definition), 500), not {study!r:.60}")
+    if not isinstance(cast("object", seeds), int) or isinstance(seeds, bool) or seeds < 1:
+        raise ValueError(f"seeds is a whole number, 1 or more, not {seeds!r:.60}")
     return _explore(study, range(first, first + seeds), first + WATCHED_FIRST, max_findings, report)
 
 

@@ -6,6 +6,7 @@ import asyncio
 from datetime import time, timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
+from playbill.model.fields import is_seconds, seconds_of
 from playbill.runtime.definitions.files import load
 from playbill.runtime.faults.loading import Faults, plan_of
 from playbill.runtime.faults.tape import RecordedTape, SeededTape
@@ -170,12 +171,17 @@ class Simulation:
         """Let time pass until a run has ended."""
         return self.call(run.result())
 
-    def advance(self, seconds: float) -> None:
-        """Let so many virtual seconds pass."""
-        if seconds < 0:
-            raise ValueError(f"time goes forwards: advance by 0 s or more, not by {seconds:g}")
+    def advance(self, seconds: float | timedelta | str) -> None:
+        """Let so much virtual time pass: seconds, a timedelta, or text such as `1h30m`.
+
+        Raises:
+            ValueError: it is no length of time.
+        """
+        length = seconds_of(seconds)
+        if not is_seconds(length):
+            raise ValueError(f"time goes forwards: advance by 0 s or more, not by {seconds!r:.60}")
         self._enter()
-        self.call(asyncio.sleep(seconds))
+        self.call(asyncio.sleep(length))
 
     def at(self, clock: str) -> None:
         """Let time pass until the next `HH:MM` (or `HH:MM:SS`), UTC."""

@@ -53,7 +53,16 @@ def test_the_built_in_types_are_there_without_handlers() -> None:
         ("delay", {"seconds": -1}, "seconds: input should be greater than or equal to 0"),
         ("delay", {"seconds": float("nan")}, "seconds: input should be a finite number"),
         ("delay", {"seconds": "soon"}, "seconds: 'soon' is not a duration: write seconds as a number"),
-        ("delay", {"seconds": "1${input.x}"}, "seconds: '1${input.x}' is not a duration: write seconds as a number"),
+        (
+            "delay",
+            {"seconds": "1$${input.x}"},
+            "seconds: '1$${input.x}' is not a duration: write seconds as a number",
+        ),
+        (
+            "command",
+            {"argv": ["true"], "max_output_bytes": "1${input.x}"},
+            "max_output_bytes: input should be a valid",
+        ),
         ("delay", {"x": "${input.x}", "seconds": 1}, "unknown field 'x'"),
         ("command", {"argv": ["true"], "envv": "${input.x}"}, "unknown field 'envv', did you mean 'env'?"),
         ("command", {"argv": []}, "argv: list should have at least 1 item"),

@@ -79,13 +79,6 @@ EQUIVALENT: Final = (
         DEADLINE,
     ),
     Equivalent(
-        "model/catalog.py",
-        "NodeType.parse",
-        "return chosen.config.model_validate(with_texts(fields, error.errors(include_url=False)))",
-        "return chosen.config.model_validate(with_texts(fields, error.errors(include_url=True)))",
-        "only type, location and input are read of each error",
-    ),
-    Equivalent(
         "model/diagnostics.py",
         "_model_in",
         "next((found for part in get_args(annotation) if (found := _model_in(part))), None)",

@@ -313,3 +313,12 @@ def test_a_script_whose_own_name_is_imported_is_not_executed_twice(
     done = subprocess.run([sys.executable, *started], cwd=tmp_path, capture_output=True, text=True)
     outputs = "{'a': {'bought': 1}, 'b': {'result': 3}}"
     assert (done.stdout, done.stderr) == (f"executed as __main__\n{outputs}\n", "")
+
+
+@pytest.mark.parametrize("edges", ["5", "true", "1.5", "{}", "x"])
+def test_edges_that_are_none_are_told_beside_those_of_next(tmp_path: Path, edges: str) -> None:
+    nodes = "[{id: a, type: trigger, next: {to: b, wen: failure}}, {id: b, type: parallel}]"
+    text = f"edges: {edges}\nnodes: {nodes}\n"
+    with pytest.raises(playbill.DefinitionError) as raised:
+        playbill.load(written(tmp_path, text))
+    assert "edges: input should be a valid list" in str(raised.value)

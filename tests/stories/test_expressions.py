@@ -1,8 +1,9 @@
 """What expressions give: the very values, in their order, or an error that says what to write instead."""
 
 import json
-from typing import Any
+from typing import Any, Literal
 
+import pydantic
 import pytest
 
 import playbill
@@ -113,7 +114,14 @@ async def test_null_is_no_text(manager: Manager) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "wait"), [("${trigger.wait}", 0.25), ("${input.wait * 2.0}", 0.1), ("${trigger.text}", "0.5")]
+    ("seconds", "wait"),
+    [
+        ("${trigger.wait}", 0.25),
+        ("${input.wait * 2.0}", 0.1),
+        ("${trigger.text}", "0.5"),
+        ("0.${trigger.text}", "5"),
+        ("${trigger.text}ms", "500"),
+    ],
 )
 async def test_a_delay_waits_as_long_as_its_template_says(manager: Manager, seconds: str, wait: Any) -> None:
     definition = pipeline(
@@ -123,7 +131,7 @@ async def test_a_delay_waits_as_long_as_its_template_says(manager: Manager, seco
     assert (await run.result()).status == "completed"
     started = [e async for e in run.events() if e.type == "pipeline_node.started" and e.node_id == "b"]
     due = (started[0].data["due_at"] - started[0].at).total_seconds()
-    assert due == pytest.approx(float(wait), abs=1e-3)
+    assert due == pytest.approx({"5": 0.5, "500": 0.5}.get(wait) or float(wait), abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -158,10 +166,34 @@ async def test_a_delay_whose_template_fails_says_why(manager: Manager) -> None:
         (-1, "greater than or equal to 0"),
         ("soon", "seconds: 'soon' is not a duration"),
         ("${secrets.token}", "unknown name 'secrets'"),
-        ("1${trigger.x}", "seconds: '1${trigger.x}' is not a duration"),
+        ("1$${trigger.x}", "seconds: '1$${trigger.x}' is not a duration"),
     ],
 )
 async def test_a_literal_delay_is_checked_before_the_run(manager: Manager, seconds: Any, told: str) -> None:
     with pytest.raises(playbill.DefinitionError) as caught:
         await manager.start_run(pipeline(node("b", "delay", seconds=seconds)))
     assert told in str(caught.value)
+
+
+class Nested(pydantic.BaseModel):
+    s: str
+
+
+class OneOfSeveral(pydantic.BaseModel):
+    to: Nested | str
+    choice: Literal["1", "2"] = "1"
+
+
+@playbill.node_type("several", config=OneOfSeveral)
+async def several(node: Any, inputs: Any, context: playbill.NodeContext[OneOfSeveral]) -> dict[str, Any]:
+    return context.config.model_dump()
+
+
+async def test_a_field_of_several_kinds_stays_of_the_one_that_was_written() -> None:
+    definition = pipeline(
+        node("start", "trigger", "a"), node("a", "several", to={"s": "${trigger.n}"}, choice="${trigger.n}")
+    )
+    async with playbill.PipelineRunManager(types=[several]) as manager:
+        assert (await finished(manager, definition, n=1)).outputs["a"] == {"to": {"s": "1"}, "choice": "1"}
+        wrong = await finished(manager, definition, n=3)
+    assert str(wrong.error) == "NodeConfigError: node 'a': choice: input should be '1' or '2', not 3"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 
@@ -153,12 +152,13 @@ class NodeType:
             raise NodeConfigError(str(self._unknown_action(config, subject, "action")))
         fields = self._fields(config)
         try:
-            return chosen.config.model_validate(fields)
-        except ValidationError as error:
-            # What was written was checked before the run: this is what a template gave.
-            places = [each["loc"] for each in details_of(error) if each["type"] in TEXT_EXPECTED]
-            with suppress(ValidationError):
+            try:
+                return chosen.config.model_validate(fields)
+            except ValidationError as error:
+                # What was written was checked before the run: this is what a template gave.
+                places = [each["loc"] for each in details_of(error) if each["type"] in TEXT_EXPECTED]
                 return chosen.config.model_validate(with_texts(fields, places))
+        except ValidationError as error:
             problems = problems_of(error, chosen.config, owner=lambda _location: (subject, 0))
             raise NodeConfigError("; ".join(map(str, problems))) from None
 

@@ -196,4 +196,4 @@ async def test_a_field_of_several_kinds_stays_of_the_one_that_was_written() -> N
     async with playbill.PipelineRunManager(types=[several]) as manager:
         assert (await finished(manager, definition, n=1)).outputs["a"] == {"to": {"s": "1"}, "choice": "1"}
         wrong = await finished(manager, definition, n=3)
-    assert str(wrong.error) == "NodeConfigError: node 'a': choice: input should be '1' or '2', not 3"
+    assert str(wrong.error) == "NodeConfigError: node 'a': choice: input should be '1' or '2', not '3'"

@@ -123,7 +123,7 @@ def _describe(detail: ErrorDetails, model: type[BaseModel], field: str) -> tuple
         case "value_error":
             said = detail["msg"].removeprefix("Value error, ")
         case _:
-            said = f"{_in_a_sentence(detail['msg'])}, not {_describe_value(detail['input'])}"
+            said = f"{_in_a_sentence(detail['msg'])}, not {_describe_value(detail)}"
     return "invalid-value", f"{field}: {said}" if field else said
 
 
@@ -132,8 +132,10 @@ def _in_a_sentence(text: str) -> str:
     return text if text[1:2].isupper() else f"{text[:1].lower()}{text[1:]}"
 
 
-def _describe_value(value: object) -> str:
-    hint = " (text; a number has no quotes)" if _is_number_as_text(value) else ""
+def _describe_value(detail: ErrorDetails) -> str:
+    value: object = detail["input"]
+    wants_number = detail["type"].startswith(("int_", "float_"))
+    hint = " (text; a number has no quotes)" if wants_number and _is_number_as_text(value) else ""
     return clip(repr(value), LONGEST_VALUE) + hint
 
 

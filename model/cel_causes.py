@@ -70,14 +70,15 @@ def _wrong_types(told: str, text: str, variables: Mapping[str, Any]) -> str:
 
 def _conversion(kinds: set[str], told: str, signs: set[str]) -> str:
     if "signed and unsigned" in told:
-        return "; an int of 2^63 or more is a uint in CEL: write uint(x) or int(x)"
+        return "; an int of 2^63 or more is a uint in CEL: write uint(x) for the other one"
     if kinds == {"int", "double"} and "%" in signs:
         return "; '%' is for ints: write int(x)"
     # Where truth is asked for, it may be that which the number is not.
     if kinds == {"int", "double"} and ("Unsupported" in told or signs.isdisjoint("!&|?")):
         return "; CEL does not mix int and double: write double(x)"
     if len(kinds) > 1 and "string" in kinds and "+" in signs and kinds <= {"string", "int", "double", "bool"}:
-        return "; CEL turns nothing into text by itself: write string(x)"
+        way = "b ? 'true' : 'false'" if "bool" in kinds else "string(x)"
+        return f"; CEL turns nothing into text by itself: write {way}"
     return ""
 
 

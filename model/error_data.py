@@ -68,7 +68,8 @@ def _bounded(plain: Any, hide: Callable[[str], str] | None) -> Any:
     if isinstance(plain, dict):
         return {_shown(name, hide): _bounded(item, hide) for name, item in cast("dict[str, Any]", plain).items()}
     if isinstance(plain, list):
-        return [_bounded(item, hide) for item in plain]
+        items: list[Any] = plain  # pyright: ignore[reportUnknownVariableType] (mypy knows, and wants no cast)
+        return [_bounded(item, hide) for item in items]
     if hide is not None and isinstance(plain, int | float) and hide(str(plain)) != str(plain):
         return hide(str(plain))  # a secret may be a number
     return plain

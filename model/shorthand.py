@@ -52,8 +52,8 @@ def where_written(data: object, location: Location) -> Location:
 
 def _origins(data: Mapping[str, Any]) -> list[Location]:
     found: list[Location] = []
-    nodes: Any = data.get("nodes")
-    for index, node in enumerate(nodes if isinstance(nodes, list) else ()):
+    nodes = cast("list[Any]", data["nodes"]) if isinstance(data.get("nodes"), list) else []
+    for index, node in enumerate(nodes):
         if isinstance(node, dict) and cast("dict[str, Any]", node).get("id") is not None:
             after = _next_of(node)
             targets = range(len(cast("list[object]", after))) if isinstance(after, list) else ()

@@ -28,7 +28,7 @@ __all__ = [
     "with_texts",
 ]
 
-Value: TypeAlias = "str | float | dict[str, Value] | list[Value] | _Text | None"
+Value: TypeAlias = "str | float | dict[str, Value] | list[Value] | tuple[Value, ...] | _Text | None"
 
 TEMPLATE_ROOTS = ("input", "inputs", "trigger", "run", "secrets")
 """The names that a template may use."""
@@ -117,13 +117,8 @@ def _write_text(config: Any, place: Iterable[int | str]) -> None:
             is_one_of_several = True
             continue
         holder, key, value = value, part, below
-    is_scalar = not isinstance(value, dict | list)
-    if (
-        value is not config
-        and value is not None
-        and not isinstance(value, str)
-        and (is_scalar or not is_one_of_several)
-    ):
+    stays = (str, dict, list) if is_one_of_several else (str,)
+    if value is not config and value is not None and not isinstance(value, stays):
         holder[key] = _as_text(value)
 
 

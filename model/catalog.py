@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 from pydantic import BaseModel, ValidationError
 
 from playbill.model import configs
+from playbill.model.config_checks import may_become_right, unchecked, unknown_fields
 from playbill.model.diagnostics import TEXT_EXPECTED, Location, details_of, did_you_mean, list_names, problems_of
 from playbill.model.errors import DefinitionError, NodeConfigError, Problem
 from playbill.model.targets import TargetRule
@@ -17,7 +18,7 @@ from playbill.model.templates import (
     Template,
     compile_template,
     has_template,
-    is_template,
+    strings_in,
     with_texts,
 )
 
@@ -120,7 +121,7 @@ class NodeType:
         try:
             chosen.config.model_validate(self._fields(config))
         except ValidationError as error:
-            return [
+            told = [
                 problem
                 for problem, detail in zip(
                     problems_of(error, chosen.config, prefix=where, owner=lambda _location: (subject, 0)),
@@ -129,7 +130,16 @@ class NodeType:
                 )
                 if detail["type"] == "extra_forbidden" or not self._may_become_right(config, detail)
             ]
-        return []
+        except Exception as error:  # noqa: BLE001 (a check of a user's model may raise anything)
+            told = [] if self._has_template(config) else [unchecked(error, chosen.config, subject, where)]
+        else:
+            told = []
+        return [*told, *unknown_fields(chosen.config, self._fields(config), subject, where)]
+
+    def _has_template(self, config: Mapping[str, Any]) -> bool:
+        literal = self.literals(config)
+        rest = {key: value for key, value in config.items() if key not in literal}
+        return self.templated and any(map(has_template, strings_in(rest)))
 
     def texts_expected(self, config: Mapping[str, Any]) -> list[Location]:
         """Give where in a config text belongs, and something else is."""
@@ -139,6 +149,8 @@ class NodeType:
                 chosen.config.model_validate(self._fields(config))
         except ValidationError as error:
             return [each["loc"] for each in details_of(error) if each["type"] in TEXT_EXPECTED]
+        except Exception:  # noqa: BLE001 (`check` tells of it)
+            return []
         return []
 
     def parse(self, config: Mapping[str, Any], *, subject: str = "") -> BaseModel:
@@ -203,8 +215,7 @@ class NodeType:
         top = detail["loc"][0] if detail["loc"] else ""
         if not self.templated or top in self.literals(config):
             return False
-        is_about_text = not detail["type"].endswith(("_type", "_parsing"))
-        return is_template(detail["input"]) or (is_about_text and has_template(detail["input"]))
+        return may_become_right(config, detail)
 
 
 class Catalog:

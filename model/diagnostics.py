@@ -23,6 +23,7 @@ __all__ = [
     "details_of",
     "did_you_mean",
     "list_names",
+    "names_of",
     "nobody",
     "path_of",
     "problems_of",
@@ -175,6 +176,11 @@ def _fields_at(model: type[BaseModel], location: Sequence[int | str]) -> list[st
     for part in location:
         field = model.model_fields.get(str(part))
         model = (_model_in(field.annotation) if field else None) or model
+    return names_of(model)
+
+
+def names_of(model: type[BaseModel]) -> list[str]:
+    """Give the names of a model's fields as they are written."""
     return [str(field.validation_alias or name) for name, field in model.model_fields.items()]
 
 

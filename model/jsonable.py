@@ -235,23 +235,33 @@ def _say_model(model: BaseModel) -> object:
         said = model.model_dump(mode="json", warnings=False)
     except PydanticSerializationError:
         return {name: getattr(model, name) for name in type(model).model_fields}
-    return _sorted_sets(said, model.model_dump(warnings=False))
+    try:
+        return _as_meant(said, model.model_dump(warnings=False))
+    except TypeError:  # of a set of models the dicts are no set
+        return said
 
 
-def _sorted_sets(said: Any, meant: Any) -> Any:
-    """Return what pydantic wrote with those of its lists sorted that are meant as sets."""
-    inner = _list(meant.values() if isinstance(meant, dict) else meant)
+def _as_meant(said: Any, meant: Any) -> Any:
+    """Return what pydantic wrote with those of its lists sorted that are meant as sets, and with what it left out.
+
+    For a number that JSON cannot say it writes null. A serializer of the model's own may write anything: what is not
+    of the shape that is meant stays as it is.
+    """
+    if said is None and isinstance(meant, float):
+        return meant
     if isinstance(said, dict) and isinstance(meant, dict):
-        items = cast("dict[str, Any]", said).items()
-        return {key: _sorted_sets(item, part) for (key, item), part in zip(items, inner, strict=False)}
+        by_name = {str(key): inner for key, inner in cast("dict[object, Any]", meant).items()}
+        return {key: _as_meant(item, by_name.get(key)) for key, item in cast("dict[str, Any]", said).items()}
     if isinstance(said, list) and isinstance(meant, list | tuple | set | frozenset):
-        parts = [_sorted_sets(item, part) for item, part in zip(_list(said), inner, strict=False)]
-        return _plain_set(parts, 0) if isinstance(meant, set | frozenset) else parts
+        items, inner = _items(said), _items(meant)
+        if len(items) == len(inner):
+            parts = [_as_meant(item, part) for item, part in zip(items, inner, strict=True)]
+            return _plain_set(parts, 0) if isinstance(meant, set | frozenset) else parts
     return said  # pyright: ignore[reportUnknownVariableType]
 
 
-def _list(value: Any) -> list[Any]:
-    return cast("list[Any]", value)
+def _items(value: Any) -> list[Any]:
+    return [*value]
 
 
 def _say_numpy_scalar(value: object) -> object:

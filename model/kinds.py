@@ -139,7 +139,16 @@ def canonical_kinds(written: object) -> object:
         written = [written]
     if not isinstance(written, list | tuple | set | frozenset):
         return written
-    return tuple(_canonical(each) for each in cast("Iterable[object]", written))
+    made: list[str] = []
+    wrong: list[str] = []
+    for each in cast("Iterable[object]", written):
+        try:
+            made.append(_canonical(each))
+        except ValueError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise ValueError("; ".join(wrong))
+    return tuple(made)
 
 
 def _canonical(written: object) -> str:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from playbill.model.cel_hints import hyphen_hint
 from playbill.model.cel_tokens import node_references
-from playbill.model.diagnostics import did_you_mean, list_names
+from playbill.model.diagnostics import did_you_mean, list_names, path_of
 from playbill.model.errors import Problem
 from playbill.model.expressions import CONDITION_ROOTS, ExpressionError, compile_condition
 from playbill.model.known_keys import KnownKeys, paths_of_condition, paths_read
 from playbill.model.plan import BUILT_IN
 from playbill.model.policies import RetryPolicy
+from playbill.model.templates import compile_template, strings_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -125,12 +126,13 @@ def _handler_problems(node: PipelineNode, where: str) -> Iterator[Problem]:
 def _template_problems(node: PipelineNode, node_type: NodeType, scope: InputScope, where: str) -> Iterable[Problem]:
     subject = f"node '{node.id}'"
     literal = node_type.literals(node.config)
-    for key in [key for key in node.config if key not in literal]:
-        place = f"{where}.config.{key}"
+    written = {key: value for key, value in node.config.items() if key not in literal}
+    for location, text in strings_at(written, ("config",)):
+        place, path = path_of(location, where), path_of(location)
         try:
-            template = node_type.template({key: node.config[key]})
+            template = compile_template(text, node_type.roots) if node_type.templated else None
         except ExpressionError as error:
-            yield Problem(error.code, place, f"{subject}: config.{key}: {error}")
+            yield Problem(error.code, place, f"{subject}: {path}: {error}")
             continue
         for expression in template.expressions if template else ():
             yield from scope.problems(expression.text, node.id, place, subject)

@@ -24,6 +24,7 @@ __all__ = [
     "compile_template",
     "has_template",
     "is_template",
+    "strings_at",
     "strings_in",
     "with_texts",
 ]
@@ -124,15 +125,20 @@ def _write_text(config: Any, place: Iterable[int | str]) -> None:
 
 def strings_in(value: Value) -> Iterator[str]:
     """Give every string in nested mappings and lists; keys do not count."""
+    yield from (text for _, text in strings_at(value))
+
+
+def strings_at(value: Value, location: tuple[int | str, ...] = ()) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    """Give every string in nested mappings and lists with its place, which begins with `location`."""
     match value:
         case str():
-            yield value
+            yield location, value
         case dict():
-            for item in value.values():
-                yield from strings_in(item)
+            for key, item in value.items():
+                yield from strings_at(item, (*location, key))
         case list() | tuple():
-            for item in value:
-                yield from strings_in(item)
+            for index, item in enumerate(value):
+                yield from strings_at(item, (*location, index))
         case _:
             pass
 

@@ -67,7 +67,7 @@ def test_all_problems_are_told_at_once() -> None:
         ("missing-field", "nodes[4].config.condition"),
         ("invalid-expression", "nodes[5].config.condition"),
         ("unknown-name", "nodes[6].config.condition"),
-        ("unknown-name", "nodes[7].config.args"),
+        ("unknown-name", "nodes[7].config.args.x"),
         ("isolation", "nodes[8].limits"),
         ("not-yet", "nodes[9].config.action"),
         ("unknown-target", "edges[0]"),

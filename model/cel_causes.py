@@ -58,6 +58,8 @@ def _unheld(error: StrangersError, text: str, variables: Mapping[str, Any]) -> s
 
 
 def _wrong_types(told: str, text: str, variables: Mapping[str, Any]) -> str:
+    if "No such overload" in told and (broken := next(_broken(text, variables), "")):
+        return broken
     reason = re.sub(r"\.? (CEL does not coerce|Convert explicitly).*", "", told, flags=re.DOTALL)
     if found := _OPERATION.search(told):
         kinds = {found[1].replace("float", "double"), found[3].replace("float", "double")}
@@ -98,6 +100,18 @@ def _operands(text: str, variables: Mapping[str, Any]) -> list[tuple[str, str]]:
         elif sign[-1:] in {"'", '"'} and before != "[":
             found.append(("'", "string"))
     return found
+
+
+def _broken(text: str, variables: Mapping[str, Any]) -> Iterator[str]:
+    """Tell of paths that lead on from what has no parts, such as null."""
+    for path in sorted(all_paths(shape_of(text))):
+        value: object = variables
+        for key in path:
+            if value is None or isinstance(value, str | int | float):
+                shown = "null" if value is None else f"a value of type {_kind(value)}"
+                yield f"no part '{key}' in {shown}: {'.'.join(path)}"
+                break
+            value = cast("Mapping[str, object]", value).get(key) if isinstance(value, Mapping) else ()
 
 
 def _kind(value: object) -> str:

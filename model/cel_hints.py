@@ -38,7 +38,9 @@ def foreign_words(text: str) -> str:
     is_whole = {"'", '"'}.isdisjoint(_TEXTS.sub("", text))  # else there is no telling what is text
     found = list(dict.fromkeys(_foreign(text))) if is_whole else []
     told = [f"{ours} for '{theirs}'" for theirs, ours in found]
-    return f"CEL writes {', '.join(told)}" if told else ""
+    if told:
+        return f"CEL writes {', '.join(told)}"
+    return "it is CEL as it stands here, without '${' and '}'" if "${" in _TEXTS.sub("''", text) else ""
 
 
 def hyphened(text: str) -> Iterator[tuple[str, str, str]]:

@@ -95,7 +95,9 @@ def _counted(signs: Sequence[str]) -> Iterator[tuple[int, int]]:
                 if not _gives_list(signs, place):
                     yield _chain_start(signs, place), place
             case ["size", "(", _] if place == 0 or signs[place - 1] != ".":
-                yield place + 2, _matching(signs, place + 1)
+                end = _matching(signs, place + 1)
+                if _at_level(signs, place + 2, end, ",") == end > place + 2:  # else the library says what is wrong
+                    yield place + 2, end
             case _:
                 pass
 

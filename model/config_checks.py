@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from playbill.model.diagnostics import Location, did_you_mean, list_names, names_of, path_of
 from playbill.model.errors import Problem
 from playbill.model.failures import failure_of
-from playbill.model.templates import has_template, is_template
+from playbill.model.templates import has_template, is_template, strings_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -30,6 +30,8 @@ def may_become_right(config: Mapping[str, Any], detail: ErrorDetails) -> bool:
         return True
     if detail["type"].endswith("_type"):
         return False
+    if detail["type"] not in {"missing", "extra_forbidden"} and any(map(_holds_template, written)):
+        return True  # a check of several values together
     texts = [str(value) for value in written if has_template(value)]
     return any(detail["type"] not in _NUMBERS or _OF_NUMBER.fullmatch(text) for text in texts)
 
@@ -53,6 +55,10 @@ def unknown_fields(model: type[BaseModel], names: Iterable[str], subject: str, w
         if name not in known:
             text = f"unknown field '{name}'{did_you_mean(name, known)}; fields are: {list_names(known, 30)}"
             yield Problem("unknown-field", path_of((name,), where), f"{subject}: {text}" if subject else text)
+
+
+def _holds_template(value: object) -> bool:
+    return isinstance(value, dict | list) and any(map(has_template, strings_in(cast("Any", value))))
 
 
 def _written_at(config: Any, location: Location) -> object:

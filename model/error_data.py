@@ -13,7 +13,7 @@ from playbill.model.plain_text import MAX_TEXT_BYTES, bounded, repr_of, text_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["MAX_DATA_BYTES", "json_size", "kept_data"]
+__all__ = ["MAX_DATA_BYTES", "json_size", "kept_data", "shown_json"]
 
 MAX_DATA_BYTES: Final = 4 * MAX_TEXT_BYTES
 """What all of it has as JSON in UTF-8 at most; each text has 16 KiB."""
@@ -59,17 +59,18 @@ def _plain(value: object, hide: Callable[[str], str] | None) -> Any:
         plain = plain_json(value, "data")
     except NotJson:
         plain = repr_of(value)
-    return _bounded(plain, hide)
+    return shown_json(plain, hide)
 
 
-def _bounded(plain: Any, hide: Callable[[str], str] | None) -> Any:
+def shown_json(plain: Any, hide: Callable[[str], str] | None) -> Any:
+    """Return plain JSON with bounded texts, and without what nobody may see."""
     if isinstance(plain, str):
         return _bounded_as_json(_shown(plain, hide))
     if isinstance(plain, dict):
-        return {_shown(name, hide): _bounded(item, hide) for name, item in cast("dict[str, Any]", plain).items()}
+        return {_shown(name, hide): shown_json(item, hide) for name, item in cast("dict[str, Any]", plain).items()}
     if isinstance(plain, list):
         items: list[Any] = plain  # pyright: ignore[reportUnknownVariableType] (mypy knows, and wants no cast)
-        return [_bounded(item, hide) for item in items]
+        return [shown_json(item, hide) for item in items]
     if hide is not None and isinstance(plain, int | float) and hide(str(plain)) != str(plain):
         return hide(str(plain))  # a secret may be a number
     return plain

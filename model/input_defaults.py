@@ -25,13 +25,18 @@ class EndlessDefault(ValueError):
     """A default whose own defaults lead to it again."""
 
 
-def fill_defaults(data: Any, schema: Schema) -> None:
+def fill_defaults(data: Any, schema: Schema, whole: Schema | None = None) -> None:
     """Set what is missing in data, in place, and within what is there.
+
+    Args:
+        data: What to look through.
+        schema: What is said of it.
+        whole: The schema of which that is a part, and in which its references lead; None: it is the whole.
 
     Raises:
         EndlessDefault: A default would be filled into itself for ever.
     """
-    _Filler(dict(references(schema))).fill(data, [schema], frozenset())
+    _Filler(dict(references(schema if whole is None else whole))).fill(data, [schema], frozenset())
 
 
 def never_filled(schema: Schema) -> list[Location]:

@@ -8,6 +8,7 @@ Weak spot: ways that multiply only with the depth of recursive data are not coun
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from urllib.parse import quote
 from playbill.model.cel_patterns import pattern_cost
 from playbill.model.diagnostics import LONGEST_VALUE, path_of
 from playbill.model.errors import Problem
+from playbill.model.frozen import copied
 from playbill.model.input_defaults import EndlessDefault, fill_defaults, never_filled
 from playbill.model.jsonable import why_not_json
 from playbill.model.schema_mistakes import hint_at, mistakes
@@ -209,7 +211,15 @@ def _default_problems(schema: Schema) -> Iterator[Problem]:
         if "default" not in part:
             continue
         where = path_of((*place, "default"), "inputs")
-        for _, text in violations(validator_of(schema, pointer_of(place)), part["default"], where)[:1]:
+        whole = copied(part["default"])
+        with suppress(EndlessDefault):  # which is told apart
+            fill_defaults(whole, part, schema)
+        try:
+            validator = validator_of(schema, pointer_of(place))
+        except ValueError as error:
+            yield _problem(place, f"is not a JSON Schema: {clip(str(error), LONGEST_SHOWN)}")
+            continue
+        for _, text in violations(validator, whole, where)[:1]:
             yield Problem("invalid-default", where, f"{text}: a default must satisfy its own schema")
 
 

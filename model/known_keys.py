@@ -7,13 +7,15 @@ Rules:
 2. A node that may fail and go on gives `error`, too: by edges of `when: failure` or `always`, by `on_error:
    continue`.
 3. `input` is told only where somebody gives something; `error` may always be there, of a delay that failed.
-4. What `has(...)` asks for is accepted, in all of the expression.
+4. What `has(...)` or `'key' in x` asks for is accepted, in all of the expression.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
+from playbill.model.cel_paths import plain_path
 from playbill.model.cel_shape import all_paths, shape_of
 from playbill.model.cel_tokens import signs_of
 from playbill.model.diagnostics import did_you_mean, list_names
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RUN_KEYS", "KnownKeys", "paths_of_condition", "paths_read"]
 
+_GUARD = re.compile(r"""(['"])([^'"\\]*)\1\s+in\s+([A-Za-z_]\w*(?:\.\w+|\[['"][^'"\\]*['"]\])*)""")
 RUN_KEYS: Final = ("id", "pipeline", "attempt")
 """What a template finds in `run`."""
 _PASSES_ON: Final = frozenset({Kind.PARALLEL, Kind.DELAY})
@@ -116,7 +119,7 @@ class KnownKeys:
         """
         for path in sorted(paths):
             match path:
-                case ("inputs", node, key, *_) if node in sources:
+                case ("inputs", node, key, *_) if node in sources and node in self._nodes:
                     keys, giver = roots.get(f"inputs.{node}", self.carried(node)), self._describe(self._nodes[node])
                 case (root, key, *_) if root in roots:
                     keys, giver = roots[root], f"'{root}'"
@@ -157,7 +160,7 @@ def paths_of_condition(text: str) -> set[Keys]:
 def paths_read(text: str) -> set[Keys]:
     """Give the paths that an expression reads, but for those that it asks for with `has(...)`."""
     paths = all_paths(shape_of(text))
-    asked = _asked_for(text) if "has" in text else set[Any]()
+    asked = _asked_for(text) if "has" in text or " in " in text else set[Any]()
     return {path for path in paths if not any(path[: len(each)] == each for each in asked)}
 
 
@@ -167,6 +170,9 @@ def _asked_for(text: str) -> set[Keys]:
     for place in range(len(signs) - 2):
         if signs[place : place + 2] == ["has", "("] and ")" in signs[place:]:
             found |= all_paths(shape_of(" ".join(signs[place + 2 : signs.index(")", place)])))
+    for guard in _GUARD.finditer(text) if " in " in text else ():
+        if path := plain_path(guard[3]):
+            found.add((path.root, *map(str, path.steps), guard[2]))
     return found
 
 

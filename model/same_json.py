@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-__all__ = ["same_json"]
+__all__ = ["same_json", "same_written"]
 
 
 def same_json(one: object, other: object) -> bool:
@@ -17,4 +17,19 @@ def same_json(one: object, other: object) -> bool:
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         items, others = cast("list[object]", one), cast("list[object]", other)
         return len(items) == len(others) and all(map(same_json, items, others))
+    return one == other
+
+
+def same_written(one: object, other: object) -> bool:
+    """Tell whether two values are written alike: 1, 1.0 and True are three."""
+    if one is other:
+        return True
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        left, right = cast("dict[str, object]", one), cast("dict[str, object]", other)
+        return left.keys() == right.keys() and all(same_written(item, right[key]) for key, item in left.items())
+    if isinstance(one, list | tuple):
+        items, others = cast("list[object]", one), cast("list[object]", other)
+        return len(items) == len(others) and all(map(same_written, items, others))
     return one == other

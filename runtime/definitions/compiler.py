@@ -11,6 +11,7 @@ from playbill.model.drafts import placed
 from playbill.model.errors import DefinitionError
 from playbill.model.frozen import copied, no_config
 from playbill.model.plan import BUILT_IN, Plan, build_plan
+from playbill.model.same_json import same_written
 from playbill.model.validation import validate
 from playbill.runtime.definitions.beside import looking_beside
 from playbill.runtime.definitions.binder import try_to_bind
@@ -124,7 +125,7 @@ class PipelineCompiler:
             DefinitionError: it has problems; carries them all.
         """
         kept = self._kept.get(id(definition))
-        if kept is None or kept.was != _likeness(definition):
+        if kept is None or not same_written(kept.was, _likeness(definition)):
             try:
                 compiled = compile_pipeline(own_copy(definition), self._catalog, self._stop)
             except RecursionError:

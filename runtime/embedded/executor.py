@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from playbill.runtime.definitions.files import Given
     from playbill.runtime.options import RunId
     from playbill.runtime.run import Run
+    from playbill.runtime.secrets import Secret
 
 
 class PipelineExecutor:
@@ -25,6 +26,7 @@ class PipelineExecutor:
         definition: the pipeline, the mapping it is written as, or the path of its file.
         resources: what handlers find in `context.resources`.
         types: modules or functions that define node types and actions; None: all that are decorated by now.
+        secrets: what `${secrets.name}` stands for in configs.
         simulate_agents: as PipelineRunManager's.
 
     Raises:
@@ -37,15 +39,18 @@ class PipelineExecutor:
         *,
         resources: Mapping[str, Any] | None = None,
         types: Iterable[Source] | None = None,
+        secrets: Mapping[str, Secret] | None = None,
         simulate_agents: bool = False,
     ) -> None:
-        check_options({"resources": resources, "types": types, "simulate_agents": simulate_agents})
+        given = {"resources": resources, "types": types, "secrets": secrets, "simulate_agents": simulate_agents}
+        check_options(given)
         self._definition = load(definition)
         self._resources = resources
         self._types = None if types is None else tuple(types)
+        self._secrets = secrets
         self._simulate_agents = simulate_agents
         self._cancelled = False
-        self._run: Run | None = None
+        self._runs: list[Run] = []
 
     async def execute(
         self,
@@ -79,19 +84,26 @@ class PipelineExecutor:
             defaults = defaults.model_copy(update={"retry": retry})
         definition = self._definition.model_copy(update={"defaults": defaults, "outputs": {}})
         async with PipelineRunManager(
-            resources=self._resources, types=self._types, simulate_agents=self._simulate_agents
+            resources=self._resources,
+            types=self._types,
+            secrets=self._secrets,
+            simulate_agents=self._simulate_agents,
         ) as manager:
-            self._run = await manager.start_run(definition, trigger_data, run_id=run_id)
-            if self._cancelled:
-                await self._run.cancel("requested")
-            result = (await self._run.result()).as_dict()
-            self._run = None
+            run = await manager.start_run(definition, trigger_data, run_id=run_id)
+            self._runs.append(run)
+            try:
+                if self._cancelled:
+                    self._cancelled = False
+                    await run.cancel("requested")
+                result = (await run.result()).as_dict()
+            finally:
+                self._runs.remove(run)
         result["node_results"] = [*result["node_results"].values()]
         return {key: result[key] for key in ("status", "outputs", "node_results", "error")}
 
     def request_cancel(self) -> None:
-        """Stop the execution, the one under way or else the next; also from other threads."""
-        self._cancelled = True
-        run = self._run
-        if run is not None and not run.done:
+        """Stop the executions under way, or else the next one; also from other threads."""
+        runs = [run for run in list(self._runs) if not run.done]
+        self._cancelled = not runs
+        for run in runs:
             run.request_cancel("requested")

@@ -49,7 +49,7 @@ def command(node: PipelineNode, inputs: Inputs, context: NodeContext) -> Command
         NodeConfigError: There is no such directory.
     """
     config = cast("CommandConfig", context.config)
-    if config.cwd is not None and not Path(config.cwd).is_dir():
+    if config.cwd is not None and not (config.cwd and Path(config.cwd).is_dir()):
         text = f"command '{config.argv[0]}' cannot start: its cwd '{config.cwd}' is not a directory"
         raise NodeConfigError(text)
     return Command(config)

@@ -67,6 +67,8 @@ class Request:
     """None: all below 400."""
     shown: str = ""
     """What stands for the URL in errors, without anything secret."""
+    turned_into_get: Collection[int] = (301, 302)
+    """The redirects by which what was sent would be lost; of 303 it says that it was taken."""
 
     def __str__(self) -> str:
         return _printable(f"{self.method} {self.shown or shown_url(self.url)}")
@@ -167,6 +169,16 @@ async def _exchange(request: Request) -> Reply:
         if why := why_not_sent(sent.url):
             raise NodeConfigError(f"{request} {_REDIRECTED}: {why}")
 
+    async def check_kept(response: httpx.Response) -> None:
+        """Refuse a redirect that would make another request of ours: one that only asks, and sends nothing."""
+        asks = request.method in {"GET", "HEAD", "OPTIONS"} or not request.follows_redirects
+        if not asks and response.has_redirect_location and response.status_code in request.turned_into_get:
+            where = shown_url(response.headers.get("location", ""))
+            text = (
+                f"status {response.status_code} leads to '{_printable(where)}' by a GET without what was to be sent"
+            )
+            raise NodeConfigError(f"{request} {text}: write that URL")
+
     url = _url(request)
     headers, body = _headers_and_body(request)
     async with (
@@ -174,7 +186,7 @@ async def _exchange(request: Request) -> Reply:
             verify=_tls(),
             timeout=_SILENCE_SECONDS,
             follow_redirects=request.follows_redirects,
-            event_hooks={"request": [check]},
+            event_hooks={"request": [check], "response": [check_kept]},
         ) as client,
         client.stream(request.method, url, headers=headers, content=body) as response,
     ):
@@ -265,7 +277,7 @@ def _refuse(request: Request, response: httpx.Response, content: bytes) -> None:
     text = f"{request} gave status {status}{reason}: {body or 'nothing more was said'}"
     if status in _LATER or status >= 500:  # noqa: PLR2004 - HTTP's
         raise NodeExecutionError(text, retry_after=_retry_after(response.headers.get("retry-after", "")), data=data)
-    if request.ok_statuses is not None:
+    if request.ok_statuses is not None and not isinstance(request.ok_statuses, range):  # which is not the user's
         text += f" (ok_statuses: {', '.join(map(str, request.ok_statuses))})"
     raise NodeConfigError(text, data=data)
 

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import re
 import threading
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.model.errors import NodeConfigError, NodeExecutionError
 from playbill.runtime.handlers.http_exchange import Request, exchange
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from playbill.runtime.runners.context import NodeContext
 
 __all__ = ["send_notification"]
+
+TAKEN: Final = range(200, 300)
+LOST: Final = (301, 302, 303)
+"""The redirects by which a message would not arrive."""
 
 
 async def send_notification(
@@ -54,7 +58,9 @@ async def _by_webhook(url: str, config: SendNotificationConfig, context: NodeCon
     if config.title is not None:
         message["title"] = config.title
     headers = {"Idempotency-Key": context.idempotency_key}
-    await exchange(Request("POST", url, headers=headers, json=message, shown=_without_path(url)))
+    shown = _without_path(url)
+    sent = Request("POST", url, headers, json=message, ok_statuses=TAKEN, shown=shown, turned_into_get=LOST)
+    await exchange(sent)
 
 
 def _without_path(url: str) -> str:

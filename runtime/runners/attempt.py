@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from math import inf, nextafter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from playbill.model.error_data import kept_data
+from playbill.model.error_data import kept_data, shown_json
 from playbill.model.failures import failure_of
 from playbill.model.messages import Heartbeat, Returned
 from playbill.model.plain_text import bounded
@@ -130,7 +130,7 @@ class HandlerAttempt:
         if tell is None or type(message) is not Heartbeat or message.progress is None:
             return
         if not (self.ended or self._orphaned):
-            tell(self.identity, message.progress)
+            tell(self.identity, shown_json(message.progress, self.hide) if self.redaction else message.progress)
 
     def sleep(self, seconds: float) -> Awaitable[None]:
         """Wait so many seconds on the loop; nobody does where the work is elsewhere."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from traceback import format_exception
-from typing import TYPE_CHECKING, Any, Generic, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, cast
 from urllib.parse import quote
 
 from playbill.model.errors import NodeConfigError
@@ -62,7 +62,8 @@ class NodeLog(logging.LoggerAdapter[logging.Logger]):
         Args:
             error: as `exc_info` takes it; of a tuple it is the error that is being handled.
         """
-        raised = error if isinstance(error, BaseException) else sys.exception()
+        given = cast("tuple[object, ...]", error)[1:2] if isinstance(error, tuple) else (error,)
+        raised = next((each for each in given if isinstance(each, BaseException)), None) or sys.exception()
         trace = "" if raised is None else said(lambda: "".join(format_exception(raised)))
         return "" if (shown := self._hide(trace)) == trace else f"\n{shown.rstrip()}"
 

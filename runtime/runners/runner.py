@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from playbill.model.errors import InternalError, NodeConfigError
 from playbill.model.frozen import copied
+from playbill.model.known_keys import paths_read
 from playbill.model.plan import template_variables
 from playbill.runtime.redaction import NO_SECRETS, REDACTION, Redaction
 from playbill.runtime.runners.context import NodeContext
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from playbill.model.definition import PipelineNode
     from playbill.model.facts import Inputs
     from playbill.model.plan import NodePlan, RunFacts
+    from playbill.model.templates import Template
     from playbill.runtime.runners.attempt import AttemptServices, HandlerAttempt
     from playbill.runtime.runners.bindings import Binding, Bindings
     from playbill.runtime.runners.thread_pool import ThreadPool
@@ -116,6 +118,15 @@ class RunRunner:
         limits = self._bindings.isolated[node.id]
         return ProcessAttempt(run_id, node, attempt, reply_to, self._services, pool, limits)
 
+    def _missing_secret(self, template: Template) -> str:
+        """Tell which secret nobody has given; empty: none is missing."""
+        paths = (path for each in template.expressions for path in paths_read(each.text))
+        names = (path[1] for path in paths if path[0] == "secrets" and path[1:])
+        missing = next((name for name in names if name not in self._secrets), None)
+        if missing is None:
+            return ""
+        return f"; give the manager secrets={{'{missing}': ...}} (playbill run --secret {missing})"
+
     def _configure(
         self,
         binding: Binding,
@@ -132,7 +143,8 @@ class RunRunner:
             try:
                 node = node.with_config(template.render(names))
             except NodeConfigError as error:
-                raise NodeConfigError(f"node '{node.id}': {error}") from error
+                hint = self._missing_secret(template)
+                raise NodeConfigError(f"node '{node.id}': {error}{hint}") from error
         if not binding.parses:
             return node, node.config
         return node, binding.node_type.parse(node.config, subject=f"node '{node.id}'")

@@ -115,7 +115,7 @@ class Study:
     policy: str = "random"
     allow: Collection[str] | None = ()
     properties: Sequence[Property] = ()
-    options: SimulatedOptions = field(default_factory=SimulatedOptions)
+    options: SimulatedOptions = field(default_factory=SimulatedOptions, repr=False)
     guard: Guard = field(default_factory=Guard)
     """Whoever runs many seeds enters it once."""
     _watch: EscapeWatch | None = None

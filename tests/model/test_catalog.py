@@ -1,9 +1,9 @@
 """The catalog: built-in types, adding to it, and checking configs."""
 
-from typing import Any
+from typing import Any, Self
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from playbill.model.builtin import BUILTIN
 from playbill.model.catalog import ActionType, Catalog, NodeType
@@ -270,3 +270,69 @@ def notification_target(config: dict[str, Any]) -> Any:
     node_type = BUILTIN.get("action")
     assert node_type is not None
     return node_type.target_of({"action": "send_notification", **config})
+
+
+class Picky(BaseModel):
+    sku: str = Field(default="A-1", pattern=r"^[A-Z]-\d+$")
+    first: str = "1"
+    last: str = "2"
+    words: list[str] = []
+
+    @field_validator("words")
+    @classmethod
+    def _letters(cls, words: list[str]) -> list[str]:
+        if not all(word.isalpha() for word in words):
+            raise ValueError("letters only")
+        return words
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.first > self.last:
+            raise ValueError("first is after last")
+        return self
+
+
+class Breaking(BaseModel):
+    name: str
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        return {"a": "A"}[name]
+
+
+def test_what_holds_a_template_is_judged_once_it_is_rendered() -> None:
+    picky = NodeType("picky", Picky)
+    for config in (
+        {"sku": "A-${trigger.n}"},
+        {"first": "${trigger.a}", "last": "1"},
+        {"words": ["${trigger.w}"]},
+        {"words": ["a${trigger.w}"]},
+    ):
+        assert picky.check(config) == []
+    for wrong, said in (
+        ({"sku": "a-1"}, "string should match pattern"),
+        ({"first": "3"}, "first is after last"),
+        ({"words": ["1"]}, "letters only"),
+        ({"words": 3, "first": "${trigger.a}"}, "words: input should be a valid list"),
+    ):
+        assert [said in problem.message for problem in picky.check(wrong)] == [True]
+
+
+def test_a_check_of_a_model_that_raises_anything_is_a_problem() -> None:
+    breaking = NodeType("breaking", Breaking)
+    (problem,) = breaking.check({"name": "b"}, subject="node 'n'")
+    told = "node 'n': the check of Breaking raised KeyError: 'b': have it raise a ValueError"
+    assert problem.message.startswith(told)
+    assert breaking.check({"name": "${trigger.name}"}) == []
+    assert breaking.check({"name": "a"}) == []
+
+
+def test_a_field_that_a_model_would_pass_over_is_told_unless_it_says_so() -> None:
+    class Loose(BaseModel, extra="ignore"):
+        name: str = ""
+
+    (problem,) = NodeType("breaking", Breaking).check({"name": "a", "nmae": "b"}, where="nodes[0].config")
+    assert (problem.where, problem.code) == ("nodes[0].config.nmae", "unknown-field")
+    assert "unknown field 'nmae', did you mean 'name'?" in problem.message
+    assert NodeType("loose", Loose).check({"nmae": "b"}) == []

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from playbill.model.errors import NodeConfigError
+from playbill.model.expressions import compile_expression
 from playbill.model.templates import compile_template
 
 TRIGGER = {"a": 1, "f": 1.5, "s": "x", "n": None, "l": [{"name": 1}], "m": {"path": 1}}
@@ -104,3 +105,30 @@ def test_many_keys_are_cut_short() -> None:
         template.render({"trigger": {"x" * 300: 1, **many}})
     assert str(caught.value).endswith("'k8' and 4,991 more")
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("input.n.x == 1", "no part 'x' in null: input.n.x"),
+        ("input.n.foo.bar == 1", "no part 'foo' in null: input.n.foo.bar"),
+        ("input.s.y + 1", "no part 'y' in a value of type string: input.s.y"),
+    ],
+)
+def test_what_has_no_parts_is_named(text: str, said: str) -> None:
+    with pytest.raises(NodeConfigError) as caught:
+        compile_expression(text, ["input"]).evaluate({"input": {"n": None, "s": "x"}})
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["${input.x} > 3", "${input.x}"])
+def test_an_expression_in_braces_is_told_to_stand_without(text: str) -> None:
+    with pytest.raises(NodeConfigError, match="without '\\$\\{' and '\\}'"):
+        compile_expression(text, ["input"])
+
+
+@pytest.mark.parametrize("text", ["size()", "size(input.l, 1)"])
+def test_a_size_of_nothing_or_two_shows_nothing_of_ours(text: str) -> None:
+    with pytest.raises(NodeConfigError) as caught:
+        compile_expression(text, ["input"]).evaluate({"input": {"l": [1]}})
+    assert "each__" not in str(caught.value)

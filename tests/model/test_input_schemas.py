@@ -366,3 +366,13 @@ def test_a_property_of_any_name_may_have_a_default(name: str) -> None:
     assert schema_problems(schema) == []
     wrong = {"properties": {name: {"type": "string", "default": 1}}}
     assert [problem.code for problem in schema_problems(wrong)] == ["invalid-default"]
+
+
+def test_a_default_may_have_its_own_defaults() -> None:
+    inner = {"type": "object", "required": ["q"], "properties": {"q": {"default": 1}}, "default": {}}
+    assert schema_problems({"properties": {"a": inner}}) == []
+
+
+def test_a_reference_to_nowhere_beside_a_default_is_told() -> None:
+    part = {"properties": {"x": {"$dynamicRef": "#nowhere", "default": 1}}}
+    assert schema_problems({"if": part}) != []

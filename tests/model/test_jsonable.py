@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 import json
+import re
 import subprocess
 import sys
 from collections import OrderedDict, UserDict, namedtuple
@@ -259,3 +260,45 @@ def test_a_hundred_levels_are_deep_enough(depth: int, passes: bool) -> None:
 )
 def test_what_shall_be_json_as_it_stands_is_told_why_it_is_not(value: object, why: str | None) -> None:
     assert why_not_json(value, "inputs") == why
+
+
+class Money(pydantic.BaseModel):
+    cents: int
+
+    @pydantic.model_serializer(when_used="json")
+    def _say(self) -> dict[str, Any]:
+        return {"amount": self.cents / 100, "currency": "EUR"}
+
+
+class Ordered(pydantic.BaseModel):
+    names: set[str]
+    order: list[int]
+
+    @pydantic.model_serializer(when_used="json")
+    def _say(self) -> dict[str, Any]:
+        return {"order": self.order, "names": sorted(self.names, reverse=True)}
+
+
+class Row(pydantic.BaseModel, frozen=True):
+    a: int
+
+
+class Rows(pydantic.BaseModel):
+    rows: set[Row]
+
+
+class Anything(pydantic.BaseModel):
+    x: Any = None
+
+
+def test_what_a_model_says_of_itself_stays_whole() -> None:
+    assert plain_json(Money(cents=5), "output") == {"amount": 0.05, "currency": "EUR"}
+    assert plain_json(Ordered(names={"a"}, order=[3, 1, 2]), "output") == {"order": [3, 1, 2], "names": ["a"]}
+    assert plain_json(Rows(rows={Row(a=1)}), "output") == {"rows": [{"a": 1}]}
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_json_cannot_say_is_refused_in_a_model_too(number: float) -> None:
+    for value, place in ((number, "output.x"), ({"q": [number]}, "output.x.q[0]")):
+        with pytest.raises(NotJson, match=re.escape(f"{place} is {number}, which JSON cannot say")):
+            plain_json(Anything(x=value), "output")

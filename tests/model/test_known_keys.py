@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from playbill.model.definition import PipelineDefinition
+from playbill.model.definition import PipelineDefinition, definition_from
 from playbill.model.validation import validate
 
 FETCH = {"id": "fetch", "type": "action", "config": {"action": "call_api", "url": "http://a/"}}
@@ -155,3 +155,24 @@ def test_a_delays_template_is_looked_at_too() -> None:
 def test_a_hyphen_is_named_where_it_is_a_nodes() -> None:
     after = {"id": "use", "type": "command", "config": {"argv": ["${inputs.get-1.stdout}"]}}
     assert "inputs['get-1']" in told({**RUN, "id": "get-1", "next": "use"}, after)[0]
+
+
+def test_in_is_a_guard_as_has_is() -> None:
+    text = "${'error' in inputs.c ? inputs.c.error.message : inputs.c.stdout}"
+    nodes: Any = [
+        {"id": "c", "type": "command", "config": {"argv": ["true"]}, "next": "d"},
+        {"id": "d", "type": "command", "config": {"argv": ["echo", text]}},
+    ]
+    assert validate(definition_from({"nodes": nodes})) == []
+    nodes[1]["config"]["argv"][1] = "${inputs.c.error.message}"
+    assert [problem.code for problem in validate(definition_from({"nodes": nodes}))] == ["unknown-key"]
+
+
+def test_an_edge_from_nowhere_is_told_and_nothing_else() -> None:
+    nodes: Any = [
+        {"id": "fetch", "type": "command", "config": {"argv": ["true"]}},
+        {"id": "show", "type": "command", "config": {"argv": ["echo", "${inputs.fetc.stdout}"]}},
+    ]
+    written = {"nodes": nodes, "edges": [{"from": "fetc", "to": "show"}]}
+    codes = [problem.code for problem in validate(definition_from(written))]
+    assert "unknown-source" in codes

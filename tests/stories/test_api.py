@@ -431,3 +431,28 @@ async def test_one_that_waits_on_exit_and_is_cancelled_closes_all_the_same() -> 
         await using
     assert manager.active_runs == []
     assert is_let_go(manager)
+
+
+async def test_an_executor_is_cancelled_once_and_gives_secrets() -> None:
+    waits = playbill.PipelineExecutor(pipeline(node("a", "delay", seconds=0.01)))
+    waits.request_cancel()
+    assert [(await waits.execute())["status"] for _ in range(2)] == ["cancelled", "completed"]
+    long = playbill.PipelineExecutor(pipeline(node("a", "delay", seconds=3600)))
+    running = [asyncio.ensure_future(long.execute()) for _ in range(2)]
+    while len(long._runs) < 2:  # pyright: ignore[reportPrivateUsage]
+        await asyncio.sleep(0.001)
+    long.request_cancel()
+    assert [(await each)["status"] for each in running] == ["cancelled", "cancelled"]
+    knows = playbill.PipelineExecutor(pipeline(node("a", n="${secrets.n}")), types=support.ALL, secrets={"n": "x"})
+    assert (await knows.execute())["outputs"] == {"a": {"n": "x"}}
+    knows_not = await playbill.PipelineExecutor(pipeline(node("a", n="${secrets.n}")), types=support.ALL).execute()
+    assert knows_not["error"].endswith("; give the manager secrets={'n': ...} (playbill run --secret n)")
+
+
+async def test_a_definition_that_is_changed_is_run_as_it_is(manager: Manager) -> None:
+    definition = playbill.load({"nodes": [{"id": "a", "type": "say", "config": {"n": 1}}]})
+    said: list[Any] = []
+    for n in (1, True, 1.0, 1):
+        definition.nodes[0].config["n"] = n
+        said.append((await finished(manager, definition)).outputs["a"]["n"])
+    assert [(type(n), n) for n in said] == [(int, 1), (bool, True), (float, 1.0), (int, 1)]

@@ -146,3 +146,11 @@ def test_what_says_how_much_is_done(anyio_backend: Any, said: Any, fraction: flo
     from datetime import UTC, datetime
 
     assert playbill.NodeProgress("run", datetime.now(UTC), "a", 1, said).fraction == fraction
+
+
+async def test_progress_shows_no_secret() -> None:
+    async with playbill.PipelineRunManager(types=[works], secrets={"key": "hunter2hunter2", "pin": 987654321}) as own:
+        says = ["key hunter2hunter2", {"key": "${secrets.key}", "pin": "${secrets.pin}"}]
+        run = await own.start_run(pipeline(node("a", "works", says=says)))
+        said = [event.data["progress"] async for event in run.events(progress=True) if event.seq is None]
+    assert said == ["key ***", {"key": "***", "pin": "***"}]

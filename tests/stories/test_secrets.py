@@ -116,3 +116,16 @@ def tells_all(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str
     context.log.info("%r", key)
     coded = base64.b64encode(node.config["basic"].encode()).decode()
     raise playbill.NodeExecutionError(f"as {user}: {key!r} {coded}")
+
+
+async def test_an_error_that_is_logged_as_a_tuple_shows_no_secret(caplog: pytest.LogCaptureFixture) -> None:
+    @playbill.node_type("late")
+    async def late(node: Any, inputs: Any, context: playbill.NodeContext) -> None:
+        error = ValueError(node.config["key"])
+        kept = (type(error), error, error.__traceback__)
+        context.log.error("later", exc_info=kept)
+
+    async with playbill.PipelineRunManager(types=[late], secrets={"key": "hunter2hunter2"}) as own:
+        await finished(own, pipeline(node("a", "late", key="${secrets.key}")))
+    assert "ValueError: ***" in caplog.text
+    assert "hunter2" not in caplog.text

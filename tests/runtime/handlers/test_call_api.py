@@ -361,3 +361,16 @@ async def test_neither_a_failure_nor_the_log_of_the_client_shows_a_secret(
     assert server.received[0].path == "/hunter2?key=hunter2"
     assert f"HTTP Request: GET {server.url}/***" in caplog.text
     assert "hunter2" not in caplog.text
+
+
+@pytest.mark.parametrize("status", [301, 302])
+async def test_a_redirect_that_would_lose_what_is_sent_is_refused(server: Server, status: int) -> None:
+    server.answers["/x"] = Answer(status, headers={"Location": f"{server.url}/y?key=s3cret"})
+    with pytest.raises(
+        NodeConfigError, match=f"status {status} leads to .*/y.* by a GET without what was to be sent"
+    ) as caught:
+        await call(f"{server.url}/x", method="POST", json={"n": 1})
+    assert "s3cret" not in str(caught.value)
+    assert (await call(f"{server.url}/x"))["status"] == 200
+    server.answers["/x"] = Answer(303, headers={"Location": f"{server.url}/y"})
+    assert (await call(f"{server.url}/x", method="POST", json={"n": 1}))["status"] == 200

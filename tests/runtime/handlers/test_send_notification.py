@@ -109,3 +109,13 @@ async def test_a_url_that_apprise_does_not_know_is_in_no_log(caplog: pytest.LogC
     with pytest.raises(NodeConfigError, match="apprise does not know the URL"):
         await send(apprise=["hooks.example.com/services/s3cret"])
     assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304])
+async def test_a_message_that_a_redirect_would_lose_is_not_sent(server: Server, status: int) -> None:
+    server.answers["/hook"] = Answer(status, headers={"Location": f"{server.url}/there"})
+    with pytest.raises(NodeConfigError, match=f"status {status}"):
+        await send(webhook=f"{server.url}/hook")
+    server.answers["/hook"] = Answer(307, headers={"Location": f"{server.url}/there"})
+    assert await send(webhook=f"{server.url}/hook") == {"sent": ["webhook"]}
+    assert (server.received[-1].method, server.received[-1].path) == ("POST", "/there")

@@ -24,7 +24,7 @@ from playbill.model.wording import clip
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["BETWEEN", "canonical_kinds", "kinds_of", "kinds_of_name", "leaves_of"]
+__all__ = ["BETWEEN", "canonical_kinds", "kinds_of", "kinds_of_name", "leaves_of", "why_unknown"]
 
 BETWEEN: Final = ""
 """Stands in the kinds of a group between those of one failure and those of the next."""
@@ -184,6 +184,21 @@ def _check_known(written: str) -> None:
     has = _KNOWN if module == "playbill" else _exceptions_of(loaded)
     if name not in has:
         raise ValueError(f"{written!r}: {module} has no exception '{name}'{did_you_mean(name, has)}")
+
+
+def why_unknown(kind: str) -> str:
+    """Tell that a module that is loaded by now has no such exception; empty: it has, or nobody knows."""
+    module, _, name = kind.rpartition(".")
+    loaded = sys.modules.get(module)
+    if not isinstance(loaded, ModuleType):
+        return ""
+    try:
+        found: object = getattr(loaded, name, None)
+    except Exception:  # noqa: BLE001 (a module's own `__getattr__` may raise anything)
+        return ""
+    if isinstance(found, type) and issubclass(found, BaseException):
+        return ""
+    return f"{kind!r}: {module} has no exception '{name}'{did_you_mean(name, _exceptions_of(loaded))}"
 
 
 def _known_by_another_name(written: str) -> type[BaseException] | None:

@@ -9,6 +9,7 @@ from playbill.model.cel_tokens import node_references
 from playbill.model.diagnostics import did_you_mean, list_names, path_of
 from playbill.model.errors import Problem
 from playbill.model.expressions import CONDITION_ROOTS, ExpressionError, compile_condition
+from playbill.model.kinds import why_unknown
 from playbill.model.known_keys import KnownKeys, paths_of_condition, paths_read
 from playbill.model.plan import BUILT_IN
 from playbill.model.policies import RetryPolicy
@@ -89,6 +90,7 @@ def node_problems(index: int, node: PipelineNode, catalog: Catalog, scope: Input
     yield from _isolation_problems(node, node_type, where)
     if node.type in BUILT_IN:
         yield from _handler_problems(node, where)
+    yield from _retry_problems(node, where)
     wrong = node_type.check(node.config, subject=subject, where=f"{where}.config")
     yield from wrong
     if not node.config:
@@ -109,6 +111,16 @@ def _isolation_problems(node: PipelineNode, node_type: NodeType, where: str) -> 
     elif node.limits is not None and node.type not in BUILT_IN and node_type.isolation_of(node) != "process":
         text = f"{subject}: limits are kept by a process of its own: set isolation: process, or leave them out"
         yield Problem("isolation", f"{where}.limits", text)
+
+
+def _retry_problems(node: PipelineNode, where: str) -> Iterator[Problem]:
+    """Tell which classes of exceptions are none, as far as their modules are loaded."""
+    for field in ("on", "never") if node.retry is not None else ():
+        for kind in getattr(node.retry, field):
+            if why := why_unknown(str(kind)):
+                yield Problem(
+                    "unknown-exception", f"{where}.retry.{field}", f"node '{node.id}': retry.{field}: {why}"
+                )
 
 
 def _handler_problems(node: PipelineNode, where: str) -> Iterator[Problem]:

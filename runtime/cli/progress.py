@@ -120,6 +120,8 @@ def summary(board: Board, result: RunResult) -> str:
     if result.cause is not None and result.error is not None:
         place = f"node '{result.cause.node}': " if result.cause.node else ""
         lines.append(f"{place}{result.error}")
+    elif result.status is RunStatus.TIMEOUT and result.cause is not None:
+        lines.append(f"its timeout of {describe_seconds(result.cause.seconds)} is over (timeout, or --timeout)")
     elif result.cause is not None:
         lines.append(f"{result.cause.source}{f': {result.cause.reason}' if result.cause.reason else ''}")
     if result.orphans:

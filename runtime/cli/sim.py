@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 from cyclopts import Parameter
 
@@ -13,6 +14,7 @@ from playbill.model.errors import DefinitionError
 from playbill.runtime.cli.exit_codes import FINE, FOUND
 from playbill.runtime.cli.inspect import Imports
 from playbill.runtime.cli.modules import open_definition
+from playbill.runtime.cli.options.host import Resources, Secrets, make_resources, read_secrets
 from playbill.runtime.cli.options.option_names import with_options
 from playbill.runtime.cli.options.trigger_data import Inputs, trigger_data_of
 from playbill.runtime.cli.progress import ProgressBar
@@ -24,6 +26,7 @@ from playbill.runtime.simulation.study import Study
 from playbill.runtime.simulation.tapes import load_tape
 
 if TYPE_CHECKING:
+    from playbill.runtime.options import SimulatedOptions
     from playbill.runtime.simulation.explore import Exploration
 
 SEEDS: Final = 1_000
@@ -48,6 +51,8 @@ def sim(  # noqa: PLR0913 (options of a command)
     policy: str = "random",
     jobs: int = 1,
     inputs: Inputs = None,
+    secrets: Secrets = None,
+    resources: Resources = None,
     imports: Imports = None,
     allow: Annotated[list[str] | None, Parameter(negative=())] = None,
     tape: Path | None = None,
@@ -67,6 +72,8 @@ def sim(  # noqa: PLR0913 (options of a command)
         policy: random, fifo, pct:N (N changes of priority) or exhaustive (every order of mail; for small pipelines).
         jobs: how many processes.
         inputs: values of the trigger data.
+        secrets: what ${secrets.NAME} stands for.
+        resources: what handlers find in context.resources.
         imports: modules that define node types.
         allow: a call that handlers may make although it leaves the simulation, such as time.time, or a kind: clock.
         tape: play this tape, as written by an earlier finding.
@@ -79,7 +86,8 @@ def sim(  # noqa: PLR0913 (options of a command)
     if (seeds is not None and seeds < 1) or jobs < 1:
         text = f"--seeds and --jobs are 1 or more, not {SEEDS if seeds is None else seeds} and {jobs}"
         raise DefinitionError.single("count", "--seeds", text)
-    arguments = (file, imports, inputs or [], faults or [], policy, allow or [])
+    given = Given(inputs or [], secrets or [], resources or [])
+    arguments = (file, imports, given, faults or [], policy, allow or [])
     command = shlex.join(_words(*arguments))
     try:
         study = make_study(*arguments)
@@ -98,6 +106,14 @@ def sim(  # noqa: PLR0913 (options of a command)
         raise with_options(error, OPTIONS) from None
 
 
+class Given(NamedTuple):
+    """What the runs are given, as the command line says it."""
+
+    inputs: list[str]
+    secrets: list[str]
+    resources: list[str]
+
+
 def _check_ways(said: list[str]) -> None:
     """Refuse options of which only one would count.
 
@@ -110,21 +126,33 @@ def _check_ways(said: list[str]) -> None:
 
 
 def make_study(
-    file: Path, imports: list[str] | None, inputs: list[str], faults: list[str], policy: str, allow: list[str]
+    file: Path, imports: list[str] | None, given: Given, faults: list[str], policy: str, allow: list[str]
 ) -> Study:
     """Make the study that the command line says; also in the processes of `--jobs`."""
     definition = open_definition(file, imports)
-    study = Study(definition, trigger_data_of(definition, None, inputs), plan_of([*faults]), policy, allow)
+    data = trigger_data_of(definition, None, given.inputs)
+    options: SimulatedOptions = {"secrets": read_secrets(given.secrets)}
+    if given.resources:
+        options["resources"] = asyncio.run(make_resources(given.resources))
+    study = Study(definition, data, plan_of([*faults]), policy, allow, options=options)
     study.check()
     return study
 
 
 def _words(
-    file: Path, imports: list[str] | None, inputs: list[str], faults: list[str], policy: str, allow: list[str]
+    file: Path, imports: list[str] | None, given: Given, faults: list[str], policy: str, allow: list[str]
 ) -> list[str]:
-    """Return the command line that makes the same study."""
+    """Return the command line that makes the same study; of a secret that was written there its name alone."""
     words = ["playbill", "sim", str(file)]
-    lists = {"--import": imports or [], "--input": inputs, "--faults": faults, "--allow": allow}
+    secrets = [option if "=@" in option else option.partition("=")[0] for option in given.secrets]
+    lists = {
+        "--import": imports or [],
+        "--input": given.inputs,
+        "--secret": secrets,
+        "--resource": given.resources,
+        "--faults": faults,
+        "--allow": allow,
+    }
     words += [word for option, values in lists.items() for value in values for word in (option, value)]
     return words if policy == "random" else [*words, "--policy", policy]
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
 import traceback
 from dataclasses import replace
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
@@ -15,7 +17,6 @@ from playbill.model.catalog import ActionType, Catalog, NodeType
 from playbill.model.configs import FreeConfig
 from playbill.model.errors import DefinitionError
 from playbill.model.failures import failure_of
-from playbill.runtime.definitions import beside
 from playbill.runtime.definitions.beside import import_beside
 from playbill.runtime.definitions.handler_shape import (
     check_handler,
@@ -29,7 +30,6 @@ from playbill.runtime.handlers.agent import agent
 from playbill.runtime.handlers.call_api import call_api
 from playbill.runtime.handlers.command import command
 from playbill.runtime.handlers.send_notification import send_notification
-from playbill.runtime.processes import main_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -53,6 +53,7 @@ Source: TypeAlias = "ModuleType | Callable[..., Any] | str"
 """What defines types: a module, a marked function, or a module's name."""
 
 ENTRY_POINTS: Final = "playbill.types"
+OUR_FOLDER: Final = f"{Path(__file__).parents[2]}{os.sep}"
 
 
 def node_type(
@@ -224,6 +225,6 @@ def _place_of(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return f" ({error.filename}, line {error.lineno})" if error.filename else ""
     frames = [each for each in traceback.extract_tb(error.__traceback__) if not each.filename.startswith("<frozen ")]
-    ours = {__file__, beside.__file__, main_module.__file__, importlib.__file__}
-    last = next((each for each in reversed(frames) if each.filename not in ours), None)
+    ours = (OUR_FOLDER, importlib.__file__)
+    last = next((each for each in reversed(frames) if not each.filename.startswith(ours)), None)
     return f" ({last.filename}, line {last.lineno})" if last else ""

@@ -201,6 +201,8 @@ async def _outlast(attempt: Attempt, returned: asyncio.Future[Returned]) -> Retu
 
 
 def _error_of(failure: Failure) -> NodeExecutionError | NodeConfigError:
+    kind = NodeExecutionError if failure.retryable else NodeConfigError
+    text = failure.message if failure.type == kind.__name__ else str(failure)
     if failure.retryable:
-        return NodeExecutionError(str(failure), retry_after=failure.retry_after, data=failure.data)
-    return NodeConfigError(str(failure), data=failure.data)
+        return NodeExecutionError(text, retry_after=failure.retry_after, data=failure.data)
+    return NodeConfigError(text, data=failure.data)

@@ -439,9 +439,8 @@ async def test_an_executor_is_cancelled_once_and_gives_secrets() -> None:
     assert [(await waits.execute())["status"] for _ in range(2)] == ["cancelled", "completed"]
     long = playbill.PipelineExecutor(pipeline(node("a", "delay", seconds=3600)))
     running = [asyncio.ensure_future(long.execute()) for _ in range(2)]
-    while len(long._runs) < 2:  # pyright: ignore[reportPrivateUsage]
-        await asyncio.sleep(0.001)
-    long.request_cancel()
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_later(0.05, long.request_cancel)
     assert [(await each)["status"] for each in running] == ["cancelled", "cancelled"]
     knows = playbill.PipelineExecutor(pipeline(node("a", n="${secrets.n}")), types=support.ALL, secrets={"n": "x"})
     assert (await knows.execute())["outputs"] == {"a": {"n": "x"}}

@@ -296,3 +296,11 @@ async def test_a_number_of_attempts_and_times_with_units_are_said_in_a_word(mana
     )
     result = await finished(manager, definition)
     assert {name: end.attempts for name, end in result.node_results.items()} == {"a": 1, "b": 2, "c": 1}
+
+
+async def test_a_class_that_a_loaded_module_lacks_is_refused(manager: playbill.PipelineRunManager) -> None:
+    wrong = pipeline(node("a", "fails", retry={"on": [f"{__name__}.Throtled", f"{__name__}.node"]}))
+    with pytest.raises(playbill.DefinitionError) as raised:
+        await manager.start_run(wrong)
+    assert f"node 'a': retry.on: '{__name__}.Throtled': {__name__} has no exception 'Throtled'" in str(raised.value)
+    assert f"{__name__} has no exception 'node'" in str(raised.value)

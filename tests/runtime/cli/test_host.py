@@ -1,5 +1,6 @@
 """What `--secret` and `--resource` give handlers, and what is said of those that cannot be had."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -100,3 +101,30 @@ async def test_a_resource_that_cannot_be_had_is_told_with_its_own_error(module: 
 async def test_a_resource_is_said_once(module: str) -> None:
     with pytest.raises(DefinitionError, match="--resource says 'a' twice"):
         await make_resources([f"a={module}:table", f"a={module}:small"])
+
+
+def test_a_pipeline_with_secrets_and_resources_is_simulated(tmp_path: Path) -> None:
+    (tmp_path / "host.py").write_text(
+        "import playbill\n"
+        "def made(): return {'base': 7}\n"
+        '@playbill.node_type("uses")\n'
+        "async def uses(node, inputs, context):\n"
+        "    return {'key': len(node.config['key']), 'base': context.resources['db']['base']}\n",
+        encoding="utf-8",
+    )
+    text = "imports: [host]\nnodes: [{id: a, type: uses, config: {key: '${secrets.key}'}}]\n"
+    (tmp_path / "p.yaml").write_text(text, encoding="utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "playbill.runtime.cli",
+        "sim",
+        "p.yaml",
+        "--seeds",
+        "3",
+        "--resource",
+        "db=host:made",
+    ]
+    done = subprocess.run([*command, "--secret", "key=hunter2"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, "completed 3" in " ".join(done.stdout.split())) == (0, True)
+    assert "hunter2" not in done.stdout + done.stderr

@@ -25,9 +25,10 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from pydantic import BaseModel
-from pydantic_core import PydanticSerializationError
 
 from playbill.model.frozen import FrozenDict, FrozenList
+from playbill.model.model_json import say_model
+from playbill.model.not_json import LONGEST_SHOWN, NotJson, sorted_set
 from playbill.model.plain_text import kind_of, name_of, repr_of, text_of
 from playbill.model.wording import clip
 
@@ -40,7 +41,6 @@ DEEPEST: Final = 100
 TOO_LONG: Final = 10**4300
 """The first whole number of more digits than Python writes as text."""
 PLAIN: Final = frozenset({str, bool, type(None)})
-LONGEST_SHOWN: Final = 60
 _WAYS_OUT: Final = {
     "bytes": ": decode it, or give its base64 text",
     "bytearray": ": decode it, or give its base64 text",
@@ -48,22 +48,6 @@ _WAYS_OUT: Final = {
     "ndarray": ": give its .tolist()",
     "coroutine": ": await it",
 }
-
-
-class NotJson(ValueError):
-    """A part of a value is nothing that JSON can say."""
-
-    def __init__(self, why: str, *, deep: bool = False) -> None:
-        """Take the rule it breaks; the way to it is put together while the value is left again."""
-        super().__init__(why)
-        self.name = ""
-        self.steps: list[str] = []
-        self.deep = deep
-
-    def __str__(self) -> str:
-        path = self.name + "".join(reversed(self.steps))
-        why = str(self.args[0])
-        return f"{self.name} {why}: {path:.{LONGEST_SHOWN}}..." if self.deep else f"{path} {why}"
 
 
 def plain_json(value: object, name: str, *, around: int = 0) -> Any:
@@ -167,10 +151,7 @@ def _plain_list(items: Iterable[object], depth: int) -> list[Any]:
 
 
 def _plain_set(items: Iterable[object], depth: int) -> list[Any]:
-    try:
-        return sorted(_plain_list(items, depth))
-    except TypeError:
-        raise NotJson("is a set of what cannot be sorted: give a list") from None
+    return sorted_set(_plain_list(items, depth))
 
 
 # ---- all other kinds ------------------------------------------------------------------------------------------
@@ -210,7 +191,7 @@ def _say(value: object) -> object:  # noqa: PLR0911 (a list of kinds)
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, BaseModel):
-        return _say_model(value)
+        return say_model(value)
     if isinstance(value, Mapping):
         return dict(cast("Mapping[object, object]", value))
     if isinstance(value, tuple | list):  # with names
@@ -227,41 +208,6 @@ def _say(value: object) -> object:  # noqa: PLR0911 (a list of kinds)
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in fields(value)}
     return _say_numpy_scalar(value)
-
-
-def _say_model(model: BaseModel) -> object:
-    """Return a pydantic model in its mode json, with its sets sorted; of one that has none its fields."""
-    try:
-        said = model.model_dump(mode="json", warnings=False)
-    except PydanticSerializationError:
-        return {name: getattr(model, name) for name in type(model).model_fields}
-    try:
-        return _as_meant(said, model.model_dump(warnings=False))
-    except TypeError:  # of a set of models the dicts are no set
-        return said
-
-
-def _as_meant(said: Any, meant: Any) -> Any:
-    """Return what pydantic wrote with those of its lists sorted that are meant as sets, and with what it left out.
-
-    For a number that JSON cannot say it writes null. A serializer of the model's own may write anything: what is not
-    of the shape that is meant stays as it is.
-    """
-    if said is None and isinstance(meant, float):
-        return meant
-    if isinstance(said, dict) and isinstance(meant, dict):
-        by_name = {str(key): inner for key, inner in cast("dict[object, Any]", meant).items()}
-        return {key: _as_meant(item, by_name.get(key)) for key, item in cast("dict[str, Any]", said).items()}
-    if isinstance(said, list) and isinstance(meant, list | tuple | set | frozenset):
-        items, inner = _items(said), _items(meant)
-        if len(items) == len(inner):
-            parts = [_as_meant(item, part) for item, part in zip(items, inner, strict=True)]
-            return _plain_set(parts, 0) if isinstance(meant, set | frozenset) else parts
-    return said  # pyright: ignore[reportUnknownVariableType]
-
-
-def _items(value: Any) -> list[Any]:
-    return [*value]
 
 
 def _say_numpy_scalar(value: object) -> object:

@@ -9,7 +9,8 @@ from playbill.model.errors import DefinitionError, Problem
 from playbill.model.frozen import copied
 from playbill.model.input_defaults import EndlessDefault, fill_defaults
 from playbill.model.input_schemas import schema_problems, validator_of, violations
-from playbill.model.jsonable import LONGEST_SHOWN, NotJson, plain_json
+from playbill.model.jsonable import NotJson, plain_json
+from playbill.model.not_json import LONGEST_SHOWN
 from playbill.model.plain_text import kind_of, repr_of
 from playbill.model.wording import clip
 

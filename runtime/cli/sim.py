@@ -83,9 +83,7 @@ def sim(  # noqa: PLR0913 (options of a command)
     """
     ways = {"--seeds": seeds, "--seed": seed, "--tape": tape, "--check-determinism": check or None, "--load": load}
     _check_ways([option for option, said in ways.items() if said is not None])
-    if (seeds is not None and seeds < 1) or jobs < 1:
-        text = f"--seeds and --jobs are 1 or more, not {SEEDS if seeds is None else seeds} and {jobs}"
-        raise DefinitionError.single("count", "--seeds", text)
+    _check_counts(SEEDS if seeds is None else seeds, jobs)
     given = Given(inputs or [], secrets or [], resources or [])
     arguments = (file, imports, given, faults or [], policy, allow or [])
     command = shlex.join(_words(*arguments))
@@ -123,6 +121,17 @@ def _check_ways(said: list[str]) -> None:
     if len(said) > 1:
         text = f"{' and '.join(said)} do not go together: each is a way of its own to simulate; name one of them"
         raise DefinitionError.single("ways", said[0], text)
+
+
+def _check_counts(seeds: int, jobs: int) -> None:
+    """Refuse numbers of seeds and processes that are none.
+
+    Raises:
+        DefinitionError: one is below 1.
+    """
+    if seeds < 1 or jobs < 1:
+        text = f"--seeds and --jobs are 1 or more, not {seeds} and {jobs}"
+        raise DefinitionError.single("count", "--seeds", text)
 
 
 def make_study(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from playbill.runtime.handlers.http_exchange import Reply, Request, exchange
+from playbill.runtime.handlers.http_exchange import Request, exchange
+from playbill.runtime.handlers.http_reply import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

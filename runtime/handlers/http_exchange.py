@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import codecs
 import contextlib
 import functools
-import json
 import logging
 import re
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.errors import NodeConfigError, NodeExecutionError
 from playbill.model.kinds import leaves_of
@@ -27,6 +25,7 @@ from playbill.runtime.handlers.http_parts import (
     params_of,
     why_not_sent,
 )
+from playbill.runtime.handlers.http_reply import Reply
 from playbill.runtime.redaction import REDACTION
 
 if TYPE_CHECKING:
@@ -35,13 +34,11 @@ if TYPE_CHECKING:
 
     import httpx
 
-__all__ = ["MAX_RESPONSE_BYTES", "Reply", "Request", "exchange", "shown_url"]
+__all__ = ["MAX_RESPONSE_BYTES", "Request", "exchange", "shown_url"]
 
 MAX_RESPONSE_BYTES: Final = 1024 * 1024
 _SILENCE_SECONDS: Final = 60.0
 _SHOWN_CHARACTERS: Final = 500
-_NO_CHARSETS: Final = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
-"""Codecs of Python's that give text, and are no charset to anybody else."""
 _OURS: Final[ContextVar[bool]] = ContextVar("_OURS", default=False)
 """Whether a request is one of a node's."""
 _REDIRECTED: Final = "was redirected to a URL that is not valid"
@@ -81,46 +78,6 @@ class Request:
     def follows_redirects(self) -> bool:
         """Whether a redirect is not the answer that was wanted."""
         return not any(300 <= status < 400 for status in self.ok_statuses or ())  # noqa: PLR2004 - HTTP's
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer."""
-
-    status: int
-    headers: dict[str, str]
-    content: bytes
-    charset: str | None
-
-    @property
-    def text(self) -> str:
-        """Its content in the charset that it names, in UTF-8 where that is none."""
-        try:
-            charset = codecs.lookup(self.charset or "utf-8").name
-            if charset not in _NO_CHARSETS:
-                return self.content.decode(charset, "replace")
-        except (LookupError, ValueError):  # unknown, no charset of texts, or one that takes no replacements
-            pass
-        return self.content.decode("utf-8", "replace")
-
-    def json(self) -> Any:
-        """Return what it says as JSON.
-
-        Raises:
-            ValueError: it does not say that it is JSON, or is not.
-        """
-        media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type != "application/json" and not media_type.endswith("+json"):
-            raise ValueError(f"{media_type} is not JSON")
-        try:
-            said = self.content if self.charset is None else self.text
-            return json.loads(said, parse_constant=_no_constant)
-        except RecursionError as error:
-            raise ValueError("it is nested too deep") from error
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
 
 
 def shown_url(url: str) -> str:

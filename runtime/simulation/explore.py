@@ -19,6 +19,7 @@ from playbill.runtime.simulation.outcomes.causes import Causes
 from playbill.runtime.simulation.outcomes.reached import marks_of, outline_of
 from playbill.runtime.simulation.outcomes.words import (
     describe_causes,
+    describe_counts,
     describe_idle,
     describe_number,
     describe_reached,
@@ -160,11 +161,6 @@ def conditional_of(study: Study) -> tuple[str, ...]:
     return (*own, *(rule.name for rule in study.faults.properties if rule.kind in {"always", "leads_to"}))
 
 
-def describe_counts(counts: Counter[str]) -> str:
-    """Return what was counted, the most common first."""
-    return "  ".join(f"{name} {count:,}" for name, count in counts.most_common())
-
-
 def explore(
     study: Study,
     seeds: int,
@@ -188,7 +184,7 @@ def explore(
     """
     if not isinstance(cast("object", study), Study):
         raise TypeError(f"what is explored is a Study, as in explore(Study(definition), 500), not {study!r:.60}")
-    if not isinstance(cast("object", seeds), int) or isinstance(seeds, bool) or seeds < 1:
+    if type(seeds) is not int or seeds < 1:
         raise ValueError(f"seeds is a whole number, 1 or more, not {seeds!r:.60}")
     return _explore(study, range(first, first + seeds), first + WATCHED_FIRST, max_findings, report)
 

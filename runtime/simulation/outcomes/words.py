@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Row",
     "describe_causes",
+    "describe_counts",
     "describe_idle",
     "describe_number",
     "describe_reached",
@@ -44,6 +45,11 @@ MORE_TIME: Final = (
 def describe_number(count: int, unit: str = "seed") -> str:
     """Return how many there are of what can be counted."""
     return f"{count:,} {unit}{'' if count == 1 else 's'}"
+
+
+def describe_counts(counts: Counter[str]) -> str:
+    """Return what was counted, the most common first."""
+    return "  ".join(f"{name} {count:,}" for name, count in counts.most_common())
 
 
 def describe_causes(causes: Sequence[FailureCause]) -> Iterator[Row]:

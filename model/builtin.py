@@ -32,12 +32,14 @@ _ACTIONS = (
         configs.CallApiConfig,
         target=TargetRule(("url",), (host_of,)),
         output=outputs.CallApiOutput,
+        error=outputs.HttpError,
     ),
     _action(
         "send_notification",
         configs.SendNotificationConfig,
         target=TargetRule(("webhook", "apprise"), (host_of, services_of)),
         output=outputs.SendNotificationOutput,
+        error=outputs.HttpError,
     ),
     _action("execute_pipeline", configs.ExecutePipelineConfig, literal=frozenset({"pipeline"})),
 )
@@ -70,6 +72,7 @@ _TYPES = (
         configs.CommandConfig,
         inline_because="it runs in a process of its own already",
         output=outputs.CommandOutput,
+        error=outputs.CommandOutput,
     ),
     _builtin("python", configs.PythonConfig, literal=frozenset({"call"})),
 )

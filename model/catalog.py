@@ -59,6 +59,8 @@ class ActionType:
     """What in its config says what it depends on; None: nothing does."""
     output: type[BaseModel] | None = None
     """The model of what it gives; None: nobody knows."""
+    error: type[BaseModel] | None = None
+    """The model of what its errors carry; None: nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ class NodeType:
     """What in its config says what it depends on; None: nothing does."""
     output: type[BaseModel] | None = None
     """The model of what it gives; None: nobody knows."""
+    error: type[BaseModel] | None = None
+    """The model of what its errors carry; None: nobody knows."""
 
     def worker(self, node: PipelineNode) -> NodeType | ActionType:
         """Return who does a node's work: the type, or of an action node its action."""

@@ -7,7 +7,8 @@ Rules:
 2. A node that may fail and go on gives `error`, too: by edges of `when: failure` or `always`, by `on_error:
    continue`.
 3. `input` is told only where somebody gives something; `error` may always be there, of a delay that failed.
-4. What `has(...)` or `'key' in x` asks for is accepted, in all of the expression.
+4. Of a built-in type whose errors are known, `error` has what it names, and what every error has.
+5. What `has(...)` or `'key' in x` asks for is accepted, in all of the expression.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ __all__ = ["RUN_KEYS", "KnownKeys", "paths_of_condition", "paths_read"]
 _GUARD = re.compile(r"""(['"])([^'"\\]*)\1\s+in\s+([A-Za-z_]\w*(?:\.\w+|\[['"][^'"\\]*['"]\])*)""")
 RUN_KEYS: Final = ("id", "pipeline", "attempt")
 """What a template finds in `run`."""
+OF_EVERY_ERROR: Final = ("type", "message", "retryable")
+"""What `error` has whatever failed."""
 _PASSES_ON: Final = frozenset({Kind.PARALLEL, Kind.DELAY})
 _TOLD_BY_SCHEMA: Final = frozenset({
     "type", "properties", "required", "additionalProperties", "title", "description", "default", "examples",
@@ -76,6 +79,13 @@ class KnownKeys:
         if found.on_error == "continue" or not when.isdisjoint({"failure", "always"}):
             return ("error",) if when == {"failure"} else (*keys, "error")
         return keys
+
+    def of_error(self, node: str) -> Collection[str] | None:
+        """Give what a node's `error` has; None: unknown."""
+        found = self._nodes.get(node)
+        node_type = None if found is None else self._catalog.get(found.type)
+        error = None if found is None or node_type is None else node_type.worker(found).error
+        return None if error is None else (*OF_EVERY_ERROR, *keys_given(error))
 
     def on(self, edge: PipelineEdge) -> Collection[str] | None:
         """Give what `output` may have on an edge."""
@@ -118,17 +128,28 @@ class KnownKeys:
                 unknown.
         """
         for path in sorted(paths):
-            match path:
-                case ("inputs", node, key, *_) if node in sources and node in self._nodes:
-                    keys, giver = roots.get(f"inputs.{node}", self.carried(node)), self._describe(self._nodes[node])
-                case (root, key, *_) if root in roots:
-                    keys, giver = roots[root], f"'{root}'"
-                case _:
-                    continue
-            if keys is not None and key not in keys:
-                told = f"{subject}: {'.'.join(path[: path.index(key, 1) + 1])}: {giver} gives no '{key}'"
-                hint = f"{did_you_mean(key, keys)}; it gives: {list_names(keys)}"
-                yield Problem("unknown-key", where, f"{told}{hint}")
+            for depth in range(1, len(path)):
+                key = path[depth]
+                keys, giver = self._known_at(path[:depth], sources, roots)
+                if keys is not None and key not in keys:
+                    told = f"{subject}: {'.'.join(path[: depth + 1])}: {giver} gives no '{key}'"
+                    hint = f"{did_you_mean(key, keys)}; it gives: {list_names(keys)}"
+                    yield Problem("unknown-key", where, f"{told}{hint}")
+                    break
+
+    def _known_at(
+        self, path: Keys, sources: Collection[str], roots: Mapping[str, Collection[str] | None]
+    ) -> tuple[Collection[str] | None, str]:
+        """Give the keys at a path, and what gives them."""
+        match path:
+            case ("inputs", node) if node in sources and node in self._nodes:
+                return roots.get(f"inputs.{node}", self.carried(node)), self._describe(self._nodes[node])
+            case ("inputs", node, "error") if node in sources and node in self._nodes:
+                return self.of_error(node), f"the error of {self._describe(self._nodes[node])}"
+            case ("inputs", *_):
+                return None, ""
+            case _:
+                return roots.get(".".join(path)), f"'{'.'.join(path)}'"
 
     def at_node(self, sources: Collection[str]) -> dict[str, Collection[str] | None]:
         """Give what a node finds in its roots, of which `inputs` has these nodes."""
@@ -144,7 +165,13 @@ class KnownKeys:
             merged = merged if merged is None or edge.when == "success" else (*merged, "error")
         else:
             merged = output
-        return {"output": output, f"inputs.{source}": output, "input": merged, "trigger": self.trigger}
+        return {
+            "output": output,
+            "output.error": self.of_error(source),
+            f"inputs.{source}": output,
+            "input": merged,
+            "trigger": self.trigger,
+        }
 
     def _describe(self, node: PipelineNode) -> str:
         worker = str(node.config.get("action", node.type)) if node.type == "action" else node.type

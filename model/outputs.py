@@ -11,6 +11,7 @@ __all__ = [
     "CallApiOutput",
     "CommandOutput",
     "ConditionOutput",
+    "HttpError",
     "SendNotificationOutput",
     "keys_given",
 ]
@@ -59,6 +60,17 @@ class SendNotificationOutput(BaseModel):
 
     sent: list[str]
     """The ways that took it: webhook, apprise."""
+
+
+class HttpError(BaseModel):
+    """What an answer said that is none to go on with."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+    """Its beginning."""
+    # Not `json`: that is a method of pydantic's.
+    json_body: Any = Field(default=None, alias="json")
 
 
 def keys_given(output: type[BaseModel]) -> dict[str, bool]:

@@ -1,8 +1,10 @@
 """What every test shares: asyncio as the only loop, and one Hypothesis profile."""
 
 import os
+import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import Phase, settings
@@ -12,6 +14,15 @@ settings.register_profile("dev", deadline=None)
 found = tuple(phase for phase in Phase if phase is not Phase.shrink)
 settings.register_profile("ci", deadline=None, derandomize=True, phases=found)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+# A shell's background job ignores it, and hands that on to all programs that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Name the thread after its test: of one that hangs, the stacks are all that is left."""
+    threading.main_thread().name = item.nodeid
+    return (yield)
 
 
 @pytest.fixture

@@ -5,24 +5,31 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from playbill.model.builtin import BUILTIN
 from playbill.model.definition import PipelineDefinition, PipelineEdge, PipelineNode
+from playbill.model.diagnostics import did_you_mean
 from playbill.model.errors import DefinitionError, InternalError, NodeConfigError, NodeExecutionError
 from playbill.model.expressions import CONDITION_ROOTS, compile_condition, merge_inputs
 from playbill.model.facts import Failure, Now
 from playbill.model.frozen import thaw
 from playbill.model.messages import Returned
 from playbill.model.plan import BUILT_IN, Kind, RunFacts, build_plan
+from playbill.model.run_inputs import check_trigger_data
 from playbill.runtime.clocks.system import SystemClock
 from playbill.runtime.definitions.binder import try_to_bind
 from playbill.runtime.definitions.discovery import catalog_of
 from playbill.runtime.dispatchers.loop import LoopDispatcher
+from playbill.runtime.handlers.agent import SIMULATE_AGENTS
+from playbill.runtime.options import check_options
+from playbill.runtime.redaction import Redaction
 from playbill.runtime.runners.attempt import ON_LOOP, AttemptServices, Orphans
 from playbill.runtime.runners.program_pool import ProgramPool
 from playbill.runtime.runners.runner import RunnerServices, RunRunner
 from playbill.runtime.runners.thread_pool import ThreadPool
+from playbill.runtime.secrets import check_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,6 +40,18 @@ if TYPE_CHECKING:
     from playbill.model.configs import ConditionConfig, DelayConfig
     from playbill.runtime.definitions.discovery import Source
     from playbill.runtime.runners.context import NodeContext
+    from playbill.runtime.secrets import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """What a node alone has of a run."""
+
+    run_id: str
+    trigger_data: Mapping[str, Any]
+    resources: Mapping[str, Any]
+    secrets: Mapping[str, Secret] = field(repr=False)
+    programs: ProgramPool
 
 
 async def dispatch_node(
@@ -41,6 +60,9 @@ async def dispatch_node(
     context: NodeContext | None = None,
     *,
     types: Iterable[Source] | None = None,
+    trigger_data: Mapping[str, Any] | None = None,
+    resources: Mapping[str, Any] | None = None,
+    secrets: Mapping[str, Secret] | None = None,
 ) -> dict[str, Any]:
     """Run `node` once, with no breaker, retry or timeout.
 
@@ -52,24 +74,30 @@ async def dispatch_node(
         context: whose run id, resources and trigger data the handler sees, and with whose commands a command waits
             for its turn; None: none.
         types: as PipelineRunManager's.
+        trigger_data: what `${trigger...}` sees; None: the context's.
+        resources: what the handler finds in `context.resources`; None: the context's.
+        secrets: as PipelineRunManager's.
 
     Returns:
         The output: of trigger, parallel and, once its seconds are over, delay the inputs; of a condition
         `{"result": bool}`.
 
     Raises:
-        DefinitionError: the node or the inputs are not what they have to be.
+        DefinitionError: the node, the inputs or an option are not what they have to be.
         NodeConfigError: the type is unknown, the config is wrong, or the failure is none to retry.
         NodeExecutionError: the handler failed.
     """
     node = _node_of(node).model_copy(update={"next": None})  # nothing comes after it
     _check_inputs(node, inputs)
+    check_options({"types": types, "resources": resources, "secrets": secrets})
+    trial = _trial_of(context, trigger_data, resources, secrets)
     if node.type in BUILT_IN:
-        return await _pass_on(node, inputs, context)
+        return await _pass_on(node, inputs, trial)
     catalog = catalog_of(types)
     node_type = catalog.get(node.type)
     if node_type is None:
-        raise NodeConfigError(f"Unknown node type '{node.type}'; types are: {', '.join(catalog.names)}")
+        near = did_you_mean(node.type, catalog.names)
+        raise NodeConfigError(f"Unknown node type '{node.type}'{near}; types are: {', '.join(catalog.names)}")
     if wrong := node_type.check(node.config, subject=f"node '{node.id}'"):
         raise NodeConfigError("; ".join(map(str, wrong)))
     sources = [PipelineNode(id=source, type="parallel") for source in inputs if source != node.id]
@@ -81,16 +109,44 @@ async def dispatch_node(
     loop = asyncio.get_running_loop()
     dispatcher = LoopDispatcher(loop, SystemClock(loop))
     pool = ThreadPool()
-    resources: Mapping[str, Any] = {} if context is None else context.resources
-    programs = None if context is None else context.programs
-    attempts = AttemptServices(loop, dispatcher, Orphans(), lambda: 0.5, ON_LOOP.get(), programs or ProgramPool(None))
-    services = RunnerServices(attempts, pool, resources, {})
-    runner = RunRunner(services, bindings, contextvars.copy_context())
-    trigger: Mapping[str, Any] = {} if context is None else context.trigger_data
+    attempts = AttemptServices(loop, dispatcher, Orphans(), lambda: 0.5, ON_LOOP.get(), trial.programs)
+    services = RunnerServices(
+        attempts, pool, trial.resources, trial.secrets, redaction=Redaction(trial.secrets.values())
+    )
+    around = contextvars.copy_context()
+    if context is not None and SIMULATE_AGENTS not in around:  # in a process of its own a handler has no run's
+        around.run(SIMULATE_AGENTS.set, False)  # noqa: FBT003 (ContextVar.set takes nothing by name)
+    runner = RunRunner(services, bindings, around)
     try:
-        return await _attempt(runner, RunFacts(_run_id(context), build_plan(definition), trigger), node.id, inputs)
+        return await _attempt(
+            runner, RunFacts(trial.run_id, build_plan(definition), trial.trigger_data), node.id, inputs
+        )
     finally:
         pool.close()
+
+
+def _trial_of(
+    context: NodeContext | None,
+    trigger_data: Mapping[str, Any] | None,
+    resources: Mapping[str, Any] | None,
+    secrets: Mapping[str, Secret] | None,
+) -> _Trial:
+    """Return what a node sees: what was given for it, else what its context has.
+
+    Raises:
+        DefinitionError: the trigger data are no JSON.
+    """
+    data = {} if trigger_data is None else check_trigger_data(PipelineDefinition(nodes=[]), trigger_data)
+    hidden, programs = check_secrets(secrets or {}), ProgramPool(None)
+    if context is None:
+        return _Trial("dispatch", data, resources or {}, hidden, programs)
+    return _Trial(
+        context.run_id,
+        context.trigger_data if trigger_data is None else data,
+        context.resources if resources is None else resources,
+        hidden,
+        context.programs or programs,
+    )
 
 
 def _node_of(given: object) -> PipelineNode:
@@ -122,9 +178,9 @@ def _check_inputs(node: PipelineNode, inputs: object) -> None:
     raise DefinitionError.single("inputs", "inputs", f"inputs of node '{node.id}' {text}")
 
 
-async def _pass_on(node: PipelineNode, inputs: Mapping[str, Any], context: NodeContext | None) -> dict[str, Any]:
+async def _pass_on(node: PipelineNode, inputs: Mapping[str, Any], trial: _Trial) -> dict[str, Any]:
     """Do the work of a node that has no handler."""
-    names = _variables(inputs, context)
+    names = _variables(inputs, trial)
     if node.type == Kind.DELAY:
         delay = cast("DelayConfig", _config(node, names))
         await asyncio.sleep(delay.seconds)
@@ -145,16 +201,18 @@ def _config(node: PipelineNode, names: Mapping[str, Any]) -> BaseModel:
     return node_type.parse(config, subject=f"node '{node.id}'")
 
 
-def _variables(inputs: Mapping[str, Any], context: NodeContext | None) -> dict[str, Any]:
+def _variables(inputs: Mapping[str, Any], trial: _Trial) -> dict[str, Any]:
     """Return what expressions see of a node alone."""
     outputs: dict[str, Any] = {name: output for name, output in inputs.items() if isinstance(output, Mapping)}
-    trigger: dict[str, Any] = {} if context is None else dict(context.trigger_data)
-    run = {"id": _run_id(context), "pipeline": "dispatch", "attempt": 1}
-    return {"inputs": dict(inputs), "input": merge_inputs(outputs), "trigger": trigger, "run": run}
-
-
-def _run_id(context: NodeContext | None) -> str:
-    return "dispatch" if context is None else context.run_id
+    run = {"id": trial.run_id, "pipeline": "dispatch", "attempt": 1}
+    trigger = dict(trial.trigger_data)
+    return {
+        "inputs": dict(inputs),
+        "input": merge_inputs(outputs),
+        "trigger": trigger,
+        "run": run,
+        "secrets": trial.secrets,
+    }
 
 
 class _Caller:

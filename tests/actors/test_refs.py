@@ -36,7 +36,7 @@ class Doors:
         self.open = asyncio.Event()
 
 
-@playbill.node_type("waits")
+@playbill.node_type("waits_by_doors")
 async def waits(node: object, inputs: Mapping[str, Any], context: playbill.NodeContext) -> dict[str, Any]:
     doors: Doors = context.resources["doors"]
     doors.entered.set()
@@ -44,7 +44,7 @@ async def waits(node: object, inputs: Mapping[str, Any], context: playbill.NodeC
     return {"waited": True}
 
 
-PIPELINE = {"name": "p", "nodes": [{"id": "a", "type": "waits"}, {"id": "b", "type": "waits"}]}
+PIPELINE = {"name": "p", "nodes": [{"id": "a", "type": "waits_by_doors"}, {"id": "b", "type": "waits_by_doors"}]}
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ async def elsewhere(call: Callable[..., Any], *arguments: Any, **named: Any) -> 
 
 def breaker_of(manager: playbill.PipelineRunManager) -> Shell[Any]:
     assert manager._system is not None
-    found = manager._system.breakers.find("waits")
+    found = manager._system.breakers.find("waits_by_doors")
     assert found is not None
     return found[0]
 
@@ -211,7 +211,7 @@ async def test_stop_all_does_not_wait_for_slow_cleanups_one_after_the_other(door
 
 
 async def test_actors_are_in_the_registry_while_they_live_and_nodes_never(run: playbill.Run) -> None:
-    assert {ref.actor_urn for ref in ActorRegistry.get_all()} == {"r", "breaker:waits"}
+    assert {ref.actor_urn for ref in ActorRegistry.get_all()} == {"r", "breaker:waits_by_doors"}
     found = ActorRegistry.get_by_urn("r")
     assert found is run.actor.actor_ref
 
@@ -219,7 +219,7 @@ async def test_actors_are_in_the_registry_while_they_live_and_nodes_never(run: p
 async def test_an_actor_that_has_ended_is_freed_without_the_collector(
     manager: playbill.PipelineRunManager, doors: Doors
 ) -> None:
-    run = await manager.start_run({"nodes": [{"id": "a", "type": "waits"}]}, run_id="freed")
+    run = await manager.start_run({"nodes": [{"id": "a", "type": "waits_by_doors"}]}, run_id="freed")
     await doors.entered.wait()
     node = run.actor.nodes["a"]
     made = [weakref.ref(actor) for actor in (run.actor, node)]
@@ -309,7 +309,7 @@ async def test_mail_under_way_to_an_actor_that_ends_is_answered_dead(
     asked = ref.ask(Force("disabled"), block=False)
     ref.tell(Force("disabled"))
     breaker_of(manager).close()
-    with pytest.raises(pykka.ActorDeadError, match="<BreakerActor breaker:waits 'ended'> has ended"):
+    with pytest.raises(pykka.ActorDeadError, match="<BreakerActor breaker:waits_by_doors 'ended'> has ended"):
         await asked
     assert manager.dead_letters == 1
 
@@ -452,7 +452,7 @@ async def test_stopping_a_breaker_ends_it_at_once_and_later_asks_are_refused(
 async def test_nodes_that_wait_for_a_breaker_that_is_stopped_are_refused(doors: Doors) -> None:
     policy = playbill.BreakerPolicy(max_concurrent=1)
     async with playbill.PipelineRunManager(
-        types=[waits], resources={"doors": doors}, breakers={"waits": policy}, grace=0
+        types=[waits], resources={"doors": doors}, breakers={"waits_by_doors": policy}, grace=0
     ) as manager:
         run = await manager.start_run(PIPELINE)
         await doors.entered.wait()
@@ -469,7 +469,7 @@ async def test_nodes_that_wait_for_a_breaker_that_is_stopped_are_refused(doors: 
 async def test_a_breaker_closed_twice_refuses_its_waiters_once(doors: Doors) -> None:
     policy = playbill.BreakerPolicy(max_concurrent=1)
     async with playbill.PipelineRunManager(
-        types=[waits], resources={"doors": doors}, breakers={"waits": policy}, grace=0
+        types=[waits], resources={"doors": doors}, breakers={"waits_by_doors": policy}, grace=0
     ) as manager:
         run = await manager.start_run(PIPELINE)
         await doors.entered.wait()
@@ -551,7 +551,7 @@ async def test_a_breaker_broken_from_outside_starts_afresh(
     with caplog.at_level(logging.CRITICAL, logger="playbill"):
         breaker_of(manager).actor_ref.tell(Force("disabled"))
         with pytest.raises(ZeroDivisionError):
-            await manager.force_circuit("waits", "disabled")
+            await manager.force_circuit("waits_by_doors", "disabled")
     doors.open.set()
     assert (await run.result()).status is playbill.RunStatus.COMPLETED
 

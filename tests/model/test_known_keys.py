@@ -9,6 +9,8 @@ from playbill.model.validation import validate
 
 FETCH = {"id": "fetch", "type": "action", "config": {"action": "call_api", "url": "http://a/"}}
 RUN = {"id": "fetch", "type": "command", "config": {"argv": ["true"]}}
+CALL = {"id": "fetch", "type": "python", "config": {"call": "a:b"}}
+ASK = {"id": "fetch", "type": "agent", "config": {"agent_id": "a", "task": "t"}}
 CLOSED = {"type": "object", "properties": {"city": {"type": "string"}}, "additionalProperties": False}
 
 
@@ -37,6 +39,16 @@ def reads(expression: str, before: dict[str, Any] = RUN, **edge: Any) -> list[st
         (RUN, "inputs.fetch.error.message", "gives no 'error'"),
         (RUN, "run.idd", "'run' gives no 'idd', did you mean 'id'?; it gives: 'id', 'pipeline', 'attempt'"),
         (RUN, "[1].map(i, inputs.fetch.nope)", "gives no 'nope'"),
+        (
+            {**RUN, "on_error": "continue"},
+            "inputs.fetch.error.exitcode",
+            "the error of node 'fetch' (command) gives no 'exitcode', did you mean 'exit_code'?; it gives: 'type',",
+        ),
+        (
+            {**FETCH, "on_error": "continue"},
+            "inputs.fetch.error.text",
+            "the error of node 'fetch' (call_api) gives no 'text'",
+        ),
     ],
 )
 def test_a_key_that_nobody_gives_is_refused(before: dict[str, Any], expression: str, wrong: str) -> None:
@@ -58,9 +70,17 @@ def test_a_key_that_nobody_gives_is_refused(before: dict[str, Any], expression: 
         (RUN, "[{'nope': 1}].map(input, input.nope)"),
         (RUN, "run.id"),
         (RUN, "trigger.anything"),
-        ({"id": "fetch", "type": "python", "config": {"call": "a:b"}}, "input.anything"),
+        (CALL, "input.anything"),
         ({"id": "fetch", "type": "trigger"}, "inputs.fetch.anything"),
         ({**RUN, "on_error": "continue"}, "inputs.fetch.error.message"),
+        ({**RUN, "on_error": "continue"}, "inputs.fetch.error.exit_code"),
+        ({**FETCH, "on_error": "continue"}, "inputs.fetch.error.json.anything.at.all"),
+        (
+            {"id": "fetch", "type": "python", "config": {"call": "a:b"}, "on_error": "continue"},
+            "input.error.anything",
+        ),
+        ({**ASK, "on_error": "continue"}, "inputs.fetch.error.anything"),
+        ({**RUN, "on_error": "continue"}, "has(inputs.fetch.error.nope) ? 1 : 2"),
     ],
 )
 def test_what_may_be_there_is_accepted(before: dict[str, Any], expression: str) -> None:
@@ -86,6 +106,8 @@ def test_failure_edges_carry_an_error(when: str, key: str, fine: bool) -> None:
         ("output.exitcode == 0", {}, False),
         ("output.error.retryable", {"when": "failure"}, True),
         ("output.error.retryable", {}, False),
+        ("output.error.exit_code == 2", {"when": "failure"}, True),
+        ("output.error.exitcode == 2", {"when": "failure"}, False),
         ("output.exit_code == 0", {"when": "failure"}, False),
         ("input.nope", {}, False),
         ("input.stdout", {}, True),

@@ -1,5 +1,6 @@
 """Agents in runs: asked where a registry is, invented only on request."""
 
+import asyncio
 import json
 import logging
 from typing import Any
@@ -90,6 +91,20 @@ async def test_a_trial_within_a_handler_goes_by_its_run(*, simulate: bool) -> No
     async with playbill.PipelineRunManager(types=[asks], simulate_agents=simulate) as manager:
         result = await (await manager.start_run(pipeline({"id": "a", "type": "asks"}))).result()
     assert (result.status == "completed") is simulate
+
+
+@playbill.node_type("asks_in_a_process")
+def asks_in_a_process(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+    """Dispatch an agent."""
+    return asyncio.run(playbill.dispatch_node(playbill.PipelineNode.model_validate(ASK), {}, context))
+
+
+@pytest.mark.real(REAL)
+async def test_a_trial_within_a_process_invents_nothing() -> None:
+    asks = {"id": "a", "type": "asks_in_a_process", "isolation": "process"}
+    async with playbill.PipelineRunManager(types=[asks_in_a_process]) as manager:
+        result = await (await manager.start_run(pipeline(asks))).result()
+    assert "agent 'writer' cannot be asked: no agents are registered" in str(result.error)
 
 
 def test_the_option_is_a_switch() -> None:

@@ -37,8 +37,10 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from playbill.actors.ports import Attempt
+    from playbill.model.catalog import Catalog
     from playbill.model.configs import ConditionConfig, DelayConfig
     from playbill.runtime.definitions.discovery import Source
+    from playbill.runtime.runners.bindings import Bindings
     from playbill.runtime.runners.context import NodeContext
     from playbill.runtime.secrets import Secret
 
@@ -52,6 +54,7 @@ class _Trial:
     resources: Mapping[str, Any]
     secrets: Mapping[str, Secret] = field(repr=False)
     programs: ProgramPool
+    within_run: bool
 
 
 async def dispatch_node(
@@ -93,7 +96,23 @@ async def dispatch_node(
     trial = _trial_of(context, trigger_data, resources, secrets)
     if node.type in BUILT_IN:
         return await _pass_on(node, inputs, trial)
-    catalog = catalog_of(types)
+    definition, bindings = _bound(node, inputs, catalog_of(types))
+    pool = ThreadPool()
+    runner = _runner(trial, bindings, pool)
+    try:
+        return await _attempt(
+            runner, RunFacts(trial.run_id, build_plan(definition), trial.trigger_data), node.id, inputs
+        )
+    finally:
+        pool.close()
+
+
+def _bound(node: PipelineNode, inputs: Mapping[str, Any], catalog: Catalog) -> tuple[PipelineDefinition, Bindings]:
+    """Return a pipeline of a node and of what its inputs came from, and who does the node's work.
+
+    Raises:
+        NodeConfigError: its type is unknown, or its config is wrong.
+    """
     node_type = catalog.get(node.type)
     if node_type is None:
         near = did_you_mean(node.type, catalog.names)
@@ -106,23 +125,19 @@ async def dispatch_node(
     bindings, unbound = try_to_bind(definition, catalog)
     if unbound:
         raise NodeConfigError("; ".join(map(str, unbound)))
+    return definition, bindings
+
+
+def _runner(trial: _Trial, bindings: Bindings, pool: ThreadPool) -> RunRunner:
     loop = asyncio.get_running_loop()
     dispatcher = LoopDispatcher(loop, SystemClock(loop))
-    pool = ThreadPool()
     attempts = AttemptServices(loop, dispatcher, Orphans(), lambda: 0.5, ON_LOOP.get(), trial.programs)
-    services = RunnerServices(
-        attempts, pool, trial.resources, trial.secrets, redaction=Redaction(trial.secrets.values())
-    )
+    redaction = Redaction(trial.secrets.values())
+    services = RunnerServices(attempts, pool, trial.resources, trial.secrets, redaction=redaction)
     around = contextvars.copy_context()
-    if context is not None and SIMULATE_AGENTS not in around:  # in a process of its own a handler has no run's
+    if trial.within_run and SIMULATE_AGENTS not in around:  # in a process of its own a handler has no run's
         around.run(SIMULATE_AGENTS.set, False)  # noqa: FBT003 (ContextVar.set takes nothing by name)
-    runner = RunRunner(services, bindings, around)
-    try:
-        return await _attempt(
-            runner, RunFacts(trial.run_id, build_plan(definition), trial.trigger_data), node.id, inputs
-        )
-    finally:
-        pool.close()
+    return RunRunner(services, bindings, around)
 
 
 def _trial_of(
@@ -139,13 +154,14 @@ def _trial_of(
     data = {} if trigger_data is None else check_trigger_data(PipelineDefinition(nodes=[]), trigger_data)
     hidden, programs = check_secrets(secrets or {}), ProgramPool(None)
     if context is None:
-        return _Trial("dispatch", data, resources or {}, hidden, programs)
+        return _Trial("dispatch", data, resources or {}, hidden, programs, within_run=False)
     return _Trial(
         context.run_id,
         context.trigger_data if trigger_data is None else data,
         context.resources if resources is None else resources,
         hidden,
         context.programs or programs,
+        within_run=True,
     )
 
 

@@ -5,7 +5,9 @@ that lock is the whole program's, and the next to log, the loop perhaps, stands 
 
 1. A thread is struck only while a handler is on its stack, and no frame above the handler's own is in SHIELDED; but
    what an event loop of the handler's or a circuit breaker calls is its own: these hold no lock meanwhile.
-2. Whoever strikes looks again a little later, as long as it may. Other libraries are struck wherever they are.
+2. Nor is it struck in a finalizer, `__del__` or a weak reference's callback: the interpreter swallows what is raised
+   there, and the handler would go on.
+3. Whoever strikes looks again a little later, as long as it may. Other libraries are struck wherever they are.
 
 The weak spot: between the look and the strike the other thread may take some steps, if the system takes the processor
 from this one just there.
@@ -26,9 +28,9 @@ LOOK_AGAIN_SECONDS: Final = 0.002
 """Until a thread that could not be struck is looked at again."""
 SHIELDED: Final = frozenset(
     {"threading", "logging", "queue", "concurrent", "asyncio", "importlib", "_frozen_importlib", "playbill"}
-    | {"_frozen_importlib_external"}
+    | {"_frozen_importlib_external", "weakref", "_weakrefset"}
 )
-"""The packages in whose code nothing is raised: what they lock is shared by the whole program."""
+"""The packages in whose code nothing is raised: what they lock is shared by the whole program, or they finalize."""
 LOCKLESS: Final = frozenset({"asyncio", "playbill"})
 """Those of them that hold no lock while they call other code: they are shielded only where they are innermost."""
 
@@ -42,6 +44,8 @@ def may_strike(frame: FrameType | None, caller: CodeType) -> bool:
     """
     packages: list[str] = []
     while frame is not None and frame.f_code is not caller:
+        if frame.f_code.co_name == "__del__":
+            return False
         packages.append(str(frame.f_globals.get("__name__")).partition(".")[0])
         frame = frame.f_back
     # The last one is the handler's own, which may be of playbill's.

@@ -6,6 +6,7 @@ import logging
 import queue
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
@@ -101,6 +102,23 @@ def by_playbill(look: Look) -> None:
 
 def by_breaker(look: Look) -> None:
     playbill.CircuitBreaker().call(look)
+
+
+def by_finalizer(look: Look) -> None:
+    weakref.finalize(Handler(look), look)
+
+
+def by_del(look: Look) -> None:
+    class Mine:
+        def __del__(self) -> None:
+            look()
+
+    Mine()
+
+
+@pytest.mark.parametrize("through", [by_finalizer, by_del])
+def test_what_a_finalizer_calls_is_not_struck(through: Callable[[Look], Any]) -> None:
+    assert not asked(through)
 
 
 @pytest.mark.parametrize("through", [by_logging, by_queue, by_future, by_condition, by_import])

@@ -55,9 +55,7 @@ class Culprit(NamedTuple):
     stack: str
 
     def __str__(self) -> str:
-        if self.who is None:
-            return "no handler that can be named"
-        return f"attempt {self.who.attempt} of node '{self.who.node_id}' in run '{self.who.run_id}'"
+        return "no handler that can be named" if self.who is None else str(self.who)
 
 
 class Watchdog:

@@ -34,6 +34,9 @@ class Identity(NamedTuple):
     node_id: str
     attempt: int
 
+    def __str__(self) -> str:
+        return f"attempt {self.attempt} of node '{self.node_id}' in run '{self.run_id}'"
+
 
 class Orphans:
     """The attempts of one manager that could not be stopped and have not ended yet."""

@@ -166,5 +166,5 @@ async def test_what_a_node_alone_cannot_be_given_is_told(given: dict[str, Any], 
 
 
 async def test_an_unknown_type_alone_is_told_the_nearest() -> None:
-    with pytest.raises(playbill.NodeConfigError, match="Unknown node type 'comand', did you mean 'command'"):
-        await playbill.dispatch_node({"id": "x", "type": "comand"}, {})
+    with pytest.raises(playbill.NodeConfigError, match="Unknown node type 'delai', did you mean 'delay'"):
+        await playbill.dispatch_node({"id": "x", "type": "delai"}, {})

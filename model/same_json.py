@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import is_
 from typing import cast
 
 __all__ = ["same_json", "same_written"]
@@ -31,5 +32,8 @@ def same_written(one: object, other: object) -> bool:
         return left.keys() == right.keys() and all(same_written(item, right[key]) for key, item in left.items())
     if isinstance(one, list | tuple):
         items, others = cast("list[object]", one), cast("list[object]", other)
-        return len(items) == len(others) and all(map(same_written, items, others))
+        if len(items) != len(others):
+            return False
+        # Lists of the same objects, such as a definition's nodes, are seen to be alike at a glance.
+        return all(map(is_, items, others)) or all(map(same_written, items, others))
     return one == other

@@ -107,7 +107,8 @@ class Kept(NamedTuple):
 
 def _likeness(definition: PipelineDefinition) -> list[object]:
     """Return all of a definition that can be changed: with the very nodes and edges, which are equal at a glance."""
-    return [*(getattr(definition, name) for name in CHANGEABLE), [node.config for node in definition.nodes]]
+    configs = {place: node.config for place, node in enumerate(definition.nodes) if node.config}
+    return [*(getattr(definition, name) for name in CHANGEABLE), configs]
 
 
 class PipelineCompiler:

@@ -250,11 +250,13 @@ async def test_who_left_the_group_cannot_hang_us_by_its_pipes(lifeline: Lifeline
         sys.executable,
         "-c",
         "import os, time\n"
+        "left, leaves = os.pipe()\n"
         "if os.fork() == 0:\n"
         "    os.setsid()\n"
         f"    print(os.getpid(), file=open({str(lifeline.path)!r}, 'w'), flush=True)\n"
+        "    os.write(leaves, b'.')\n"
         "    time.sleep(600)\n"
-        f"open({str(lifeline.path)!r}, 'w')\n"
+        "os.read(left, 1)\n"  # else it may be swept with the group before it has left
         "print('done')\n",
     )
     os.set_blocking(lifeline.descriptor, True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from playbill.actors.shell import Shell, logger
+from playbill.model.events import BREAKERS
 from playbill.model.machines.breaker import BreakerMachine
 from playbill.model.messages import Ask, Refused
 from playbill.model.plain_text import repr_of, text_of
@@ -33,7 +34,7 @@ class BreakerActor(Shell[BreakerMachine]):
         *,
         failures: int | None = FAILURES,
     ) -> None:
-        super().__init__(ports, f"breaker:{key}")
+        super().__init__(ports, f"{BREAKERS}{key}")
         self.machine = BreakerMachine(key, policy, targets, failures=failures)
         self.writer = ports.journal.open(self.actor_urn, self)
         self.register()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from playbill.actors.ports import Ports, Receiver, Runner
 from playbill.model.errors import DefinitionError
+from playbill.model.events import LOOP
 from playbill.model.machines.circuit_state import FORCED
 from playbill.model.messages import Force
 from playbill.runtime.breakers import Breakers
@@ -28,7 +29,7 @@ from playbill.runtime.runners.program_pool import MAX_COMMANDS, ProgramPool
 from playbill.runtime.runners.runner import RunnerServices
 from playbill.runtime.runners.thread_pool import MAX_ORPHANS, ThreadPool
 from playbill.runtime.runners.workers.pool import ProcessPool
-from playbill.runtime.watchdog import STREAM, Watchdog
+from playbill.runtime.watchdog import Watchdog
 from playbill.runtime.world import ManagerView, world_of
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class ActorSystem:
         limit, parts = settings.watchdog_seconds, self.parts
         if limit is None or on_loop is None:
             return None
-        writer, threads = parts.journal.open(STREAM, NullKeeper()), self._threads.running
+        writer, threads = parts.journal.open(LOOP, NullKeeper()), self._threads.running
         interrupts = settings.watchdog_interrupts
         return Watchdog(self.loop, parts.clock, writer, on_loop, threads, limit, interrupts=interrupts)
 

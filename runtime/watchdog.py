@@ -21,7 +21,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from playbill.model.events import Event, EventType
+from playbill.model.events import LOOP, Event, EventType
 from playbill.runtime.runners.coroutine import LoopAttempt
 from playbill.runtime.runners.strike import LOOK_AGAIN_SECONDS, strike
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from playbill.runtime.runners.thread_pool import Stay
 
 logger = logging.getLogger("playbill")
-STREAM: Final = "loop"
 LOOKS: Final = 4
 """How often the loop is looked at within the limit."""
 STACK_LINES: Final = 12
@@ -197,7 +196,7 @@ class Watchdog:
         run_id, node_id, attempt = culprit.who or (None, None, None)
         data = {"run_id": run_id, "seconds": seconds, "stack": culprit.stack}
         at = self._clock.now().utc
-        event = Event(EventType.LOOP_BLOCKED, STREAM, self._seq, at, node_id, attempt, data)
+        event = Event(EventType.LOOP_BLOCKED, LOOP, self._seq, at, node_id, attempt, data)
         self._writer.append(event)
 
     def __repr__(self) -> str:

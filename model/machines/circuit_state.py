@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from playbill.model.events import NO_DATA, Event, EventType
+from playbill.model.events import BREAKERS, NO_DATA, Event, EventType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,4 +64,4 @@ class Ledger:
         self.seq += 1
         if target:
             data = {**data, "target": target}
-        out.record(Event(kind, f"breaker:{self.key}", self.seq, now.utc, None, None, data))
+        out.record(Event(kind, f"{BREAKERS}{self.key}", self.seq, now.utc, None, None, data))

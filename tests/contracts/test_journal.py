@@ -7,9 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from playbill.model.events import NO_DATA, Event, EventType, is_own
+from playbill.model.events import LOOP, NO_DATA, Event, EventType, is_own
 from playbill.runtime.journals.memory import OWN_EVENTS, TAIL_EVENTS, MemoryJournal, MemoryStream
-from playbill.runtime.watchdog import STREAM
 
 pytestmark = pytest.mark.anyio
 STARTED, COMPLETED = EventType.PIPELINE_RUN_STARTED, EventType.PIPELINE_RUN_COMPLETED
@@ -111,7 +110,7 @@ async def test_dropped_and_closed_streams_let_their_readers_end() -> None:
     assert list(journal.streams) == ["closed"]
 
 
-@pytest.mark.parametrize("name", ["breaker:shop", STREAM])
+@pytest.mark.parametrize("name", ["breaker:shop", LOOP])
 async def test_a_stream_of_playbills_own_keeps_its_last_events(name: str) -> None:
     assert is_own(name)
     stream = opened(MemoryJournal(), name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from playbill.actors.supervisor import SupervisorActor
-from playbill.model.events import TERMINAL, EventType
+from playbill.model.events import BREAKERS, TERMINAL, EventType
 from playbill.runtime.journals.memory import MemoryJournal, MemoryStream
 from playbill.runtime.simulation.load.measures import Phase, enter_phase, error_of, leave_phase
 
@@ -151,5 +151,5 @@ class LoadJournal(MemoryJournal):
     def _open(self, stream: str, keeper: Keeper) -> MemoryStream:
         if isinstance(keeper, SupervisorActor):
             return RunStream(self) if keeper.facts.plan is self.plan else QuietStream(self)
-        breaker = stream.removeprefix("breaker:")
+        breaker = stream.removeprefix(BREAKERS)
         return BreakerStream(self, breaker) if breaker in self.measures.queues else QuietStream(self)

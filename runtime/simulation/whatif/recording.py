@@ -29,7 +29,7 @@ def load_recording(path: str | os.PathLike[str]) -> Timeline:
 
 
 def _of_one_run(events: Iterable[Event], where: str) -> list[Event]:
-    mine = [event for event in events if not event.stream.startswith("breaker:")]
+    mine = [event for event in events if event.run_id is not None]
     runs = sorted({event.stream for event in mine})
     if len(runs) != 1 or mine[0].type is not EventType.PIPELINE_RUN_STARTED:
         said = (

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from playbill.model.definition import PipelineDefinition, definition_from
 from playbill.model.errors import DefinitionError
-from playbill.model.events import Event, EventType
+from playbill.model.events import BREAKERS, LOOP, Event, EventType
 from playbill.model.facts import NodeStatus, RunStatus, Stopped
 from playbill.model.plan import BUILT_IN
 from playbill.model.policies import RetryPolicy
@@ -523,6 +523,17 @@ def test_a_recording_that_is_cut_short_is_replayed_as_far_as_it_goes_and_says_so
     assert said(found)[0] == "the recording is cut short after 2 s; what follows is assumed"
     assert "for the recording ended after 0 s; assumed to give {} then" in said(found)[1]
     assert said(found)[2] == "node 'c': attempt 1 not recorded, for it was never reached; assumed to give {} at once"
+
+
+def test_what_is_of_no_run_is_read_over(tmp_path: Path) -> None:
+    events = record(pipeline(command("a")), {})
+    blocked = {"run_id": None, "seconds": 2.0, "stack": ""}
+    of_none = [
+        Event(EventType.LOOP_BLOCKED, LOOP, 1, events[0].at, None, None, blocked),
+        Event(EventType.BREAKER_CLOSED, f"{BREAKERS}command", 1, events[0].at, None, None, {"epoch": 1}),
+    ]
+    path = write(tmp_path / "events.jsonl", [*of_none, *events])
+    assert load_recording(path).complete
 
 
 @pytest.mark.parametrize(

@@ -93,10 +93,14 @@ async def make_resources(options: list[str]) -> dict[str, Any]:
 async def _resource_of(subject: str, module: str, path: str) -> Any:
     found, reached = _import(subject, module), module
     for name in path.split("."):
-        if not hasattr(found, name):
+        try:
+            found, reached = getattr(found, name), f"{reached}.{name}"
+        except AttributeError as error:
             known = list_names(sorted(each for each in dir(found) if not each.startswith("_")))
-            raise _wrong("--resource", f"{subject}: '{reached}' has no '{name}'; it has: {known}")
-        found, reached = getattr(found, name), f"{reached}.{name}"
+            raise _wrong("--resource", f"{subject}: '{reached}' has no '{name}'; it has: {known}") from error
+        except Exception as error:
+            text = f"{subject}: '{reached}' does not give its '{name}': {failure_of(error)}"
+            raise _wrong("--resource", text) from error
     if not (inspect.isclass(found) or inspect.isroutine(found) or isinstance(found, partial)):
         return found
     try:

@@ -32,8 +32,9 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A module's name."""
     (tmp_path / "hosted.py").write_text(MODULE, encoding="utf-8")
     (tmp_path / "raising.py").write_text("raise KeyError('x')", encoding="utf-8")
+    (tmp_path / "lazy.py").write_text("def __getattr__(name): raise RuntimeError('not yet')", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    for name in ("hosted", "raising"):
+    for name in ("hosted", "raising", "lazy"):
         sys.modules.pop(name, None)
     return "hosted"
 
@@ -86,6 +87,7 @@ async def test_resources_are_called_if_they_are_classes_or_functions(module: str
         ("a=no_such:x", "module 'no_such' cannot be imported: ModuleNotFoundError: No module named 'no_such'"),
         ("a=raising:x", "--resource a: module 'raising' cannot be imported: KeyError: 'x'"),
         ("a=hosted:nope", "--resource a: 'hosted' has no 'nope'; it has: 'Callable', "),
+        ("a=lazy:table", "--resource a: 'lazy' does not give its 'table': RuntimeError: not yet"),
         ("a=hosted:broken", "--resource a: calling 'hosted:broken' failed: ValueError: no DSN"),
         ("a=hosted:exits", "--resource a: calling 'hosted:exits' failed: SystemExit: 3"),
         ("a=hosted:Needy", "--resource a: calling 'hosted:Needy' failed: TypeError: "),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from playbill.model.cel_paths import Keys
     from playbill.model.definition import PipelineDefinition, PipelineNode
 
-__all__ = ["InputScope", "node_problems"]
+__all__ = ["InputScope", "node_problems", "retry_problems"]
 
 _FOR_HANDLERS = ("retry", "timeout", "idle_timeout", "breaker", "on_open", "on_crash", "limits")
 """Fields that speak of attempts, and so of a handler; `isolation` is looked at for all types."""
@@ -90,7 +90,7 @@ def node_problems(index: int, node: PipelineNode, catalog: Catalog, scope: Input
     yield from _isolation_problems(node, node_type, where)
     if node.type in BUILT_IN:
         yield from _handler_problems(node, where)
-    yield from _retry_problems(node, where)
+    yield from retry_problems(node.retry, f"{where}.retry", f"node '{node.id}': retry")
     wrong = node_type.check(node.config, subject=subject, where=f"{where}.config")
     yield from wrong
     if not node.config:
@@ -113,14 +113,18 @@ def _isolation_problems(node: PipelineNode, node_type: NodeType, where: str) -> 
         yield Problem("isolation", f"{where}.limits", text)
 
 
-def _retry_problems(node: PipelineNode, where: str) -> Iterator[Problem]:
-    """Tell which classes of exceptions are none, as far as their modules are loaded."""
-    for field in ("on", "never") if node.retry is not None else ():
-        for kind in getattr(node.retry, field):
+def retry_problems(retry: RetryPolicy | None, where: str, subject: str) -> Iterator[Problem]:
+    """Tell which classes of exceptions are none, as far as their modules are loaded.
+
+    Args:
+        retry: A policy; None: there is none.
+        where: Its place in the definition.
+        subject: What messages call it.
+    """
+    for field in ("on", "never") if retry is not None else ():
+        for kind in getattr(retry, field):
             if why := why_unknown(str(kind)):
-                yield Problem(
-                    "unknown-exception", f"{where}.retry.{field}", f"node '{node.id}': retry.{field}: {why}"
-                )
+                yield Problem("unknown-exception", f"{where}.{field}", f"{subject}.{field}: {why}")
 
 
 def _handler_problems(node: PipelineNode, where: str) -> Iterator[Problem]:

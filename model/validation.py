@@ -23,7 +23,7 @@ from playbill.model.expressions import (
 from playbill.model.graph import CycleError, topological_order
 from playbill.model.input_schemas import schema_problems
 from playbill.model.known_keys import paths_of_condition, paths_read
-from playbill.model.node_checks import InputScope, node_problems
+from playbill.model.node_checks import InputScope, node_problems, retry_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +46,7 @@ def validate(definition: PipelineDefinition, catalog: Catalog = BUILTIN) -> list
     scope = InputScope(definition, catalog)
     return [
         *_id_problems(definition),
+        *retry_problems(definition.defaults.retry, "defaults.retry", "defaults.retry"),
         *(p for i, node in enumerate(definition.nodes) for p in node_problems(i, node, catalog, scope)),
         *_edge_problems(definition, scope),
         *_cycle_problems(definition, scope),

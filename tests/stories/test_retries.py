@@ -304,3 +304,6 @@ async def test_a_class_that_a_loaded_module_lacks_is_refused(manager: playbill.P
         await manager.start_run(wrong)
     assert f"node 'a': retry.on: '{__name__}.Throtled': {__name__} has no exception 'Throtled'" in str(raised.value)
     assert f"{__name__} has no exception 'node'" in str(raised.value)
+    shared = {"nodes": [node("a", "say")], "defaults": {"retry": {"never": [f"{__name__}.Throtled"]}}}
+    with pytest.raises(playbill.DefinitionError, match=r"defaults\.retry\.never: '.*Throtled': .* has no exception"):
+        await manager.start_run(shared)

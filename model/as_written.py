@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from playbill.model.diagnostics import path_of
 from playbill.model.drafts import placed
@@ -21,12 +21,9 @@ if TYPE_CHECKING:
 
     from playbill.model.catalog import Catalog
     from playbill.model.definition import PipelineDefinition
-    from playbill.model.diagnostics import Location
+    from playbill.model.places import Location
 
 __all__ = ["take_texts", "warnings_of"]
-
-MAX_ROUNDS: Final = 9
-"""One text may show that another is expected."""
 
 
 def take_texts(definition: PipelineDefinition, catalog: Catalog) -> PipelineDefinition:
@@ -44,13 +41,9 @@ def take_texts(definition: PipelineDefinition, catalog: Catalog) -> PipelineDefi
 def _config(definition: PipelineDefinition, index: int, catalog: Catalog) -> dict[str, Any]:
     config = definition.nodes[index].config
     node_type = catalog.get(definition.nodes[index].type)
-    for _ in range(MAX_ROUNDS if node_type and config else 0):
-        expected = node_type.texts_expected(config) if node_type else []
-        changed = with_texts(config, ("nodes", index, "config"), expected, definition.written)
-        if changed is config:
-            break
-        config = changed
-    return config
+    if node_type is None or not config:
+        return config
+    return with_texts(config, ("nodes", index, "config"), node_type.texts_expected, definition.written)
 
 
 def warnings_of(definition: PipelineDefinition, catalog: Catalog) -> list[Problem]:

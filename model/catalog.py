@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from playbill.model import configs
 from playbill.model.config_checks import may_become_right, unchecked, unknown_fields
-from playbill.model.diagnostics import TEXT_EXPECTED, Location, details_of, did_you_mean, list_names, problems_of
+from playbill.model.diagnostics import details_of, did_you_mean, list_names, problems_of, texts_expected
 from playbill.model.errors import DefinitionError, NodeConfigError, Problem
 from playbill.model.targets import TargetRule
 from playbill.model.templates import (
@@ -19,7 +19,7 @@ from playbill.model.templates import (
     compile_template,
     has_template,
     strings_in,
-    with_texts,
+    with_rendered_texts,
 )
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from playbill.model.definition import PipelineNode
+    from playbill.model.places import Location
     from playbill.model.policies import LimitsPolicy
     from playbill.model.targets import CompiledTarget
 
@@ -122,6 +123,7 @@ class NodeType:
         chosen = self._choose(config)
         if chosen is None:
             return [self._unknown_action(config, subject, f"{where}.action" if where else "action")]
+        told: list[Problem] = []
         try:
             chosen.config.model_validate(self._fields(config))
         except ValidationError as error:
@@ -135,9 +137,8 @@ class NodeType:
                 if detail["type"] == "extra_forbidden" or not self._may_become_right(config, detail)
             ]
         except Exception as error:  # noqa: BLE001 (a check of a user's model may raise anything)
-            told = [] if self._has_template(config) else [unchecked(error, chosen.config, subject, where)]
-        else:
-            told = []
+            if not self._has_template(config):
+                told = [unchecked(error, chosen.config, subject, where)]
         return [*told, *unknown_fields(chosen.config, self._fields(config), subject, where)]
 
     def _has_template(self, config: Mapping[str, Any]) -> bool:
@@ -152,7 +153,7 @@ class NodeType:
             if chosen is not None:
                 chosen.config.model_validate(self._fields(config))
         except ValidationError as error:
-            return [each["loc"] for each in details_of(error) if each["type"] in TEXT_EXPECTED]
+            return texts_expected(error)
         except Exception:  # noqa: BLE001 (`check` tells of it)
             return []
         return []
@@ -172,8 +173,7 @@ class NodeType:
                 return chosen.config.model_validate(fields)
             except ValidationError as error:
                 # What was written was checked before the run: this is what a template gave.
-                places = [each["loc"] for each in details_of(error) if each["type"] in TEXT_EXPECTED]
-                return chosen.config.model_validate(with_texts(fields, places))
+                return chosen.config.model_validate(with_rendered_texts(fields, texts_expected(error)))
         except ValidationError as error:
             problems = problems_of(error, chosen.config, owner=lambda _location: (subject, 0))
             raise NodeConfigError("; ".join(map(str, problems))) from None

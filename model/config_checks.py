@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from playbill.model.diagnostics import Location, did_you_mean, list_names, names_of, path_of
+from playbill.model.diagnostics import did_you_mean, list_names, names_of, path_of
 from playbill.model.errors import Problem
 from playbill.model.failures import failure_of
 from playbill.model.templates import has_template, is_template, strings_in
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
     from pydantic_core import ErrorDetails
+
+    from playbill.model.places import Location
 
 _NUMBERS = frozenset({"int_parsing", "float_parsing", "decimal_parsing"})
 _OF_NUMBER = re.compile(r"(?:\$\{[^}]*\}|[-+.\deE])*")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
 
-from playbill.model.diagnostics import Location, problems_of
+from playbill.model.diagnostics import problems_of
 from playbill.model.errors import DefinitionError, Problem
 from playbill.model.fields import Count, PositiveSeconds, Seconds, Settings, Text
 from playbill.model.policies import BreakerPolicy, LimitsPolicy, Retry
@@ -16,6 +16,8 @@ from playbill.model.written import UNWRITTEN, Written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from playbill.model.places import Location
 
 __all__ = [
     "PipelineDefaults",

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
+    from playbill.model.places import Location
+
 __all__ = [
-    "TEXT_EXPECTED",
-    "Location",
     "Named",
     "Owner",
     "details_of",
@@ -27,14 +27,14 @@ __all__ = [
     "nobody",
     "path_of",
     "problems_of",
+    "texts_expected",
     "unknown_names",
     "validate_as",
 ]
 
-Location: TypeAlias = "tuple[int | str, ...]"
 Owner: TypeAlias = "Callable[[Location], tuple[str, int]]"
 M = TypeVar("M", bound=BaseModel)
-TEXT_EXPECTED: Final = frozenset({"string_type", "bytes_type", "path_type", "literal_error", "enum", "next_type"})
+_TEXT_EXPECTED: Final = frozenset({"string_type", "bytes_type", "path_type", "literal_error", "enum", "next_type"})
 """Pydantic's complaints that a scalar may meet because it was read as a number, true, false or null."""
 LONGEST_VALUE: Final = 60
 """Characters of a value in a message: with what stands around it, one line of a terminal."""
@@ -104,6 +104,11 @@ def problems_of(
 def details_of(error: ValidationError) -> list[ErrorDetails]:
     """Give what pydantic complains of, without defaults that only wait for another field to be right."""
     return [each for each in error.errors(include_url=False) if each["type"] != "default_factory_not_called"]
+
+
+def texts_expected(error: ValidationError) -> list[Location]:
+    """Give where text belongs, and something else is."""
+    return [each["loc"] for each in details_of(error) if each["type"] in _TEXT_EXPECTED]
 
 
 def _problem(detail: ErrorDetails, model: type[BaseModel], prefix: str, owner: Owner) -> Problem:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from pydantic import ValidationError
 
 from playbill.model.definition import PipelineDefinition, name_of_data, shape_problems
-from playbill.model.diagnostics import TEXT_EXPECTED, Location, details_of, path_of
+from playbill.model.diagnostics import details_of, path_of, texts_expected
 from playbill.model.errors import DefinitionError
 from playbill.model.frozen import copied
-from playbill.model.input_schemas import texts_expected
+from playbill.model.input_schemas import texts_in_schema
+from playbill.model.places import Location
 from playbill.model.shorthand import expand_next, where_written
 from playbill.model.written import UNWRITTEN, Written, replace_at, with_texts
 
@@ -89,19 +90,11 @@ def draft(data: Mapping[str, Any], written: Written = UNWRITTEN) -> Draft:
         read = _without_faults(expand_next(read), error, left_out)
         made, error = _try(read)
     if made is not None:
-        if made.inputs is not None and (schema := _schema(made.inputs, written)) is not made.inputs:
+        inputs = made.inputs
+        if inputs is not None and (schema := with_texts(inputs, ("inputs",), texts_in_schema, written)) is not inputs:
             made = made.model_copy(update={"inputs": schema})
         made = made.of_text(written)
     return Draft(name, made, placed(problems, written), frozenset(left_out))
-
-
-def _schema(schema: dict[str, Any], written: Written) -> dict[str, Any]:
-    for _ in range(MAX_ROUNDS if written.root else 0):
-        changed = with_texts(schema, ("inputs",), texts_expected(schema), written)
-        if changed is schema:
-            break
-        schema = changed
-    return schema
 
 
 def placed(problems: Iterable[Problem], written: Written) -> list[Problem]:
@@ -135,8 +128,7 @@ def _with_texts(
     made, error = _try(data)
     known = dict[Location, Any]()
     while error is not None:
-        found = [each["loc"] for each in details_of(error) if each["type"] in TEXT_EXPECTED]
-        texts = written.texts(where_written(data, location) for location in found)
+        texts = written.texts(where_written(data, location) for location in texts_expected(error))
         texts = {where: text for where, text in texts.items() if where not in known}
         if not texts:
             break

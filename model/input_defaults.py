@@ -14,7 +14,7 @@ from playbill.model.schema_parts import Schema, listed, named, parts, references
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from playbill.model.schema_parts import Location
+    from playbill.model.places import Location
 
 __all__ = ["EndlessDefault", "fill_defaults", "never_filled"]
 

@@ -21,7 +21,6 @@ from playbill.model.input_defaults import EndlessDefault, fill_defaults, never_f
 from playbill.model.jsonable import why_not_json
 from playbill.model.schema_mistakes import hint_at, mistakes
 from playbill.model.schema_parts import (
-    Location,
     Schema,
     listed,
     named,
@@ -38,7 +37,9 @@ if TYPE_CHECKING:
 
     from jsonschema_rs import ValidationError, Validator
 
-__all__ = ["MAX_VIOLATIONS", "schema_problems", "texts_expected", "unused_defaults", "validator_of", "violations"]
+    from playbill.model.places import Location
+
+__all__ = ["MAX_VIOLATIONS", "schema_problems", "texts_in_schema", "unused_defaults", "validator_of", "violations"]
 
 MAX_VIOLATIONS: Final = 100
 """More violations of one schema are not told."""
@@ -77,7 +78,7 @@ def schema_problems(schema: Schema) -> list[Problem]:
     return [*_pattern_problems(schema), *_endless(schema)] or [*_default_problems(schema), *_endless_defaults(schema)]
 
 
-def texts_expected(schema: Schema) -> list[Location]:
+def texts_in_schema(schema: Schema) -> list[Location]:
     """Give where in a schema text belongs, and something else is: in keywords, and in values of the type string."""
     if why_not_json(schema, "inputs"):
         return []

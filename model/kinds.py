@@ -177,13 +177,8 @@ def _check_known(written: str) -> None:
     Raises:
         ValueError: it names no exception.
     """
-    module, _, name = written.rpartition(".")
-    loaded = sys.modules.get(module)
-    if not isinstance(loaded, ModuleType) or module.partition(".")[0] not in _SURE:
-        return
-    has = _KNOWN if module == "playbill" else _exceptions_of(loaded)
-    if name not in has:
-        raise ValueError(f"{written!r}: {module} has no exception '{name}'{did_you_mean(name, has)}")
+    if written.partition(".")[0] in _SURE and (why := why_unknown(written)):
+        raise ValueError(why)
 
 
 def why_unknown(kind: str) -> str:
@@ -198,7 +193,8 @@ def why_unknown(kind: str) -> str:
         return ""
     if isinstance(found, type) and issubclass(found, BaseException):
         return ""
-    return f"{kind!r}: {module} has no exception '{name}'{did_you_mean(name, _exceptions_of(loaded))}"
+    has = _KNOWN if module == "playbill" else _exceptions_of(loaded)
+    return f"{kind!r}: {module} has no exception '{name}'{did_you_mean(name, has)}"
 
 
 def _known_by_another_name(written: str) -> type[BaseException] | None:

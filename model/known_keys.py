@@ -28,7 +28,7 @@ from playbill.model.plan import BUILT_IN, Kind
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from playbill.model.catalog import Catalog
+    from playbill.model.catalog import ActionType, Catalog, NodeType
     from playbill.model.cel_paths import Keys
     from playbill.model.definition import PipelineDefinition, PipelineEdge, PipelineNode
 
@@ -61,14 +61,10 @@ class KnownKeys:
 
     def of(self, node: str) -> Collection[str] | None:
         """Give what a node that completed gives; None: unknown."""
-        found = self._nodes.get(node)
-        node_type = None if found is None else self._catalog.get(found.type)
-        if found is None or node_type is None:
-            return None
-        if found.type == Kind.TRIGGER:
+        found, worker = self._nodes.get(node), self._worker(node)
+        if found is not None and found.type == Kind.TRIGGER:
             return self.trigger
-        output = None if found.type in _PASSES_ON else node_type.worker(found).output
-        return None if output is None else tuple(keys_given(output))
+        return None if worker is None or worker.output is None else tuple(keys_given(worker.output))
 
     def carried(self, node: str) -> Collection[str] | None:
         """Give what others find under a node's id, `error` included where it may be there."""
@@ -82,10 +78,8 @@ class KnownKeys:
 
     def of_error(self, node: str) -> Collection[str] | None:
         """Give what a node's `error` has; None: unknown."""
-        found = self._nodes.get(node)
-        node_type = None if found is None else self._catalog.get(found.type)
-        error = None if found is None or node_type is None else node_type.worker(found).error
-        return None if error is None else (*OF_EVERY_ERROR, *keys_given(error))
+        worker = self._worker(node)
+        return None if worker is None or worker.error is None else (*OF_EVERY_ERROR, *keys_given(worker.error))
 
     def on(self, edge: PipelineEdge) -> Collection[str] | None:
         """Give what `output` may have on an edge."""
@@ -172,6 +166,12 @@ class KnownKeys:
             "input": merged,
             "trigger": self.trigger,
         }
+
+    def _worker(self, node: str) -> NodeType | ActionType | None:
+        """Give who does a node's work; None: unknown."""
+        found = self._nodes.get(node)
+        node_type = None if found is None else self._catalog.get(found.type)
+        return None if found is None or node_type is None else node_type.worker(found)
 
     def _describe(self, node: PipelineNode) -> str:
         worker = str(node.config.get("action", node.type)) if node.type == "action" else node.type

@@ -15,7 +15,7 @@ from playbill.model.schema_parts import Schema, listed, named, parts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from playbill.model.schema_parts import Location
+    from playbill.model.places import Location
 
 __all__ = ["hint_at", "mistakes"]
 

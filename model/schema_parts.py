@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from playbill.model.places import Location
+
 __all__ = ["Schema", "listed", "named", "of_parts", "of_same_value", "parts", "pointer_of", "references"]
 
-Location: TypeAlias = tuple[str | int, ...]
 Schema: TypeAlias = dict[str, Any]
 
 _OF_ONE: Final = ("not", "if", "then", "else")

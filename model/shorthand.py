@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from playbill.model.diagnostics import Location
+    from playbill.model.places import Location
 
 __all__ = ["check_next", "expand_next", "where_written"]
 

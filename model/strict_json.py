@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 
 from playbill.model.errors import Problem
 from playbill.model.places import MAX_DEPTH, MAX_DIGITS, Mark, Reading, Spot, TextError, too_many_digits
 from playbill.model.wording import clip
 
-__all__ = ["parse", "read"]
+__all__ = ["parse", "read", "refuse_constant"]
 
 LONGEST_SHOWN: Final = 60
 _TOKEN: Final = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[\[\]{}:,]|[^\s\[\]{}:,"]+)', re.DOTALL)
@@ -52,6 +52,15 @@ def parse(text: str) -> Parsed:
     except json.JSONDecodeError as error:
         raise TextError(error.msg, (error.lineno, error.colno)) from None
     return Parsed(value, bool(odd))
+
+
+def refuse_constant(name: str) -> NoReturn:
+    """Refuse what Python's JSON takes and nobody else's, as its `parse_constant`.
+
+    Raises:
+        ValueError: always.
+    """
+    raise ValueError(f"{name} is not JSON")
 
 
 def read(text: str, source: str) -> Reading:

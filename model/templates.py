@@ -26,7 +26,7 @@ __all__ = [
     "is_template",
     "strings_at",
     "strings_in",
-    "with_texts",
+    "with_rendered_texts",
 ]
 
 Value: TypeAlias = "str | float | dict[str, Value] | list[Value] | tuple[Value, ...] | _Text | None"
@@ -95,7 +95,7 @@ def has_template(value: object) -> bool:
     return isinstance(value, str) and _BEGINS.search(value) is not None
 
 
-def with_texts(config: Mapping[str, Any], places: Iterable[tuple[int | str, ...]]) -> dict[str, Any]:
+def with_rendered_texts(config: Mapping[str, Any], places: Iterable[tuple[int | str, ...]]) -> dict[str, Any]:
     """Give a rendered config in which text stands where only text fits, whatever a template gave there.
 
     Args:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["UNWRITTEN", "Written", "replace_at", "with_texts"]
 
+MAX_ROUNDS: Final = 9
 _BY_KEY: Final = frozenset({"unknown-field", "unknown-breaker", "unknown-keyword"})
 """Problems of a key; others are of its value."""
 
@@ -114,8 +115,29 @@ def _text_of(place: Spot) -> Any:
     return place.written
 
 
-def with_texts(data: dict[str, Any], prefix: Location, expected: list[Location], written: Written) -> dict[str, Any]:
-    """Give a copy of data with the texts where they are expected; the data itself where nothing differs."""
+def with_texts(
+    data: dict[str, Any],
+    prefix: Location,
+    expected: Callable[[dict[str, Any]], list[Location]],
+    written: Written,
+) -> dict[str, Any]:
+    """Give a copy of data with the texts as they are written; the data itself where nothing differs.
+
+    Args:
+        data: What was read.
+        prefix: Where in the text it stands.
+        expected: Tells where in data text belongs, and something else is; one text may show that another is expected.
+        written: The text.
+    """
+    for _ in range(MAX_ROUNDS if written.root else 0):
+        changed = _with_texts(data, prefix, expected(data), written)
+        if changed is data:
+            break
+        data = changed
+    return data
+
+
+def _with_texts(data: dict[str, Any], prefix: Location, expected: list[Location], written: Written) -> dict[str, Any]:
     texts = written.texts((*prefix, *location) for location in expected)
     changed = copied(data) if texts else data
     found = False

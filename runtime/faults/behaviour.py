@@ -120,16 +120,17 @@ class Behaviour(Settings):
         return self
 
     @cached_property
-    def _only(self) -> Ending:
+    def only(self) -> Ending:
+        """How it ends if no `outcomes` are named."""
         return Ending(output={} if self.output is None else self.output)
 
     def ending(self, tape: Tape) -> Ending:
         """Draw how an attempt ends."""
         if not self.outcomes:
-            return self._only
+            return self.only
         total = sum(outcome.weight for outcome in self.outcomes)
         left = tape.fraction(LANE) * total if len(self.outcomes) > 1 else 0.0
-        chosen = self._only
+        chosen = self.only
         for outcome in self.outcomes:
             chosen = outcome
             left -= outcome.weight

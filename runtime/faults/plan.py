@@ -9,7 +9,6 @@ from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, fiel
 
 from playbill.model.breaker_keys import breaker_keys, is_key
 from playbill.model.diagnostics import (
-    Location,
     Named,
     Owner,
     details_of,
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from playbill.model.definition import PipelineDefinition
+    from playbill.model.places import Location
 
 __all__ = ["EVERYTHING", "Behaviours", "FaultPlan", "fault_plan", "owner_of_behaviour"]
 

@@ -119,8 +119,7 @@ class StandIn(HandlerAttempt):
         self._node = plan.node
         self._stubborn, self._undying = behaviour.ignores_cancel, behaviour.ignores_kill
         self._cleanup = behaviour.cleanup.draw(tape)
-        polite: Any = {} if behaviour.output is None else behaviour.output
-        self._polite = Ending(output=polite) if behaviour.cooperative else None
+        self._polite = behaviour.only if behaviour.cooperative else None
         if plan.threaded:
             self.send(Began(self.number))
         ending, seconds = behaviour.ending(tape), behaviour.duration.draw(tape)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import codecs
 import json
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Any, Final
+
+from playbill.model.strict_json import refuse_constant
 
 __all__ = ["Reply"]
 
@@ -44,10 +46,6 @@ class Reply:
             raise ValueError(f"{media_type} is not JSON")
         try:
             said = self.content if self.charset is None else self.text
-            return json.loads(said, parse_constant=_no_constant)
+            return json.loads(said, parse_constant=refuse_constant)
         except RecursionError as error:
             raise ValueError("it is nested too deep") from error
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")

@@ -92,8 +92,7 @@ def _types_of(schema: object, root: Schema) -> Iterator[str]:
     if "type" in said:
         yield from [said["type"]] if isinstance(said["type"], str) else said["type"]
         return
-    values = said.get("enum", [said["const"]] if "const" in said else [])
-    yield from (NAMES.get(type(value), "null") for value in cast("list[object]", values))
+    yield from (NAMES.get(type(value), "null") for value in _listed(said))
     for part in _parts_of(said, root):
         yield from _types_of(part, root)
 
@@ -101,9 +100,14 @@ def _types_of(schema: object, root: Schema) -> Iterator[str]:
 def _choices_of(schema: object, root: Schema) -> Iterator[object]:
     """Yield the values that are listed by a schema; of one that lists none there are none."""
     said = _as_schema(schema)
-    yield from cast("list[object]", said.get("enum", [said["const"]] if "const" in said else []))
+    yield from _listed(said)
     for part in _parts_of(said, root):
         yield from _choices_of(part, root)
+
+
+def _listed(said: Schema) -> list[object]:
+    """Return the values that a schema names itself."""
+    return cast("list[object]", said.get("enum", [said["const"]] if "const" in said else []))
 
 
 def _parts_of(said: Schema, root: Schema) -> Iterator[object]:
@@ -133,7 +137,7 @@ def _value_of(text: str, types: set[str], choices: list[object]) -> Any:
     if "string" in types and (text in choices or not any(isinstance(each, int | float) for each in choices)):
         return text
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=strict_json.refuse_constant)
     except (ValueError, RecursionError):
         pass
     if types & {"array", "object"}:
@@ -141,10 +145,6 @@ def _value_of(text: str, types: set[str], choices: list[object]) -> Any:
     if "boolean" in types and text.lower() in {"true", "false"}:
         return text.lower() == "true"
     return _number_of(text) if types & {"integer", "number"} else text
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _from_yaml(text: str) -> Any:

@@ -7,8 +7,6 @@ STAMP := .venv/.installed
 demo: $(STAMP)
 	$(BIN)/playbill run examples/01_repository_report/pipeline.yaml
 
-# -X playbill_frozen freezes messages, effects and events: a machine that mutates one is caught. What is frozen is not
-# what runs, so the model and the actors are tested without it, too.
 # Coverage is measured where its gate is, and there only: CPython 3.11 hangs when a traced process has an exception on
 # its way to a thread that sleeps, which is what killing such a handler is.
 # Three parts at once for two cores: stories and the runtime's tests wait half of their time, for processes and clocks.
@@ -17,17 +15,16 @@ test: $(STAMP)
 	@$(MAKE) --no-print-directory --output-sync=target -j3 test-model test-runtime test-stories
 
 test-model: $(STAMP)
-	$(BIN)/python -X playbill_frozen -m pytest tests/model tests/actors --cov --cov-branch --cov-report= -q
+	$(BIN)/python -m pytest tests/model tests/actors --cov --cov-branch --cov-report= -q
 	$(BIN)/coverage report --include='model/*,actors/*' --fail-under=95
-	$(BIN)/python -m pytest tests/model tests/actors -q
-	$(BIN)/python -X playbill_frozen -m pytest tests/runtime/simulation tests/contracts -q
+	$(BIN)/python -m pytest tests/runtime/simulation tests/contracts -q
 
 test-runtime: $(STAMP)
-	$(BIN)/python -X playbill_frozen -m pytest tests -q --ignore=tests/model --ignore=tests/actors \
+	$(BIN)/python -m pytest tests -q --ignore=tests/model --ignore=tests/actors \
 		--ignore=tests/runtime/simulation --ignore=tests/contracts --ignore=tests/stories
 
 test-stories: $(STAMP)
-	$(BIN)/python -X playbill_frozen -m pytest tests/stories -q
+	$(BIN)/python -m pytest tests/stories -q
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.model.errors import DefinitionError
-from playbill.model.facts import NodeStatus, RunStatus, value
+from playbill.model.facts import NodeStatus, RunStatus, Value
 from playbill.model.forms import (
     CAUSE,
     FAILURE,
@@ -149,8 +149,7 @@ LONGEST_SHOWN: Final = 60
 """Characters of each value in an event's repr."""
 
 
-@value
-class Event:
+class Event(Value):
     """A fact: the `seq`-th of `stream` (a run id, or `breaker:<key>`), at `at` (UTC)."""
 
     type: EventType

@@ -1,12 +1,12 @@
-"""The facts every floor shares: statuses, failures, receipts, permits, outcomes and the one decorator of values."""
+"""The facts every floor shares: statuses, failures, receipts, permits, outcomes and the one base of values."""
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, TypeAlias, dataclass_transform
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,8 +23,8 @@ __all__ = [
     "Receipt",
     "RunStatus",
     "Stopped",
+    "Value",
     "Verdict",
-    "value",
 ]
 
 Output: TypeAlias = "Mapping[str, Any]"
@@ -33,19 +33,16 @@ Output: TypeAlias = "Mapping[str, Any]"
 Inputs: TypeAlias = "Mapping[str, Output]"
 """What a node receives: the outputs of its predecessors by node id."""
 
-T = TypeVar("T")
 
-FROZEN = "playbill_frozen" in sys._xoptions  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] (the documented home of -X)
+@dataclass_transform(frozen_default=True, field_specifiers=())
+class Value(Struct, frozen=True):
+    """A value: messages, facts, events and plans are made of these; nobody can change one.
 
+    To get another like it: `msgspec.structs.replace(value, field=...)`, or `copy.replace` from Python 3.13 on. A
+    class whose fields are all scalars, enums or such values says `gc=False`: the cyclic collector never looks at it.
 
-@dataclass_transform(frozen_default=True)
-def value(cls: type[T]) -> type[T]:
-    """Make `cls` a slotted dataclass: frozen to type checkers and under `python -X playbill_frozen`.
-
-    Creating a frozen slotted dataclass costs three times a plain one, and messages, effects and events are made
-    by the million; the tests run with the option, so a mutation is an error there.
+    Source: msgspec's Struct: made in a fifth of the time a plain dataclass with slots takes, and read as quickly.
     """
-    return dataclass(slots=True, frozen=FROZEN)(cls)
 
 
 class NodeStatus(StrEnum):
@@ -96,8 +93,7 @@ class Verdict(StrEnum):
     LOST = "lost"
 
 
-@value
-class Now:
+class Now(Value, gc=False):
     """One reading of both clocks: `monotonic` seconds for timers, `utc` for events."""
 
     monotonic: float
@@ -111,8 +107,7 @@ class Now:
             return datetime.max.replace(tzinfo=self.utc.tzinfo)
 
 
-@value
-class Failure:
+class Failure(Value):
     """A failure as data: it travels between actors instead of an exception."""
 
     type: str
@@ -141,16 +136,14 @@ class Failure:
         return f"{self.type}: {self.message}" if self.message else self.type
 
 
-@value
-class Receipt:
+class Receipt(Value, gc=False):
     """Proof of a stop: how an attempt ended after it was told to, and after how many milliseconds."""
 
     how: Stopped
     ms: float = 0.0
 
 
-@value
-class Permit:
+class Permit(Value, gc=False):
     """A breaker's leave for one attempt; `id` is the ask it answers, `epoch` fences late reports."""
 
     key: str
@@ -162,8 +155,7 @@ class Permit:
     """Of its circuit."""
 
 
-@value
-class Cause:
+class Cause(Value):
     """What decided a run: its final status, and why."""
 
     status: RunStatus
@@ -178,8 +170,7 @@ class Cause:
     """The timeout that passed, when that was it."""
 
 
-@value
-class Outcome:
+class Outcome(Value):
     """How a node ended, as its actor tells the supervisor."""
 
     status: NodeStatus

@@ -2,7 +2,8 @@
 
 Rules:
 
-1. Mappings, dataclasses, pydantic models (in their mode json) and named tuples become dicts, other tuples lists.
+1. Mappings, dataclasses, msgspec Structs, pydantic models (in their mode json) and named tuples become dicts, other
+   tuples lists.
 2. Sets become sorted lists; what cannot be sorted is refused, for its order would be another in each process.
 3. Dates and times become ISO texts (without a zone where they have none), a timedelta its seconds; Decimal, UUID and
    Path texts; an Enum its value; numpy's scalars and subclasses of str, int and float plain ones.
@@ -24,6 +25,7 @@ from math import isfinite
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
+from msgspec import Struct
 from pydantic import BaseModel
 
 from playbill.model.frozen import FrozenDict, FrozenList
@@ -34,6 +36,8 @@ from playbill.model.wording import clip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from _typeshed import DataclassInstance
 
 __all__ = ["NotJson", "plain_json", "why_not_json"]
 
@@ -205,9 +209,13 @@ def _say(value: object) -> object:  # noqa: PLR0911 (a list of kinds)
         return value.total_seconds() if isinstance(value, timedelta) else value.isoformat()
     if isinstance(value, PurePath) or _is_of(value, "uuid", "UUID"):
         return str(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, Struct) or (is_dataclass(value) and not isinstance(value, type)):
+        return {name: getattr(value, name) for name in _field_names(value)}
     return _say_numpy_scalar(value)
+
+
+def _field_names(value: Struct | DataclassInstance) -> Iterable[str]:
+    return value.__struct_fields__ if isinstance(value, Struct) else [field.name for field in fields(value)]
 
 
 def _say_numpy_scalar(value: object) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from playbill.model.facts import value
+from playbill.model.facts import Value
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,15 +18,13 @@ Token: TypeAlias = Any
 # ---- to a supervisor ------------------------------------------------------------------------------------------
 
 
-@value
-class Start:
+class Start(Value):
     """Begin the run; `trigger_data` was checked against the definition's inputs."""
 
     trigger_data: Output
 
 
-@value
-class Cancel:
+class Cancel(Value, gc=False):
     """Stop the run: `grace` seconds for handlers to clean up, None for the run's default."""
 
     source: str
@@ -34,47 +32,39 @@ class Cancel:
     grace: float | None = None
 
 
-@value
-class Pause:
+class Pause(Value, gc=False):
     """Begin nothing more until Resume; told to supervisors, and by them to nodes."""
 
 
-@value
-class Resume:
+class Resume(Value, gc=False):
     """Go on after a Pause."""
 
 
-@value
-class JournalFailed:
+class JournalFailed(Value, gc=False):
     """The journal keeps nothing at present: hold the nodes."""
 
     error: str
 
 
-@value
-class JournalBack:
+class JournalBack(Value, gc=False):
     """The journal has kept all that was waiting."""
 
 
-@value
-class DeadlineReached:
+class DeadlineReached(Value, gc=False):
     """The run's timeout has passed (timer)."""
 
 
-@value
-class StopOverdue:
+class StopOverdue(Value, gc=False):
     """The ladder's bound has passed and nodes have not ended (timer)."""
 
 
-@value
-class SlotWanted:
+class SlotWanted(Value, gc=False):
     """A node wants one of the run's slots."""
 
     node: str
 
 
-@value
-class AttemptReady:
+class AttemptReady(Value, gc=False):
     """A node begins attempt `attempt` (or, with on_crash fail, waits for Proceed); delays say when they end."""
 
     node: str
@@ -82,8 +72,7 @@ class AttemptReady:
     due_at: datetime | None = None
 
 
-@value
-class Retrying:
+class Retrying(Value):
     """Attempt `attempt` failed and the next begins at `due_at`."""
 
     node: str
@@ -94,8 +83,7 @@ class Retrying:
     """How the attempt was ended, if it timed out."""
 
 
-@value
-class Ended:
+class Ended(Value):
     """A node has ended: told exactly once."""
 
     node: str
@@ -105,49 +93,42 @@ class Ended:
 # ---- to a node ------------------------------------------------------------------------------------------------
 
 
-@value
-class Input:
+class Input(Value):
     """A live edge: what its source carries. `source` None: a root's start."""
 
     source: str | None
     values: Inputs
 
 
-@value
-class Skip:
+class Skip(Value, gc=False):
     """A dead edge."""
 
     source: str
 
 
-@value
-class Stop:
+class Stop(Value, gc=False):
     """End within `grace` seconds, then be killed."""
 
     grace: float
 
 
-@value
-class SlotGranted:
+class SlotGranted(Value, gc=False):
     """The run slot asked for."""
 
 
-@value
-class Proceed:
+class Proceed(Value, gc=False):
     """The journal has kept the start of attempt `attempt`: begin it."""
 
     attempt: int
 
 
-@value
-class Began:
+class Began(Value, gc=False):
     """The handler of attempt `attempt` has really started (threads may wait for a place)."""
 
     attempt: int
 
 
-@value
-class Returned:
+class Returned(Value):
     """An attempt has ended: with an output, a failure, or (both None) by the interruption it was sent.
 
     `ended` is the runner's monotonic time, so that a result from before a deadline wins over a timer that fired
@@ -163,49 +144,42 @@ class Returned:
     """Whether its handler's code was entered; one that was interrupted before never is."""
 
 
-@value
-class Heartbeat:
+class Heartbeat(Value):
     """The handler of attempt `attempt` is alive."""
 
     attempt: int
     progress: Any = None
 
 
-@value
-class AttemptOverdue:
+class AttemptOverdue(Value, gc=False):
     """The attempt's timeout has passed (timer)."""
 
     attempt: int
 
 
-@value
-class IdleOverdue:
+class IdleOverdue(Value, gc=False):
     """The idle timeout has passed since it was set (timer)."""
 
     attempt: int
 
 
-@value
-class TotalOverdue:
+class TotalOverdue(Value, gc=False):
     """The node's total timeout has passed (timer)."""
 
 
-@value
-class Due:
+class Due(Value, gc=False):
     """A delay or a back-off is over (timer); `attempt` is the one it followed."""
 
     attempt: int
 
 
-@value
-class GraceOver:
+class GraceOver(Value, gc=False):
     """The grace of attempt `attempt` is over: kill it (timer)."""
 
     attempt: int
 
 
-@value
-class KillOverdue:
+class KillOverdue(Value, gc=False):
     """Attempt `attempt` outlived its kill by the kill bound: give it up (timer)."""
 
     attempt: int
@@ -214,8 +188,7 @@ class KillOverdue:
 # ---- between nodes and breakers -------------------------------------------------------------------------------
 
 
-@value
-class Ask:
+class Ask(Value):
     """Ask for a permit; `wait` True: be parked rather than refused while the circuit is open."""
 
     ask_id: str
@@ -226,15 +199,13 @@ class Ask:
     """What the attempt depends on; empty: nothing of its own."""
 
 
-@value
-class Withdraw:
+class Withdraw(Value, gc=False):
     """Take back an ask that was not answered, or whose grant is on its way."""
 
     ask_id: str
 
 
-@value
-class Settle:
+class Settle(Value):
     """Report an attempt, once. `running` True: the verdict is final but the work goes on (an orphan)."""
 
     permit: Permit
@@ -248,15 +219,13 @@ class Settle:
     """What a verdict of failure was about."""
 
 
-@value
-class Released:
+class Released(Value, gc=False):
     """The work of an orphan's permit has ended at last."""
 
     permit: Permit
 
 
-@value
-class Force:
+class Force(Value, gc=False):
     """Set a circuit by hand: forced_open, disabled, metrics_only, or closed to let it run again."""
 
     state: str
@@ -264,45 +233,39 @@ class Force:
     """Its target; None: all circuits of the breaker, later ones too."""
 
 
-@value
-class OpenOver:
+class OpenOver(Value, gc=False):
     """The open time of `epoch` is over (timer)."""
 
     epoch: int
     target: str = ""
 
 
-@value
-class HalfOpenOver:
+class HalfOpenOver(Value, gc=False):
     """The maximum wait of half-open `epoch` is over (timer)."""
 
     epoch: int
     target: str = ""
 
 
-@value
-class RateDue:
+class RateDue(Value, gc=False):
     """A start is allowed again by the rate (timer)."""
 
     target: str = ""
 
 
-@value
-class Granted:
+class Granted(Value, gc=False):
     """The permit asked for."""
 
     permit: Permit
 
 
-@value
-class Parked:
+class Parked(Value, gc=False):
     """The ask waits its turn."""
 
     ask_id: str
 
 
-@value
-class Refused:
+class Refused(Value, gc=False):
     """No permit: the circuit is open, for about `retry_after` more seconds."""
 
     ask_id: str
@@ -312,8 +275,7 @@ class Refused:
     """The last that counted, in short."""
 
 
-@value
-class AskAgain:
+class AskAgain(Value, gc=False):
     """The breaker lost its state and forgot the ask."""
 
     ask_id: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +18,7 @@ from playbill.model.expressions import (
     compile_expression,
     merge_inputs,
 )
-from playbill.model.facts import value
+from playbill.model.facts import Value
 from playbill.model.graph import topological_order
 from playbill.model.policies import RetryPolicy, StopPolicy
 from playbill.model.targets import split_key
@@ -48,8 +48,7 @@ BUILT_IN: frozenset[str] = frozenset({Kind.TRIGGER, Kind.PARALLEL, Kind.CONDITIO
 """The node types done by the node machine: they pass on what they received; no handler, slot, permit or retry."""
 
 
-@value
-class EdgePlan:
+class EdgePlan(Value):
     """One edge, its condition compiled: what its source asks to find out whether it is live."""
 
     index: int
@@ -64,8 +63,7 @@ class EdgePlan:
     """The result a condition node must have given; None: its condition, if any, is evaluated."""
 
 
-@value
-class NodePlan:
+class NodePlan(Value):
     """One node, with every default applied: all that its machine knows of the definition."""
 
     id: str
@@ -116,7 +114,7 @@ class NodePlan:
         return explicit if self.node.grace is None else min(explicit, self.node.grace)
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class RunFacts:
     """What all nodes of one run share."""
 
@@ -132,8 +130,7 @@ class RunFacts:
         object.__setattr__(self, "name", f"{self.number}:{self.run_id}")
 
 
-@value
-class Plan:
+class Plan(Value):
     """A whole run's plan; shared by all runs of the definition."""
 
     definition: PipelineDefinition

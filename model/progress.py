@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 
-from playbill.model.facts import value
+from playbill.model.facts import Value
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,8 +16,7 @@ __all__ = ["NodeProgress"]
 PROGRESS: Final = "pipeline_node.progress"
 
 
-@value
-class NodeProgress:
+class NodeProgress(Value):
     """What attempt `attempt` of a node said with its last heartbeat; shaped like an event, without a seq."""
 
     stream: str

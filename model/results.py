@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from msgspec import Struct
+
 from playbill.model.errors import DefinitionError, RunCancelled, RunFailed, RunTimedOut
 from playbill.model.facts import NodeStatus, RunStatus
 from playbill.model.forms import (
@@ -56,8 +58,7 @@ RUN: Final[Mapping[str, Form]] = {
 """How the result of a run is written."""
 
 
-@dataclass(slots=True)
-class NodeExecutionResult:
+class NodeExecutionResult(Struct):
     """How one node of a run stands; final once the run has ended."""
 
     node_id: str

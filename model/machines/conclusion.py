@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from playbill.model.errors import NodeConfigError
 from playbill.model.events import EventType
-from playbill.model.facts import Cause, NodeStatus, RunStatus, value
+from playbill.model.facts import Cause, NodeStatus, RunStatus, Value
 from playbill.model.failures import failure_of
 from playbill.model.plan import variables
 from playbill.model.results import NodeExecutionResult, RunResult
@@ -26,8 +26,7 @@ RUN_END_EVENTS: dict[RunStatus, EventType] = {
 }
 
 
-@value
-class Conclusion:
+class Conclusion(Value):
     """What is to be recorded and returned at the end."""
 
     status: RunStatus

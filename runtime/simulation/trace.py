@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
+
+from msgspec import Struct
 
 from playbill.actors.reference import Inbox
 from playbill.actors.shell import Shell
@@ -51,8 +53,8 @@ def describe(message: object) -> str:
     if isinstance(message, dict):
         items = cast("dict[object, object]", message).items()
         return "{" + ", ".join(f"{key}: {describe(value)}" for key, value in items) + "}"
-    if is_dataclass(message) and not isinstance(message, type):
-        told = [(field.name, getattr(message, field.name)) for field in fields(message) if field.name not in HIDDEN]
+    if isinstance(message, Struct):
+        told = [(name, getattr(message, name)) for name in message.__struct_fields__ if name not in HIDDEN]
         inner = ", ".join(f"{name}={describe(value)}" for name, value in told if value is not None)
         return f"{type(message).__name__}({inner})"
     if isinstance(message, datetime):

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from playbill.runtime.simulation.virtual.loop import VirtualLoop
     from playbill.runtime.world import ManagerView, Parts
 
-AT_CIRCUITS: Final = frozenset({Ask, Settle, Force, OpenOver, HalfOpenOver})
+AT_CIRCUITS: Final[frozenset[type]] = frozenset({Ask, Settle, Force, OpenOver, HalfOpenOver})
 """What a breaker hands to one of its circuits."""
 ACTORS: Final[dict[type[Any], str]] = {SupervisorActor: "supervisor", NodeActor: "node", BreakerActor: "breaker"}
 

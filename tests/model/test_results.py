@@ -1,12 +1,12 @@
 """Results: what a user reads of a node and of a run, and what is raised for one that did not complete."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from playbill.model.errors import DefinitionError, PlaybillError, RunCancelled, RunFailed, RunTimedOut
 from playbill.model.facts import Cause, Failure, NodeStatus, Receipt, RunStatus, Stopped

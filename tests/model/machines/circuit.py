@@ -42,7 +42,8 @@ class Circuit:
         return "forgotten" if circuit is None else str(circuit.state)
 
     def answer(self, who: str) -> str:
-        return {Granted: "granted", Parked: "parked", Refused: "refused"}[type(self.answers[who])]
+        answers: dict[type, str] = {Granted: "granted", Parked: "parked", Refused: "refused"}
+        return answers[type(self.answers[who])]
 
     def permit(self, who: str) -> Permit:
         permit: Permit = self.answers[who].permit

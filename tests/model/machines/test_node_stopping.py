@@ -1,9 +1,9 @@
 """The ladder of a node's attempt that must end, rung by rung, and what comes too late for it."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from playbill.model import messages as m
 from playbill.model.effects import Timer

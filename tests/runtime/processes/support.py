@@ -38,7 +38,7 @@ class Node:
 
     def receive(self, message: Any, now: Now) -> None:
         self.mail.append(message)
-        kinds = {Returned: self.returned, Began: self.began, Heartbeat: self.heard}
+        kinds: dict[type, asyncio.Event] = {Returned: self.returned, Began: self.began, Heartbeat: self.heard}
         kinds[type(message)].set()
 
     async def end(self) -> Returned:

@@ -1,10 +1,10 @@
 """Each invariant finds the machine that is broken in just its way, and is silent about one that is not."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from playbill.actors.node import NodeActor
 from playbill.actors.shell import Shell

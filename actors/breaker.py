@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from playbill.actors.shell import Shell, logger
 from playbill.model.events import BREAKERS
 from playbill.model.machines.breaker import BreakerMachine
-from playbill.model.messages import Ask, Refused
+from playbill.model.messages import Ask, Granted, Refused
 from playbill.model.plain_text import repr_of, text_of
 from playbill.model.targets import FAILURES
 
@@ -76,3 +76,5 @@ class BreakerActor(Shell[BreakerMachine]):
         machine.restart(message, repr_of(error), self.now, self)
         if unheard:
             self._turn_away(message)
+        elif type(message) is Ask and (permit := machine.out.get(message.ask_id)) is not None:
+            self.tell(message.reply_to, Granted(permit))  # it was given, and broke before anybody was told

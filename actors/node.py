@@ -13,7 +13,7 @@ from playbill.model.messages import Ended, Released
 from playbill.model.plain_text import repr_of, text_of
 
 if TYPE_CHECKING:
-    from playbill.actors.ports import Attempt, Ports
+    from playbill.actors.ports import Attempt, Call, Ports
     from playbill.model.facts import Inputs, Permit
     from playbill.model.plan import NodePlan, RunFacts
     from playbill.model.results import RunResult
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 class NodeActor(Shell[NodeMachine]):
     """One node of one run.
 
-    Told by: its supervisor, its breaker, the runner of its attempts, its timers. Tells: supervisor and breaker.
+    Told by: its supervisor, its breaker, the runner of its attempts, its timers; by mail. Tells: supervisor and
+    breaker, which receive it at once.
     """
 
     attempt: Attempt | None = None
+    permit: Call
+    """The effect: ask a breaker. Bound once an actor, as `tell` is."""
 
     def __init__(
         self, ports: Ports, facts: RunFacts, plan: NodePlan, supervisor: Shell[Any], breaker: Shell[Any] | None
@@ -34,7 +37,7 @@ class NodeActor(Shell[NodeMachine]):
         self.ended = False
         self.timers = None
         self.ports = ports
-        self.tell = ports.post
+        self.tell = self.permit = ports.call
         self.machine = NodeMachine(facts, plan, self, supervisor, breaker)
 
     @property
@@ -44,6 +47,9 @@ class NodeActor(Shell[NodeMachine]):
 
     def begin(self, attempt: int, inputs: Inputs) -> None:
         """Run the node's handler."""
+        if self.ended:
+            self.undone(attempt)
+            return
         machine = self.machine
         self.attempt = self.ports.runner.begin(machine.facts, machine.plan, attempt, inputs, self)
 
@@ -85,7 +91,7 @@ class NodeActor(Shell[NodeMachine]):
         receipt = Receipt(Stopped.ABANDONED) if machine.has_attempt else None
         self.give_up()
         outcome = Outcome(NodeStatus.FAILED, machine.attempts, failure=failure, receipt=receipt)
-        machine.supervisor.post(Ended(machine.plan.id, outcome))
+        self.tell(machine.supervisor, Ended(machine.plan.id, outcome))
 
     def give_up(self) -> None:
         """End without a word: the attempt is killed and abandoned, permit and ask are given back.

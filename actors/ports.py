@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class Receiver(Protocol):
     """Who mail is for, as a dispatcher sees it."""
 
-    def receive(self, message: Any, now: Now) -> None:
-        """Handle one message; never raises."""
+    def receive(self, message: Any, now: Now) -> Any:
+        """Handle one message; never raises. Returns the answer to who called."""
 
 
 class Settled(Protocol):
@@ -41,11 +41,19 @@ class Post(Protocol):
         """Send `message` to an actor."""
 
 
+class Call(Protocol):
+    """The effect `tell`, upwards."""
+
+    def __call__(self, to: Any, message: Any, /) -> Any:
+        """Have an actor receive `message` at once, and return what it answers."""
+
+
 class Dispatcher(Protocol):
     """Carries mail: one message after the other, on one thread.
 
     Control overtakes data (see `CONTROL` in model/messages.py); within a lane the messages of one sender to one
-    receiver keep their order.
+    receiver keep their order. A node's reports go up by `call`, orders come down by mail: so no actor is told
+    anything while it is at work on something.
     """
 
     def post(self, to: Receiver, message: Any) -> None:
@@ -53,6 +61,12 @@ class Dispatcher(Protocol):
 
     def post_control(self, to: Receiver, message: Any) -> None:
         """The same, in the control lane whatever the message's class."""
+
+    def call(self, to: Receiver, message: Any) -> Any:
+        """Have `to` receive `message` within what another is at work on; return its answer.
+
+        A dispatcher may post it instead and return None: the answer, if there is one, then comes by mail.
+        """
 
     def inside(self) -> bool:
         """Tell whether the caller is on the actors' own thread."""
@@ -134,6 +148,9 @@ class DeadLetters(Protocol):
     def add(self, actor: str, message: object) -> None:
         """Count `message`, sent to `actor`."""
 
+    def undone(self, actor: str, effect: object) -> None:
+        """Count what the machine of `actor`, which has ended, asked for in vain."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ports:
@@ -145,7 +162,9 @@ class Ports:
     journal: Journal
     dead_letters: DeadLetters
     post: Post = field(init=False)
-    """The dispatcher's method, bound once for all actors."""
+    call: Call = field(init=False)
+    """The dispatcher's methods, bound once for all actors."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "post", self.dispatcher.post)
+        object.__setattr__(self, "call", self.dispatcher.call)

@@ -99,20 +99,21 @@ class Shell(NullOutbox, pykka.Actor, Generic[M]):
         """Send mail to this actor."""
         self.ports.post(self, message)
 
-    def receive(self, message: Any, now: Now) -> None:
-        """Handle mail of another actor, a timer or a runner."""
+    def receive(self, message: Any, now: Now) -> Any:
+        """Handle a message of another actor, a timer or a runner; return the machine's answer."""
         if self.ended:
             self.too_late(message)
-            return
+            return None
         self.now = now
         machine = self.machine
         try:  # what machine.receive does, without its call: 4 k instructions a node less, 2 %
             action = machine.actions.get(type(message))  # pyright: ignore[reportUnknownArgumentType]
             if action is None:
                 machine.refuse(message)
-            action(machine, message, now, self)
+            return action(machine, message, now, self)
         except BaseException as error:  # noqa: BLE001 (pykka would stop every actor of the process)
             self._broke(error, message)
+            return None
 
     def _broke(self, error: BaseException, message: Any) -> None:
         """Go on after a fault in handling `message`; Ctrl-C goes on to the program, whose it is."""
@@ -219,6 +220,9 @@ class Shell(NullOutbox, pykka.Actor, Generic[M]):
     def set_timer(self, name: TimerName, delay: float, message: Any) -> None:
         """Tell this actor `message` in `delay` seconds; replaces the timer of that name."""
         timers, port = self.timers, self.ports.timers
+        if self.ended:
+            self.undone(message)
+            return
         if timers is None:
             timers = self.timers = {}
         elif name in timers:
@@ -233,6 +237,10 @@ class Shell(NullOutbox, pykka.Actor, Generic[M]):
     def dead_letter(self, message: Any) -> None:
         """Count mail that came too late."""
         self.ports.dead_letters.add(self.actor_urn, message)
+
+    def undone(self, effect: Any) -> None:
+        """Count what its machine asks for after the actor's end, which a report of its own has brought about."""
+        self.ports.dead_letters.undone(self.actor_urn, effect)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.actor_urn} {'ended' if self.ended else self.machine!r}>"

@@ -73,6 +73,9 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
 
     def spawn(self, node: str) -> None:
         """Make the actor of a node."""
+        if self.ended:
+            self.undone(node)
+            return
         plan = self.facts.plan.nodes[node]
         breaker = None if plan.breaker is None else self.breakers[plan.breaker]
         self.nodes[node] = NodeActor(self.ports, self.facts, plan, self, breaker)

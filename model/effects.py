@@ -10,7 +10,7 @@ from playbill.model.errors import InternalError
 if TYPE_CHECKING:
     from playbill.model.events import Event
     from playbill.model.facts import Inputs, Permit
-    from playbill.model.messages import Token
+    from playbill.model.messages import Ask, Token
     from playbill.model.results import RunResult
 
 
@@ -41,6 +41,9 @@ class Outbox(Protocol):
 
     def tell(self, to: Token, message: Any, /) -> None:
         """Send `message` to the actor at `to`."""
+
+    def permit(self, breaker: Token, ask: Ask, /) -> Permit | None:
+        """Send `ask` to a breaker; return the permit, if it gives one at once (nodes)."""
 
     def record(self, event: Event) -> None:
         """Keep `event` in the journal (supervisors and breakers)."""
@@ -78,6 +81,10 @@ class Outbox(Protocol):
 
 class NullOutbox:
     """An outbox that refuses: shells override what their machine may ask for; all else is a fault of ours."""
+
+    def permit(self, breaker: Token, ask: Ask, /) -> Permit | None:
+        """Raise InternalError: only nodes ask for permits."""
+        self._refuse("ask for a permit with", ask)
 
     def record(self, event: Event) -> None:
         """Raise InternalError: only supervisors and breakers record."""

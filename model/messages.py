@@ -197,6 +197,8 @@ class Ask(Value):
     wait: bool = False
     target: str = ""
     """What the attempt depends on; empty: nothing of its own."""
+    at_once: bool = False
+    """Who asks takes a permit as the answer to this very message; else, and later, it is told Granted."""
 
 
 class Withdraw(Value, gc=False):

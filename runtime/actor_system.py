@@ -57,11 +57,18 @@ class CountedDeadLetters:
 
     def __init__(self) -> None:
         self.count: int = 0
+        self.effects: int = 0
+        """What actors that had ended asked for, which nobody did."""
 
     def add(self, actor: str, message: object) -> None:
         """Count a message that came too late for `actor`."""
         self.count += 1
         logger.debug("dead letter to %s: %r", actor, message)
+
+    def undone(self, actor: str, effect: object) -> None:
+        """Count what the machine of `actor`, which has ended, asked for in vain."""
+        self.effects += 1
+        logger.debug("not done, for %s has ended: %r", actor, effect)
 
 
 @dataclass(frozen=True, slots=True)

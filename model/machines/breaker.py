@@ -25,11 +25,22 @@ from playbill.model.facts import Verdict
 from playbill.model.machines.breaker_base import CLOSED, BreakerBase, BreakerState
 from playbill.model.machines.circuit_state import FORCED, CircuitState, Report
 from playbill.model.machines.machine import row, table
-from playbill.model.messages import Ask, AskAgain, Force, HalfOpenOver, OpenOver, RateDue, Released, Settle, Withdraw
+from playbill.model.messages import (
+    Ask,
+    AskAgain,
+    Force,
+    Granted,
+    HalfOpenOver,
+    OpenOver,
+    RateDue,
+    Released,
+    Settle,
+    Withdraw,
+)
 
 if TYPE_CHECKING:
     from playbill.model.effects import Outbox
-    from playbill.model.facts import Now
+    from playbill.model.facts import Now, Permit
     from playbill.model.machines.circuit import CircuitMachine
 
 
@@ -38,8 +49,11 @@ class BreakerMachine(BreakerBase):
 
     # ---- asks -------------------------------------------------------------------------------------------------
 
-    def ask(self, message: Ask, now: Now, out: Outbox) -> None:
-        """Grant; park behind those who came before; or refuse who would rather fail than wait."""
+    def ask(self, message: Ask, now: Now, out: Outbox) -> Permit | None:
+        """Grant; park behind those who came before; or refuse who would rather fail than wait.
+
+        Returns the permit of who takes it at once; whoever waits is told later.
+        """
         circuit = self.circuits.get(message.target) or self.circuit(message.target, now)
         if not circuit.actions[Ask](circuit, message, now, out):  # what receive does, without its call
             if message.wait:
@@ -50,9 +64,13 @@ class BreakerMachine(BreakerBase):
             self._park(circuit, message, out)
             self._drain(now, out)
         elif (self.limits is None and circuit.limits is None) or self._has_room(circuit, now, out):
-            self._grant(circuit, message, now, out)
+            permit = self._give(circuit, message, now, out)
+            if message.at_once:
+                return permit
+            out.tell(message.reply_to, Granted(permit))
         else:
             self._park(circuit, message, out)
+        return None
 
     def withdraw(self, message: Withdraw, now: Now, out: Outbox) -> None:
         """Forget a waiter; a grant that is on its way comes back as cancelled."""

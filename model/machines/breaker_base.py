@@ -151,7 +151,7 @@ class BreakerBase(Machine[BreakerState]):
         """Tell whether the limits of all circuits together let a start through now."""
         return _lets_start(self.limits, len(self.out) + len(self.orphaned), "", now, out)
 
-    def _grant(self, circuit: CircuitMachine, ask: Ask, now: Now, out: Outbox) -> None:
+    def _give(self, circuit: CircuitMachine, ask: Ask, now: Now, out: Outbox) -> Permit:
         permit = Permit(circuit.key, circuit.epoch, ask.ask_id, circuit.target)
         self.out[ask.ask_id] = permit
         circuit.at_work += 1
@@ -161,7 +161,7 @@ class BreakerBase(Machine[BreakerState]):
             circuit.limits.take(now.monotonic)
         if circuit.state is HALF_OPEN:
             circuit.probe(now, out)
-        out.tell(ask.reply_to, Granted(permit))
+        return permit
 
     def _park(self, circuit: CircuitMachine, ask: Ask, out: Outbox) -> None:
         self._places += 1
@@ -201,7 +201,8 @@ class BreakerBase(Machine[BreakerState]):
             if first is None:
                 return
             ask = first[1]
-            self._grant(self._unpark(ask.ask_id), ask, now, out)
+            permit = self._give(self._unpark(ask.ask_id), ask, now, out)
+            out.tell(ask.reply_to, Granted(permit))
 
     def _lets_in(self, circuit: CircuitMachine, ask: Ask, now: Now, out: Outbox) -> bool:
         lets_in: bool = circuit.receive(ask, now, out)

@@ -31,9 +31,11 @@ if TYPE_CHECKING:
 S: Final = NodeState
 # Bound once, see machine.py.
 ASKING: Final = S.ASKING
+COMMITTING: Final = S.COMMITTING
 RUNNING: Final = S.RUNNING
 ATTEMPT: Final = Timer.ATTEMPT
 FIRST_OVERDUE: Final = AttemptOverdue(1)
+AT_ONCE: Final = True
 
 
 class NodeBeginning(NodeBase):
@@ -51,17 +53,22 @@ class NodeBeginning(NodeBase):
         elif self.breaker is None:
             self._ready(now, out)
         else:
-            self._ask(out)
+            self._ask(now, out)
 
-    def _ask(self, out: Outbox) -> None:
+    def _ask(self, now: Now, out: Outbox) -> None:
+        """Ask the breaker; begin, if it gives a permit at once."""
         self.asks += 1
         facts, plan = self.facts, self.plan
         self.ask_id = f"{facts.name}/{plan.id}#{self.asks}"
         target = plan.target
         if plan.target_at is not None:
             target = plan.target_at.of(template_variables(facts, self.inputs or {}, self.attempts + 1))
-        out.tell(self.breaker, Ask(self.ask_id, self.me, plan.waits_open, target))
-        self.become(ASKING)
+        permit = out.permit(self.breaker, Ask(self.ask_id, self.me, plan.waits_open, target, AT_ONCE))
+        if permit is None:
+            self.become(ASKING)
+        else:
+            self.permit = permit
+            self._ready(now, out)
 
     def slot_granted(self, message: SlotGranted, now: Now, out: Outbox) -> None:
         """Go on to the breaker."""
@@ -94,16 +101,15 @@ class NodeBeginning(NodeBase):
     def ask_again(self, message: AskAgain, now: Now, out: Outbox) -> None:
         """Ask a breaker that forgot us."""
         if message.ask_id == self.ask_id:
-            self._ask(out)
+            self._ask(now, out)
         else:
             out.dead_letter(message)
 
     def _ready(self, now: Now, out: Outbox) -> None:
         self.attempts += 1
+        self.become(COMMITTING)  # whatever the supervisor makes of this report: the permit is of no attempt yet
         out.tell(self.supervisor, AttemptReady(self.plan.id, self.attempts))
-        if self.plan.commits:
-            self.become(S.COMMITTING)
-        else:
+        if not self.plan.commits:
             self._begin(now, out)
 
     def proceed(self, message: Proceed, now: Now, out: Outbox) -> None:

@@ -33,6 +33,8 @@ class LoopDispatcher:
         self._control: deque[tuple[Receiver, Any]] = deque()
         self._data: deque[tuple[Receiver, Any]] = deque()
         self._pending = False
+        self._now = clock.now()
+        """When the mail at hand was taken up."""
         self._thread = threading.get_ident()
         self._process = os.getpid()
 
@@ -52,6 +54,10 @@ class LoopDispatcher:
         if not self._pending:
             self._pending = True
             self._loop.call_soon(self._pump)
+
+    def call(self, to: Receiver, message: Any) -> Any:
+        """Have `to` receive `message` now."""
+        return to.receive(message, self._now)
 
     def inside(self) -> bool:
         """Tell whether the caller is on the loop's thread, while there is a loop."""
@@ -73,6 +79,7 @@ class LoopDispatcher:
 
     def _pump(self) -> None:
         control, data, now = self._control, self._data, self._clock.now()
+        self._now = now
         try:
             for _ in range(MESSAGES_A_TURN):
                 if control:

@@ -110,10 +110,14 @@ class Occasions(Generic[F]):
         self._odds: list[Odds[F]] | None = None
 
     @property
+    def are_planned(self) -> bool:
+        """Whether the plan names a fault of this kind."""
+        return bool(self._injector.plan.of(self._kind))
+
+    @property
     def are_possible(self) -> bool:
         """Whether the plan lets anything happen here at all."""
-        plan = self._injector.plan
-        return bool(plan.of(self._kind)) or (self._site is not None and plan.buggify > 0.0)
+        return self.are_planned or (self._site is not None and self._injector.plan.buggify > 0.0)
 
     def happens(self, subject: str = "", node_type: str = "", attempt: int = 0) -> F | None:
         """Return the fault that happens at this occasion.

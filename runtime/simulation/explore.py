@@ -27,6 +27,8 @@ from playbill.runtime.simulation.outcomes.words import (
     warn_of_none_completed,
 )
 from playbill.runtime.simulation.study import Study
+from playbill.runtime.simulation.virtual.dispatcher import MAIL
+from playbill.runtime.simulation.virtual.schedules import REPORTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -44,7 +46,7 @@ WATCHED_FIRST: Final = 32
 WATCHED_EACH: Final = 8
 """... and after them every so manieth: it costs a third of a seed."""
 COLLECTED_OBJECTS: Final = 20_000
-SCHEDULE: Final = frozenset({"mail"})
+SCHEDULE: Final = frozenset({MAIL, REPORTS})
 """The lanes that an exhaustive exploration enumerates."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.actors.breaker import BreakerActor
@@ -19,7 +20,7 @@ from playbill.runtime.simulation.checks.violations import Crashed, Violation
 from playbill.runtime.simulation.reference.whole import ReferenceModel, WatchedAttempt
 from playbill.runtime.simulation.trace import Delivery, describe, name_of, state_of
 from playbill.runtime.simulation.virtual.dispatcher import SeededDispatcher
-from playbill.runtime.simulation.virtual.schedules import picker
+from playbill.runtime.simulation.virtual.schedules import picker, reports_by_call
 from playbill.runtime.simulation.virtual.world import VirtualWorld
 from playbill.runtime.world import unchanged
 
@@ -116,9 +117,12 @@ class SimWorld(FaultyWorld):
     # ---- its parts --------------------------------------------------------------------------------------------
 
     def _dispatcher(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> Dispatcher:
-        """Let the tape choose whose mail comes next."""
-        delays = self.injector.messages if self.injector.messages.are_possible else None
-        self.mail = SeededDispatcher(loop, clock, self.tape, picker(self._policy, self.tape), self, delays=delays)
+        """Let the tape choose whose mail comes next, and how reports go up: by queue, where mail is delayed."""
+        tape, messages = self.tape, self.injector.messages
+        by_call = not messages.are_planned and reports_by_call(tape)
+        delays = messages if messages.are_possible and not by_call else None
+        pick = picker(self._policy, tape)
+        self.mail = SeededDispatcher(loop, clock, tape, pick, self, by_call=by_call, delays=delays)
         return self.mail
 
     def open(
@@ -154,17 +158,15 @@ class SimWorld(FaultyWorld):
         self.injector.lateness += fault.seconds
         return fault.seconds
 
-    def deliver(self, sender: Receiver | None, to: Receiver, message: Any, now: Now) -> None:
-        """Have `to` receive `message`; look at both sides of it."""
+    def deliver(self, sender: Receiver | None, to: Receiver, message: Any, now: Now) -> Any:
+        """Have `to` receive `message`; look at both sides of it; return its answer."""
         kind = type(to)
         if kind not in ACTORS or self.trace is not None:
-            self._deliver_rarely(sender, to, message, now)
-            return
+            return self._deliver_rarely(sender, to, message, now)
         if self._failing is not None:
             self._fail(to, message, now)  # type: ignore[arg-type]
         if to.ended:  # type: ignore[attr-defined]
-            self._late_mail(to, to, message, now)  # type: ignore[arg-type]
-            return
+            return self._late_mail(to, to, message, now)  # type: ignore[arg-type]
         self.seen.add((id(to.machine.actions), message.__class__))  # type: ignore[attr-defined]
         if kind is BreakerActor and message.__class__ in AT_CIRCUITS:
             self._see_circuit(to, message)  # type: ignore[arg-type]
@@ -176,7 +178,7 @@ class SimWorld(FaultyWorld):
                 teller(message, now)
             except Exception as error:  # noqa: BLE001 (whatever a broken machine makes of the model)
                 self.model.fits_nothing(to, message, error)
-        to.receive(message, now)
+        return to.receive(message, now)
 
     def _see_circuit(self, breaker: BreakerActor, message: Any) -> None:
         """Note where the circuit stands that a message is about."""
@@ -184,20 +186,24 @@ class SimWorld(FaultyWorld):
         if circuit is not None:
             self.seen.add((id(circuit.actions), message.__class__))
 
-    def _deliver_rarely(self, sender: Receiver | None, to: Receiver, message: Any, now: Now) -> None:
+    def _deliver_rarely(self, sender: Receiver | None, to: Receiver, message: Any, now: Now) -> Any:
         """The same for mail from outside, for those that are no actors, and with a trace."""
         shell: Any = to
         content = message
         if type(to) is Inbox:
             shell, content = to.actor, message.message
         if type(shell) not in ACTORS:
-            to.receive(message, now)
-            return
+            return to.receive(message, now)
         was = state_of(shell) if self.trace is not None else ""
         if self._failing is not None and self._fail(shell, content, now) and self.trace is not None:
             became = state_of(shell)
             self.trace.append(Delivery(now.monotonic, "(outside)", shell.actor_urn, TEXT, was, became))
             was = became
+        told = (now.monotonic, name_of(sender), shell.actor_urn, describe(content), was)
+        place = len(self.trace or ())
+        if self.trace is not None:  # before what it is told leads to: reports that are received at once
+            self.trace.append(Delivery(*told, was))
+        answer: Any = None
         if shell.ended:
             self._late_mail(shell, to, message, now)
         else:
@@ -206,15 +212,16 @@ class SimWorld(FaultyWorld):
                 self._see_circuit(shell, content)
             if type(content) is ActorStop and not isinstance(shell, SupervisorActor):
                 self.model.stop_judging()
-            foreseen, before = self.model.letters.late, self.dead_letters()
+            foreseen = self.model.letters.late
             self.model.tell(shell, content, now)
-            to.receive(message, now)
-            if shell is not to:  # who asks is answered; what is counted then depends on who it is
+            if shell is to:
+                answer = to.receive(message, now)
+            else:  # who asks is answered; what is counted then depends on who it is
                 self.model.letters.late = foreseen
-                self._unforeseen += self.dead_letters() - before
+                self._unseen(partial(to.receive, message, now))
         if self.trace is not None:
-            told = (name_of(sender), shell.actor_urn, describe(content), was, state_of(shell))
-            self.trace.append(Delivery(now.monotonic, *told))
+            self.trace[place] = Delivery(*told, state_of(shell))
+        return answer
 
     def _fail(self, shell: Shell[Any], message: Any, now: Now) -> bool:
         """Let an actor fail before it is told something, if it is an occasion for that; tell whether it did."""
@@ -224,19 +231,23 @@ class SimWorld(FaultyWorld):
             return False
         if shell.ended or failing.happens(type(message).__name__, ACTORS[type(shell)]) is None:
             return False
-        before = self.dead_letters()
         injected = Injected(message)
         self.model.fails(shell, injected, now)
-        shell.receive(injected, now)
-        self._unforeseen += self.dead_letters() - before
+        self._unseen(partial(shell.receive, injected, now))
         return True
+
+    def _unseen(self, act: Callable[[], Any]) -> None:
+        """Do what the model says nothing of: the dead letters it leads to are none that were foreseen."""
+        foreseen, unforeseen, before = self.model.letters.late, self._unforeseen, self.dead_letters()
+        act()
+        self.model.letters.late = foreseen
+        self._unforeseen = unforeseen + self.dead_letters() - before
 
     def _late_mail(self, shell: Shell[Any], to: Receiver, message: Any, now: Now) -> None:
         before = self.dead_letters()
-        to.receive(message, now)
+        self._unseen(partial(to.receive, message, now))
         if type(to) is not Inbox and type(message) is not Ask and self.dead_letters() == before:
             self.report(LETTERS, f"{describe(message)} to {shell.actor_urn}, which has ended, was not counted")
-        self._unforeseen += self.dead_letters() - before
 
     def taken(self, event: Event) -> None:
         """Look at an event as it is recorded."""
@@ -263,12 +274,10 @@ class SimWorld(FaultyWorld):
 
     def kept(self, keeper: Keeper, seq: int) -> None:
         """Tell a supervisor; what its gate lets go is its own mail, in order with all else it says."""
-        before = self.dead_letters()
         if isinstance(keeper, SupervisorActor) and self.mail is not None:
-            self.mail.speak(keeper, keeper.kept, seq)
+            self._unseen(partial(self.mail.speak, keeper, keeper.kept, seq))
         else:
-            keeper.kept(seq)
-        self._unforeseen += self.dead_letters() - before
+            self._unseen(partial(keeper.kept, seq))
 
     def runner(self, services: RunnerServices, bindings: Bindings, context: Context) -> Runner:
         """Run coroutines; stand in for the rest; look at all that begin."""

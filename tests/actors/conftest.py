@@ -9,12 +9,13 @@ from playbill.model.facts import Now
 from tests.actors.support import World
 
 
-@pytest.fixture
-def world() -> Iterator[Callable[..., World]]:
+@pytest.fixture(params=[True, False], ids=["by-call", "by-queue"])
+def world(request: pytest.FixtureRequest) -> Iterator[Callable[..., World]]:
     made: list[World] = []
 
     def make(pipeline: dict[str, Any], **settings: Any) -> World:
         made.append(World(pipeline, **settings))
+        made[-1].dispatcher.by_call = request.param
         return made[-1]
 
     yield make

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+from msgspec.structs import replace
+
 from playbill.actors.breaker import BreakerActor
 from playbill.actors.node import NodeActor
 from playbill.actors.ports import Ports
@@ -15,7 +17,7 @@ from playbill.actors.supervisor import SupervisorActor
 from playbill.model.definition import definition_from
 from playbill.model.events import Event
 from playbill.model.facts import Failure, Now, Permit
-from playbill.model.messages import CONTROL, Returned, Start
+from playbill.model.messages import CONTROL, Ask, Returned, Start
 from playbill.model.plan import NodePlan, RunFacts, build_plan
 from playbill.model.policies import BreakerPolicy, StopPolicy
 from playbill.model.results import RunResult
@@ -55,6 +57,8 @@ class HandDispatcher:
 
     def __init__(self, time: HandTime) -> None:
         self.time = time
+        self.by_call = False
+        """Whether reports go up at once."""
         self.control: deque[tuple[Any, Any]] = deque()
         self.data: deque[tuple[Any, Any]] = deque()
         self.carried: list[tuple[Any, Any]] = []
@@ -67,6 +71,13 @@ class HandDispatcher:
 
     def post_control(self, to: Any, message: Any) -> None:
         self.control.append((to, message))
+
+    def call(self, to: Any, message: Any) -> Any:
+        if not self.by_call:
+            self.post(to, replace(message, at_once=False) if type(message) is Ask else message)
+            return None
+        self.carried.append((to, message))
+        return to.receive(message, self.time.now())
 
     def inside(self) -> bool:
         return threading.get_ident() == self._thread
@@ -167,9 +178,13 @@ class DeadLetterBox:
 
     def __init__(self) -> None:
         self.letters: list[tuple[str, object]] = []
+        self.effects: list[tuple[str, object]] = []
 
     def add(self, actor: str, message: object) -> None:
         self.letters.append((actor, message))
+
+    def undone(self, actor: str, effect: object) -> None:
+        self.effects.append((actor, effect))
 
     def names(self) -> list[str]:
         return [f"{actor} {type(message).__name__}" for actor, message in self.letters]

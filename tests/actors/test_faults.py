@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,8 @@ from playbill.model.machines.supervisor import SupervisorMachine
 from playbill.model.messages import (
     Ask,
     AskAgain,
+    AttemptOverdue,
+    AttemptReady,
     Cancel,
     Ended,
     Force,
@@ -212,6 +215,45 @@ def test_a_supervisor_whose_salvage_cannot_begin_still_gives_a_result(
     made = world(pipeline(work("a"), work("b"))).start().returns("a")
     assert made.result.status is RunStatus.FAILED
     assert made.attempt("b").asked == ["kill", "abandon"]
+
+
+def test_a_node_whose_run_ends_over_its_own_report_begins_nothing(
+    world: MakeWorld, breaks: Break, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begin(*_: object) -> None:
+        raise ZeroDivisionError
+
+    breaks(SupervisorMachine, AttemptReady)
+    monkeypatch.setattr(SalvageMachine, "begin", begin)
+    made = world(pipeline(work("a", timeout=5.0)), guarded=True).start()
+    assert made.result.status is RunStatus.FAILED
+    assert made.breaker is not None
+    assert made.breaker.machine.out == {}
+    assert made.time.names() == []
+    if made.dispatcher.by_call:  # the node was at work then
+        assert made.begun() == []
+        assert [effect for _, effect in made.letters.effects] == [1, AttemptOverdue(1)]
+        assert made.breaker.machine.counts[Verdict.CANCELLED] == 1
+    else:
+        assert made.attempt("a").asked == ["kill", "abandon"]
+
+
+def test_a_permit_that_was_given_as_its_breaker_broke_is_told_by_mail(
+    world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = BreakerMachine._give
+
+    def broken(*given: Any) -> None:
+        real(*given)
+        monkeypatch.setattr(BreakerMachine, "_give", real)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(BreakerMachine, "_give", broken)
+    made = world(pipeline(work("a")), guarded=True).start().returns("a")
+    assert made.result.status is RunStatus.COMPLETED
+    assert made.breaker is not None
+    assert made.breaker.machine.out == {}
+    assert made.breaker.machine.own.at_work == 0
 
 
 def test_a_journal_that_raises_ends_the_run_failed(world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:

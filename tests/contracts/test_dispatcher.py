@@ -25,16 +25,38 @@ class Reader:
         self.mail: list[Any] = []
         self.times: list[Now] = []
 
-    def receive(self, message: Any, now: Now) -> None:
+    def receive(self, message: Any, now: Now) -> Any:
         self.mail.append(message)
         self.times.append(now)
+
+
+class Clerk(Reader):
+    """Answers."""
+
+    def receive(self, message: Any, now: Now) -> Any:
+        super().receive(message, now)
+        return "yes"
+
+
+class Boss(Reader):
+    """Asks another while it is at work itself."""
+
+    def __init__(self, dispatcher: Any, other: Reader) -> None:
+        super().__init__()
+        self.dispatcher = dispatcher
+        self.other = other
+        self.answers: list[Any] = []
+
+    def receive(self, message: Any, now: Now) -> Any:
+        super().receive(message, now)
+        self.answers.append(self.dispatcher.call(self.other, Ask("b", None, at_once=True)))
 
 
 class Watcher:
     """Delivers at once."""
 
-    def deliver(self, sender: Any, to: Any, message: Any, now: Now) -> None:
-        to.receive(message, now)
+    def deliver(self, sender: Any, to: Any, message: Any, now: Now) -> Any:
+        return to.receive(message, now)
 
     def delay(self, to: Any, message: Any) -> float:
         return 0.0
@@ -45,12 +67,12 @@ def in_order(loop: asyncio.AbstractEventLoop, clock: SystemClock) -> LoopDispatc
 
 
 def seeded(loop: asyncio.AbstractEventLoop, clock: SystemClock) -> SeededDispatcher:
-    return SeededDispatcher(loop, clock, DullTape(), picker("fifo", DullTape()), Watcher())
+    return SeededDispatcher(loop, clock, DullTape(), picker("fifo", DullTape()), Watcher(), by_call=True)
 
 
 def by_chance(loop: asyncio.AbstractEventLoop, clock: SystemClock) -> SeededDispatcher:
     tape = SeededTape(7)
-    return SeededDispatcher(loop, clock, tape, picker("random", tape), Watcher())
+    return SeededDispatcher(loop, clock, tape, picker("random", tape), Watcher(), by_call=True)
 
 
 @pytest.fixture(params=[in_order, seeded, by_chance])
@@ -85,6 +107,27 @@ async def test_nothing_is_brought_while_its_sender_runs(dispatcher: Any) -> None
     assert reader.mail == []
     await settle()
     assert len(reader.mail) == 1
+
+
+async def test_a_report_is_received_at_once_and_answered(dispatcher: Any) -> None:
+    made, clerk = await dispatcher(), Clerk()
+    boss = Boss(made, clerk)
+    made.post(boss, Skip("a"))
+    await settle()
+    assert clerk.mail == [Ask("b", None, at_once=True)]
+    assert boss.answers == ["yes"]
+    assert clerk.times == boss.times
+
+
+async def test_by_queue_a_report_is_mail_and_an_ask_is_answered_by_mail() -> None:
+    loop = asyncio.get_running_loop()
+    made = SeededDispatcher(loop, SystemClock(loop), DullTape(), None, Watcher())
+    clerk = Clerk()
+    boss = Boss(made, clerk)
+    made.post(boss, Skip("a"))
+    await settle()
+    assert boss.answers == [None]
+    assert clerk.mail == [Ask("b", None, at_once=False)]
 
 
 @pytest.mark.parametrize("dispatcher", [in_order, seeded], indirect=True)

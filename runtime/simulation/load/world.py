@@ -74,12 +74,16 @@ class LoadDispatcher(LoopDispatcher):
                 note_parked(to)
             self._control.append((to, message))
         else:
-            if kind is SlotWanted:
-                stream_of(to).waits(message.node, SLOT)
             self._data.append((to, message))
         if not self._pending:
             self._pending = True
             self._loop.call_soon(self._pump)
+
+    def call(self, to: Receiver, message: Any) -> Any:
+        """Have `to` receive `message` now."""
+        if type(message) is SlotWanted:
+            stream_of(to).waits(message.node, SLOT)
+        return to.receive(message, self._now)
 
 
 def note_parked(to: Receiver) -> None:

@@ -23,7 +23,7 @@ from playbill.runtime.simulation.reference.rules import delay_seconds
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from playbill.model.facts import Inputs, Now
+    from playbill.model.facts import Inputs, Now, Permit
     from playbill.runtime.simulation.reference.node_ground import Surroundings
     from playbill.runtime.simulation.reference.rules import NodeRules
 
@@ -165,7 +165,11 @@ class NodeModel(AttemptsOfNode):
         if message.permit.id != self._ask_id or self.at not in {"asking", "parked"}:
             self.too_late()
             return
-        self.permit = message.permit
+        self.takes(message.permit, now)
+
+    def takes(self, permit: Permit, now: Now) -> None:
+        """Have the permit that it asked for."""
+        self.permit = permit
         self._ready(now)
 
     def _ready(self, now: Now) -> None:

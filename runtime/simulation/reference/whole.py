@@ -113,7 +113,9 @@ class ReferenceModel:
         if kind is m.Ask:
             asker = self._askers[message.ask_id] = self._nodes[message.reply_to]
             asker.tells_breaker(message)
-            breaker.ask(message, asker, now.monotonic)
+            permit = breaker.ask(message, asker, now.monotonic)
+            if permit is not None:
+                asker.takes(permit, now)
             return
         if kind in FROM_NODES:
             known = self._askers.get(message.ask_id if kind is m.Withdraw else message.permit.id)

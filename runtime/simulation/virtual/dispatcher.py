@@ -7,6 +7,8 @@ Rules:
 2. A message may be overtaken by those at most WINDOW places behind it, so that none waits for ever and a choice costs
    the same however much mail there is.
 3. Now and then, as the tape says, the loop has its turn before all mail is delivered.
+4. Reports go up at once, as in production, or by queue like all else, where other orders show: one of the two in all
+   of a simulation.
 """
 
 from __future__ import annotations
@@ -15,8 +17,10 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
+from msgspec.structs import replace
+
 from playbill.actors.reference import Inbox
-from playbill.model.messages import CONTROL
+from playbill.model.messages import CONTROL, Ask
 from playbill.runtime.dispatchers.loop import awaited
 
 if TYPE_CHECKING:
@@ -49,8 +53,8 @@ class Calm(Protocol):
 class Observer(Protocol):
     """Who sees each delivery."""
 
-    def deliver(self, sender: Receiver | None, to: Receiver, message: Any, now: Now) -> None:
-        """Have `to` receive `message`, and look at what that does."""
+    def deliver(self, sender: Receiver | None, to: Receiver, message: Any, now: Now) -> Any:
+        """Have `to` receive `message`, and look at what that does; return its answer."""
 
     def delay(self, to: Receiver, message: Any) -> float:
         """Return how many seconds a message is on its way."""
@@ -66,6 +70,7 @@ class SeededDispatcher:
         tape: chooses.
         pick: chooses the next; see simulation/policies.py. None: any may be, each as likely as the others.
         observer: delivers.
+        by_call: whether reports go up at once.
         delays: says how long the observer is not to be asked for delays; None: never.
     """
 
@@ -77,6 +82,7 @@ class SeededDispatcher:
         pick: Pick | None,
         observer: Observer,
         *,
+        by_call: bool = False,
         delays: Calm | None = None,
     ) -> None:
         self._loop = loop
@@ -85,6 +91,8 @@ class SeededDispatcher:
         self._pick = pick
         self._observer = observer
         self._delays = delays
+        self._by_call = by_call
+        self._now = clock.now()
         self._control: list[Mail] = []
         self._data: list[Mail] = []
         self._current: Receiver | None = OUTSIDE
@@ -111,6 +119,17 @@ class SeededDispatcher:
             late.append((to, message))
         else:
             self._put(to, self._current, message, True)  # noqa: FBT003 (the lane)
+
+    def call(self, to: Receiver, message: Any) -> Any:
+        """Have `to` receive `message` now, or by queue."""
+        if not self._by_call:
+            self.post(to, replace(message, at_once=False) if type(message) is Ask else message)
+            return None
+        before, self._current = self._current, to
+        try:
+            return self._observer.deliver(before, to, message, self._now)
+        finally:
+            self._current = before
 
     def speak(self, sender: Receiver, call: Callable[[int], None], argument: int) -> None:
         """Run `call(argument)`; what it posts is `sender`'s mail, although nobody has told `sender` anything."""
@@ -149,6 +168,7 @@ class SeededDispatcher:
 
     def _pump(self) -> None:
         control, data, now, deliver = self._control, self._data, self._clock.now(), self._observer.deliver
+        self._now = now
         turns = TURNS[self._choose("turn", len(TURNS))] if len(control) + len(data) > 1 else TURNS[0]
         try:
             for _ in range(turns):

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 POLICIES: Final = ("random", "fifo", "pct:<changes>", "exhaustive")
 PCT: Final = "pct"
+REPORTS: Final = "reports"
+"""The tape's lane: by queue, or by call."""
 PCT_STEPS: Final = 200
 """Over how many deliveries the changes of priority are spread."""
 
@@ -35,6 +37,11 @@ def picker(policy: str, tape: Tape) -> Pick | None:
         return Pct(tape, int(depth))
     text = f"unknown policy '{policy}': use one of {', '.join(POLICIES)}"
     raise DefinitionError.single("unknown-policy", "policy", text)
+
+
+def reports_by_call(tape: Tape) -> bool:
+    """Tell whether reports go up at once: in half of the seeds."""
+    return tape.choose(REPORTS, 2) == 1
 
 
 class _Heads:

@@ -5,8 +5,9 @@ from typing import Any
 
 from playbill.model.definition import definition_from
 from playbill.model.errors import AttemptTimedOut
-from playbill.model.facts import Failure, Now
+from playbill.model.facts import Failure, Now, Permit
 from playbill.model.failures import failure_of
+from playbill.model.messages import Ask
 from playbill.model.plan import Plan, RunFacts, build_plan
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -25,6 +26,12 @@ class Recorder:
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
+        self.gives = False
+        """Whether a breaker gives permits at once."""
+
+    def permit(self, breaker: Any, ask: Ask) -> Permit | None:
+        self.calls.append(("permit", breaker, ask))
+        return Permit("agent", 0, ask.ask_id, ask.target) if self.gives else None
 
     def __getattr__(self, effect: str) -> Any:
         return lambda *arguments: self.calls.append((effect, *arguments))

@@ -12,7 +12,7 @@ from tests.model.machines.recorder import FATAL, FLAKY, TIMED_OUT, at
 def test_one_attempt_from_input_to_outcome() -> None:
     job = Job(timeout=5.0)
     assert job.tell(m.Input("start", {"start": {"x": 1}})) == [
-        ("tell", "breaker", m.Ask("0:run/job#1", "me", wait=False, target="a"))
+        ("permit", "breaker", m.Ask("0:run/job#1", "me", wait=False, target="a", at_once=True))
     ]
     assert job.tell(m.Granted(PERMIT), now=1.0) == [
         ("tell", "supervisor", m.AttemptReady("job", 1)),
@@ -206,7 +206,9 @@ def test_a_pause_holds_every_way_to_an_attempt() -> None:
     job.tell(m.Input("start", {}))
     assert job.tell(m.Pause()) == [("tell", "breaker", m.Withdraw("0:run/job#1"))]
     assert job.state == "held"
-    assert job.tell(m.Resume()) == [("tell", "breaker", m.Ask("0:run/job#2", "me", wait=False, target="a"))]
+    assert job.tell(m.Resume()) == [
+        ("permit", "breaker", m.Ask("0:run/job#2", "me", wait=False, target="a", at_once=True))
+    ]
 
 
 def test_the_total_timeout_stands_still_in_a_pause() -> None:

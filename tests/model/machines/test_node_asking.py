@@ -15,7 +15,7 @@ INPUT = m.Input("start", {})
 
 def asks(number: int, *, wait: bool = False) -> m.Ask:
     """The `number`-th time it asks for its agent's circuit."""
-    return m.Ask(f"0:run/job#{number}", "me", wait, "a")
+    return m.Ask(f"0:run/job#{number}", "me", wait, "a", at_once=True)
 
 
 def asking(**fields: Any) -> Job:
@@ -25,7 +25,7 @@ def asking(**fields: Any) -> Job:
 
 
 def test_a_node_that_waits_for_an_open_circuit_says_so() -> None:
-    assert Job(on_open="wait").tell(INPUT) == [("tell", "breaker", asks(1, wait=True))]
+    assert Job(on_open="wait").tell(INPUT) == [("permit", "breaker", asks(1, wait=True))]
 
 
 def test_a_node_without_a_breaker_begins_at_once() -> None:
@@ -34,6 +34,36 @@ def test_a_node_without_a_breaker_begins_at_once() -> None:
     assert job.tell(INPUT) == [("tell", "supervisor", m.AttemptReady("job", 1)), ("begin", 1, {})]
     assert job.state == "running"
     assert outcome(job.tell(m.Returned(1, 1.0, output={}))).status is NodeStatus.COMPLETED
+
+
+def test_a_permit_that_is_given_at_once_begins_an_attempt() -> None:
+    job = Job()
+    job.out.gives = True
+    assert job.tell(INPUT) == [
+        ("permit", "breaker", asks(1)),
+        ("tell", "supervisor", m.AttemptReady("job", 1)),
+        ("begin", 1, {}),
+    ]
+    permit = Permit("agent", 0, "0:run/job#1", "a")
+    returned = m.Returned(1, 1.0, output={})
+    assert job.tell(returned)[0] == ("tell", "breaker", m.Settle(permit, Verdict.SUCCESS, 1.0))
+
+
+@pytest.mark.parametrize("commits", [False, True])
+def test_a_permit_whose_start_is_not_taken_up_goes_back(commits: bool) -> None:
+    """The supervisor's answer to the report of the start may be the end of this node."""
+    job = Job(on_crash="fail" if commits else "retry")
+    job.out.gives = True
+
+    def given_up(to: str, message: Any) -> None:
+        job.out.calls.append(("tell", to, message))
+        if isinstance(message, m.AttemptReady):
+            assert job.machine.release(job.out) is None
+
+    job.out.tell = given_up
+    permit = Permit("agent", 0, "0:run/job#1", "a")
+    assert job.tell(INPUT)[2] == ("tell", "breaker", m.Settle(permit, Verdict.CANCELLED))
+    assert job.machine.permit is None
 
 
 def test_a_parked_ask_is_granted_or_refused_later() -> None:
@@ -51,7 +81,7 @@ def test_a_breaker_that_forgot_the_ask_is_asked_again(state: str) -> None:
     job = asking()
     if state == "parked":
         job.tell(m.Parked("0:run/job#1"))
-    assert job.tell(m.AskAgain("0:run/job#1")) == [("tell", "breaker", asks(2))]
+    assert job.tell(m.AskAgain("0:run/job#1")) == [("permit", "breaker", asks(2))]
     assert job.state == "asking"
 
 
@@ -75,7 +105,7 @@ def test_a_slot_that_was_given_in_a_pause_is_kept_for_after_it() -> None:
     assert job.tell(INPUT, m.Pause()) == [("tell", "supervisor", m.SlotWanted("job"))]
     assert job.tell(m.SlotGranted()) == []
     assert job.state == "held"
-    assert job.tell(m.Resume()) == [("tell", "breaker", asks(1))]
+    assert job.tell(m.Resume()) == [("permit", "breaker", asks(1))]
 
 
 @pytest.mark.parametrize("parked", [False, True])
@@ -85,7 +115,7 @@ def test_a_pause_takes_the_ask_back_and_keeps_the_slot(parked: bool) -> None:
     assert job.tell(m.Pause()) == [("tell", "breaker", m.Withdraw("0:run/job#1"))]
     late = m.Granted(PERMIT)
     assert job.tell(late) == [("dead_letter", late)]
-    assert job.tell(m.Resume()) == [("tell", "breaker", asks(2))]
+    assert job.tell(m.Resume()) == [("permit", "breaker", asks(2))]
 
 
 def test_a_back_off_that_is_over_in_a_pause_goes_on_after_it() -> None:
@@ -93,7 +123,7 @@ def test_a_back_off_that_is_over_in_a_pause_goes_on_after_it() -> None:
     job.tell(m.Returned(1, 1.0, failure=FLAKY), m.Pause(), now=1.0)
     assert job.tell(m.Due(1), now=2.0) == []
     assert job.state == "held"
-    assert job.tell(m.Resume(), now=3.0) == [("tell", "breaker", asks(2))]
+    assert job.tell(m.Resume(), now=3.0) == [("permit", "breaker", asks(2))]
 
 
 def test_who_is_held_has_nothing_to_give_back_when_it_is_stopped() -> None:

@@ -23,6 +23,7 @@ def meddled(definition: PipelineDefinition, seed: int) -> World:
         return rng.choice([{"flag": True}, {"flag": False}, FLAKY, FATAL, None])
 
     world = World(definition, doing, rng, chaos=rng.choice((0.0, 0.02)), stubborn=rng.choice((0.0, 0.5)))
+    world.by_call = rng.random() < 0.5
     world.trigger["flag"] = True
     world.run()
     return world

@@ -15,6 +15,8 @@ from tests.model.machines.recorder import Recorder, at
 
 ENDING = {Stop, Skip, TotalOverdue, Cancel, DeadlineReached, StopOverdue}
 """What ends most walks."""
+PERMITS = 0.3
+"""How likely a breaker gives a permit at once."""
 Pair = tuple[StrEnum, type]
 
 
@@ -45,7 +47,8 @@ def walk(
             machine, now = maker(), 0.0
             for _ in range(steps):
                 now += rng.choice((0.0, 0.5, 3.0))
-                _receive(machine, _choose(machine, [*messages(machine, rng, now)], rng), now, seen)
+                message = _choose(machine, [*messages(machine, rng, now)], rng)
+                _receive(machine, message, now, seen, gives=rng.random() < PERMITS)
     return seen
 
 
@@ -57,9 +60,10 @@ def _choose(machine: Machine[Any], messages: list[Any], rng: random.Random) -> A
     return rng.choice(rng.choices((going_on or doing or messages, doing or messages, messages), (6, 1, 3))[0])
 
 
-def _receive(machine: Machine[Any], message: Any, now: float, seen: Walked) -> None:
+def _receive(machine: Machine[Any], message: Any, now: float, seen: Walked, *, gives: bool) -> None:
     state = machine.state
     out: Any = Recorder()
+    out.gives = gives
     pair = (state, type(message))
     before = snapshot(machine) if type(message) not in machine.TRANSITIONS[state] else None
     try:

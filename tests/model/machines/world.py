@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec.structs import replace
+
 from playbill.model.definition import PipelineDefinition
 from playbill.model.effects import TimerName
 from playbill.model.events import TERMINAL, Event, EventType
@@ -18,6 +20,7 @@ from playbill.model.machines.node import NodeMachine
 from playbill.model.machines.supervisor import SupervisorMachine
 from playbill.model.messages import (
     CONTROL,
+    Ask,
     Cancel,
     JournalBack,
     JournalFailed,
@@ -49,6 +52,8 @@ class World:
     """How likely each step is a pause, a resume, a cancel or a sick journal."""
     stubborn: float = 0.0
     """How likely an attempt ignores being interrupted, and being killed."""
+    by_call: bool = False
+    """Whether what nodes tell their supervisor and breaker is received at once; else it is mail, too."""
     hasty: bool = True
     """Whether timers may fire while there is mail and work; else time goes on only when all else is done."""
     trigger: dict[str, Any] = field(default_factory=dict)
@@ -114,12 +119,14 @@ class World:
         _, queue = self.rng.choice(urgent or queues)
         self.receive(to, queue.popleft())
 
-    def receive(self, to: str, message: Any) -> None:
+    def receive(self, to: str, message: Any) -> Any:
         machines: dict[str, Any] = {SUPERVISOR: self.supervisor, BREAKER: self.breaker, **self.nodes}
+        answer: Any = None
         if to in machines and to not in self.ended:
-            machines[to].receive(message, at(self.now), Out(self, to))
+            answer = machines[to].receive(message, at(self.now), Out(self, to))
         if to == SUPERVISOR:
             assert self.fold == self.supervisor.run
+        return answer
 
     def end_attempt(self, node: str, attempt: int) -> None:
         """Let an attempt do what it does, if it ever does."""
@@ -160,8 +167,14 @@ class Out:
         self.world = world
         self.owner = owner
 
-    def tell(self, to: str, message: Any) -> None:
-        self.world.post(self.owner, to, message)
+    def tell(self, to: str, message: Any) -> Any:
+        if self.world.by_call and to in {SUPERVISOR, BREAKER} and self.owner not in {SUPERVISOR, BREAKER}:
+            return self.world.receive(to, message)
+        return self.world.post(self.owner, to, message)
+
+    def permit(self, breaker: str, ask: Ask) -> Permit | None:
+        answer: Permit | None = self.tell(breaker, ask if self.world.by_call else replace(ask, at_once=False))
+        return answer
 
     def record(self, event: Event) -> None:
         if self.owner == SUPERVISOR:
@@ -183,7 +196,7 @@ class Out:
         self.world.nodes[node] = NodeMachine(self.world.facts, plan, node, SUPERVISOR, breaker)
 
     def forget(self, node: str) -> None:
-        self.world.ended.remove(node)
+        self.world.ended.discard(node)
         del self.world.nodes[node]
 
     def begin(self, attempt: int, inputs: Inputs) -> None:
@@ -220,7 +233,7 @@ class Out:
                 self._give_up(node, machine)
                 world.drop_timers(node)
             world.nodes.clear()
-        else:
+        elif self.owner in world.nodes:  # else it was forgotten already
             world.ended.add(self.owner)
 
     def _give_up(self, node: str, machine: NodeMachine) -> None:

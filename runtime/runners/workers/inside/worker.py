@@ -19,8 +19,9 @@ import os
 import pickle
 import sys
 import time
-from dataclasses import astuple
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import astuple
 
 from playbill.model.errors import HandlerKilled, NodeConfigError
 from playbill.model.failures import failure_of

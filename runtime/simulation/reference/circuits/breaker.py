@@ -27,8 +27,8 @@ class PlainBreaker(BreakerGround):
 
     # ---- asks -------------------------------------------------------------------------------------------------
 
-    def ask(self, message: Ask, asker: Asker, now: float) -> None:
-        """Grant, park or refuse."""
+    def ask(self, message: Ask, asker: Asker, now: float) -> Permit | None:
+        """Grant, park or refuse; return the permit of who takes it at once."""
         circuit = self._circuit(message.target)
         if circuit.is_shut and not message.wait:
             self._refuse(circuit, message, asker, now)
@@ -38,14 +38,18 @@ class PlainBreaker(BreakerGround):
             if not circuit.is_shut:
                 self._let_in(now)
         else:
-            self._grant(circuit, message, asker, now)
+            permit = self._give(circuit, message, asker, now)
+            if message.at_once:
+                return permit
+            asker.answer(Granted(permit))
+        return None
 
     def _refuse(self, circuit: PlainCircuit, ask: Ask, asker: Asker, now: float) -> None:
         last = circuit.last_failure
         key = f"{self.key}/{circuit.target}" if circuit.target else self.key
         asker.answer(Refused(ask.ask_id, key, circuit.retry_after(now), "" if last is None else last.brief))
 
-    def _grant(self, circuit: PlainCircuit, ask: Ask, asker: Asker, now: float) -> None:
+    def _give(self, circuit: PlainCircuit, ask: Ask, asker: Asker, now: float) -> Permit:
         key = f"{self.key}/{circuit.target}" if circuit.target else self.key
         permit = Permit(key, circuit.epoch, ask.ask_id, circuit.target)
         self.permits[ask.ask_id] = (asker, permit)
@@ -55,12 +59,12 @@ class PlainBreaker(BreakerGround):
         if own is not None and own.rate is not None:
             circuit.next_start = max(now, circuit.next_start) + 1 / own.rate
         circuit.granted(now)
-        asker.answer(Granted(permit))
+        return permit
 
     def _let_in(self, now: float) -> None:
         while (ask := self._first(now)) is not None:
             _, asker = self.waiting.pop(ask.ask_id)
-            self._grant(self.circuits[ask.target], ask, asker, now)
+            asker.answer(Granted(self._give(self.circuits[ask.target], ask, asker, now)))
 
     def withdraw(self, message: Withdraw, now: float) -> None:
         """Forget an ask, or take its grant back."""

@@ -61,7 +61,7 @@ def said(*properties: Any) -> str:
                 "on": [COMPLETED],
             },
             (
-                "does not hold at pipeline_node.completed of left#2, at 1.49766 s: !has(event.data.output.attempt) ||"
+                "does not hold at pipeline_node.completed of left#2, at 1.47589 s: !has(event.data.output.attempt) ||"
                 " event.data.output.attempt < trigger.limit"
             ),
         ),

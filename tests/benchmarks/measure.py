@@ -33,7 +33,7 @@ def least_import_seconds(code: str, rounds: int = ROUNDS) -> float:
     )
 
 
-def row(workload: str, floor: str, subject: str, ratio: float, gate: float) -> None:
-    """Print a line of the table."""
-    verdict = "ok" if ratio <= gate else "OVER"
-    print(f"{workload:<34} {floor:>14} {subject:>14} {ratio:>7.2f}x   gate {gate:.2f}x  {verdict}", flush=True)
+def row(workload: str, floor: str, subject: str, ratio: float, gate: float | None) -> None:
+    """Print a line of the table; without a gate the figure is only said."""
+    verdict = "" if gate is None else f"   gate {gate:.2f}x  {'ok' if ratio <= gate else 'OVER'}"
+    print(f"{workload:<34} {floor:>14} {subject:>14} {ratio:>7.2f}x{verdict}", flush=True)

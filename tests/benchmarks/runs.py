@@ -6,20 +6,19 @@ import tracemalloc
 
 import playbill
 from playbill.model.catalog import Isolation
-from tests.benchmarks.floor import run_bare, work
+from tests.benchmarks.floor import run_bare, trivial, work
 from tests.benchmarks.measure import least_seconds, row
 from tests.benchmarks.shapes import Shape, chain, fan, layered
 
 typed_work = playbill.node_type("work")(work)
+typed_trivial = playbill.node_type("trivial")(trivial)
 
 
-def definition_of(shape: Shape, isolation: Isolation = "inline") -> playbill.PipelineDefinition:
+def definition_of(shape: Shape, isolation: Isolation = "inline", kind: str = "work") -> playbill.PipelineDefinition:
     """Every node of a user's type with permit, timeout timer, retry policy and events on."""
     return playbill.PipelineDefinition(
         name=shape.name,
-        nodes=[
-            playbill.PipelineNode(id=node, type="work", timeout=30.0, isolation=isolation) for node in shape.nodes
-        ],
+        nodes=[playbill.PipelineNode(id=node, type=kind, timeout=30.0, isolation=isolation) for node in shape.nodes],
         edges=[playbill.PipelineEdge(from_node=source, to_node=target) for source, target in shape.edges],
     )
 

@@ -31,14 +31,8 @@ class Gate:
         self.recorded = 0
         """The seq of the last event handed to the journal."""
         self.closed = False
-        """Whether the journal has yet to keep one of them."""
+        """Whether the journal has yet to keep one of them: its supervisor says so."""
         self._held: deque[HeldMail] = deque()
-
-    def record(self, seq: int, *, kept: bool) -> None:
-        """Note that event `seq` is handed to the journal, and whether it is kept already."""
-        self.recorded = seq
-        if not kept:
-            self.closed = True
 
     def hold(self, to: str, message: Any) -> None:
         """Hold a message until all that is recorded now is kept."""

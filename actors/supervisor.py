@@ -69,7 +69,10 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
 
     def record(self, event: Event) -> None:
         """Hand an event to the journal."""
-        self.gate.record(event.seq, kept=self.writer.append(event))
+        gate = self.gate
+        gate.recorded = event.seq
+        if not self.writer.append(event):
+            gate.closed = True
 
     def spawn(self, node: str) -> None:
         """Make the actor of a node."""

@@ -88,7 +88,8 @@ class SupervisorMachine(SupervisorPausing, SupervisorStopping):
         self.deadline_at = now.monotonic + self.timeout
         out.set_timer(Timer.DEADLINE, self.timeout, DeadlineReached())
         for root in self.facts.plan.roots:
-            self._spawn(root, out)
+            self.live[root] = None
+            out.spawn(root)
             out.tell(root, Input(None, {}))
 
     def attempt_ready(self, message: AttemptReady, now: Now, out: Outbox) -> None:

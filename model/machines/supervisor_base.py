@@ -50,10 +50,6 @@ class SupervisorBase(Machine[SupervisorState]):
         self.is_overdue = False
         """The bound of a stop has passed once."""
 
-    def _spawn(self, node: str, out: Outbox) -> None:
-        self.live[node] = None
-        out.spawn(node)
-
     # ---- recording and ending ---------------------------------------------------------------------------------
 
     def _record(

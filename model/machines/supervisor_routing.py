@@ -77,7 +77,8 @@ class SupervisorRouting(SupervisorSlots):
             if target not in spawned:
                 if target in self.run.live:
                     continue  # it ended early, by a fault: nothing may begin it again
-                self._spawn(target, out)
+                spawned[target] = None
+                out.spawn(target)
             out.tell(target, on_live if alive else Skip(node.id))
 
 

@@ -12,15 +12,26 @@ import asyncio
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from msgspec import Struct
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from playbill.actors.ports import Receiver
 
-Bucket: TypeAlias = "dict[int, tuple[Receiver, object]]"
+Bucket: TypeAlias = "dict[CoarseTimer, None]"
+"""In the order they were set."""
 BUCKET_SECONDS: Final = 0.25
 COARSE_FROM_SECONDS: Final = 10 * BUCKET_SECONDS
 """Shorter timers are exact, whoever sets them: a bucket's lateness would show."""
+
+
+class CoarseTimer(Struct, eq=False):
+    """A timer on the wheel, and where."""
+
+    to: Receiver
+    message: object
+    bucket: Bucket
 
 
 class LoopTimers:
@@ -41,7 +52,7 @@ class LoopTimers:
 
     def set(
         self, now: float, delay: float, to: Receiver, message: object, *, coarse: bool
-    ) -> asyncio.TimerHandle | tuple[Bucket, int]:
+    ) -> asyncio.TimerHandle | CoarseTimer:
         """Post `message` to `to`, `delay` seconds after `now`; a coarse long timer up to a bucket later."""
         at = now + delay
         if not coarse or delay < COARSE_FROM_SECONDS:
@@ -52,16 +63,14 @@ class LoopTimers:
             bucket = self._buckets[number] = {}
             heappush(self._ahead, number)
             self._arm(number)
-        entry = (to, message)
-        key = id(entry)
-        bucket[key] = entry
-        return bucket, key
+        timer = CoarseTimer(to, message, bucket)
+        bucket[timer] = None
+        return timer
 
-    def drop(self, timer: asyncio.TimerHandle | tuple[Bucket, int]) -> None:
+    def drop(self, timer: asyncio.TimerHandle | CoarseTimer) -> None:
         """Forget a timer."""
-        if isinstance(timer, tuple):
-            bucket, key = timer
-            bucket.pop(key, None)
+        if isinstance(timer, CoarseTimer):
+            timer.bucket.pop(timer, None)
         else:  # a loop's own kind of handle: uvloop's is none of asyncio's
             timer.cancel()
 
@@ -86,8 +95,9 @@ class LoopTimers:
         while ahead and ahead[0] * BUCKET_SECONDS <= now:
             bucket = self._buckets.pop(heappop(ahead))
             while bucket:
-                to, message = bucket.pop(next(iter(bucket)))
-                self._post(to, message)
+                timer = next(iter(bucket))
+                del bucket[timer]
+                self._post(timer.to, timer.message)
         if ahead:
             self._arm(ahead[0])
 

@@ -8,6 +8,8 @@ from traceback import format_exception
 from typing import TYPE_CHECKING, Any, Generic, Protocol, cast
 from urllib.parse import quote
 
+from msgspec import Struct
+
 from playbill.model.errors import NodeConfigError
 from playbill.model.fields import MAX_SECONDS, is_seconds, seconds_of
 from playbill.model.jsonable import NotJson, plain_json
@@ -112,33 +114,22 @@ class RunningAttempt(Protocol):
         ...
 
 
-class NodeContext(Generic[ConfigT]):
+class NodeContext(Struct, Generic[ConfigT], eq=False):
     """One attempt's view of its run; `NodeContext[Config]` says what its config is."""
 
-    __slots__ = ("_running", "attempt", "config", "node_id", "resources", "run_id", "trigger_data")
-
-    def __init__(
-        self,
-        running: RunningAttempt,
-        run_id: str,
-        node_id: str,
-        trigger_data: Output,
-        config: ConfigT,
-        resources: Mapping[str, Any],
-    ) -> None:
-        self._running = running
-        self.attempt = running.number
-        """Counts from 1."""
-        self.run_id = run_id
-        """The run's id."""
-        self.node_id = node_id
-        """The node's id."""
-        self.trigger_data = trigger_data
-        """What the run was started with."""
-        self.config = config
-        """The node's config: an instance of its type's model, or the plain mapping of a type without one."""
-        self.resources = resources
-        """What the host registered: databases, agents..."""
+    _running: RunningAttempt
+    attempt: int
+    """Counts from 1."""
+    run_id: str
+    """The run's id."""
+    node_id: str
+    """The node's id."""
+    trigger_data: Output
+    """What the run was started with."""
+    config: ConfigT
+    """The node's config: an instance of its type's model, or the plain mapping of a type without one."""
+    resources: Mapping[str, Any]
+    """What the host registered: databases, agents..."""
 
     @property
     def idempotency_key(self) -> str:
@@ -192,6 +183,9 @@ class NodeContext(Generic[ConfigT]):
         if isinstance(wait, int | float) and not isinstance(wait, bool) and wait < 0:
             return self._running.sleep(0)
         raise ValueError(f"sleep takes from 0 to {MAX_SECONDS:,.0f} seconds, not {clip(repr_of(seconds), 60)}")
+
+    def __repr__(self) -> str:
+        return f"<NodeContext {self.run_id}/{self.node_id} attempt={self.attempt}>"
 
 
 class Over:

@@ -52,6 +52,7 @@ class RunRunner:
     __slots__ = (
         "_bindings",
         "_context",
+        "_hides",
         "_processes",
         "_redaction",
         "_resources",
@@ -69,7 +70,8 @@ class RunRunner:
         self._redaction = services.redaction
         self._bindings = bindings
         self._context = context
-        if self._redaction:
+        self._hides = bool(self._redaction)
+        if self._hides:
             self._context = context.copy()
             self._context.run(REDACTION.set, self._redaction)
 
@@ -90,7 +92,7 @@ class RunRunner:
                 begun = self._begin_program(run_id, node_id, attempt, reply_to)
             else:
                 begun = ThreadAttempt(run_id, node_id, attempt, reply_to, services, self._threads)
-        if self._redaction:
+        if self._hides:
             begun.redaction = self._redaction
         config: Any = node.config
         if binding.parses or (bindings.templates and node_id in bindings.templates):
@@ -99,7 +101,7 @@ class RunRunner:
             except BaseException as error:  # noqa: BLE001 (a config's model is a user's, and its checks may raise anything)
                 begun.refuse(error, services.loop.time())
                 return begun
-        context = NodeContext(begun, run_id, node_id, run.trigger_data, config, self._resources)
+        context = NodeContext(begun, attempt, run_id, node_id, run.trigger_data, config, self._resources)
         # The outputs are read-only, and this mapping of them is the attempt's own.
         begun.start(binding.handler, node, {**inputs}, context, self._context.copy())
         return begun

@@ -89,9 +89,9 @@ def test_an_open_gate_holds_nothing(world: MakeWorld) -> None:
 
 def test_a_record_kept_out_of_step_opens_nothing_too_early() -> None:
     gate = Gate()
-    gate.record(1, kept=False)
+    gate.recorded, gate.closed = 1, True
     gate.hold("a", "first")
-    gate.record(2, kept=False)
+    gate.recorded, gate.closed = 2, True
     gate.hold("b", "second")
     assert list(gate.keep(0)) == []
     assert list(gate.keep(1)) == [HeldMail(1, "a", "first")]

@@ -45,7 +45,7 @@ class PooledChain:
         self._pool = pool
         self._node = plan.nodes["n"]
         attempt: Any = self
-        self._context = NodeContext(attempt, "r", "n", {"city": "Lyon"}, self._node.node.config, {})
+        self._context = NodeContext(attempt, 1, "r", "n", {"city": "Lyon"}, self._node.node.config, {})
         self._times: list[int] = []
         self._over: asyncio.Future[None]
 

@@ -97,7 +97,7 @@ def by_playbill(look: Look) -> None:
         def asked(self) -> bool:
             return look()
 
-    assert NodeContext(Running(), "r", "n", {}, {}, {}).cancelled  # type: ignore[arg-type]
+    assert NodeContext(Running(), 1, "r", "n", {}, {}, {}).cancelled  # type: ignore[arg-type]
 
 
 def by_breaker(look: Look) -> None:

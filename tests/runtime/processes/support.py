@@ -99,7 +99,9 @@ class Bank:
         attempt.redaction = self.redaction
         if config is not None:
             node = node.with_config(config)
-        context = NodeContext(attempt, "r", "n", freeze({"city": "Lyon"}), node.config, self.resources)
+        context = NodeContext(
+            attempt, attempt.number, "r", "n", freeze({"city": "Lyon"}), node.config, self.resources
+        )
         attempt.start(handler, node, {"a": freeze({"b": 1}, "a")}, context, contextvars.copy_context())
         return attempt, reply_to
 

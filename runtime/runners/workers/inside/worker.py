@@ -165,7 +165,9 @@ class Worker:
         # A copy: the next attempt finds it as it was.
         node = node.with_config(copied(node.config) if given.node_config is None else given.node_config)
         config = node.config if given.config is None else given.config
-        context = NodeContext(handle, given.run_id, node.id, given.trigger_data, config, self._resources)
+        context = NodeContext(
+            handle, handle.number, given.run_id, node.id, given.trigger_data, config, self._resources
+        )
         return lambda: self._call(handler, node, given.inputs, context, given.limits, on_loop=on_loop)
 
     def _call(

@@ -79,7 +79,7 @@ class RunState:
         self._receive(node, event.data["receipt"])
 
     def _node_completed(self, event: Event) -> None:
-        node = self._node(event)
+        node = self.nodes.get(event.node_id or "") or self._node(event)
         data = event.data
         node.status = COMPLETED
         node.output = data["output"]

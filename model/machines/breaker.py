@@ -55,7 +55,7 @@ class BreakerMachine(BreakerBase):
         Returns the permit of who takes it at once; whoever waits is told later.
         """
         circuit = self.circuits.get(message.target) or self.circuit(message.target, now)
-        if not circuit.actions[Ask](circuit, message, now, out):  # what receive does, without its call
+        if circuit.state is not CLOSED and not circuit.receive(message, now, out):
             if message.wait:
                 self._park(circuit, message, out)
             else:

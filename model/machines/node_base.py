@@ -102,14 +102,13 @@ class NodeBase(Machine[NodeState]):
 
     def _take_back(self, out: Outbox) -> int:
         """Give back ask and permit of an attempt that never began; return how many did."""
-        began = self.attempts
+        if self.state is S.COMMITTING or (self.permit is not None and not self.has_attempt):
+            self._settle(out, Verdict.CANCELLED)
+            return self.attempts - 1
         if self.state in {S.ASKING, S.PARKED}:
             out.tell(self.breaker, Withdraw(self.ask_id))
             self.ask_id = ""
-        elif self.state is S.COMMITTING:
-            self._settle(out, Verdict.CANCELLED)
-            began -= 1
-        return began
+        return self.attempts
 
     def _complete(self, out: Outbox, output: Output, carried: Inputs | None = None) -> None:
         self._end(out, Outcome(COMPLETED, self.attempts, output, carried))

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 S: Final = NodeState
 # Bound once, see machine.py.
 ASKING: Final = S.ASKING
-COMMITTING: Final = S.COMMITTING
 RUNNING: Final = S.RUNNING
 ATTEMPT: Final = Timer.ATTEMPT
 FIRST_OVERDUE: Final = AttemptOverdue(1)
@@ -107,9 +106,10 @@ class NodeBeginning(NodeBase):
 
     def _ready(self, now: Now, out: Outbox) -> None:
         self.attempts += 1
-        self.become(COMMITTING)  # whatever the supervisor makes of this report: the permit is of no attempt yet
         out.tell(self.supervisor, AttemptReady(self.plan.id, self.attempts))
-        if not self.plan.commits:
+        if self.plan.commits:
+            self.become(S.COMMITTING)
+        else:
             self._begin(now, out)
 
     def proceed(self, message: Proceed, now: Now, out: Outbox) -> None:

@@ -45,7 +45,7 @@ class MemoryStream:
     def append(self, event: Event) -> bool:
         """Keep `event`, at once."""
         self.events.append(event)
-        if event.type in TERMINAL:
+        if event.node_id is None and event.type in TERMINAL:
             self.closed = True
             self._news = None
         if self._waiters:

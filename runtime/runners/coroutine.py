@@ -61,7 +61,10 @@ class LoopAttempt(HandlerAttempt):
             failure = self._failure(error)
         if self._again is not None:
             self._again.cancel()
-        self._leave()
+        if self.services.on_loop is None:  # what _leave does then, without its call
+            self.task = None
+        else:
+            self._leave()
         self._end(self.services.loop.time(), output, failure)
 
     CALLER: Final = _run.__code__

@@ -32,10 +32,13 @@ class Gate:
         """The seq of the last event handed to the journal."""
         self.closed = False
         """Whether the journal has yet to keep one of them: its supervisor says so."""
-        self._held: deque[HeldMail] = deque()
+        self._held: deque[HeldMail] | None = None
+        """None: it has held none yet, as those of most runs never do."""
 
     def hold(self, to: str, message: Any) -> None:
         """Hold a message until all that is recorded now is kept."""
+        if self._held is None:
+            self._held = deque()
         self._held.append(HeldMail(self.recorded, to, message))
 
     def keep(self, seq: int) -> Iterator[HeldMail]:
@@ -46,7 +49,7 @@ class Gate:
             yield self._held.popleft()
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._held or ())
 
     def __repr__(self) -> str:
-        return f"<Gate {'closed' if self.closed else 'open'} recorded={self.recorded} held={len(self._held)}>"
+        return f"<Gate {'closed' if self.closed else 'open'} recorded={self.recorded} held={len(self)}>"

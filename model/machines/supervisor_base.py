@@ -36,13 +36,14 @@ class SupervisorBase(Machine[SupervisorState]):
         """The durable state: changed by `_record` only."""
         self.live: dict[str, None] = {}
         """The nodes that have an actor, in the order of their spawning."""
-        self.begun: set[str] = set()
+        # Dicts where sets would do: an empty one is a third as large, and there may be ten thousand runs.
+        self.begun: dict[str, None] = {}
         """The join-any nodes that were told their first Input."""
-        self.paused_by: set[str] = set()
+        self.paused_by: dict[str, None] = {}
         """Why it is paused: the user, the journal."""
         self.unrouted: list[tuple[NodePlan, tuple[int, ...], Inputs]] = []
         """The ends that were recorded while it was paused: their edges are yet to be followed."""
-        self.slot_holders: set[str] = set()
+        self.slot_holders: dict[str, None] = {}
         self.slot_queue: dict[str, None] = {}
         self.deadline_at = 0.0
         self.deadline_left: float | None = None

@@ -66,10 +66,10 @@ class SupervisorPausing(SupervisorRouting):
             self.become(S.PAUSED)
             for node in self.live:
                 out.tell(node, Pause())
-        self.paused_by.add(reason)
+        self.paused_by[reason] = None
 
     def _resume_for(self, reason: str, now: Now, out: Outbox) -> None:
-        self.paused_by.discard(reason)
+        self.paused_by.pop(reason, None)
         if self.paused_by:
             return
         self.become(S.RUNNING)

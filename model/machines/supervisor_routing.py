@@ -73,7 +73,7 @@ class SupervisorRouting(SupervisorSlots):
                 if target in self.begun:
                     continue
                 if alive:
-                    self.begun.add(target)
+                    self.begun[target] = None
             if target not in spawned:
                 if target in self.run.live:
                     continue  # it ended early, by a fault: nothing may begin it again

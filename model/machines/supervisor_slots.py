@@ -26,12 +26,12 @@ class SupervisorSlots(SupervisorBase):
         while self.slot_queue and not self.paused_by and (limit is None or len(self.slot_holders) < limit):
             node = next(iter(self.slot_queue))
             del self.slot_queue[node]
-            self.slot_holders.add(node)
+            self.slot_holders[node] = None
             out.tell(node, SlotGranted())
 
     def _take_slot(self, node: str, out: Outbox) -> None:
         """Take back a node's slot, or its place in the queue."""
         self.slot_queue.pop(node, None)
         if node in self.slot_holders:
-            self.slot_holders.discard(node)
+            del self.slot_holders[node]
             self._grant_slots(out)

@@ -142,6 +142,10 @@ class PipelineNode(Draftable):
     ui: dict[str, Any] | None = None
     """What else an editor keeps with it; no run looks at it."""
 
+    def says_none_of(self, fields: frozenset[str]) -> bool:
+        """Tell whether it leaves all of these fields to their defaults; `config` may be changed in place even so."""
+        return self.__pydantic_fields_set__.isdisjoint(fields)
+
     def with_config(self, config: dict[str, Any]) -> Self:
         """Return a copy with another config, unchecked; all else is shared.
 

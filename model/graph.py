@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from playbill.model.steps import STEP, finished
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["CycleError", "topological_order"]
+    from playbill.model.steps import Steps
+
+__all__ = ["CycleError", "ordering", "topological_order"]
 
 
 class CycleError(ValueError):
@@ -34,26 +38,45 @@ def topological_order(nodes: Iterable[str], edges: Iterable[tuple[str, str]]) ->
     Source:
         Kahn, "Topological sorting of large networks", CACM 1962; generations as in networkx.
     """
-    successors: dict[str, list[str]] = {node: [] for node in nodes}
-    missing = dict.fromkeys(successors, 0)
-    for source, target in edges:
+    return finished(ordering(nodes, edges))
+
+
+def ordering(nodes: Iterable[str], edges: Iterable[tuple[str, str]]) -> Steps[list[str]]:
+    """Do what `topological_order` does, in steps."""
+    successors: dict[str, list[str]] = {}
+    missing: dict[str, int] = {}
+    place: dict[str, int] = {}
+    for index, node in enumerate(nodes):
+        successors[node], missing[node], place[node] = [], 0, index
+        if not index % STEP:
+            yield
+    for index, (source, target) in enumerate(edges):
         successors[source].append(target)
         missing[target] += 1
-    place = {node: index for index, node in enumerate(successors)}
+        if not index % STEP:
+            yield
     order: list[str] = []
     ready = [node for node, count in missing.items() if not count]
     while ready:
         order += ready
-        reached: list[str] = []
-        for node in ready:
-            for target in successors[node]:
-                missing[target] -= 1
-                if not missing[target]:
-                    reached.append(target)
-        ready = sorted(reached, key=place.__getitem__)
+        ready = yield from _after(ready, successors, missing)
+        ready.sort(key=place.__getitem__)
     if len(order) < len(successors):
         raise CycleError(_cycle(successors, missing))
     return order
+
+
+def _after(ready: list[str], successors: Mapping[str, list[str]], missing: dict[str, int]) -> Steps[list[str]]:
+    """Find the nodes that miss nobody any more once these are through."""
+    reached: list[str] = []
+    for index, node in enumerate(ready):
+        for target in successors[node]:
+            missing[target] -= 1
+            if not missing[target]:
+                reached.append(target)
+        if not index % STEP:
+            yield
+    return reached
 
 
 def _cycle(successors: Mapping[str, list[str]], missing: Mapping[str, int]) -> list[str]:

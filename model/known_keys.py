@@ -14,6 +14,7 @@ Rules:
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.cel_paths import plain_path
@@ -51,13 +52,22 @@ class KnownKeys:
     """What the nodes of a definition are known to give."""
 
     def __init__(self, definition: PipelineDefinition, catalog: Catalog) -> None:
-        self._nodes = {node.id: node for node in definition.nodes}
+        self._definition = definition
         self._catalog = catalog
-        self._when: dict[str, set[str]] = {}
-        for edge in definition.edges:
-            self._when.setdefault(edge.from_node, set()).add(edge.when)
         self.trigger = _of_schema(definition.inputs)
         """Of the run's data; None: unknown."""
+
+    @cached_property
+    def _nodes(self) -> dict[str, PipelineNode]:
+        return {node.id: node for node in self._definition.nodes}  # only expressions ask
+
+    @cached_property
+    def _when(self) -> dict[str, set[str]]:
+        """Which outcomes of a node its edges are for; only expressions ask."""
+        found: dict[str, set[str]] = {}
+        for edge in self._definition.edges:
+            found.setdefault(edge.from_node, set()).add(edge.when)
+        return found
 
     def of(self, node: str) -> Collection[str] | None:
         """Give what a node that completed gives; None: unknown."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
 from playbill.model.cel_hints import hyphen_hint
 from playbill.model.cel_tokens import node_references
@@ -26,17 +27,28 @@ __all__ = ["InputScope", "node_problems", "retry_problems"]
 
 _FOR_HANDLERS = ("retry", "timeout", "idle_timeout", "breaker", "on_open", "on_crash", "limits")
 """Fields that speak of attempts, and so of a handler; `isolation` is looked at for all types."""
+_CHECKED: Final = frozenset({"isolation", *_FOR_HANDLERS})
+"""Fields that may be wrong for all that their shape is right, besides type and config."""
 
 
 class InputScope:
     """Whose outputs a node finds in `inputs`: its predecessors', and what transparent ones pass on."""
 
-    def __init__(self, definition: PipelineDefinition, catalog: Catalog) -> None:
+    def __init__(self, definition: PipelineDefinition, catalog: Catalog, types: dict[str, str]) -> None:
         self.known = KnownKeys(definition, catalog)
-        self.types = {node.id: node.type for node in definition.nodes}
-        self.predecessors: dict[str, list[str]] = {}
-        for edge in definition.edges:
-            self.predecessors.setdefault(edge.to_node, []).append(edge.from_node)
+        self.types = types
+        """Of the nodes, by id."""
+        self.content_without_config: set[str] = set()
+        """Types that were seen to need no config."""
+        self._edges = definition.edges
+
+    @cached_property
+    def predecessors(self) -> dict[str, list[str]]:
+        """The ids of the nodes before a node; only expressions ask."""
+        found: dict[str, list[str]] = {}
+        for edge in self._edges:
+            found.setdefault(edge.to_node, []).append(edge.from_node)
+        return found
 
     def of(self, node: str) -> set[str]:
         """Give the ids that may be in the `inputs` of this node."""
@@ -78,8 +90,14 @@ class InputScope:
             yield from self.known.problems(paths, where, subject, sources, self.known.at_node(sources))
 
 
-def node_problems(index: int, node: PipelineNode, catalog: Catalog, scope: InputScope) -> Iterator[Problem]:
+def node_problems(index: int, node: PipelineNode, catalog: Catalog, scope: InputScope) -> Iterable[Problem]:
     """Tell all that is wrong with one node in itself."""
+    if node.type in scope.content_without_config and not node.config and node.says_none_of(_CHECKED):
+        return ()  # most nodes of a large pipeline
+    return _node_problems(index, node, catalog, scope)
+
+
+def _node_problems(index: int, node: PipelineNode, catalog: Catalog, scope: InputScope) -> Iterator[Problem]:
     where = f"nodes[{index}]"
     subject = f"node '{node.id}'"
     node_type = catalog.get(node.type)
@@ -94,6 +112,8 @@ def node_problems(index: int, node: PipelineNode, catalog: Catalog, scope: Input
     wrong = node_type.check(node.config, subject=subject, where=f"{where}.config")
     yield from wrong
     if not node.config:
+        if not wrong:
+            scope.content_without_config.add(node.type)
         return
     yield from _template_problems(node, node_type, scope, where)
     if node.type == "condition" and not wrong:

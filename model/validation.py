@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from playbill.model.breaker_keys import breaker_keys, is_key
 from playbill.model.builtin import BUILTIN
@@ -20,17 +20,19 @@ from playbill.model.expressions import (
     compile_condition,
     compile_expression,
 )
-from playbill.model.graph import CycleError, topological_order
+from playbill.model.graph import CycleError, ordering, topological_order
 from playbill.model.input_schemas import schema_problems
 from playbill.model.known_keys import paths_of_condition, paths_read
 from playbill.model.node_checks import InputScope, node_problems, retry_problems
+from playbill.model.steps import STEP, finished, let_go
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playbill.model.definition import PipelineEdge
+    from playbill.model.steps import Steps
 
-__all__ = ["get_execution_order", "validate"]
+__all__ = ["get_execution_order", "validate", "validating"]
 
 _SUGGESTED_UP_TO = 500
 """In larger pipelines looking for close names would take longer than all other checks."""
@@ -43,17 +45,39 @@ def validate(definition: PipelineDefinition, catalog: Catalog = BUILTIN) -> list
         definition: What to check.
         catalog: The node types and actions it may use.
     """
-    scope = InputScope(definition, catalog)
-    return [
-        *_id_problems(definition),
+    return finished(validating(definition, catalog)).problems
+
+
+class Validated(NamedTuple):
+    """What validation has found."""
+
+    problems: list[Problem]
+    order: list[str]
+    """The topological order, if there are no problems."""
+
+
+def validating(definition: PipelineDefinition, catalog: Catalog) -> Steps[Validated]:
+    """Do what `validate` does, in steps."""
+    types: dict[str, str] = {}
+    for index, node in enumerate(definition.nodes):
+        types[node.id] = node.type
+        if not index % STEP:
+            yield
+    scope = InputScope(definition, catalog, types)
+    problems = [
+        *_id_problems(definition, scope),
         *retry_problems(definition.defaults.retry, "defaults.retry", "defaults.retry"),
-        *(p for i, node in enumerate(definition.nodes) for p in node_problems(i, node, catalog, scope)),
-        *_edge_problems(definition, scope),
-        *_cycle_problems(definition, scope),
-        *_output_problems(definition, scope),
-        *_breaker_problems(definition),
-        *(schema_problems(definition.inputs) if definition.inputs is not None else ()),
     ]
+    for index, node in enumerate(definition.nodes):
+        problems += node_problems(index, node, catalog, scope)
+        if not index % STEP:
+            yield
+    problems += yield from _edge_problems(definition, scope)
+    order = yield from _order(definition, scope, problems)
+    problems += _output_problems(definition, scope)
+    problems += _breaker_problems(definition)
+    problems += schema_problems(definition.inputs) if definition.inputs is not None else ()
+    return Validated(problems, order)
 
 
 def get_execution_order(definition: PipelineDefinition | Mapping[str, Any]) -> list[str]:
@@ -86,9 +110,11 @@ def _shaped(given: PipelineDefinition | Mapping[str, Any]) -> PipelineDefinition
     raise DefinitionError.single("no-definition", "definition", f"{text}: {kind!r:.60}")
 
 
-def _id_problems(definition: PipelineDefinition) -> Iterator[Problem]:
+def _id_problems(definition: PipelineDefinition, scope: InputScope) -> Iterator[Problem]:
     if not definition.nodes:
         yield Problem("no-nodes", "nodes", "a pipeline needs at least one node")
+    if len(scope.types) == len(definition.nodes):
+        return
     first: dict[str, int] = {}
     for index, node in enumerate(definition.nodes):
         before = first.setdefault(node.id, index)
@@ -97,22 +123,33 @@ def _id_problems(definition: PipelineDefinition) -> Iterator[Problem]:
             yield Problem("duplicate-id", f"nodes[{index}].id", text)
 
 
-def _edge_problems(definition: PipelineDefinition, scope: InputScope) -> Iterator[Problem]:
-    seen: set[tuple[str, str, str | None, str]] = set()
+def _edge_problems(definition: PipelineDefinition, scope: InputScope) -> Steps[list[Problem]]:
+    problems: list[Problem] = []
+    types, seen = scope.types, set[tuple[str, str, str | None, str]]()
     for index, edge in enumerate(definition.edges):
-        where = f"edges[{index}]"
-        yield from _unknown_ends(index, edge, scope.types)
-        if edge.from_node == edge.to_node:
-            yield Problem("self-edge", where, f"edge '{edge.arrow}' leads back to its own node: a cycle of one")
-        key = (edge.from_node, edge.to_node, edge.condition, edge.when)
-        if key in seen:
-            yield Problem("duplicate-edge", where, f"duplicate edge '{edge.arrow}': remove one of the two")
+        source, target, condition = edge.from_node, edge.to_node, edge.condition
+        key = (source, target, condition, edge.when)
+        if source not in types or source == target or key in seen or types.get(target, "trigger") == "trigger":
+            problems += _wrong_ends(index, edge, scope.types, again=key in seen)
         seen.add(key)
-        if scope.types.get(edge.to_node) == "trigger":
-            text = f"edge '{edge.arrow}' leads to trigger '{edge.to_node}': triggers have no incoming edges"
-            yield Problem("trigger-with-input", where, text)
-        if edge.condition is not None:
-            yield from _condition_problems(f"{where}.condition", edge, edge.condition, scope)
+        if condition is not None:
+            problems += _condition_problems(f"edges[{index}].condition", edge, condition, scope)
+        if not index % STEP:
+            yield
+    yield from let_go(seen)
+    return problems
+
+
+def _wrong_ends(index: int, edge: PipelineEdge, types: dict[str, str], *, again: bool) -> Iterator[Problem]:
+    where = f"edges[{index}]"
+    yield from _unknown_ends(index, edge, types)
+    if edge.from_node == edge.to_node:
+        yield Problem("self-edge", where, f"edge '{edge.arrow}' leads back to its own node: a cycle of one")
+    if again:
+        yield Problem("duplicate-edge", where, f"duplicate edge '{edge.arrow}': remove one of the two")
+    if types.get(edge.to_node) == "trigger":
+        text = f"edge '{edge.arrow}' leads to trigger '{edge.to_node}': triggers have no incoming edges"
+        yield Problem("trigger-with-input", where, text)
 
 
 def _unknown_ends(index: int, edge: PipelineEdge, types: dict[str, str]) -> Iterator[Problem]:
@@ -143,13 +180,16 @@ def _condition_problems(where: str, edge: PipelineEdge, text: str, scope: InputS
             yield from scope.known.problems(paths, where, subject, {*sources, source} & scope.types.keys(), roots)
 
 
-def _cycle_problems(definition: PipelineDefinition, scope: InputScope) -> Iterator[Problem]:
+def _order(definition: PipelineDefinition, scope: InputScope, problems: list[Problem]) -> Steps[list[str]]:
+    """Find the topological order, or tell of a cycle; edges that are wrong in themselves were told."""
     known = scope.types
     ends = ((edge.from_node, edge.to_node) for edge in definition.edges)
     try:
-        topological_order(known, ((a, b) for a, b in ends if a != b and a in known and b in known))
+        right = ((a, b) for a, b in ends if a != b and a in known and b in known) if problems else ends
+        return (yield from ordering(known, right))
     except CycleError as error:
-        yield Problem("cycle", "edges", f"{error}; a pipeline has none: remove one of these edges")
+        problems.append(Problem("cycle", "edges", f"{error}; a pipeline has none: remove one of these edges"))
+        return []
 
 
 def _output_problems(definition: PipelineDefinition, scope: InputScope) -> Iterator[Problem]:

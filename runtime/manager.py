@@ -13,9 +13,8 @@ from playbill.model.policies import StopPolicy
 from playbill.model.run_inputs import check_trigger_data
 from playbill.runtime.actor_system import ActorSystem, SystemSettings
 from playbill.runtime.closing import Closing, place_of_caller
-from playbill.runtime.definitions.compiler import PipelineCompiler
+from playbill.runtime.definitions.compile_once import PipelineCompiler
 from playbill.runtime.definitions.discovery import catalog_of
-from playbill.runtime.definitions.files import load
 from playbill.runtime.options import check_options, faults_of, policies_of, run_id_of, run_id_to_start
 from playbill.runtime.run import Run, check_grace
 from playbill.runtime.runners.program_pool import MAX_COMMANDS
@@ -122,10 +121,10 @@ class PipelineRunManager:
         """
         system = self._use_loop()
         check_options({"timeout_seconds": timeout_seconds})
-        definition = load(definition)
-        name = None if run_id is None else run_id_to_start(run_id)
         compiled = self.compiler.of(definition)  # first, so that its schema is one
-        data: FrozenDict = freeze(check_trigger_data(definition, {} if trigger_data is None else trigger_data))
+        name = None if run_id is None else run_id_to_start(run_id)
+        given = {} if trigger_data is None else trigger_data
+        data: FrozenDict = freeze(check_trigger_data(compiled.definition, given))
         if name is not None and (known := self._runs.find(name)) is not None:
             known.check_same(compiled.definition, data)
             return known
@@ -137,8 +136,7 @@ class PipelineRunManager:
         Raises:
             DefinitionError: it has problems; carries them all.
         """
-        self.compiler.of(definition := load(definition))
-        return definition
+        return self.compiler.prepare(definition)
 
     def _begin(
         self, system: ActorSystem, compiled: CompiledPipeline, data: FrozenDict, run_id: str, timeout: float | None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from playbill.model.errors import NodeConfigError, Problem
 from playbill.model.expressions import ExpressionError
 from playbill.model.plan import BUILT_IN
+from playbill.model.steps import STEP, finished
 from playbill.runtime.handlers.python_call import arguments, python_async, python_sync, resolve
 from playbill.runtime.processes.linux import supported
 from playbill.runtime.runners.bindings import Binding, Bindings
@@ -19,21 +20,44 @@ if TYPE_CHECKING:
     from playbill.model.catalog import Catalog, NodeType
     from playbill.model.definition import PipelineDefinition, PipelineNode
     from playbill.model.policies import LimitsPolicy
+    from playbill.model.steps import Steps
     from playbill.model.templates import Template
 
 
 def try_to_bind(definition: PipelineDefinition, catalog: Catalog) -> tuple[Bindings, list[Problem]]:
-    """Bind each type's handler once, and those nodes whose type alone does not say.
+    """Return the bindings of a definition, and what is wrong with them: see `Bound`."""
+    bound = finished(binding(definition, catalog))
+    return bound.bindings, bound.problems
 
-    Returns:
-        The bindings, and what is wrong: a handler is missing or cannot run where it shall, a call cannot be imported
-        or takes other arguments. Of unknown types and of configs that are wrong in themselves it says nothing.
+
+class Bound(NamedTuple):
+    """What came of binding."""
+
+    bindings: Bindings
+    threaded: frozenset[str]
+    """The ids of the nodes whose handlers may wait for a thread."""
+    calls: Mapping[str, Callable[..., object]]
+    """The functions of python nodes, by the `call` that names them."""
+    problems: list[Problem]
+    """A handler is missing or cannot run where it shall, a call cannot be imported or takes other arguments.
+
+    Of unknown types and of configs that are wrong in themselves it says nothing.
     """
+
+
+def binding(definition: PipelineDefinition, catalog: Catalog) -> Steps[Bound]:
+    """Bind each type's handler once, and those nodes whose type alone does not say; in steps."""
     binder = _Binder(catalog)
     for index, node in enumerate(definition.nodes):
-        if node.type not in BUILT_IN:
-            binder.bind(node, f"nodes[{index}]")
-    return Bindings(binder.by_type, binder.by_node, binder.templates, binder.isolated), binder.problems
+        settled = node.type in BUILT_IN or (
+            node.type in binder.settled and node.isolation is None and not node.config
+        )
+        if not settled:
+            binder.bind(index, node)
+        if not index % STEP:
+            yield
+    bindings = Bindings(binder.by_type, binder.by_node, binder.templates, binder.isolated)
+    return Bound(bindings, frozenset(binder.threaded), binder.calls, binder.problems)
 
 
 class _Binder:
@@ -44,24 +68,33 @@ class _Binder:
         self.by_node: dict[str, Binding] = {}
         self.templates: dict[str, Template] = {}
         self.isolated: dict[str, Limits | None] = {}
+        self.threaded: set[str] = set()
+        self.settled: set[str] = set()
+        """The types that are bound once for all nodes that have neither config nor isolation."""
+        self.calls: dict[str, Callable[..., object]] = {}
         self.problems: list[Problem] = []
         self._catalog = catalog
 
-    def bind(self, node: PipelineNode, where: str) -> None:
+    def bind(self, index: int, node: PipelineNode) -> None:
         node_type = self._catalog.get(node.type)
         if node_type is None:
             return
-        binding = self.by_type.get(node.type)
-        if binding is None and (binding := self._find_binding(node, node_type, where)) is None:
+        binding = self.by_type.get(node.type) or self._find_binding(node, node_type, f"nodes[{index}]")
+        if binding is None:
             return
+        if not binding.on_loop:
+            self.threaded.add(node.id)
+        elif node_type.isolation == "inline" and node.type in self.by_type:
+            self.settled.add(node.type)
         with contextlib.suppress(ExpressionError):  # told by who checks configs
             if node.config and (template := node_type.template(node.config)) is not None:
                 self.templates[node.id] = template
         if node_type.isolation_of(node) == "process":
+            self.threaded.add(node.id)
             try:
                 self.isolated[node.id] = isolate(binding, node_type.limits_of(node))
             except NodeConfigError as error:
-                self._refuse(node, "isolation", f"{where}.isolation", error)
+                self._refuse(node, "isolation", f"nodes[{index}].isolation", error)
 
     def _find_binding(self, node: PipelineNode, node_type: NodeType, where: str) -> Binding | None:
         if node.type == "python" and node_type.handler is None:
@@ -84,7 +117,7 @@ class _Binder:
         if any(problem.where == "config.call" for problem in node_type.check(node.config)):
             return None
         try:
-            function = resolve(str(call))
+            function = self.calls[str(call)] = resolve(str(call))
         except NodeConfigError as error:
             self._refuse(node, "no-handler", f"{where}.config.call", error)
             return None

@@ -16,7 +16,8 @@ from playbill.model.expressions import CONDITION_ROOTS, compile_condition, merge
 from playbill.model.facts import Failure, Now
 from playbill.model.frozen import thaw
 from playbill.model.messages import Returned
-from playbill.model.plan import BUILT_IN, Kind, RunFacts, build_plan
+from playbill.model.plan import BUILT_IN, Kind, RunFacts
+from playbill.model.planning import build_plan
 from playbill.model.run_inputs import check_trigger_data
 from playbill.runtime.clocks.system import SystemClock
 from playbill.runtime.definitions.binder import try_to_bind

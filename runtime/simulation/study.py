@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.definition import PipelineDefinition, definition_from
 from playbill.model.errors import DefinitionError
-from playbill.runtime.definitions.compiler import PipelineCompiler
+from playbill.runtime.definitions.compile_once import PipelineCompiler
 from playbill.runtime.definitions.files import load
 from playbill.runtime.faults.loading import plan_of
 from playbill.runtime.faults.plan import FaultPlan, fault_plan

@@ -18,7 +18,8 @@ from playbill.model.definition import definition_from
 from playbill.model.events import Event
 from playbill.model.facts import Failure, Now, Permit
 from playbill.model.messages import CONTROL, Ask, Returned, Start
-from playbill.model.plan import NodePlan, RunFacts, build_plan
+from playbill.model.plan import NodePlan, RunFacts
+from playbill.model.planning import build_plan
 from playbill.model.policies import BreakerPolicy, StopPolicy
 from playbill.model.results import RunResult
 

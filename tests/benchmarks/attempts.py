@@ -11,7 +11,7 @@ import anyio.to_thread
 import playbill
 from playbill.model.catalog import Isolation
 from playbill.model.definition import definition_from
-from playbill.model.plan import build_plan
+from playbill.model.planning import build_plan
 from playbill.runtime.runners.context import NodeContext
 from playbill.runtime.runners.workers.packing import PackedAttempt
 from playbill.runtime.runners.workers.pool import ProcessPool

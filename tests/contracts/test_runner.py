@@ -15,7 +15,8 @@ import playbill
 from playbill.model.definition import definition_from
 from playbill.model.facts import Now, Permit
 from playbill.model.messages import Began, Heartbeat, Returned
-from playbill.model.plan import RunFacts, build_plan
+from playbill.model.plan import RunFacts
+from playbill.model.planning import build_plan
 from playbill.runtime.clocks.system import SystemClock
 from playbill.runtime.definitions.binder import try_to_bind
 from playbill.runtime.definitions.discovery import catalog_of

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from playbill.model.definition import definition_from
-from playbill.model.plan import Kind, NodePlan, Plan, build_plan, variables
+from playbill.model.plan import Kind, NodePlan, Plan, variables
+from playbill.model.planning import build_plan
 from playbill.model.policies import RetryPolicy, StopPolicy
 
 HANDLER = {"type": "agent", "config": {"agent_id": "a", "task": "t"}}

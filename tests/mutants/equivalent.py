@@ -113,11 +113,4 @@ EQUIVALENT: Final = (
         "if False:",
         "a short way for most policies: without never and on the lines after it say the same",
     ),
-    Equivalent(
-        "model/plan.py",
-        "build_plan",
-        "any((n.type == Kind.CONDITION for n in definition.nodes))",
-        "True",
-        "a short way for most pipelines: only condition nodes look their predecessors up",
-    ),
 )

@@ -22,7 +22,7 @@ POLICY_ARITHMETIC: Final = (
     "_grow",
     "_spread",
 )
-RULES: Final = frozenset({"model/runstate.py", "model/plan.py", "model/policies.py"})
+RULES: Final = frozenset({"model/runstate.py", "model/plan.py", "model/planning.py", "model/policies.py"})
 DECLARED: Final = frozenset({("model/machines/node.py", "ENQUEUED"), ("model/machines/node.py", "RETRIED")})
 """Where rows lead: written for readers and for the tests of the tables, and read by nothing that runs."""
 

@@ -23,7 +23,7 @@ from playbill.runtime.simulation.virtual.stuck import SimulationError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from playbill.runtime.definitions.compiler import PipelineCompiler
+    from playbill.runtime.definitions.compile_once import PipelineCompiler
     from playbill.runtime.simulation.checks.properties import Property
 
 

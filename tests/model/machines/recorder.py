@@ -8,7 +8,8 @@ from playbill.model.errors import AttemptTimedOut
 from playbill.model.facts import Failure, Now, Permit
 from playbill.model.failures import failure_of
 from playbill.model.messages import Ask
-from playbill.model.plan import Plan, RunFacts, build_plan
+from playbill.model.plan import Plan, RunFacts
+from playbill.model.planning import build_plan
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 FLAKY = Failure("NodeExecutionError", "again", retryable=True, kinds=("NodeExecutionError",))

@@ -6,7 +6,8 @@ from playbill.model import messages as m
 from playbill.model.events import Event
 from playbill.model.facts import NodeStatus, Outcome
 from playbill.model.machines.supervisor import SupervisorMachine
-from playbill.model.plan import RunFacts, build_plan
+from playbill.model.plan import RunFacts
+from playbill.model.planning import build_plan
 from playbill.model.policies import StopPolicy
 from playbill.model.results import RunResult
 from tests.model.machines.recorder import FATAL, Recorder, at, plan_of

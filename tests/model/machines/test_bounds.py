@@ -6,7 +6,7 @@ from playbill.model import messages as m
 from playbill.model.definition import definition_from
 from playbill.model.events import Event, EventType
 from playbill.model.machines.supervisor import SupervisorMachine
-from playbill.model.plan import build_plan
+from playbill.model.planning import build_plan
 from playbill.model.policies import StopPolicy
 from tests.model.machines.recorder import Recorder, at, facts_of
 

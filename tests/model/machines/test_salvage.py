@@ -8,7 +8,8 @@ from playbill.model import messages as m
 from playbill.model.effects import Timer
 from playbill.model.facts import Cause, Failure, NodeStatus, Outcome, Receipt, RunStatus, Stopped
 from playbill.model.machines.salvage import SalvageMachine
-from playbill.model.plan import RunFacts, build_plan
+from playbill.model.plan import RunFacts
+from playbill.model.planning import build_plan
 from playbill.model.policies import StopPolicy
 from playbill.model.results import RunResult
 from playbill.model.runstate import RunState

@@ -30,7 +30,8 @@ from playbill.model.messages import (
     Returned,
     Start,
 )
-from playbill.model.plan import RunFacts, build_plan
+from playbill.model.plan import RunFacts
+from playbill.model.planning import build_plan
 from playbill.model.policies import BreakerPolicy, StopPolicy
 from playbill.model.results import RunResult
 from playbill.model.runstate import RunState

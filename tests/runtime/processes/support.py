@@ -13,7 +13,8 @@ from playbill.model.definition import definition_from
 from playbill.model.facts import Failure, Now, Output
 from playbill.model.frozen import freeze
 from playbill.model.messages import Began, Heartbeat, Returned
-from playbill.model.plan import Plan, build_plan
+from playbill.model.plan import Plan
+from playbill.model.planning import build_plan
 from playbill.runtime.clocks.system import SystemClock
 from playbill.runtime.dispatchers.loop import LoopDispatcher
 from playbill.runtime.processes.spawner_client import SpawnerClient

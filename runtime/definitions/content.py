@@ -1,0 +1,96 @@
+"""What a definition says, to tell whether it still does: of an object by its parts, of a mapping by one key."""
+
+from __future__ import annotations
+
+import json
+import marshal
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+
+from playbill.model.definition import PipelineDefinition
+from playbill.model.frozen import copied, no_config
+from playbill.model.steps import STEP
+
+if TYPE_CHECKING:
+    from playbill.model.definition import PipelineEdge, PipelineNode
+    from playbill.model.steps import Steps
+
+OTHERS: Final = ("tags", "inputs", "outputs", "breakers", "imports")
+"""The fields that hold what can be changed in place, besides nodes and edges."""
+AT_ONCE: Final = 2000
+"""So many nodes and edges are compiled in some 20 ms."""
+MARSHAL_VERSION: Final = 2
+"""Later ones write down which values are one object: of equal mappings they would give different bytes."""
+
+
+class Content(NamedTuple):
+    """All of a definition that can be changed, for all that it is frozen; nodes and edges are equal at a glance."""
+
+    nodes: list[PipelineNode]
+    edges: list[PipelineEdge]
+    others: list[Any]
+    configs: dict[int, dict[str, Any]]
+    """By the place of the node; of those that have one."""
+
+    @classmethod
+    def of(cls, definition: PipelineDefinition) -> Content:
+        """Return what a definition says now; it is the definition's own."""
+        configs = {place: node.config for place, node in enumerate(definition.nodes) if node.config}
+        return cls(definition.nodes, definition.edges, [getattr(definition, name) for name in OTHERS], configs)
+
+    def kept(self) -> Content:
+        """Return a copy that stays as it is, whatever is done to the original."""
+        return Content(list(self.nodes), list(self.edges), copied(self.others), copied(self.configs))
+
+
+def own_copying(definition: PipelineDefinition, content: Content) -> Steps[PipelineDefinition]:
+    """Make a definition that says this, and of which nobody else holds anything that can be changed; in steps."""
+    none = no_config()
+    nodes: list[PipelineNode] = []
+    for place, node in enumerate(content.nodes):
+        nodes.append(node.with_config(content.configs.get(place, none)))
+        if not place % STEP:
+            yield
+    others = dict(zip(OTHERS, content.others, strict=True))
+    return definition.model_copy(update={**others, "nodes": nodes, "edges": content.edges})
+
+
+def is_large(given: object) -> bool:
+    """Tell whether to compile a definition, or a mapping, takes longer than others on the loop should wait."""
+    if isinstance(given, Mapping):
+        parts: list[object] = [cast("Mapping[str, object]", given).get(name) for name in ("nodes", "edges")]
+        return sum(len(cast("list[object]", part)) for part in parts if isinstance(part, list)) > AT_ONCE
+    return isinstance(given, PipelineDefinition) and len(given.nodes) + len(given.edges) > AT_ONCE
+
+
+class Key(NamedTuple):
+    """What is the same for mappings that say the same, written alike and in the same order, and for no others.
+
+    1, 1.0, True and "1" are four.
+    """
+
+    digest: bytes
+    written: bytes
+
+    @classmethod
+    def of(cls, mapping: Mapping[str, Any]) -> Key | None:
+        """Return the key of a mapping; None: it has none, since it holds something that plain JSON is not."""
+        try:
+            written = marshal.dumps(cast("dict[str, Any]", mapping), MARSHAL_VERSION)
+        except ValueError:
+            return None
+        return cls(blake2b(written, digest_size=32).digest(), written)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it can be told from others: all that is equal to a plain one is plain.
+
+        What is marshalled is of exact types, but for buffers such as numpy's scalars: these are taken for bytes,
+        which JSON refuses.
+        """
+        try:
+            json.dumps(marshal.loads(self.written), check_circular=False)  # noqa: S302 (what we have just written)
+        except (ValueError, TypeError, RecursionError):
+            return False
+        return True

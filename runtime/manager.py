@@ -5,33 +5,29 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from playbill.actors.supervisor import SupervisorActor
-from playbill.model.frozen import freeze
-from playbill.model.messages import Start
-from playbill.model.plan import RunFacts
 from playbill.model.policies import StopPolicy
-from playbill.model.run_inputs import check_trigger_data
 from playbill.runtime.actor_system import ActorSystem, SystemSettings
 from playbill.runtime.closing import Closing, place_of_caller
-from playbill.runtime.definitions.compile_once import PipelineCompiler
+from playbill.runtime.definitions.compile_once import PipelineCompiler, Taken
+from playbill.runtime.definitions.compiler import CompiledPipeline
+from playbill.runtime.definitions.content import is_large
 from playbill.runtime.definitions.discovery import catalog_of
 from playbill.runtime.options import check_options, faults_of, policies_of, run_id_of, run_id_to_start
 from playbill.runtime.run import Run, check_grace
 from playbill.runtime.runners.program_pool import MAX_COMMANDS
 from playbill.runtime.runs import Runs, supervisors_of
 from playbill.runtime.secrets import check_secrets
+from playbill.runtime.starting import Wanted, find_or_begin, planned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from types import TracebackType
 
     from playbill.model.definition import PipelineDefinition
-    from playbill.model.frozen import FrozenDict
     from playbill.model.machines.circuit_state import CircuitState
     from playbill.model.policies import BreakerPolicy
     from playbill.model.results import RunResult
     from playbill.runtime.closing import Place
-    from playbill.runtime.definitions.compiler import CompiledPipeline
     from playbill.runtime.definitions.discovery import Source
     from playbill.runtime.definitions.files import Given
     from playbill.runtime.faults.plan import FaultPlan
@@ -107,7 +103,7 @@ class PipelineRunManager:
         run_id: RunId | None = None,
         timeout_seconds: float | None = None,
     ) -> Run:
-        """Start a run and return it at once.
+        """Start a run and return it: at once, or, of a large pipeline, once that is planned beside what else goes on.
 
         Args:
             definition: the pipeline, the mapping it is written as, or the path of its file, which is read at once.
@@ -121,35 +117,27 @@ class PipelineRunManager:
         """
         system = self._use_loop()
         check_options({"timeout_seconds": timeout_seconds})
-        compiled = self.compiler.of(definition)  # first, so that its schema is one
+        pipeline = self.compiler.take(definition)
         name = None if run_id is None else run_id_to_start(run_id)
-        given = {} if trigger_data is None else trigger_data
-        data: FrozenDict = freeze(check_trigger_data(compiled.definition, given))
-        if name is not None and (known := self._runs.find(name)) is not None:
-            known.check_same(compiled.definition, data)
-            return known
-        return self._begin(system, compiled, data, name or system.parts.new_id(), timeout_seconds)
+        wanted = Wanted({} if trigger_data is None else trigger_data, name, timeout_seconds)
+        if isinstance(pipeline, Taken) and (system.simulated or not is_large(pipeline.definition)):
+            pipeline = self.compiler.finish(pipeline)
+        if isinstance(pipeline, CompiledPipeline) and not self._runs.is_reserved(name):
+            return find_or_begin(system, self._runs, pipeline, wanted, self._conclude)
+        wanted = wanted.copied(pipeline.definition)
+        async with self._runs.reserve(name):
+            compiled = await planned(self.compiler, pipeline, self._runs, self._use_loop)
+            return find_or_begin(self._use_loop(), self._runs, compiled, wanted, self._conclude)
 
     def prepare(self, definition: Given) -> PipelineDefinition:
         """Validate and plan a definition now rather than with its first run; return it, for `start_run`.
+
+        However large it is, it is done when this returns: on a loop others wait as long.
 
         Raises:
             DefinitionError: it has problems; carries them all.
         """
         return self.compiler.prepare(definition)
-
-    def _begin(
-        self, system: ActorSystem, compiled: CompiledPipeline, data: FrozenDict, run_id: str, timeout: float | None
-    ) -> Run:
-        definition = compiled.definition
-        breakers = system.breakers_of(definition, compiled.breaker_keys)
-        facts = RunFacts(run_id, compiled.plan, data, next(system.run_numbers))
-        actor = SupervisorActor(
-            system.ports_of_run(compiled.bindings), facts, timeout or definition.timeout, breakers, self._conclude
-        )
-        run = self._runs.active[run_id] = Run(definition, data, actor, system.parts.journal.streams[run_id], system)
-        actor.post(Start(data))
-        return run
 
     def _conclude(self, result: RunResult) -> None:
         """Move a run that has ended among the remembered ones; called by its supervisor."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from playbill.model.errors import UnknownRun
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
     from playbill.actors.supervisor import SupervisorActor
     from playbill.model.results import RunResult
@@ -25,7 +27,29 @@ class Runs:
     def __init__(self, keep: int) -> None:
         self.active: dict[str, Run] = {}
         self.ended: OrderedDict[str, Run] = OrderedDict()
+        self.planning = asyncio.Lock()
+        """Held by who plans a large pipeline in slices."""
+        self._reserved: dict[str, asyncio.Event] = {}
         self._keep = keep
+
+    def is_reserved(self, run_id: str | None) -> bool:
+        """Tell whether somebody is about to begin a run of this id."""
+        return run_id in self._reserved
+
+    @asynccontextmanager
+    async def reserve(self, run_id: str | None) -> AsyncGenerator[None]:
+        """Keep an id for who is about to begin a run of it; others wait. None: there is no id yet."""
+        while run_id is not None and (before := self._reserved.get(run_id)) is not None:
+            await before.wait()
+        if run_id is None:
+            yield
+            return
+        over = self._reserved[run_id] = asyncio.Event()
+        try:
+            yield
+        finally:
+            del self._reserved[run_id]
+            over.set()
 
     def find(self, run_id: str) -> Run | None:
         """Return an active or a remembered run."""

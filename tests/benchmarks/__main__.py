@@ -2,11 +2,12 @@
 
 import asyncio
 
-from tests.benchmarks import attempts, instructions, runs, simulation, stopping
+from tests.benchmarks import attempts, definitions, instructions, runs, simulation, stopping
 from tests.benchmarks.measure import least_import_seconds, row
 
 print(f"{'workload':<34} {'floor':>14} {'playbill':>14} {'ratio':>8}")
 instructions.report()
+definitions.report()
 asyncio.run(runs.report())
 asyncio.run(attempts.report())
 asyncio.run(stopping.report())

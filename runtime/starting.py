@@ -1,0 +1,96 @@
+"""How a run begins: at once, or, of a large pipeline that is not known, once that is planned in slices beside others.
+
+Rules of what is planned in slices:
+
+1. Before the first pause all that was given is copied, and the run's id is reserved: who wants it meanwhile waits,
+   and then finds the run there is, or begins one if none came of it.
+2. One pipeline is planned at a time: who wants the same one finds it known.
+3. Nothing is left of what ends early: cancelled with its caller, refused since it has problems, or since its manager
+   is closed by then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from playbill.actors.supervisor import SupervisorActor
+from playbill.model.frozen import freeze
+from playbill.model.messages import Start
+from playbill.model.plan import RunFacts
+from playbill.model.run_inputs import check_trigger_data
+from playbill.runtime.definitions.compile_once import Taken
+from playbill.runtime.definitions.slices import in_slices
+from playbill.runtime.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playbill.model.definition import PipelineDefinition
+    from playbill.model.frozen import FrozenDict
+    from playbill.model.results import RunResult
+    from playbill.runtime.actor_system import ActorSystem
+    from playbill.runtime.definitions.compile_once import PipelineCompiler
+    from playbill.runtime.definitions.compiler import CompiledPipeline
+    from playbill.runtime.runs import Runs
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What somebody wants a run to be, besides its pipeline."""
+
+    data: object
+    run_id: str | None
+    """None: one is made."""
+    timeout_seconds: float | None
+    """None: the definition's."""
+
+    def copied(self, definition: PipelineDefinition) -> Wanted:
+        """Return what stays as it is, whatever is done to the data; the schema is asked later.
+
+        Raises:
+            DefinitionError: the data is not a mapping that JSON can say.
+        """
+        return replace(self, data=check_trigger_data(definition.model_copy(update={"inputs": None}), self.data))
+
+
+async def planned(
+    compiler: PipelineCompiler, taken: Taken | CompiledPipeline, runs: Runs, check: Callable[[], object]
+) -> CompiledPipeline:
+    """Plan a large pipeline in slices; `check` raises once it shall be planned no more.
+
+    Raises:
+        DefinitionError: it has problems; carries them all.
+    """
+    if not isinstance(taken, Taken):
+        return taken
+    async with runs.planning:
+        check()
+        return await in_slices(compiler.compiling(taken), taken.definition.written.folder, check)
+
+
+def find_or_begin(
+    system: ActorSystem,
+    runs: Runs,
+    compiled: CompiledPipeline,
+    wanted: Wanted,
+    conclude: Callable[[RunResult], None],
+) -> Run:
+    """Return the run there is of this id, or begin one.
+
+    Raises:
+        DefinitionError: the data is wrong, or the run there is is another one.
+    """
+    definition = compiled.definition
+    data: FrozenDict = freeze(check_trigger_data(definition, wanted.data))
+    if wanted.run_id is not None and (known := runs.find(wanted.run_id)) is not None:
+        known.check_same(definition, data)
+        return known
+    run_id = wanted.run_id or system.parts.new_id()
+    breakers = system.breakers_of(definition, compiled.breaker_keys)
+    facts = RunFacts(run_id, compiled.plan, data, next(system.run_numbers))
+    timeout = wanted.timeout_seconds or definition.timeout
+    actor = SupervisorActor(system.ports_of_run(compiled.bindings), facts, timeout, breakers, conclude)
+    run = runs.active[run_id] = Run(definition, data, actor, system.parts.journal.streams[run_id], system)
+    actor.post(Start(data))
+    return run

@@ -37,6 +37,7 @@ _SETTINGS: Final = frozenset({
 })  # fmt: skip
 """What a node may say of its own, besides type and config, that stands in its plan."""
 _Settings: TypeAlias = tuple[Any, ...]
+_Edges: TypeAlias = tuple[EdgePlan, ...] | list[EdgePlan]
 _NO_RETRY: Final = RetryPolicy()
 
 
@@ -72,23 +73,21 @@ def planning(
     """Do what `build_plan` does, in steps; `order` is that of its nodes, if it is known."""
     planner = _Planner(definition, catalog, unguarded, stop or StopPolicy())
     by_id: dict[str, PipelineNode] = {}
-    incoming: dict[str, int] = {}
-    outgoing: dict[str, list[EdgePlan]] = {}
     for index, node in enumerate(definition.nodes):
-        by_id[node.id], incoming[node.id], outgoing[node.id] = node, 0, []
+        by_id[node.id] = node
         if not index % STEP:
             yield
-    yield from _plan_edges(definition, by_id, incoming, outgoing)
+    incoming, outgoing = yield from _plan_edges(definition, by_id)
     if not order:
         order = yield from ordering(by_id, ((edge.from_node, edge.to_node) for edge in definition.edges))
     nodes: dict[str, NodePlan] = {}
     for place, name in enumerate(order):
-        node, edges = by_id[name], outgoing.pop(name)
+        node, edges = by_id[name], outgoing.pop(name, ())
         nodes[name] = NodePlan(
             name,
             node,
             place,
-            incoming[name] or 1,
+            incoming.get(name, 1),
             tuple(edges),
             _all_live(node, edges),
             name in threaded,
@@ -96,22 +95,29 @@ def planning(
         )
         if not place % STEP:
             yield
-    roots = tuple(node for node in order if not incoming[node])
+    roots = tuple([node for node in order if node not in incoming])
     outputs = {name: compile_expression(text, roots=OUTPUT_ROOTS) for name, text in definition.outputs.items()}
     return Plan(definition, nodes, roots, outputs, planner.stop)
 
 
 def _plan_edges(
-    definition: PipelineDefinition,
-    nodes: Mapping[str, PipelineNode],
-    incoming: dict[str, int],
-    outgoing: dict[str, list[EdgePlan]],
-) -> Steps[None]:
+    definition: PipelineDefinition, nodes: Mapping[str, PipelineNode]
+) -> Steps[tuple[dict[str, int], dict[str, _Edges]]]:
+    """Plan all edges; return how many lead to a node, and those that leave it: of nodes that have any."""
+    incoming: dict[str, int] = {}
+    outgoing: dict[str, _Edges] = {}
     for index, edge in enumerate(definition.edges):
-        incoming[edge.to_node] += 1
-        outgoing[edge.from_node].append(_edge(index, edge, nodes))
+        incoming[edge.to_node] = incoming.get(edge.to_node, 0) + 1
+        made, others = _edge(index, edge, nodes), outgoing.get(edge.from_node)
+        if others is None:
+            outgoing[edge.from_node] = (made,)  # as the plan has it: of a million nodes most have one
+        elif isinstance(others, tuple):
+            outgoing[edge.from_node] = [*others, made]
+        else:
+            others.append(made)
         if not index % STEP:
             yield
+    return incoming, outgoing
 
 
 def _edge(index: int, edge: PipelineEdge, nodes: Mapping[str, PipelineNode]) -> EdgePlan:
@@ -129,7 +135,7 @@ def _edge(index: int, edge: PipelineEdge, nodes: Mapping[str, PipelineNode]) -> 
     return EdgePlan(index, name, target.id, target.join == "any", edge.when, compiled, wanted)
 
 
-def _all_live(node: PipelineNode, edges: list[EdgePlan]) -> tuple[int, ...] | None:
+def _all_live(node: PipelineNode, edges: _Edges) -> tuple[int, ...] | None:
     for edge in edges:
         if edge.condition is not None or edge.when == "failure":
             return None

@@ -31,7 +31,8 @@ def expand_next(data: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(nodes, list | tuple) or not isinstance(edges, list | tuple):
         return data
     nodes, edges = cast("list[Any]", nodes), cast("list[Any]", edges)
-    short = [edge for node in nodes if (after := _next_of(node)) for edge in _short_edges(node, after)]
+    with_next = [node for node in nodes if not isinstance(node, dict) or "next" in node]  # few or none, mostly
+    short = [edge for node in with_next if (after := _next_of(node)) for edge in _short_edges(node, after)]
     if not short:
         return data
     return {**data, "nodes": [_without_next(node) for node in nodes], "edges": [*edges, *short]}

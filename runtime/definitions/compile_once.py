@@ -25,7 +25,7 @@ from playbill.model.same_json import same_written
 from playbill.model.steps import finished
 from playbill.runtime.definitions.beside import looking_beside
 from playbill.runtime.definitions.compiler import compiling
-from playbill.runtime.definitions.content import Content, Key, is_large, own_copying
+from playbill.runtime.definitions.content import Content, Key, is_large, owning
 from playbill.runtime.definitions.files import load
 from playbill.runtime.definitions.slices import uncollected
 from playbill.runtime.handlers.python_call import resolve
@@ -136,7 +136,7 @@ class PipelineCompiler:
         if known is not None:  # by now
             return known
         with _depth_told():
-            own = yield from own_copying(definition, content)
+            own = yield from owning(definition, content, is_fresh=key is not None)
             compiled = yield from compiling(own, self._catalog, self._stop)
         if taken.is_object:
             _keep(self._objects, id(definition), Kept(definition, content, compiled))

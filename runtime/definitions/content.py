@@ -6,9 +6,10 @@ import json
 import marshal
 from collections.abc import Mapping
 from hashlib import blake2b
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from playbill.model.definition import PipelineDefinition
+from playbill.model.definition import PipelineDefinition, share_names
 from playbill.model.frozen import copied, no_config
 from playbill.model.steps import STEP
 
@@ -20,6 +21,8 @@ OTHERS: Final = ("tags", "inputs", "outputs", "breakers", "imports")
 """The fields that hold what can be changed in place, besides nodes and edges."""
 AT_ONCE: Final = 2000
 """So many nodes and edges are compiled in some 20 ms."""
+SPARING: Final = 100_000
+"""Of so many nodes and edges memory counts more than a few hundredths of the time."""
 MARSHAL_VERSION: Final = 2
 """Later ones write down which values are one object: of equal mappings they would give different bytes."""
 
@@ -44,16 +47,36 @@ class Content(NamedTuple):
         return Content(list(self.nodes), list(self.edges), copied(self.others), copied(self.configs))
 
 
-def own_copying(definition: PipelineDefinition, content: Content) -> Steps[PipelineDefinition]:
-    """Make a definition that says this, and of which nobody else holds anything that can be changed; in steps."""
+def owning(definition: PipelineDefinition, content: Content, *, is_fresh: bool) -> Steps[PipelineDefinition]:
+    """Make a definition that says this, and of which nobody else holds anything that can be changed; in steps.
+
+    Args:
+        definition: what was given, or read.
+        content: a copy of what it says.
+        is_fresh: nobody else holds its nodes, so that they need not be copied: it was read from plain JSON.
+    """
+    if len(content.nodes) + len(content.edges) > SPARING:
+        yield from _sparing(content)
     none = no_config()
-    nodes: list[PipelineNode] = []
+    nodes: list[PipelineNode] = content.nodes if is_fresh else []
     for place, node in enumerate(content.nodes):
-        nodes.append(node.with_config(content.configs.get(place, none)))
+        config = content.configs.get(place, none)
+        if is_fresh:
+            node.take_config(config)
+        else:
+            nodes.append(node.with_config(config))
         if not place % STEP:
             yield
     others = dict(zip(OTHERS, content.others, strict=True))
     return definition.model_copy(update={**others, "nodes": nodes, "edges": content.edges})
+
+
+def _sparing(content: Content) -> Steps[None]:
+    for parts in (content.nodes, content.edges):
+        for place, (one, other) in enumerate(pairwise(parts)):
+            share_names(other, one)
+            if not place % STEP:
+                yield
 
 
 def is_large(given: object) -> bool:

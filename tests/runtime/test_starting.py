@@ -115,6 +115,9 @@ async def test_a_manager_that_is_closed_begins_nothing_that_is_still_planned(man
         waits = await start_soon(manager, large(), run_id="one")
         next_one = await start_soon(manager, large())
         await manager.close()
+        for _ in range(4):
+            await asyncio.sleep(0)
+        assert all(starting.done() for starting in (one, waits, next_one))
         for starting in (one, waits, next_one):
             with pytest.raises(RuntimeError, match="this manager is closed: make a new one"):
                 await starting

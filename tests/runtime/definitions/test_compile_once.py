@@ -15,7 +15,7 @@ import pytest
 
 import playbill
 from playbill.model.policies import StopPolicy
-from playbill.runtime.definitions import compile_once
+from playbill.runtime.definitions import compile_once, content
 from playbill.runtime.definitions.compile_once import PipelineCompiler
 from playbill.runtime.definitions.compiler import CompiledPipeline
 from playbill.runtime.definitions.content import AT_ONCE, Key
@@ -89,6 +89,11 @@ def test_what_is_not_plain_json_is_not_known_by_what_it_says(value: Any) -> None
     for given in (mapping(value), mapping({"in": [value]})):
         key = Key.of(given)
         assert key is None or not key.is_plain
+
+
+def test_bytes_are_not_taken_for_what_they_are_made_of(compiler: PipelineCompiler) -> None:
+    for value in (b"1", bytearray(b"1"), b"1"):
+        assert type(config_of(compiler.of(mapping(value)))["say"][0]) is type(value)
 
 
 def test_nor_is_another_kind_of_mapping_or_one_too_deep() -> None:
@@ -180,3 +185,14 @@ def test_a_large_mapping_is_the_same_as_a_small_one(compiler: PipelineCompiler) 
     large = {"nodes": [{"id": f"n{i}", "type": "kept"} for i in range(AT_ONCE + 1)]}
     assert len(compiler.of(large).plan.nodes) == AT_ONCE + 1
     assert compiler.of(deepcopy(large)) is compiler.of(large)
+
+
+def test_a_huge_definition_says_what_it_said(compiler: PipelineCompiler, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content, "SPARING", 0)
+    nodes = [{"id": "a", "type": "kept"}, {"id": "b", "type": "kept"}, {"id": "c", "type": "kept", "name": "C"}]
+    given = playbill.PipelineDefinition.model_validate({"nodes": nodes, "edges": [{"from": "a", "to": "b"}]})
+    said = [each.model_fields_set.copy() for each in given.nodes]
+    own = compiler.of(given).definition
+    assert [each.model_fields_set for each in given.nodes] == [each.model_fields_set for each in own.nodes] == said
+    assert given.nodes[0].model_fields_set is given.nodes[1].model_fields_set
+    assert own.model_dump() == given.model_dump()

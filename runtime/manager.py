@@ -106,7 +106,8 @@ class PipelineRunManager:
         """Start a run and return it: at once, or, of a large pipeline, once that is planned beside what else goes on.
 
         Args:
-            definition: the pipeline, the mapping it is written as, or the path of its file, which is read at once.
+            definition: the pipeline, the mapping it is written as, or the path of its file; these two are read at
+                once, and others on the loop wait as long: some 5 us a node and an edge for a mapping.
             trigger_data: what it is started with; checked against the definition's `inputs`.
             run_id: names the run, a text or a UUID; the same id, definition and data again give the run there is.
             timeout_seconds: for the whole run; None: the definition's.

@@ -28,7 +28,7 @@ HOLDS: Final = "nodes and edges"
 
 
 def load(source: Given) -> PipelineDefinition:
-    """Load a definition.
+    """Load a definition; who shares a loop with others has them wait as long.
 
     What is wrong is told all at once, also what would be found when it is run; the modules that it names in `imports`
     are looked for beside its file.

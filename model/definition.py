@@ -158,7 +158,7 @@ class PipelineNode(Draftable):
 
     def take_config(self, config: dict[str, Any]) -> None:
         """Have another config, unchecked, for all that it is frozen: only for who has just made it of plain data."""
-        self.__dict__["config"] = config
+        vars(self)["config"] = config
 
     def with_config(self, config: dict[str, Any]) -> Self:
         """Return a copy with another config, unchecked; all else is shared.

@@ -31,7 +31,7 @@ def _condition_text(value: object) -> object:
 class FreeConfig(BaseModel):
     """Takes any fields: of types and actions that gave no model."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
 
 class EmptyConfig(Settings):

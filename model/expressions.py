@@ -7,12 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from playbill.model.cel_causes import cause_of
-from playbill.model.cel_cost import MAX_VALUES
 from playbill.model.cel_hints import foreign_words, hyphen_hint
 from playbill.model.cel_paths import plain_path
-from playbill.model.cel_patterns import PatternCost, pattern_cost
-from playbill.model.cel_program import CelProgram, compile_cel
 from playbill.model.cel_tokens import bound_names, macro_calls
 from playbill.model.diagnostics import did_you_mean, list_names
 from playbill.model.errors import NodeConfigError
@@ -20,6 +16,9 @@ from playbill.model.wording import clip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
+
+    from playbill.model.cel_patterns import PatternCost
+    from playbill.model.cel_program import CelProgram
 
 __all__ = [
     "CONDITION_ROOTS",
@@ -94,6 +93,8 @@ class Expression:
         try:
             return self.value(variables)
         except Exception as error:
+            from playbill.model.cel_causes import cause_of  # noqa: PLC0415 (as compile_cel below)
+
             raise NodeConfigError(
                 f"expression '{clip(self.text, LONGEST_SHOWN)}' failed: {cause_of(error, self.text, variables)}"
             ) from error
@@ -201,6 +202,8 @@ def _compile(text: str) -> tuple[Expression, frozenset[str]]:
 
 
 def _compiled(text: str, whole: str) -> CelProgram:
+    from playbill.model.cel_program import compile_cel  # noqa: PLC0415 (slow, and most conditions are plain paths)
+
     try:
         return compile_cel(text, lambda literal: _cost_of(literal, whole))
     except ExpressionError:
@@ -211,6 +214,10 @@ def _compiled(text: str, whole: str) -> CelProgram:
 
 def _cost_of(literal: str, text: str) -> PatternCost:
     """Tell what a pattern of `matches` costs; one that comes from data might cost anything."""
+    from playbill.model.cel_cost import MAX_VALUES  # noqa: PLC0415 (see above)
+    from playbill.model.cel_patterns import pattern_cost  # noqa: PLC0415
+    from playbill.model.cel_program import compile_cel  # noqa: PLC0415
+
     if not literal:
         reason = "matches takes its pattern as a text in quotes: one that is computed might take any time"
         raise ExpressionError("computed-pattern", text, reason)

@@ -112,7 +112,9 @@ Factor = Annotated[Number, Field(ge=1)]
 class Settings(BaseModel):
     """Frozen settings that refuse unknown fields; a field with an alias may be given by either name."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True, defer_build=True
+    )
 
 
 def is_seconds(value: object) -> TypeGuard[float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
     "AgentOutput",
@@ -17,7 +17,13 @@ __all__ = [
 ]
 
 
-class AgentOutput(BaseModel):
+class Output(BaseModel):
+    """What is given; made when first used, since a start needs few of them."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class AgentOutput(Output):
     """An agent's answer."""
 
     result: Any
@@ -26,13 +32,13 @@ class AgentOutput(BaseModel):
     """No agents are registered, so nobody was asked."""
 
 
-class ConditionOutput(BaseModel):
+class ConditionOutput(Output):
     """What a condition came to."""
 
     result: bool
 
 
-class CommandOutput(BaseModel):
+class CommandOutput(Output):
     """What a program said, and how it ended."""
 
     stdout: str
@@ -42,7 +48,7 @@ class CommandOutput(BaseModel):
     """Only where something was left out of the middle."""
 
 
-class CallApiOutput(BaseModel):
+class CallApiOutput(Output):
     """An answer."""
 
     status: int
@@ -55,14 +61,14 @@ class CallApiOutput(BaseModel):
     """Only of any other."""
 
 
-class SendNotificationOutput(BaseModel):
+class SendNotificationOutput(Output):
     """Who was told."""
 
     sent: list[str]
     """The ways that took it: webhook, apprise."""
 
 
-class HttpError(BaseModel):
+class HttpError(Output):
     """What an answer said that is none to go on with."""
 
     status: int

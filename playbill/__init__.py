@@ -42,11 +42,12 @@ if TYPE_CHECKING:
     from playbill.model.validation import get_execution_order
     from playbill.runtime.definitions.discovery import action, node_type
     from playbill.runtime.definitions.files import load, validate_pipeline_dag
-    from playbill.runtime.embedded.blocking import BlockingManager, run
+    from playbill.runtime.embedded.blocking import BlockingManager
     from playbill.runtime.embedded.blocking_run import BlockingRun
     from playbill.runtime.embedded.circuit_breaker import CircuitBreaker
     from playbill.runtime.embedded.dispatch_node import dispatch_node
     from playbill.runtime.embedded.executor import PipelineExecutor
+    from playbill.runtime.embedded.run_once import run
     from playbill.runtime.embedded.shared_manager import get_run_manager
     from playbill.runtime.faults.behaviour import Behaviour
     from playbill.runtime.faults.plan import FaultPlan
@@ -142,8 +143,9 @@ _HOMES = {
     "playbill.runtime.runners.context": "NodeContext",
     "playbill.runtime.manager": "PipelineRunManager",
     "playbill.runtime.embedded.shared_manager": "get_run_manager",
-    "playbill.runtime.embedded.blocking": "BlockingManager run",
+    "playbill.runtime.embedded.blocking": "BlockingManager",
     "playbill.runtime.embedded.blocking_run": "BlockingRun",
+    "playbill.runtime.embedded.run_once": "run",
     "playbill.runtime.simulation.explore": "explore",
     "playbill.runtime.simulation.checks.properties": "Always Eventually LeadsTo Sometimes",
     "playbill.runtime.simulation.simulation": "Simulation",

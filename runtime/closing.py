@@ -16,15 +16,14 @@ import sys
 import threading
 import warnings
 import weakref
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
-
-import anyio
 
 from playbill.model.messages import Cancel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from contextlib import AbstractContextManager
 
     from playbill.runtime.actor_system import ActorSystem
     from playbill.runtime.runs import Runs
@@ -117,7 +116,7 @@ class Closing:
             await self.close(None)
             return
         cancelled: asyncio.CancelledError | None = None
-        with anyio.CancelScope(shield=True):
+        with _shielded():
             while not self.is_over:
                 try:
                     await self.close(None)
@@ -228,6 +227,12 @@ def let_go_left() -> None:
                 left.let_go()
             except Exception:  # whoever happens to come by is not to blame
                 logger.exception("what was left of a manager could not be let go")
+
+
+def _shielded() -> AbstractContextManager[object]:
+    """Keep cancel scopes of anyio's from cancelling a block; who has not imported that, which is slow, is in none."""
+    anyio = sys.modules.get("anyio")
+    return nullcontext() if anyio is None else anyio.CancelScope(shield=True)
 
 
 async def _closes_with_its_loop(closing: weakref.ref[Closing]) -> AsyncGenerator[None]:

@@ -18,6 +18,7 @@ from playbill.model.plan import BUILT_IN, Kind
 from playbill.model.published_schema import json_schema
 from playbill.runtime.cli.exit_codes import FINE, WRONG
 from playbill.runtime.cli.modules import find_modules, open_catalog, open_definition
+from playbill.runtime.cli.options.imports import Imports
 from playbill.runtime.definitions.compiler import check_pipeline
 from playbill.runtime.definitions.discovery import catalog_of
 
@@ -26,11 +27,6 @@ if TYPE_CHECKING:
 
     from playbill.model.catalog import ActionType, NodeType
     from playbill.model.definition import PipelineDefinition
-
-Imports = Annotated[
-    list[str] | None,
-    Parameter(name="--import", negative=(), help="a module that defines node types; may be given several times."),
-]
 
 
 def validate(file: Path, /, *, imports: Imports = None) -> int:

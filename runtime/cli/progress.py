@@ -7,13 +7,11 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from rich.text import Text
-
 from playbill.model.facts import RunStatus
 from playbill.model.wording import describe_seconds
 from playbill.runtime.cli.terminal.streams import complain
 from playbill.runtime.reports.board import Board
-from playbill.runtime.reports.board_lines import printable
+from playbill.runtime.reports.printable import printable
 
 if TYPE_CHECKING:
     from playbill.model.definition import PipelineDefinition
@@ -51,8 +49,7 @@ class PlainProgress:
         if line is not None and line.state == "running":
             complain(f"started   {printable(line.node)}{f' (attempt {line.attempts})' if line.attempts > 1 else ''}")
         elif line is not None:
-            cells = [cell.plain for cell in line.cells(now)]
-            complain(f"{line.state:<10}{' '.join(filter(None, cells[1:]))}")
+            complain(f"{line.state:<10}{' '.join(filter(None, line.words(now)))}")
         if self.board.stop is not None and self.board.stop is not stop:
             complain(self.board.stop.describe(now))
 
@@ -79,6 +76,8 @@ class LiveProgress(PlainProgress):
 
     def end(self, result: RunResult) -> None:
         """Leave all lines behind, and how the run ended."""
+        from rich.text import Text  # noqa: PLC0415 (see Screen)
+
         colour = "green" if result.status is RunStatus.COMPLETED else "red"
         self._screen.end(Text(summary(self.board, result), colour))
 

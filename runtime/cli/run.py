@@ -16,9 +16,9 @@ from playbill.model.errors import DefinitionError, JournalError
 from playbill.model.events import Event
 from playbill.model.facts import NodeStatus
 from playbill.runtime.cli.exit_codes import OF_RUNS
-from playbill.runtime.cli.inspect import Imports
 from playbill.runtime.cli.modules import open_definition
 from playbill.runtime.cli.options.host import Resources, Secrets, make_resources, read_secrets
+from playbill.runtime.cli.options.imports import Imports
 from playbill.runtime.cli.options.option_names import with_options
 from playbill.runtime.cli.options.seconds import Seconds
 from playbill.runtime.cli.options.trigger_data import Inputs, trigger_data_of

@@ -12,9 +12,9 @@ from cyclopts import Parameter
 
 from playbill.model.errors import DefinitionError
 from playbill.runtime.cli.exit_codes import FINE, FOUND
-from playbill.runtime.cli.inspect import Imports
 from playbill.runtime.cli.modules import open_definition
 from playbill.runtime.cli.options.host import Resources, Secrets, make_resources, read_secrets
+from playbill.runtime.cli.options.imports import Imports
 from playbill.runtime.cli.options.option_names import with_options
 from playbill.runtime.cli.options.trigger_data import Inputs, trigger_data_of
 from playbill.runtime.cli.progress import ProgressBar

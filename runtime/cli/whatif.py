@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from playbill.runtime.cli.exit_codes import FINE
-from playbill.runtime.cli.inspect import Imports
 from playbill.runtime.cli.modules import open_definition
+from playbill.runtime.cli.options.imports import Imports
 from playbill.runtime.cli.whatif_report import show
 from playbill.runtime.definitions.files import write
 from playbill.runtime.simulation.whatif.changes import Change, load_change

@@ -1,13 +1,11 @@
-"""For sync programs: run one pipeline, or keep a manager in a thread of its own."""
+"""For sync programs: keep a manager in a thread of its own."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
-from playbill.runtime.definitions.files import load
 from playbill.runtime.embedded.blocking_run import BlockingRun, followed
 from playbill.runtime.embedded.loop_thread import LoopThread
-from playbill.runtime.embedded.private_loop import PrivateLoop
 from playbill.runtime.manager import PipelineRunManager
 from playbill.runtime.options import check_options
 from playbill.runtime.run import check_grace
@@ -19,62 +17,10 @@ if TYPE_CHECKING:
     from playbill.model.definition import PipelineDefinition
     from playbill.model.events import Event
     from playbill.model.machines.circuit_state import CircuitState
-    from playbill.model.results import RunResult
     from playbill.runtime.definitions.files import Given
     from playbill.runtime.options import ManagerOptions, RunId
-    from playbill.runtime.run import Run
 
 T = TypeVar("T")
-
-
-def run(
-    definition: Given,
-    trigger_data: Mapping[str, Any] | None = None,
-    *,
-    run_id: RunId | None = None,
-    timeout_seconds: float | None = None,
-    **options: Unpack[ManagerOptions],
-) -> RunResult:
-    """Run a pipeline to its end, in a program without an event loop.
-
-    It returns within timeout + grace + kill bound, whatever the handlers do; what could not be stopped is named in
-    `result.orphans`.
-
-    Args:
-        definition: the pipeline, the mapping it is written as, or the path of its file.
-        trigger_data: what it is started with.
-        run_id: names the run, a text or a UUID.
-        timeout_seconds: for the whole run; None: the definition's.
-        options: those of PipelineRunManager (resources, types, grace...).
-
-    Raises:
-        DefinitionError: the definition or the data is wrong.
-        KeyboardInterrupt: Ctrl-C was pressed, and the run has ended: cancelled, with grace; by a second one without.
-        RuntimeError: an event loop runs in this thread already.
-    """
-    definition = load(definition)
-    graces: list[float | None] = []
-    runs: list[Run] = []
-
-    async def work() -> RunResult:
-        async with PipelineRunManager(**options) as manager:
-            started = manager.start_run(definition, trigger_data, run_id=run_id, timeout_seconds=timeout_seconds)
-            runs.append(await started)
-            for grace in graces:
-                stop(grace)
-            return await runs[0].result()
-
-    def stop(grace: float | None) -> None:
-        for started in runs:
-            started.request_cancel("interrupted", grace)
-        if not runs:
-            graces.append(grace)
-
-    loop = PrivateLoop()
-    try:
-        return loop.run(work(), stop)
-    finally:
-        loop.close()
 
 
 class BlockingManager:

@@ -16,8 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import anyio
-
 from playbill.runtime.processes import packets
 from playbill.runtime.processes.environment_mark import VARIABLE
 from playbill.runtime.processes.leader import Leader, ProcessEnd, SpawnerDied
@@ -281,6 +279,8 @@ class SpawnerClient:
 
 
 async def _until_exited(descriptor: int, spawner: SpawnerProcess) -> None:
+    import anyio  # noqa: PLC0415 (its backend is slow to import, and most managers start no process)
+
     try:
         with anyio.move_on_after(CLOSE_SECONDS) as patience:
             await anyio.wait_readable(descriptor)

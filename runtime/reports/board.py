@@ -7,18 +7,17 @@ from datetime import UTC, datetime
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
-from rich.text import Text
-
 from playbill.model.events import Event, EventType
 from playbill.model.facts import Receipt, RunStatus
 from playbill.model.progress import NodeProgress
 from playbill.model.wording import clip, describe_seconds
-from playbill.runtime.reports.board_lines import printable, rows
+from playbill.runtime.reports.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.text import Text
 
     from playbill.model.definition import PipelineDefinition
 
@@ -76,17 +75,25 @@ class NodeLine:
         """Return how long the node has taken."""
         return None if self.started is None else ((self.ended or now) - self.started).total_seconds()
 
-    def cells(self, now: datetime, encoding: str = "utf-8") -> tuple[Text, Text, Text, Text, Text]:
-        """Return the line as cells: symbol, node, duration, retries, note."""
-        symbol, colour = LOOKS[self.state]
+    def words(self, now: datetime, encoding: str = "utf-8") -> tuple[str, str, str, str]:
+        """Return the line as words: node, duration, retries, note."""
         seconds = self.seconds(now)
         retries = f"{self.attempts - 1} retr{'y' if self.attempts == 2 else 'ies'}" if self.attempts > 1 else ""  # noqa: PLR2004
+        duration = "" if seconds is None else describe_seconds(seconds)
+        return printable(self.node, encoding), duration, retries, printable(self.note, encoding)
+
+    def cells(self, now: datetime, encoding: str = "utf-8") -> tuple[Text, Text, Text, Text, Text]:
+        """Return the line as cells: symbol, node, duration, retries, note."""
+        from rich.text import Text  # noqa: PLC0415 (slow, and plain lines have no cells)
+
+        symbol, colour = LOOKS[self.state]
+        node, duration, retries, note = self.words(now, encoding)
         return (
             Text(symbol, colour),
-            Text(printable(self.node, encoding), "bold" if self.state == "running" else ""),
-            Text("" if seconds is None else describe_seconds(seconds), "bright_black"),
+            Text(node, "bold" if self.state == "running" else ""),
+            Text(duration, "bright_black"),
             Text(retries, "yellow"),
-            Text(printable(self.note, encoding), colour if self.state in {"failed", "cancelled"} else "bright_black"),
+            Text(note, colour if self.state in {"failed", "cancelled"} else "bright_black"),
         )
 
 
@@ -160,6 +167,8 @@ class Board:
         return max((explicit if grace is None else min(explicit, grace) for grace in own), default=explicit)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.text import Text  # noqa: PLC0415 (see NodeLine)
+
         room = max(3, (options.height or console.height) - 3)
         yield from self.table(self._choose(room), options.max_width)
         stop = self.stop
@@ -169,6 +178,8 @@ class Board:
 
     def table(self, lines: Iterable[NodeLine], width: int) -> list[Text]:
         """Return these lines as a table that is `width` cells wide."""
+        from playbill.runtime.reports.board_lines import rows  # noqa: PLC0415 (as rich.text above)
+
         now = self.clock()
         return rows([(line.cells(now, self.encoding), line.fraction) for line in lines], width)
 

@@ -10,7 +10,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["cut_middle", "printable", "rows"]
+__all__ = ["cut_middle", "rows"]
 
 ELLIPSIS: Final = "…"
 NARROW: Final = 80
@@ -84,10 +84,3 @@ def _fitting(text: str, width: int) -> str:
         if taken > width:
             return text[:place]
     return text
-
-
-def printable(text: str, encoding: str = "utf-8") -> str:
-    """Return a text with escapes for what would move a terminal's cursor, or what its encoding lacks."""
-    if not text.isprintable():
-        text = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
-    return text.encode(encoding, "backslashreplace").decode(encoding)

@@ -14,7 +14,6 @@ from playbill.runtime.runners.context import NodeContext
 from playbill.runtime.runners.coroutine import LoopAttempt
 from playbill.runtime.runners.program import ProgramAttempt, ProgramHandler
 from playbill.runtime.runners.thread import ThreadAttempt
-from playbill.runtime.runners.workers.attempt import ProcessAttempt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from playbill.runtime.runners.attempt import AttemptServices, HandlerAttempt
     from playbill.runtime.runners.bindings import Binding, Bindings
     from playbill.runtime.runners.thread_pool import ThreadPool
+    from playbill.runtime.runners.workers.attempt import ProcessAttempt
     from playbill.runtime.runners.workers.pool import ProcessPool
     from playbill.runtime.secrets import Secret
 
@@ -113,6 +113,8 @@ class RunRunner:
         return ProgramAttempt(run_id, node_id, attempt, reply_to, self._services, pool)
 
     def _begin_isolated(self, run_id: str, node: PipelineNode, attempt: int, reply_to: Receiver) -> ProcessAttempt:
+        from playbill.runtime.runners.workers.attempt import ProcessAttempt  # noqa: PLC0415 (few nodes are isolated)
+
         pool = self._processes
         if pool is None:
             text = "wants a process, and here are none: leave isolation out, or run its pipeline"

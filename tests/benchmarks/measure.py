@@ -1,8 +1,6 @@
 """How things are measured: floor and subject in turns, the minimum of some rounds of each."""
 
 import gc
-import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -21,16 +19,6 @@ async def least_seconds(*subjects: Callable[[], Awaitable[object]], rounds: int 
             await subject()
             best[index] = min(best[index], time.perf_counter() - began)
     return tuple(best)
-
-
-def least_import_seconds(code: str, rounds: int = ROUNDS) -> float:
-    """Time `code` in fresh interpreters; return the minimum in seconds."""
-    program = f"import time\nbegan = time.perf_counter()\n{code}\nprint(time.perf_counter() - began)"
-    command = [sys.executable, "-c", program]
-    return min(
-        float(subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout)
-        for _ in range(rounds)
-    )
 
 
 def row(workload: str, floor: str, subject: str, ratio: float, gate: float | None) -> None:

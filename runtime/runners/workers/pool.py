@@ -14,17 +14,17 @@ import collections
 import os
 import sys
 import time
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
-
-import anyio
 
 from playbill.runtime.processes.spawner_client import SpawnerClient
 from playbill.runtime.redaction import NO_SECRETS, Redaction
-from playbill.runtime.runners.workers.packing import Packer, introduction
-from playbill.runtime.runners.workers.worker_client import Assigned, WorkerClient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from playbill.runtime.runners.workers.packing import Packer
+    from playbill.runtime.runners.workers.worker_client import Assigned, WorkerClient
 
 __all__ = ["ProcessPool"]
 
@@ -60,7 +60,6 @@ class ProcessPool:
             max_resident_bytes: A worker that needs more after an attempt is replaced.
         """
         processors = os.cpu_count() or 1
-        self.packer = Packer()
         self.now = time.monotonic
         self._loop = loop
         self._resources: Mapping[str, Any] = {} if resources is None else resources
@@ -79,6 +78,13 @@ class ProcessPool:
 
     def __repr__(self) -> str:
         return f"<ProcessPool workers={len(self._workers)} idle={len(self._idle)} waiting={len(self._waiting)}>"
+
+    @cached_property
+    def packer(self) -> Packer:
+        """Packs attempts; made with the first of them, for most managers have none."""
+        from playbill.runtime.runners.workers.packing import Packer  # noqa: PLC0415 (see above)
+
+        return Packer()
 
     def queue(self, attempt: Assigned) -> None:
         """Give an attempt to a worker (`attempt.take(worker)`), at once or when one is free."""
@@ -100,6 +106,8 @@ class ProcessPool:
         for worker in tuple(self._workers):
             worker.kill()
         if self._workers:
+            import anyio  # noqa: PLC0415 (see SpawnerClient)
+
             with anyio.move_on_after(CLOSE_SECONDS):
                 await self._empty.wait()
         if self._owns_client:
@@ -144,6 +152,9 @@ class ProcessPool:
         worker.dismiss()
 
     def _new(self) -> WorkerClient:
+        from playbill.runtime.runners.workers.packing import introduction  # noqa: PLC0415 (see `packer`)
+        from playbill.runtime.runners.workers.worker_client import WorkerClient  # noqa: PLC0415
+
         first = introduction(self._resources, self._redaction, *self._wears_out)
         worker = WorkerClient(self.client, self._resources, first, self._freed, self._left, self._redaction.hide)
         self._workers.add(worker)

@@ -321,13 +321,6 @@ def test_a_terminal_gets_a_board_with_one_line_a_node(folder: Path) -> None:
     assert "completed in" in shown.decode()
 
 
-def test_the_command_starts_without_what_it_does_not_need() -> None:
-    heavy = ("cel", "networkx", "httpx", "jsonschema")
-    code = f"import sys, playbill.runtime.cli; print([m for m in {heavy} if m in sys.modules])"
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, cwd=ROOT)
-    assert ran.stdout == "[]\n"
-
-
 @pytest.mark.parametrize(("written", "seconds"), [("250ms", 0.25), ("1h30m", 5400), ("7", 7), ("0.5", 0.5)])
 def test_times_may_have_their_unit(folder: Path, written: str, seconds: float) -> None:
     file = folder / "events.jsonl"

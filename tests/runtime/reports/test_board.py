@@ -12,7 +12,8 @@ from playbill.model.events import Event, EventType
 from playbill.model.facts import Cause, Failure, RunStatus
 from playbill.model.progress import NodeProgress
 from playbill.runtime.reports.board import Board
-from playbill.runtime.reports.board_lines import cut_middle, printable
+from playbill.runtime.reports.board_lines import cut_middle
+from playbill.runtime.reports.printable import printable
 from tests.stories.support import node, pipeline
 
 LONG = "fetch_all_customer_records_of_the_warehouse_before_midnight"

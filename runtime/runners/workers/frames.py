@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import pickle
 import struct
+from operator import contains
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from playbill.runtime.redaction import Redaction
@@ -167,6 +168,11 @@ _TO_HOST: Final[dict[str, tuple[type[ToHost], tuple[tuple[type, ...], ...]]]] = 
 """Each with the types of its fields, as JSON has them."""
 
 
+_ENCODER: Final = json.JSONEncoder()
+_DECODER: Final = json.JSONDecoder()
+"""Both as json.dumps and json.loads have them, which look for options first."""
+
+
 def to_worker(message: ToWorker) -> bytes:
     """Return the whole frame, with its length."""
     return _frame(pickle.dumps((type(message).__name__, *message), pickle.HIGHEST_PROTOCOL))
@@ -185,7 +191,7 @@ def to_host(message: ToHost) -> bytes:
         ValueError: something of it JSON cannot say, or it is too large.
     """
     try:
-        data = json.dumps((type(message).__name__, *message)).encode()
+        data = _ENCODER.encode((type(message).__name__, *message)).encode()
     except (TypeError, RecursionError) as error:
         raise ValueError(str(error)) from error
     if len(data) > MAX_BYTES:
@@ -200,11 +206,11 @@ def from_worker(frame: bytes) -> ToHost:
         BrokenFrame: no worker of ours says that.
     """
     try:
-        name, *fields = json.loads(frame)
+        name, *fields = _DECODER.decode(frame.decode())
         kind, shape = _TO_HOST[name]
     except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise BrokenFrame(f"its process said {_excerpt(frame)}, which is no frame") from error
-    if len(fields) != len(shape) or any(type(field) not in types for field, types in zip(fields, shape, strict=True)):
+    if len(fields) != len(shape) or not all(map(contains, shape, map(type, fields))):
         raise BrokenFrame(f"its process said {_excerpt(frame)}, which is no {name}")
     return kind(*fields)
 

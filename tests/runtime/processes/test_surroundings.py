@@ -2,10 +2,12 @@
 
 import logging
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+from playbill.runtime.runners.workers.inside.surroundings import _KeptModules
 from tests.runtime.processes import bodies
 from tests.runtime.processes.support import Bank, opened
 
@@ -50,3 +52,12 @@ async def test_a_seed_of_one_attempt_does_not_decide_what_the_next_draws(bank: B
     drawn = [await bank.output(bodies.draws) for _ in range(4)]
     assert len({each["drawn"] for each in drawn}) == 4
     assert len({each["pid"] for each in drawn}) == 1
+
+
+def test_modules_that_were_imported_besides_or_anew_change_nothing_and_one_that_is_gone_or_another_does() -> None:
+    one, two, three = (ModuleType(name) for name in ("one", "two", "three"))
+    kept = _KeptModules({"one": one, "two": two})
+    for same in ({"one": one, "two": two, "three": three}, {"two": two, "three": three, "one": one}):
+        assert same == kept
+    for other in ({"one": one}, {"one": one, "two": three}, {"two": one, "one": two}, {"one": one, "three": two}):
+        assert other != kept

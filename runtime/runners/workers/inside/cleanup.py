@@ -22,6 +22,8 @@ __all__ = ["Cleanup"]
 
 SWEEP_SECONDS: Final = 0.5
 _LOOK_SECONDS: Final = 0.001
+_SEED_BYTES: Final = 32
+"""No handler draws so many numbers that more would tell; random.seed() reads 2.5 KB."""
 _PAGE: Final = resource.getpagesize()
 
 
@@ -67,7 +69,7 @@ class Cleanup:
             self._make_streams()
         self._interrupts.install()
         if (random := sys.modules.get("random")) is not None:  # a handler's seed would decide what the next one draws
-            random.seed()
+            random.seed(int.from_bytes(os.urandom(_SEED_BYTES)))
 
     def _is_large(self) -> bool:
         bound = self.max_resident_bytes

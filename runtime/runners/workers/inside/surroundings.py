@@ -20,7 +20,8 @@ import socket
 import sys
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from playbill.runtime.runners.context import logger
 
@@ -35,6 +36,7 @@ _SIGNALS: Final = sorted(map(int, signal.valid_signals() - {signal.SIGKILL, sign
 """SIGTERM is the interruptions' own."""
 _LIMITS: Final = sorted({getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")})
 _LISTS: Final = ("path", "argv", "meta_path", "path_hooks")
+_MODULES: Final = sys.modules
 _HOOKS: Final = ("excepthook", "unraisablehook", "displayhook", "breakpointhook")
 
 
@@ -44,6 +46,8 @@ class Trait(NamedTuple):
     read: Callable[[], Any]
     write: Callable[[Any], object]
     """May raise: then it cannot be put back."""
+    keep: Callable[[Any], Any] = lambda read: read
+    """Makes of what was read what is compared with later reads."""
 
 
 class ProcessSurroundings:
@@ -55,10 +59,12 @@ class ProcessSurroundings:
 
     def note(self) -> None:
         """Keep what there is now as what each attempt shall find."""
-        self._kept = [trait.read() for trait in _TRAITS]
+        self._kept = [trait.keep(trait.read()) for trait in _TRAITS]
 
     def restore(self) -> bool:
         """Put back what differs; False: something cannot be."""
+        if self._are_kept():
+            return True
         whole = True
         for trait, kept in zip(_TRAITS, self._kept, strict=True):
             if not _is(trait, kept):
@@ -68,6 +74,13 @@ class ProcessSurroundings:
                     whole = False
                 whole = whole and _is(trait, kept)
         return whole
+
+    def _are_kept(self) -> bool:
+        """Tell at C's speed whether nothing differs, as nearly always; what cannot be read is looked at alone."""
+        try:
+            return [trait.read() for trait in _TRAITS] == self._kept
+        except Exception:  # noqa: BLE001 (a handler may have put anything there)
+            return False
 
 
 def _is(trait: Trait, kept: object) -> bool:
@@ -165,9 +178,28 @@ def _set_own_logger(kept: tuple[Any, ...]) -> None:
     logger.disabled, logger.propagate, logger.handlers[:], logger.filters[:] = kept
 
 
-def _modules() -> _Names:
-    """Return the modules there are; those that a handler imported besides do no harm."""
-    return _Names(sys.modules)
+class _KeptModules:
+    """The modules of a time; those that a handler imports besides do no harm."""
+
+    def __init__(self, modules: dict[str, Any]) -> None:
+        self._modules = {**modules}
+        self._names = (*modules,)
+
+    def __eq__(self, other: object) -> bool:
+        now, count = cast("dict[str, Any]", other), len(self._names)
+        if (*islice(now, count),) == self._names:  # as nearly always: new ones come behind
+            return (*islice(now.values(), count),) == (*self._modules.values(),)
+        return self._modules.items() <= now.items()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def put_back(self) -> None:
+        """Put back what differs, where imports look for it."""
+        _MODULES.update(self._modules)
+
+
+def _modules() -> dict[str, Any]:
+    return sys.modules
 
 
 def _builtins() -> dict[str, Any]:
@@ -179,15 +211,6 @@ def _set_builtins(kept: dict[str, Any]) -> None:
         delattr(builtins, name)
     for name, value in kept.items():
         setattr(builtins, name, value)
-
-
-class _Names(dict[str, Any]):
-    """Names that equal those which have more."""
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Names) and other.items() <= self.items()
-
-    __hash__ = None
 
 
 def _stdin() -> tuple[int, int]:
@@ -216,7 +239,7 @@ _TRAITS: Final = (
     Trait(_directory, os.chdir),
     Trait(_umask, os.umask),
     Trait(_lists, _set_lists),
-    Trait(_modules, sys.modules.update),
+    Trait(_modules, _KeptModules.put_back, _KeptModules),
     Trait(_builtins, _set_builtins),
     Trait(_handlers, _set_handlers),
     Trait(_limits, _set_limits),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from playbill.actors.ports import Receiver, Settled
     from playbill.runtime.clocks.system import Clock
 
-MESSAGES_A_TURN: Final = 512
+MESSAGES_A_TURN: Final = 128
 """How many messages are handled before the loop has its turn."""
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -152,19 +154,18 @@ class DeadLetters(Protocol):
         """Count what the machine of `actor`, which has ended, asked for in vain."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """All of them, as one manager's actors share them."""
+class Ports(Struct, frozen=True, eq=False):
+    """All of them, as one manager's actors share them; each run has a runner of its own."""
 
     dispatcher: Dispatcher
     timers: Timers
     runner: Runner
     journal: Journal
     dead_letters: DeadLetters
-    post: Post = field(init=False)
-    call: Call = field(init=False)
+    post: Post = None  # type: ignore[assignment]
+    call: Call = None  # type: ignore[assignment]
     """The dispatcher's methods, bound once for all actors."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "post", self.dispatcher.post)
-        object.__setattr__(self, "call", self.dispatcher.call)
+        force_setattr(self, "post", self.post or self.dispatcher.post)
+        force_setattr(self, "call", self.call or self.dispatcher.call)

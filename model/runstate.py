@@ -40,7 +40,7 @@ class RunState:
     """Of each transparent node that completed: what it passes on."""
     cause: Cause | None = None
     """What decided the run: the first recorded failure, cancel or deadline."""
-    orphans: list[str] = field(default_factory=list[str])
+    orphans: tuple[str, ...] = ()
     """The nodes of attempts that could not be stopped, one entry for each."""
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -138,7 +138,7 @@ class RunState:
     def _receive(self, node: NodeExecutionResult, receipt: Receipt | None) -> None:
         node.receipt = receipt
         if receipt is not None and receipt.how is Stopped.ABANDONED:
-            self.orphans.append(node.node_id)
+            self.orphans += (node.node_id,)
 
     def _decide(self, cause: Cause) -> None:
         if self.cause is None:

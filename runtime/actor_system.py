@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
-from playbill.actors.ports import Ports, Receiver, Runner
+from msgspec.structs import replace
+
+from playbill.actors.ports import Ports, Receiver
 from playbill.model.errors import DefinitionError
 from playbill.model.events import LOOP
 from playbill.model.machines.circuit_state import FORCED
@@ -139,7 +141,7 @@ class ActorSystem:
         self._services = RunnerServices(
             attempts, self._threads, settings.resources, settings.secrets, self._processes, redaction
         )
-        self._breaker_ports = self._ports(NullRunner())
+        self._ports = Ports(parts.dispatcher, parts.timers, NullRunner(), parts.journal, self.dead_letters)
 
     def _watch(self, settings: SystemSettings, on_loop: OnLoop | None) -> Watchdog | None:
         limit, parts = settings.watchdog_seconds, self.parts
@@ -189,11 +191,7 @@ class ActorSystem:
         context.run(WITHIN.set, self)
         context.run(ON_LOOP.set, self._services.attempts.on_loop)
         context.run(SIMULATE_AGENTS.set, self._simulate_agents)
-        return self._ports(self.parts.runner(self._services, bindings, context))
-
-    def _ports(self, runner: Runner) -> Ports:
-        parts = self.parts
-        return Ports(parts.dispatcher, parts.timers, runner, parts.journal, self.dead_letters)
+        return replace(self._ports, runner=self.parts.runner(self._services, bindings, context))
 
     def breakers_of(self, definition: PipelineDefinition, keys: frozenset[str]) -> dict[str, Shell[Any]]:
         """Return the breakers that a pipeline uses, by key.
@@ -201,7 +199,7 @@ class ActorSystem:
         Raises:
             DefinitionError: it wants another policy for a key than the pipeline that used the key first.
         """
-        return self.breakers.of(definition, keys, self._breaker_ports)
+        return self.breakers.of(definition, keys, self._ports)
 
     async def force(self, key: str, state: str) -> None:
         """Set a circuit, or all of a type, by hand.

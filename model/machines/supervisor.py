@@ -128,6 +128,7 @@ class SupervisorMachine(SupervisorPausing, SupervisorStopping):
         if self.run.cause is not None and self._must_stop():
             self._stop(None, now, out)
         else:
+            self.unrouted = self.unrouted or []
             self.unrouted.append(route)
 
     def ended_stopping(self, message: Ended, now: Now, out: Outbox) -> None:

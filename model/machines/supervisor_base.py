@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 S: Final = SupervisorState
 BACKSTOP_SECONDS: Final = 0.1
 """What a node may take to end beyond grace and kill bound."""
+NOT_PAUSED: Final = frozenset[str]()
+NO_SLOTS: Final[dict[str, None]] = {}
+"""Where nobody has wanted a slot; nothing is put in."""
 USER: Final = "user"
 """Who pauses a run so that its deadline stands still."""
 
@@ -36,15 +39,15 @@ class SupervisorBase(Machine[SupervisorState]):
         """The durable state: changed by `_record` only."""
         self.live: dict[str, None] = {}
         """The nodes that have an actor, in the order of their spawning."""
-        # Dicts where sets would do: an empty one is a third as large, and there may be ten thousand runs.
+        # There may be ten thousand runs, and few of them need what follows: what is empty is made when it is not.
         self.begun: dict[str, None] = {}
         """The join-any nodes that were told their first Input."""
-        self.paused_by: dict[str, None] = {}
+        self.paused_by: frozenset[str] = NOT_PAUSED
         """Why it is paused: the user, the journal."""
-        self.unrouted: list[tuple[NodePlan, tuple[int, ...], Inputs]] = []
+        self.unrouted: list[tuple[NodePlan, tuple[int, ...], Inputs]] | None = None
         """The ends that were recorded while it was paused: their edges are yet to be followed."""
-        self.slot_holders: dict[str, None] = {}
-        self.slot_queue: dict[str, None] = {}
+        self.slot_holders: dict[str, None] = NO_SLOTS
+        self.slot_queue: dict[str, None] = NO_SLOTS
         self.deadline_at = 0.0
         self.deadline_left: float | None = None
         self.grace_ends = self.stop_asked = 0.0
@@ -81,7 +84,7 @@ class SupervisorBase(Machine[SupervisorState]):
         """Begin nothing more, and end what is live within a bound; `grace` None: each node has its own."""
         self.become(S.STOPPING)
         self.stop_asked = now.monotonic
-        self.unrouted = []
+        self.unrouted = None
         self.slot_queue.clear()
         out.drop_timer(Timer.DEADLINE)
         if self.live:

@@ -66,17 +66,17 @@ class SupervisorPausing(SupervisorRouting):
             self.become(S.PAUSED)
             for node in self.live:
                 out.tell(node, Pause())
-        self.paused_by[reason] = None
+        self.paused_by |= {reason}
 
     def _resume_for(self, reason: str, now: Now, out: Outbox) -> None:
-        self.paused_by.pop(reason, None)
+        self.paused_by -= {reason}
         if self.paused_by:
             return
         self.become(S.RUNNING)
         for node in self.live:
             out.tell(node, Resume())
         self._grant_slots(out)
-        unrouted, self.unrouted = self.unrouted, []
+        unrouted, self.unrouted = self.unrouted or (), None
         for node_plan, live, carried in unrouted:
             self._follow(node_plan, live, carried, out)
         if not self.live:

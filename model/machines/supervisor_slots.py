@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from playbill.model.machines.supervisor_base import SupervisorBase
+from playbill.model.machines.supervisor_base import NO_SLOTS, SupervisorBase
 from playbill.model.messages import SlotGranted
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ class SupervisorSlots(SupervisorBase):
 
     def slot_wanted(self, message: SlotWanted, now: Now, out: Outbox) -> None:
         """Give a run slot, or queue for one."""
+        if self.slot_queue is NO_SLOTS:
+            self.slot_queue, self.slot_holders = {}, {}
         self.slot_queue[message.node] = None
         self._grant_slots(out)
 

@@ -39,7 +39,8 @@ class MemoryStream:
         """Those that are kept; their seqs have no gaps."""
         self.closed = False
         self._journal = journal
-        self._waiters = Waiters()
+        self._waiters: Waiters | None = None
+        """None: nobody has waited yet, as for most runs."""
         self._news: ProgressNews | None = None
 
     def append(self, event: Event) -> bool:
@@ -57,7 +58,11 @@ class MemoryStream:
     def close(self) -> None:
         """Let readers end: nothing more will come."""
         self.closed = True
-        self._waiters.wake()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiters:
+            self._waiters.wake()
 
     def read(self, from_seq: int = 1) -> StreamReader:
         """Return the events from `from_seq` on, or from the oldest that is kept, until the stream has ended."""
@@ -78,7 +83,7 @@ class MemoryStream:
         """Tell progress to all who listen; no journal has it."""
         if not self.closed:
             self.news.tell(self.events[-1].seq if self.events else 0, said)
-            self._waiters.wake()
+            self._wake()
 
     def at(self, seq: int) -> Event | None:
         """Return the event of this seq, or the oldest that is kept after it; None: it is not there yet."""
@@ -90,6 +95,8 @@ class MemoryStream:
 
     async def more(self) -> None:
         """Wait until there is another event, or the stream is closed."""
+        if self._waiters is None:
+            self._waiters = Waiters()
         await self._waiters.wait()
 
 

@@ -140,7 +140,7 @@ async def test_a_wait_that_is_cut_short_loses_nothing() -> None:
         await asyncio.wait([waiting])
         stream.append(event(1))
         assert (await anext(source)).seq == 1
-    assert len(stream._waiters) == 0
+    assert not stream._waiters
 
 
 async def test_a_reader_that_was_closed_gives_no_more() -> None:

@@ -38,7 +38,7 @@ def at(seconds: int) -> datetime:
 
 
 def test_nothing_has_happened_to_a_new_run() -> None:
-    assert RunState() == RunState(RunStatus.PENDING, 0, {}, {}, {}, {}, None, [], None, None)
+    assert RunState() == RunState(RunStatus.PENDING, 0, {}, {}, {}, {}, None, (), None, None)
 
 
 def test_a_run_goes_from_its_start_over_a_pause_to_its_end() -> None:
@@ -124,7 +124,7 @@ def test_every_abandoned_attempt_is_an_orphan_and_no_other_is() -> None:
     fold.node("retrying", 2, failure=BROKEN, receipt=KILLED).node("retrying", 3, failure=BROKEN, receipt=None)
     fold.node("failed", 4, failure=BROKEN, receipt=ABANDONED, live=(), handled=True)
     fold.happen("pipeline_node.cancelled", "b", 1, status=NodeStatus.CANCELLED, failure=None, receipt=ABANDONED)
-    assert fold.state.orphans == ["a", "a", "b"]
+    assert fold.state.orphans == ("a", "a", "b")
 
 
 def test_the_first_cause_stays() -> None:

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from playbill.actors.reference import Inbox
 from playbill.model.messages import CONTROL, Ask
-from playbill.runtime.dispatchers.loop import awaited
+from playbill.runtime.dispatchers.loop import MESSAGES_A_TURN, awaited
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ Mail: TypeAlias = "tuple[Receiver, Receiver | None, Any]"
 """To, from, and what."""
 Pick: TypeAlias = "Callable[[list[Mail], list[Mail]], int]"
 """Of the control lane's mail and the data lane's: whose is next, counted through both within WINDOW."""
-TURNS: Final = (512, 512, 512, 16, 4, 1)
+TURNS: Final = (MESSAGES_A_TURN, MESSAGES_A_TURN, MESSAGES_A_TURN, 16, 4, 1)
 """How many messages are handled before the loop has its turn: one of these."""
 WINDOW: Final = 32
 MAIL: Final = "mail"

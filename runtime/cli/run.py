@@ -60,16 +60,7 @@ def run(  # noqa: PLR0913 (a user names those they want)
     simulate_agents: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     verbose: Annotated[int, Parameter(name=["--verbose", "-v"], negative=(), count=True, show_default=False)] = 0,
 ) -> int:
-    """Run a pipeline. Ctrl-C stops it, a second one at once.
-
-    Its progress and all logs go to standard error, its outputs to standard output.
-
-    Exits with
-      0    the run completed
-      1    it failed, or its output could not be written
-      2    wrong definition or usage; nothing has begun
-      124  it was stopped by its timeout
-      130  it was cancelled, as by Ctrl-C or SIGTERM
+    """Run a pipeline and return its exit code; what users read of it stands in runtime/cli/__init__.py.
 
     Args:
         file: a YAML or JSON file.

@@ -13,7 +13,7 @@ from playbill.model.messages import Ended, Released
 from playbill.model.plain_text import repr_of, text_of
 
 if TYPE_CHECKING:
-    from playbill.actors.ports import Attempt, Call, Ports
+    from playbill.actors.ports import Attempt, Ports, TellAtOnce
     from playbill.model.facts import Inputs, Permit
     from playbill.model.plan import NodePlan, RunFacts
     from playbill.model.results import RunResult
@@ -27,7 +27,7 @@ class NodeActor(Shell[NodeMachine]):
     """
 
     attempt: Attempt | None = None
-    permit: Call
+    permit: TellAtOnce
     """The effect: ask a breaker. Bound once an actor, as `tell` is."""
 
     def __init__(

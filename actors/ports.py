@@ -43,7 +43,7 @@ class Post(Protocol):
         """Send `message` to an actor."""
 
 
-class Call(Protocol):
+class TellAtOnce(Protocol):
     """The effect `tell`, upwards."""
 
     def __call__(self, to: Any, message: Any, /) -> Any:
@@ -163,7 +163,7 @@ class Ports(Struct, frozen=True, eq=False):
     journal: Journal
     dead_letters: DeadLetters
     post: Post = None  # type: ignore[assignment]
-    call: Call = None  # type: ignore[assignment]
+    call: TellAtOnce = None  # type: ignore[assignment]
     """The dispatcher's methods, bound once for all actors."""
 
     def __post_init__(self) -> None:

@@ -60,7 +60,6 @@ class CountedDeadLetters:
     def __init__(self) -> None:
         self.count: int = 0
         self.effects: int = 0
-        """What actors that had ended asked for, which nobody did."""
 
     def add(self, actor: str, message: object) -> None:
         """Count a message that came too late for `actor`."""

@@ -95,7 +95,7 @@ FIXED: Final = (
     Fixed(
         "orphans are never named",
         "model/runstate.py",
-        "self.orphans.append(node.node_id)",
+        "self.orphans += (node.node_id,)",
         "pass",
     ),
     Fixed(

@@ -33,9 +33,10 @@ async def in_slices(steps: Steps[T], folder: PurePath | None, check: Callable[[]
         folder: where modules are looked for first meanwhile.
         check: called after each turn of others; what it raises ends the work.
     """
+    are_frozen = bool(gc.get_freeze_count())
     while True:
         try:
-            with looking_beside(folder), uncollected():
+            with looking_beside(folder), uncollected(are_frozen=are_frozen):
                 _advance(steps)
         except StopIteration as end:
             made: T = end.value
@@ -53,11 +54,14 @@ def _advance(steps: Steps[object]) -> None:
 
 
 @contextmanager
-def uncollected() -> Generator[None]:
+def uncollected(*, are_frozen: bool | None = None) -> Generator[None]:
     """Keep the cyclic collector from what is made meanwhile: a million objects that live on, and no garbage.
 
     It would look through all of them again and again: a third of the time that a large definition takes, and a pause
     of half a second at the end. So they are put among the old ones at once, and so is all else that is young.
+
+    Args:
+        are_frozen: whether somebody has frozen objects, which stay so; None: it is found out, by counting them all.
     """
     if not gc.isenabled():
         yield
@@ -66,7 +70,7 @@ def uncollected() -> Generator[None]:
     try:
         yield
     finally:
-        if not gc.get_freeze_count():  # what somebody has frozen stays so
+        if not (bool(gc.get_freeze_count()) if are_frozen is None else are_frozen):
             gc.freeze()
             gc.unfreeze()  # into the oldest generation
         gc.enable()

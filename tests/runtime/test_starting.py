@@ -1,6 +1,7 @@
 """A large pipeline is planned beside what else goes on, and nothing is left of what ends early."""
 
 import asyncio
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -45,6 +46,23 @@ async def start_soon(manager: Manager, given: Any, *args: Any, **more: Any) -> a
     await asyncio.sleep(0)
     assert not task.done()
     return task
+
+
+async def test_what_somebody_has_frozen_stays_so_and_is_counted_seldom(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To count them all takes long, where there are many."""
+    counted: list[int] = []
+
+    def count() -> int:
+        counted.append(5)
+        return 5
+
+    monkeypatch.setattr(gc, "get_freeze_count", count)
+    monkeypatch.setattr(gc, "unfreeze", lambda: pytest.fail("it was thawed"))
+    async with manager:
+        await (await manager.start_run(large())).result()
+    assert len(counted) <= 2
 
 
 @pytest.mark.parametrize("given", [large, mapping])

@@ -161,7 +161,7 @@ def test_determinism_is_checked_and_its_lack_is_shown(folder: Path) -> None:
     assert fine.stdout.endswith(" lines the same 3 times\n")
     differs = sim("counts.yaml", "--check-determinism", folder=folder)
     assert differs.returncode == 1
-    assert "seed 0 is not deterministic: run again in this process, line 6 of the trace differs" in differs.stderr
+    assert "seed 0 is not deterministic: run again in this process, line 5 of the trace differs" in differs.stderr
 
 
 def test_agents_that_nobody_has_registered_are_stood_in_for_and_named_once() -> None:

@@ -175,10 +175,10 @@ def test_a_python_node_whose_function_is_another_by_now_is_bound_anew(
 def test_a_mapping_with_imports_is_compiled_each_time(
     compiler: PipelineCompiler, module: Callable[[int, str], None]
 ) -> None:
-    given = {"nodes": [{"id": "a", "type": "again"}], "imports": ["given_again"]}
+    given = {"nodes": [{"id": "a", "type": "given_again"}], "imports": ["given_again"]}
     for n in (1, 2):
-        module(n, f"import playbill\n@playbill.node_type('again')\ndef f(a, b, c): return {n}\n")
-        assert compiler.of(given).bindings.by_type["again"].handler(None, None, None) == n
+        module(n, f"import playbill\n@playbill.node_type('given_again')\ndef f(a, b, c): return {n}\n")
+        assert compiler.of(given).bindings.by_type["given_again"].handler(None, None, None) == n
 
 
 def test_a_large_mapping_is_the_same_as_a_small_one(compiler: PipelineCompiler) -> None:

@@ -289,7 +289,7 @@ def _edge_name(edge: object) -> str:
         return ""
     ends = cast("dict[str, Any]", edge)
     source, target = (ends.get(f"{end}_node", ends.get(end, "?")) for end in ("from", "to"))
-    return f"edge '{source}->{target}'"
+    return "" if source == target == "?" else f"edge '{source}->{target}'"
 
 
 def _heading(where: str) -> str:

@@ -69,7 +69,8 @@ class Draft:
         return [each for each in problems if each.code not in hidden and not self._is_in(each.where)]
 
     def _is_in(self, where: str) -> bool:
-        return any(where == each or where.startswith((f"{each}.", f"{each}[")) for each in self.left_out)
+        ends = (place for place, sign in enumerate(where) if sign in ".[")
+        return where in self.left_out or any(where[:end] in self.left_out for end in ends)
 
 
 def draft(data: Mapping[str, Any], written: Written = UNWRITTEN) -> Draft:

@@ -7,9 +7,10 @@ what only a fold or a replay needs: they are in `data`, and shown to those who a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 from playbill.model.errors import DefinitionError
 from playbill.model.facts import NodeStatus, RunStatus, Value
@@ -33,9 +34,6 @@ from playbill.model.forms import (
 )
 from playbill.model.frozen import copied
 from playbill.model.wording import clip
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 
 class EventType(StrEnum):

@@ -25,10 +25,10 @@ __all__ = [
     "Verdict",
 ]
 
-Output: TypeAlias = "Mapping[str, Any]"
+Output: TypeAlias = Mapping[str, Any]
 """What a node gives: a JSON-able mapping."""
 
-Inputs: TypeAlias = "Mapping[str, Output]"
+Inputs: TypeAlias = Mapping[str, Output]
 """What a node receives: the outputs of its predecessors by node id."""
 
 

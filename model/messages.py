@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from datetime import datetime
+from typing import Any, TypeAlias
 
-from playbill.model.facts import Value
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from playbill.model.facts import Failure, Inputs, Outcome, Output, Permit, Receipt, Verdict
+from playbill.model.facts import Failure, Inputs, Outcome, Output, Permit, Receipt, Value, Verdict
 
 Token: TypeAlias = Any
 """An address: machines copy it and never look inside; the shell resolves it."""

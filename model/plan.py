@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from playbill.model.expressions import merge_inputs
+from playbill.model.definition import PipelineDefinition, PipelineNode
+from playbill.model.delays import Length
+from playbill.model.expressions import Condition, Expression, merge_inputs
 from playbill.model.facts import Value
+from playbill.model.policies import RetryPolicy, StopPolicy
+from playbill.model.targets import CompiledTarget
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from playbill.model.definition import PipelineDefinition, PipelineNode
-    from playbill.model.delays import Length
-    from playbill.model.expressions import Condition, Expression
     from playbill.model.facts import Inputs, Output
-    from playbill.model.policies import RetryPolicy, StopPolicy
-    from playbill.model.targets import CompiledTarget
 
 
 class Kind(StrEnum):

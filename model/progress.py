@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from math import isfinite
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
+from typing import Any, ClassVar, Final, Literal, cast
 
 from playbill.model.facts import Value
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 __all__ = ["NodeProgress"]
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from msgspec import Struct
 
 from playbill.model.errors import DefinitionError, RunCancelled, RunFailed, RunTimedOut
-from playbill.model.facts import NodeStatus, RunStatus
+from playbill.model.facts import Failure, NodeStatus, Output, Receipt, RunStatus
 from playbill.model.forms import (
     CAUSE,
     FAILURE,
@@ -28,9 +29,7 @@ from playbill.model.forms import (
 from playbill.model.frozen import copied
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from playbill.model.facts import Cause, Failure, Output, Receipt
+    from playbill.model.facts import Cause
 
 MAYBE_OUTPUT: Final = or_none(OUTPUT)
 MAYBE_MOMENT: Final = or_none(MOMENT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from playbill.model.errors import NodeConfigError
@@ -12,8 +13,6 @@ from playbill.model.plan import variables
 from playbill.model.results import NodeExecutionResult, RunResult
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from playbill.model.facts import Failure
     from playbill.model.plan import RunFacts
     from playbill.model.runstate import RunState

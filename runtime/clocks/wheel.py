@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from msgspec import Struct
 
+from playbill.actors.ports import Receiver
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from playbill.actors.ports import Receiver
 
 Bucket: TypeAlias = "dict[CoarseTimer, None]"
 """In the order they were set."""

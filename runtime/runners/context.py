@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping
 from traceback import format_exception
 from typing import TYPE_CHECKING, Any, Generic, Protocol, cast
 from urllib.parse import quote
@@ -11,6 +12,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from playbill.model.errors import NodeConfigError
+from playbill.model.facts import Output
 from playbill.model.fields import MAX_SECONDS, is_seconds, seconds_of
 from playbill.model.jsonable import NotJson, plain_json
 from playbill.model.messages import Heartbeat
@@ -18,12 +20,11 @@ from playbill.model.plain_text import repr_of, said
 from playbill.model.wording import clip
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Mapping
+    from collections.abc import Awaitable, Callable, Generator
     from datetime import timedelta
 
     from typing_extensions import TypeVar
 
-    from playbill.model.facts import Output
     from playbill.runtime.runners.program_pool import ProgramPool
 
     ConfigT = TypeVar("ConfigT", default=Any)

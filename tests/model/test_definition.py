@@ -137,8 +137,8 @@ def test_an_edge_whose_ends_are_missing_is_named_by_what_is_there() -> None:
     assert [message for _, _, message in found] == [
         "edge '?->b': field 'from' is missing",
         "edge 'a->?': field 'to' is missing",
-        "edge '?->?': field 'from' is missing",
-        "edge '?->?': field 'to' is missing",
+        "edges[2]: field 'from' is missing",
+        "edges[2]: field 'to' is missing",
     ]
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import inspect
 import pickle
 import sys
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 import pytest
 
+import playbill
 from playbill.model import facts, messages
 from playbill.model.facts import Failure, Now, Permit, Value
 from playbill.model.jsonable import plain_json
@@ -25,12 +27,6 @@ VALUES = [
 ]
 
 
-def hints(kind: type[Value]) -> dict[str, Any]:
-    """Return what the fields of a class may hold."""
-    aliases = {"Output": dict, "Inputs": dict, "Mapping": dict, "datetime": datetime}
-    return get_type_hints(kind, localns={**vars(facts), **{each.__name__: each for each in VALUES}, **aliases})
-
-
 def may_be_in_a_circle(kind: object) -> bool:
     """Tell whether a field of this kind may hold what holds others."""
     if (options := get_args(kind)) and not isinstance(kind, type):
@@ -42,8 +38,16 @@ def may_be_in_a_circle(kind: object) -> bool:
 
 @pytest.mark.parametrize("kind", VALUES, ids=lambda kind: kind.__name__)
 def test_the_collector_skips_those_that_hold_nothing_that_holds_others(kind: type[Value]) -> None:
-    fields = {name: hint for name, hint in hints(kind).items() if name in kind.__struct_fields__}
+    fields = {name: hint for name, hint in get_type_hints(kind).items() if name in kind.__struct_fields__}
     assert kind.__struct_config__.gc is any(map(may_be_in_a_circle, fields.values())), fields
+
+
+@pytest.mark.parametrize(
+    "kind", [*VALUES, playbill.Event, playbill.NodeProgress, playbill.NodeExecutionResult, playbill.NodeContext]
+)
+def test_help_and_decoders_find_what_its_fields_hold(kind: Any) -> None:
+    assert get_type_hints(kind).keys() >= {*kind.__struct_fields__}
+    assert [*inspect.signature(kind).parameters] == [*kind.__struct_fields__]
 
 
 def test_one_that_says_so_is_not_tracked() -> None:

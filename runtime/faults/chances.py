@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from itertools import accumulate
 from operator import mul
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
@@ -58,8 +59,7 @@ class Chances(Generic[F]):
 
     def which(self, tape: Tape) -> Choice[F]:
         """Draw which one hits; zero on the tape: the first."""
-        choices = self._choices
+        choices, shares = self._choices, self._shares
         if len(choices) == 1:
             return choices[0]
-        part = tape.fraction(LANE) * self._shares[-1]
-        return next(choice for choice, share in zip(choices, self._shares, strict=True) if part < share)
+        return choices[bisect_right(shares, tape.fraction(LANE) * shares[-1])]

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
     from playbill.model.definition import PipelineDefinition
     from playbill.model.places import Location
+    from playbill.runtime.runners.bindings import Bindings
 
 __all__ = ["EVERYTHING", "Behaviours", "FaultPlan", "fault_plan", "owner_of_behaviour"]
 
@@ -117,6 +118,20 @@ class FaultPlan(Settings):
     @cached_property
     def worked_out(self) -> dict[tuple[type[AnyFault], bool], Any]:
         """What is worked out of its faults once, and not in every seed."""
+        return {}
+
+    def stand_ins_of(self, bindings: Bindings) -> dict[str, Behaviour | None]:
+        """Return what stands in for the handlers of a definition, by node, as far as somebody has worked it out.
+
+        The last definition's are kept: a study runs it seed after seed.
+        """
+        known = self._stand_ins.get("last")
+        if known is None or known[0] is not bindings:
+            known = self._stand_ins["last"] = (bindings, {})
+        return known[1]
+
+    @cached_property
+    def _stand_ins(self) -> dict[str, tuple[Bindings, dict[str, Behaviour | None]]]:
         return {}
 
     @cached_property

@@ -96,7 +96,7 @@ class FaultyStream(MemoryStream):
         else:
             late = world.lateness(self._keeper, event)
         if not late and not self._behind:
-            return super().append(event)
+            return MemoryStream.append(self, event)  # not super(), which makes an object for each event
         self._behind.append(event)
         if len(self._behind) == 1:
             world.loop.call_later(late, self._flush)

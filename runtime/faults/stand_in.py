@@ -69,6 +69,12 @@ def _agent_of(node: PipelineNode) -> Behaviour:
     return _answering(str(node.config["agent_id"]), str(node.config["task"]))
 
 
+@lru_cache(maxsize=256)
+def _kinds_of_bare(name: str) -> tuple[str, ...]:
+    """Return the kinds of a builtin exception or an error of playbill's, which never change."""
+    return kinds_of_name(name)
+
+
 @lru_cache(maxsize=1024)
 def _answering(agent_id: str, task: str) -> Behaviour:
     return Behaviour(duration=SILENT.duration, output=simulated_answer(agent_id, task))
@@ -129,7 +135,8 @@ class StandIn(HandlerAttempt):
     def _finish(self, ending: Ending) -> None:
         at = self.services.loop.time()
         if ending.error is not None:
-            name, kinds = ending.error.rpartition(".")[2], kinds_of_name(ending.error)
+            name, error = ending.error.rpartition(".")[2], ending.error
+            kinds = _kinds_of_bare(name) if name == error else kinds_of_name(error)
             failure = Failure(name, ending.message, ending.retryable, kinds, data=kept_data(ending.data))
             self._end(at, None, failure)
             return

@@ -78,8 +78,19 @@ class SeededTape(DrawingTape):
         super().__init__()
         self._random = random.Random(seed).random  # noqa: S311 (no secret)
 
-    def _draw(self, lane: str, count: int) -> int:
-        return int(self._random() * count)
+    def choose(self, lane: str, count: int) -> int:
+        """Return one of 0..count-1."""
+        if count == 1:  # what its base does, without the call: a seed asks eighty times
+            return 0
+        value = int(self._random() * count)
+        self.lanes[lane].append(value)
+        return value
+
+    def fraction(self, lane: str) -> float:
+        """Return a number in [0, 1)."""
+        value = int(self._random() * SCALE)
+        self.lanes[lane].append(value)
+        return value / SCALE
 
 
 class RecordedTape(DrawingTape):

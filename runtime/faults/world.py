@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +19,9 @@ from playbill.runtime.faults.kinds import (
 )
 from playbill.runtime.faults.ports import FaultyJournal, LateTimers, Skew, SkewedClock
 from playbill.runtime.faults.runner import FaultyRunner
-from playbill.runtime.faults.stand_in import StandInRunner, stand_in_of
+from playbill.runtime.faults.stand_in import AGENT, StandInRunner, stand_in_of
 from playbill.runtime.runners.runner import RunRunner
-from playbill.runtime.world import unchanged
+from playbill.runtime.world import Parts, unchanged
 
 if TYPE_CHECKING:
     import asyncio
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from playbill.runtime.faults.tape import Tape
     from playbill.runtime.runners.bindings import Bindings
     from playbill.runtime.runners.runner import RunnerServices
-    from playbill.runtime.world import ManagerView, Parts, World
+    from playbill.runtime.world import ManagerView, World
 
 
 class FaultyWorld:
@@ -79,16 +78,22 @@ class FaultyWorld:
         for fault in self.injector.timed():
             loop.call_later(fault.due, self._happen, fault, loop, view)
         journal = FaultyJournal(loop, self.injector, self.taken, self.kept)
-        return replace(parts, timers=timers, journal=journal, runner=self.runner)
+        return Parts(parts.clock, parts.dispatcher, timers, journal, self.runner, parts.draw, parts.new_id)
 
     def runner(self, services: RunnerServices, bindings: Bindings, context: Context) -> Runner:
         """Run handlers, or what stands in for them, with the faults that hit them."""
         behaviours = self.plan.behaviours
+        known = self.plan.stand_ins_of(bindings)
 
         def behaviour_of(plan: NodePlan) -> Behaviour | None:
-            if self.simulated:
-                return stand_in_of(plan, behaviours, bindings, services.resources)
-            return behaviours.of(plan.id, plan.type)
+            if not self.simulated:
+                return behaviours.of(plan.id, plan.type)
+            if plan.id in known:
+                return known[plan.id]
+            found = stand_in_of(plan, behaviours, bindings, services.resources)
+            if plan.type != AGENT:  # whose stand-in depends on who is registered now
+                known[plan.id] = found
+            return found
 
         inner = StandInRunner(RunRunner(services, bindings, context), behaviour_of, services.attempts, self.tape)
         return FaultyRunner(inner, self.injector.attempts, services.attempts, self.tape)

@@ -13,7 +13,7 @@ from playbill.actors.supervisor import SupervisorActor
 from playbill.model.messages import Ask, Force, HalfOpenOver, OpenOver, Settle
 from playbill.runtime.faults.world import FaultyWorld
 from playbill.runtime.runners.attempt import Orphans
-from playbill.runtime.simulation.checks.injected import TEXT, Injected, target_of
+from playbill.runtime.simulation.checks.injected import TEXT, Injected
 from playbill.runtime.simulation.checks.names import LETTERS
 from playbill.runtime.simulation.checks.properties import describe_raised
 from playbill.runtime.simulation.checks.violations import Crashed, Violation
@@ -108,7 +108,9 @@ class SimWorld(FaultyWorld):
         self.trace: list[Delivery] | None = [] if traced else None
         self.orphans = Orphans()
         self.model = ReferenceModel(self.report, lambda: self.injector.lateness)
-        self._tellers, self._runs = self.model.tellers, self.model.runs
+        self._tellers = {} if traced else self.model.tellers
+        """Who takes the messages of whom; with a trace nobody is known here, so that each delivery is written."""
+        self._runs = self.model.runs
         self._unforeseen = 0
         """Dead letters that the model says nothing of: to those that have ended, from outside, from a gate."""
         self._failing = self.injector.actors if self.injector.actors.are_possible else None
@@ -160,17 +162,17 @@ class SimWorld(FaultyWorld):
 
     def deliver(self, sender: Receiver | None, to: Receiver, message: Any, now: Now) -> Any:
         """Have `to` receive `message`; look at both sides of it; return its answer."""
-        kind = type(to)
-        if kind not in ACTORS or self.trace is not None:
+        teller = self._tellers.get(to)
+        if teller is None and (type(to) not in ACTORS or self.trace is not None):
             return self._deliver_rarely(sender, to, message, now)
         if self._failing is not None:
             self._fail(to, message, now)  # type: ignore[arg-type]
         if to.ended:  # type: ignore[attr-defined]
             return self._late_mail(to, to, message, now)  # type: ignore[arg-type]
-        self.seen.add((id(to.machine.actions), message.__class__))  # type: ignore[attr-defined]
-        if kind is BreakerActor and message.__class__ in AT_CIRCUITS:
-            self._see_circuit(to, message)  # type: ignore[arg-type]
-        teller = self._tellers.get(to)
+        kind = message.__class__
+        self.seen.add((id(to.machine.actions), kind))  # type: ignore[attr-defined]
+        if kind in AT_CIRCUITS:
+            self._see_circuit(to, message, kind)  # type: ignore[arg-type]
         if teller is None:
             self.model.tell(to, message, now)  # type: ignore[arg-type]
         else:  # what model.tell does, without its call
@@ -180,11 +182,12 @@ class SimWorld(FaultyWorld):
                 self.model.fits_nothing(to, message, error)
         return to.receive(message, now)
 
-    def _see_circuit(self, breaker: BreakerActor, message: Any) -> None:
+    def _see_circuit(self, breaker: BreakerActor, message: Any, kind: type) -> None:
         """Note where the circuit stands that a message is about."""
-        circuit = breaker.machine.circuits.get(target_of(message))
+        target = message.permit.target if kind is Settle else message.target or ""
+        circuit = breaker.machine.circuits.get(target)
         if circuit is not None:
-            self.seen.add((id(circuit.actions), message.__class__))
+            self.seen.add((id(circuit.actions), kind))
 
     def _deliver_rarely(self, sender: Receiver | None, to: Receiver, message: Any, now: Now) -> Any:
         """The same for mail from outside, for those that are no actors, and with a trace."""
@@ -209,7 +212,7 @@ class SimWorld(FaultyWorld):
         else:
             self.seen.add((id(shell.machine.actions), cast("type[object]", type(content))))
             if type(shell) is BreakerActor and type(content) in AT_CIRCUITS:
-                self._see_circuit(shell, content)
+                self._see_circuit(shell, content, type(content))
             if type(content) is ActorStop and not isinstance(shell, SupervisorActor):
                 self.model.stop_judging()
             foreseen = self.model.letters.late
@@ -295,11 +298,12 @@ class SimWorld(FaultyWorld):
 
     def _idle(self) -> None:
         """Look for what should have happened, when nothing is ready and no mail under way."""
-        if self.mail is not None and self.mail.is_idle:
-            self.model.idle(self.loop.time())
-            counted = self.dead_letters() - self._unforeseen
-            if counted != self.model.letters.late and not self.model.is_blind:
-                text = f"{self.model.letters.late} messages to the living came too late, {counted} were counted"
+        view, model = self.view, self.model
+        if view is not None and self.mail is not None and self.mail.is_idle:
+            model.idle(self.loop.time())
+            counted = view.dead_letters() - self._unforeseen
+            if counted != model.letters.late and not model.is_blind:
+                text = f"{model.letters.late} messages to the living came too late, {counted} were counted"
                 self.report(LETTERS, text)
 
     def report(self, invariant: str, text: str) -> None:

@@ -27,10 +27,21 @@ class AttemptModel:
         rules: its node's.
     """
 
-    __slots__ = (
-        "asked_at", "began_at", "counts", "extended", "failure", "final", "grace_ends", "heard_at", "killed_at",
-        "number", "patience", "rules", "stopped", "won_by",
-    )  # fmt: skip
+    # No slots: most of these keep their defaults.
+    asked_at: float | None = None
+    """When it was told to end; None: nobody wants it to."""
+    won_by = grace_ends = 0.0
+    killed_at: float | None = None
+    extended = False
+    """Its kill was found overdue so late, that it is waited for once more."""
+    patience = 0.0
+    """By how much that is after its kill."""
+    failure: Failure | None = None
+    """The timeout that ends it."""
+    final = False
+    """No other follows."""
+    stopped = False
+    """The run stops it."""
 
     def __init__(self, number: int, now: float, rules: NodeRules) -> None:
         self.number = number
@@ -38,20 +49,6 @@ class AttemptModel:
         self.began_at = self.heard_at = now
         self.counts = not rules.threaded
         """Its timeouts run: its handler has really begun."""
-        self.asked_at: float | None = None
-        """When it was told to end; None: nobody wants it to."""
-        self.won_by = self.grace_ends = 0.0
-        self.killed_at: float | None = None
-        self.extended = False
-        """Its kill was found overdue so late, that it is waited for once more."""
-        self.patience = 0.0
-        """By how much that is after its kill."""
-        self.failure: Failure | None = None
-        """The timeout that ends it."""
-        self.final = False
-        """No other follows."""
-        self.stopped = False
-        """The run stops it."""
 
     def deadline(self, kill_bound: float) -> float:
         """Return by when something must happen to it."""
@@ -62,10 +59,8 @@ class AttemptModel:
         if not self.counts:
             return NEVER
         timeout, idle = self.rules.timeout, self.rules.idle_timeout
-        return COARSE_SECONDS + min(
-            NEVER if timeout is None else self.began_at + timeout,
-            NEVER if idle is None else self.heard_at + idle,
-        )
+        ends = NEVER if timeout is None else self.began_at + timeout + COARSE_SECONDS
+        return ends if idle is None else min(ends, self.heard_at + idle + COARSE_SECONDS)
 
     def ask(self, now: float, grace: float, won_by: float) -> list[str]:
         """Have it asked to end; return what is done to it."""

@@ -142,14 +142,10 @@ class NodeModel(AttemptsOfNode):
         else:
             self._asks += 1
             self._ask_id = f"{self.run.number}:{self.run.run_id}/{self.rules.id}#{self._asks}"
-            self.asked.append((m.Ask, self._ask_id, self.rules.waits_open, self._target()))
+            rules = self.rules
+            target = rules.target if rules.target_at is None else rules.target_at.of(self._names(self.attempts + 1))
+            self.asked.append((m.Ask, self._ask_id, rules.waits_open, target))
             self.at = "asking"
-
-    def _target(self) -> str:
-        rules = self.rules
-        if rules.target_at is None:
-            return rules.target
-        return rules.target_at.of(self._names(self.attempts + 1))
 
     def _names(self, attempt: int) -> dict[str, Any]:
         """Return what a template sees."""

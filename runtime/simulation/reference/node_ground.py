@@ -193,13 +193,15 @@ class NodeGround:
 
     def tells_breaker(self, message: m.Ask | m.Withdraw | m.Settle) -> None:
         """Compare what it tells its breaker with what it must."""
-        if isinstance(message, m.Ask):
+        if type(message) is m.Ask:
             said: tuple[Any, ...] = (m.Ask, message.ask_id, message.wait, message.target)
-        elif isinstance(message, m.Withdraw):
-            said = (m.Withdraw, message.ask_id)
+        elif type(message) is m.Settle:
+            said = (
+                m.Settle, message.permit, message.verdict, message.seconds, message.jitter, message.running,
+                message.failure,
+            )  # fmt: skip
         else:
-            how = (message.verdict, message.seconds, message.jitter, message.running, message.failure)
-            said = (m.Settle, message.permit, *how)
+            said = (m.Withdraw, message.ask_id)
         expected = self.asked.pop(0) if self.asked else "nothing"
         if said != expected and not self.is_over:
             invariant = BEGINS if isinstance(message, m.Ask) else VERDICTS

@@ -140,14 +140,15 @@ class RecordedRun(RunGround):
 
     def _go_on(self, node: NodeModel, live: tuple[int, ...], carried: Inputs) -> None:
         """Stop, wait or follow the edges, after a node's end."""
-        if self.at == "running" and self.must_stop():
+        if self.at == "running" and self.result.cause is not None and self.must_stop():
             self.stop(None, self._now)
         elif self.at == "running" and self._paused_by:
             self._unrouted.append((node.rules, live, carried))
         else:
             if self.at == "running":
                 self.follow(node.rules, live, carried)
-            self.end_if_nobody_lives()
+            if not self.live:
+                self.end_if_nobody_lives()
 
     def _compare_end(
         self, node: NodeModel, outcome: Outcome, event: Event, live: tuple[int, ...], broken: Any, *, handled: bool
@@ -205,9 +206,10 @@ class RecordedRun(RunGround):
                 or (node.begins or node.slots_wanted)
             ) and (owes := node.owes(is_gate_open=gate_is_open)):
                 node.wrong(OWED, f"must {owes} ({node.at})")
-            node.due = NEVER if node.at == "waiting" else node.deadline()
+            at = node.at
+            node.due = NEVER if at == "waiting" or at == "ended" else node.deadline()  # noqa: PLR1714 (no set is built)
             actor = actors.get(name)
-            if actor is not None and actor.machine.state != node.stands:
+            if actor is not None and actor.machine.state != (at if node.attempt is None else node.stands):
                 node.wrong(FACTS, f"is {actor.machine.state}, and must be {node.stands}")
             if node.mail:
                 left[name] = node

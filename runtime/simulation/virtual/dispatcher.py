@@ -189,21 +189,21 @@ class SeededDispatcher:
     def _next(self) -> Mail:
         """Take out the message that comes next, of several."""
         control, data = self._control, self._data
-        lane, windowed = control, min(len(control), WINDOW)
-        if self._pick is None:
-            place = self._choose(MAIL, windowed + min(len(data), WINDOW))
-        else:
-            place = self._pick(control, data)
+        lane, windowed, others = control, len(control), len(data)
+        if windowed + others > WINDOW:
+            windowed, others = min(windowed, WINDOW), min(others, WINDOW)
+        place = self._choose(MAIL, windowed + others) if self._pick is None else self._pick(control, data)
         if place >= windowed:
             lane, place = data, place - windowed
             if control and (ahead := _first(control, lane[place][0])) is not None:
                 return control.pop(ahead)
-        to, sender, _ = lane[place]
-        owner = to if type(to) is not Inbox else owner_of(to)
-        for before in range(place):
-            other, by, _ = lane[before]
-            if by is sender and (other is owner or (type(other) is Inbox and owner_of(other) is owner)):
-                return lane.pop(before)
+        if place:
+            to, sender, _ = lane[place]
+            owner = to if type(to) is not Inbox else owner_of(to)
+            for before in range(place):
+                other, by, _ = lane[before]
+                if by is sender and (other is owner or (type(other) is Inbox and owner_of(other) is owner)):
+                    return lane.pop(before)
         return lane.pop(place)
 
     @property

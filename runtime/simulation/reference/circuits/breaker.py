@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from playbill.model.events import EventType
 from playbill.model.facts import Permit, Verdict
 from playbill.model.messages import AskAgain, Granted, Parked, Refused, Released, Settle, Withdraw
-from playbill.runtime.simulation.reference.circuits.circuit import PlainCircuit
+from playbill.runtime.simulation.reference.circuits.circuit import BARRED, PlainCircuit
 from playbill.runtime.simulation.reference.circuits.ground import BreakerGround
 
 if TYPE_CHECKING:
@@ -29,13 +29,14 @@ class PlainBreaker(BreakerGround):
 
     def ask(self, message: Ask, asker: Asker, now: float) -> Permit | None:
         """Grant, park or refuse; return the permit of who takes it at once."""
-        circuit = self._circuit(message.target)
-        if circuit.is_shut and not message.wait:
+        circuit = self.circuits.get(message.target) or self._circuit(message.target)
+        is_shut = circuit.is_shut
+        if is_shut and not message.wait:
             self._refuse(circuit, message, asker, now)
-        elif circuit.is_shut or self.waiting or not self._has_room(circuit, now):
+        elif is_shut or self.waiting or not self._has_room(circuit, now):
             self.waiting[message.ask_id] = (message, asker)
             asker.answer(Parked(message.ask_id))
-            if not circuit.is_shut:
+            if not is_shut:
                 self._let_in(now)
         else:
             permit = self._give(circuit, message, asker, now)
@@ -53,7 +54,7 @@ class PlainBreaker(BreakerGround):
         key = f"{self.key}/{circuit.target}" if circuit.target else self.key
         permit = Permit(key, circuit.epoch, ask.ask_id, circuit.target)
         self.permits[ask.ask_id] = (asker, permit)
-        own = self._own_policy(circuit)
+        own = self._own_policy(circuit) if circuit.target else None
         if self.policy.rate is not None:
             self._next_start = max(now, self._next_start) + 1 / self.policy.rate
         if own is not None and own.rate is not None:
@@ -112,13 +113,15 @@ class PlainBreaker(BreakerGround):
 
     def _go_on(self, circuit: PlainCircuit, now: float) -> None:
         """Do what must follow from a change of a circuit."""
-        if circuit.is_barred:
+        if circuit.state in BARRED:
             for ask, asker in [*self.waiting.values()]:
                 if ask.target == circuit.target and not ask.wait:
                     del self.waiting[ask.ask_id]
                     self._refuse(circuit, ask, asker, now)
-        self._let_in(now)
-        self._forget(circuit, now)
+        if self.waiting:
+            self._let_in(now)
+        if circuit.target:
+            self._forget(circuit, now)
 
     # ---- states -----------------------------------------------------------------------------------------------
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from playbill.runtime.simulation.reference.node_ground import Letters
 
 BARRED: Final = frozenset({"open", "forced_open"})
+"""Where nobody gets through until it changes."""
+JUDGING: Final = frozenset({"closed", "metrics_only", "half_open"})
+"""Where what ends counts."""
 
 
 class Books:
@@ -62,31 +65,24 @@ class PlainCircuit:
         self.last_failure: Failure | None = None
         self.probes = 0
         self._failures_to_open = failures if policy.failures == "default" else policy.failures
+        self._is_windowed = policy.failure_rate is not None or policy.slow_rate is not None
         self._calls: list[Call] = []
         self._failures = self._openings = self._good_probes = 0
         self._until = 0.0
         """When the open time, or the wait for a probe, is over."""
 
     @property
-    def is_barred(self) -> bool:
-        """Whether nobody gets through until it changes."""
-        return self.state in BARRED
-
-    @property
     def is_shut(self) -> bool:
         """Whether nobody gets through now."""
-        is_probed = self.probes + self._good_probes >= self.policy.half_open_permits
-        return self.is_barred or (self.state == "half_open" and is_probed)
+        if self.state != "half_open":
+            return self.state in BARRED
+        return self.probes + self._good_probes >= self.policy.half_open_permits
 
     @property
     def is_like_new(self) -> bool:
         """Whether its past makes no difference."""
         counts = self._failures and self._failures_to_open is not None
         return not (counts or self._openings or self._is_windowed)
-
-    @property
-    def _is_windowed(self) -> bool:
-        return self.policy.failure_rate is not None or self.policy.slow_rate is not None
 
     def retry_after(self, now: float) -> float:
         """Return the seconds that a refusal must name."""
@@ -109,12 +105,12 @@ class PlainCircuit:
         verdict = message.verdict
         if self.probes:
             self.probes -= 1
-        counts = self.state in {"closed", "metrics_only", "half_open"}
+        counts = self.state in JUDGING
         if verdict is Verdict.FAILURE or (verdict is Verdict.LOST and self.state == "half_open"):
             self.last_failure = message.failure or self.last_failure if counts else self.last_failure
         if self.state == "half_open":
             self._judge_probe(verdict, now)
-        elif counts and verdict in {Verdict.SUCCESS, Verdict.FAILURE}:
+        elif counts and (verdict is Verdict.SUCCESS or verdict is Verdict.FAILURE):
             self._failures = 0 if verdict is Verdict.SUCCESS else self._failures + 1
             if self._trips(message, now) and self.state == "closed":
                 self._open(now)

@@ -76,19 +76,20 @@ class BreakerGround:
 
     def _at_work(self, target: str | None) -> int:
         """Count who has a permit or works on: at all, or for one target."""
+        if target is None:
+            return len(self.permits) + len(self.running_on)
         out = [permit for _, permit in self.permits.values()]
-        return sum(target is None or permit.target == target for permit in [*out, *self.running_on.values()])
+        return sum(permit.target == target for permit in [*out, *self.running_on.values()])
 
     def _has_room(self, circuit: PlainCircuit, now: float, slack: float = 0.0) -> bool:
-        own = self._own_policy(circuit)
-        limits = [(self.policy, None, self._next_start)]
-        if own is not None:
-            limits.append((own, circuit.target, circuit.next_start))  # type: ignore[arg-type]
-        return all(
-            (policy.max_concurrent is None or self._at_work(target) < policy.max_concurrent)
-            and (policy.rate is None or next_start + slack <= now)
-            for policy, target, next_start in limits
-        )
+        own = self._own_policy(circuit) if circuit.target else None
+        has_room = self._is_within(self.policy, None, self._next_start + slack, now)
+        return has_room and (own is None or self._is_within(own, circuit.target, circuit.next_start + slack, now))
+
+    def _is_within(self, policy: BreakerPolicy, target: str | None, next_start: float, now: float) -> bool:
+        """Tell whether a policy's limits let one more begin, of all or for one target."""
+        is_free = policy.max_concurrent is None or self._at_work(target) < policy.max_concurrent
+        return is_free and (policy.rate is None or next_start <= now)
 
     def _forget(self, circuit: PlainCircuit, now: float) -> None:
         """Forget a circuit that was touched and is like a new one."""
@@ -121,10 +122,14 @@ class BreakerGround:
     @property
     def is_different(self) -> bool:
         """Whether the real one has not done what it must."""
-        real = self.actor.machine.circuits
-        if self.books.facts or real.keys() != self.circuits.keys():
+        real, circuits = self.actor.machine.circuits, self.circuits
+        if self.books.facts or len(real) != len(circuits):
             return True
-        return any(real[target].state != circuit.state for target, circuit in self.circuits.items())
+        for target, circuit in circuits.items():
+            its = real.get(target)
+            if its is None or its.state != circuit.state:
+                return True
+        return False
 
     def compare(self) -> None:
         """Compare the real one with this one, after a message."""
@@ -140,11 +145,13 @@ class BreakerGround:
 
     def idle(self, now: float, lateness: float) -> None:
         """Look for what should have happened, when nothing is under way."""
-        self.compare()
+        if self.is_different:
+            self.compare()
         machine, wrong = self.actor.machine, self.books.wrong
         for circuit in self.circuits.values():
-            circuit.check_time(now, lateness)
-        if (ask := self._first(now, lateness + EPSILON)) is not None:
+            if circuit.state != "closed":
+                circuit.check_time(now, lateness)
+        if self.waiting and (ask := self._first(now, lateness + EPSILON)) is not None:
             wrong(f"'{ask.ask_id}' waits although there is room")
         if machine.counts != self.counts:
             wrong(f"it has counted {machine.counts}, and must have {self.counts}")

@@ -127,12 +127,11 @@ class Occasions(Generic[F]):
             node_type: of the node, where it is one; of a message, which kind of actor is told it.
             attempt: its number.
         """
+        if not self.calm and self._chances is None and self._odds is None:
+            self._first()
         if self.calm:
             self.calm -= 1
             return None
-        if self._chances is None and self._odds is None:
-            self._first()
-            return self.happens(subject, node_type, attempt)
         injector = self._injector
         if self._chances is None:
             choice = self._by_odds(subject, node_type, attempt)

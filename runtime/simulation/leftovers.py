@@ -65,7 +65,7 @@ def dissolve(world: SimWorld, runs: Sequence[Run]) -> None:
     All in it know each other; apart they are freed at once, and no collector has to find them.
     """
     supervisors = [run.actor for run in runs]
-    nodes = [node for actor in supervisors for node in actor.nodes.values()]
+    nodes = [node for actor in supervisors if actor.nodes for node in actor.nodes.values()]
     breakers = [*world.breakers()]
     for attempt in [*world.orphans]:
         world.orphans.discard(attempt)

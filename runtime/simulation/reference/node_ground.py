@@ -125,11 +125,11 @@ class NodeGround:
         """Return by when something must have happened to it."""
         if self.at == "waiting":
             return NEVER
-        since = self._total_since
+        since, attempt = self._total_since, self.attempt
         total = NEVER if since is None else since + self._total_left + COARSE_SECONDS
-        if self.attempt is not None:
-            own = self.attempt.deadline(self.run.rules.kill_bound)
-            return min(own, total) if self.attempt.asked_at is None else own
+        if attempt is not None:
+            own = attempt.deadline(self.run.rules.kill_bound)
+            return own if since is None or attempt.asked_at is not None else min(own, total)
         if self.at in {"delaying", "backing_off"}:
             return min(self._due, total)
         return total if self.at in IDLE else NEVER

@@ -198,8 +198,8 @@ class RecordedRun(RunGround):
 
     def _look_at_touched(self) -> None:
         """Look for what is owed by and to those to which something has happened, and set their deadlines."""
-        gate_is_open, left = not self.actor.gate.closed, dict[str, NodeModel]()
-        actors = self.actor.nodes
+        actor, live, left = self.actor, self.live, dict[str, NodeModel]()
+        gate_is_open, actors = not actor.gate.closed, actor.nodes
         for name, node in self.touched.items():
             if (
                 (node.facts or node.asked or node.acts or node.orders or node.answers or node.mail)
@@ -208,16 +208,16 @@ class RecordedRun(RunGround):
                 node.wrong(OWED, f"must {owes} ({node.at})")
             at = node.at
             node.due = NEVER if at == "waiting" or at == "ended" else node.deadline()  # noqa: PLR1714 (no set is built)
-            actor = actors.get(name)
-            if actor is not None and actor.machine.state != (at if node.attempt is None else node.stands):
-                node.wrong(FACTS, f"is {actor.machine.state}, and must be {node.stands}")
+            its = actors.get(name)
+            if its is not None and its.machine.state != (at if node.attempt is None else node.stands):
+                node.wrong(FACTS, f"is {its.machine.state}, and must be {node.stands}")
             if node.mail:
                 left[name] = node
         self.touched = left
-        self._soonest = min([node.due for node in self.live.values()], default=NEVER)
+        self._soonest = min([node.due for node in live.values()], default=NEVER)
         if self.facts:
             self.wrong(OWED, f"must record {self.facts[0]}")
-        if actors.keys() != self.live.keys():
-            self.wrong(OWED, f"actors are kept of {sorted(actors)}, live are {sorted(self.live)}")
-        if self.actor.machine.run.status != self.result.status:
-            self.wrong(STATUS, f"the run is {self.actor.machine.run.status}, and must be {self.result.status}")
+        if actors.keys() != live.keys():
+            self.wrong(OWED, f"actors are kept of {sorted(actors)}, live are {sorted(live)}")
+        if actor.machine.run.status != self.result.status:
+            self.wrong(STATUS, f"the run is {actor.machine.run.status}, and must be {self.result.status}")

@@ -182,7 +182,8 @@ class ReferenceModel:
         """Look for what should have happened, when nothing is under way."""
         lateness = self._lateness()
         for run in self._by_actor.values():
-            run.idle(now, lateness)
+            if run.at != "ended":
+                run.idle(now, lateness)
         for breaker in self._breakers.values():
             breaker.idle(now, lateness)
 
@@ -193,10 +194,9 @@ class ReferenceModel:
             run.over(result)
 
     def dissolve(self) -> None:
-        """Take it apart: runs and nodes know each other."""
+        """Take it apart: runs know their nodes, which know their run; so do a breaker's books and the model."""
         for run in self._by_actor.values():
-            for part in (*run.nodes.values(), run.result, run):
-                vars(part).clear()
+            vars(run).clear()
         vars(self).clear()
 
 

@@ -17,8 +17,6 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
-from msgspec.structs import replace
-
 from playbill.actors.reference import Inbox
 from playbill.model.messages import CONTROL, Ask
 from playbill.runtime.dispatchers.loop import MESSAGES_A_TURN, awaited
@@ -123,7 +121,9 @@ class SeededDispatcher:
     def call(self, to: Receiver, message: Any) -> Any:
         """Have `to` receive `message` now, or by queue."""
         if not self._by_call:
-            self.post(to, replace(message, at_once=False) if type(message) is Ask else message)
+            if type(message) is Ask:
+                message = Ask(message.ask_id, message.reply_to, message.wait, message.target)  # not at once
+            self.post(to, message)
             return None
         before, self._current = self._current, to
         try:

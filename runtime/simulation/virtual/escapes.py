@@ -149,8 +149,11 @@ class EscapeWatch:
 
     def leave(self) -> None:
         """Give back the profile function there was before `enter`, also if an escape has unset ours."""
+        sys.setprofile(None)  # first: the hook is told of all that is called before
         before = self._before.pop()
-        if before is None or callable(before):
+        if before is None:
+            return
+        if callable(before):
             sys.setprofile(before)
         else:  # a profiler in C, such as cProfile's
             before.enable()

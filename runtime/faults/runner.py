@@ -45,7 +45,11 @@ class FaultyRunner:
 
     def begin(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver) -> Attempt:
         """Begin an attempt."""
-        fault = self._occasions.happens(plan.id, plan.type, attempt)
+        occasions = self._occasions
+        if occasions.calm:
+            occasions.calm -= 1
+            return self._inner.begin(run, plan, attempt, inputs, reply_to)
+        fault = occasions.happens(plan.id, plan.type, attempt)
         if fault is None:
             return self._inner.begin(run, plan, attempt, inputs, reply_to)
         if fault.instead is not None:

@@ -215,8 +215,7 @@ class Study:
         return seed_result
 
     def _simulation(self, tape: Tape, *, traced: bool, watched: bool) -> Simulation:
-        manager = PipelineRunManager(**self.options)
-        self.share(manager)
+        manager = self._manager()
         if self.allow is not None and self._watch is None:
             self._watch = EscapeWatch(self.allow)
         if self._watch is not None:
@@ -231,6 +230,16 @@ class Study:
             manager=manager,
             guard=self.guard,
         )
+
+    def _manager(self) -> PipelineRunManager:
+        """Return a new manager; types are looked up for the first of the study only, whose compiler knows them."""
+        options = self.options
+        if self._compiler is not None:
+            options = options.copy()
+            options["types"] = ()
+        manager = PipelineRunManager(**options)
+        self.share(manager)
+        return manager
 
     # ---- as data ----------------------------------------------------------------------------------------------
 

@@ -134,8 +134,8 @@ class AttemptsOfNode(NodeGround):
 
     def returned(self, message: m.Returned, now: Now) -> None:
         """Take the end of an attempt."""
-        attempt = self._attempt_of(message)
-        if attempt is None:
+        attempt = self.attempt
+        if attempt is None or message.attempt != attempt.number:
             self.too_late()
             return
         cut = attempt.asked_at is not None and not attempt.came_in_time(message)

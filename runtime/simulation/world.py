@@ -210,10 +210,11 @@ class SimWorld(FaultyWorld):
         if shell.ended:
             self._late_mail(shell, to, message, now)
         else:
-            self.seen.add((id(shell.machine.actions), cast("type[object]", type(content))))
-            if type(shell) is BreakerActor and type(content) in AT_CIRCUITS:
-                self._see_circuit(shell, content, type(content))
-            if type(content) is ActorStop and not isinstance(shell, SupervisorActor):
+            kind = cast("type[object]", type(content))
+            self.seen.add((id(shell.machine.actions), kind))
+            if type(shell) is BreakerActor and kind in AT_CIRCUITS:
+                self._see_circuit(shell, content, kind)
+            if kind is ActorStop and not isinstance(shell, SupervisorActor):
                 self.model.stop_judging()
             foreseen = self.model.letters.late
             self.model.tell(shell, content, now)

@@ -193,9 +193,9 @@ class NodeGround:
 
     def tells_breaker(self, message: m.Ask | m.Withdraw | m.Settle) -> None:
         """Compare what it tells its breaker with what it must."""
-        if type(message) is m.Ask:
+        if isinstance(message, m.Ask):
             said: tuple[Any, ...] = (m.Ask, message.ask_id, message.wait, message.target)
-        elif type(message) is m.Settle:
+        elif isinstance(message, m.Settle):
             said = (
                 m.Settle, message.permit, message.verdict, message.seconds, message.jitter, message.running,
                 message.failure,

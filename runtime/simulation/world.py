@@ -17,7 +17,7 @@ from playbill.runtime.simulation.checks.injected import TEXT, Injected
 from playbill.runtime.simulation.checks.names import LETTERS
 from playbill.runtime.simulation.checks.properties import describe_raised
 from playbill.runtime.simulation.checks.violations import Crashed, Violation
-from playbill.runtime.simulation.reference.whole import ReferenceModel, WatchedAttempt
+from playbill.runtime.simulation.reference.whole import ReferenceModel, WatchedRunner
 from playbill.runtime.simulation.trace import Delivery, describe, name_of, state_of
 from playbill.runtime.simulation.virtual.dispatcher import SeededDispatcher
 from playbill.runtime.simulation.virtual.schedules import picker, reports_by_call
@@ -29,10 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from contextvars import Context
 
-    from playbill.actors.ports import Attempt, Dispatcher, Keeper, Receiver, Runner
+    from playbill.actors.ports import Dispatcher, Keeper, Receiver, Runner
     from playbill.model.events import Event
-    from playbill.model.facts import Inputs, Now
-    from playbill.model.plan import NodePlan, RunFacts
+    from playbill.model.facts import Now
     from playbill.model.results import RunResult
     from playbill.runtime.clocks.system import Clock
     from playbill.runtime.faults.plan import FaultPlan
@@ -48,27 +47,6 @@ if TYPE_CHECKING:
 AT_CIRCUITS: Final[frozenset[type]] = frozenset({Ask, Settle, Force, OpenOver, HalfOpenOver})
 """What a breaker hands to one of its circuits."""
 ACTORS: Final[dict[type[Any], str]] = {SupervisorActor: "supervisor", NodeActor: "node", BreakerActor: "breaker"}
-
-
-class WatchedRunner:
-    """Tells of each attempt before another runner begins it.
-
-    Args:
-        inner: begins the attempts.
-        model: is told of each, and sees what is done to it.
-    """
-
-    __slots__ = ("_inner", "_model")
-
-    def __init__(self, inner: Runner, model: ReferenceModel) -> None:
-        self._inner = inner
-        self._model = model
-
-    def begin(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver) -> Attempt:
-        """Begin an attempt."""
-        node = self._model.begun(reply_to, attempt, inputs)
-        begun = self._inner.begin(run, plan, attempt, inputs, reply_to)
-        return begun if node is None else WatchedAttempt(begun, node)
 
 
 class SimWorld(FaultyWorld):

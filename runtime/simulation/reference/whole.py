@@ -25,11 +25,12 @@ from playbill.runtime.simulation.reference.run import RunModel
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from playbill.actors.ports import Attempt, Receiver
+    from playbill.actors.ports import Attempt, Receiver, Runner
     from playbill.actors.shell import Shell
     from playbill.actors.supervisor import SupervisorActor
     from playbill.model.events import Event
     from playbill.model.facts import Inputs, Now, Permit
+    from playbill.model.plan import NodePlan, RunFacts
     from playbill.model.results import RunResult
     from playbill.runtime.simulation.reference.node import NodeModel
 
@@ -227,3 +228,24 @@ class WatchedAttempt:
         self._tell("abandon")
         self._node.abandons(permit)
         self._attempt.abandon(release, permit)
+
+
+class WatchedRunner:
+    """Tells of each attempt before another runner begins it.
+
+    Args:
+        inner: begins the attempts.
+        model: is told of each, and sees what is done to it.
+    """
+
+    __slots__ = ("_inner", "_model")
+
+    def __init__(self, inner: Runner, model: ReferenceModel) -> None:
+        self._inner = inner
+        self._model = model
+
+    def begin(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver) -> Attempt:
+        """Begin an attempt."""
+        node = self._model.begun(reply_to, attempt, inputs)
+        begun = self._inner.begin(run, plan, attempt, inputs, reply_to)
+        return begun if node is None else WatchedAttempt(begun, node)

@@ -13,10 +13,11 @@ from playbill.runtime.faults.plan import FaultPlan
 from playbill.runtime.faults.stand_in import StandIn
 from playbill.runtime.faults.tape import SeededTape
 from playbill.runtime.manager import PipelineRunManager
+from playbill.runtime.simulation.reference.whole import WatchedRunner
 from playbill.runtime.simulation.virtual.loop import VirtualLoop
 from playbill.runtime.simulation.whatif.played import Played
 from playbill.runtime.simulation.whatif.takes import MIDDLE
-from playbill.runtime.simulation.world import SimWorld, WatchedRunner
+from playbill.runtime.simulation.world import SimWorld
 
 if TYPE_CHECKING:
     from contextvars import Context

@@ -37,7 +37,7 @@ class NodeActor(Shell[NodeMachine]):
         self.ended = False
         self.timers = None
         self.ports = ports
-        self.tell = self.permit = ports.call
+        self.tell = self.permit = ports.call  # pyright: ignore[reportIncompatibleMethodOverride] (bound)
         self.machine = NodeMachine(facts, plan, self, supervisor, breaker)
 
     @property

@@ -37,8 +37,6 @@ from playbill.model.wording import clip
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from _typeshed import DataclassInstance
-
 __all__ = ["NotJson", "plain_json", "why_not_json"]
 
 DEEPEST: Final = 100
@@ -209,13 +207,17 @@ def _say(value: object) -> object:  # noqa: PLR0911 (a list of kinds)
         return value.total_seconds() if isinstance(value, timedelta) else value.isoformat()
     if isinstance(value, PurePath) or _is_of(value, "uuid", "UUID"):
         return str(value)
-    if isinstance(value, Struct) or (is_dataclass(value) and not isinstance(value, type)):
-        return {name: getattr(value, name) for name in _field_names(value)}
-    return _say_numpy_scalar(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    return _say_struct(value) if isinstance(value, Struct) else _say_numpy_scalar(value)
 
 
-def _field_names(value: Struct | DataclassInstance) -> Iterable[str]:
-    return value.__struct_fields__ if isinstance(value, Struct) else [field.name for field in fields(value)]
+def _say_struct(value: Struct) -> dict[str, object]:
+    """Return what a Struct holds; one with parts of its own, such as an attempt's context, is no data."""
+    names = value.__struct_fields__
+    if any(name.startswith("_") for name in names):
+        _refuse(value)
+    return {name: getattr(value, name) for name in names}
 
 
 def _say_numpy_scalar(value: object) -> object:

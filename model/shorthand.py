@@ -24,6 +24,10 @@ def check_next(value: object) -> object:
     raise PydanticCustomError(NEXT_TYPE, "takes an id, an edge ({to: b, when: failure}) or a list of them")
 
 
+def _may_have_next(node: Any) -> bool:
+    return not isinstance(node, dict) or "next" in node
+
+
 def expand_next(data: dict[str, Any]) -> dict[str, Any]:
     """Turn each node's `next` into edges; a wrong shape stays, for pydantic to complain about."""
     nodes, edges = data.get("nodes"), data.get("edges")
@@ -31,7 +35,7 @@ def expand_next(data: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(nodes, list | tuple) or not isinstance(edges, list | tuple):
         return data
     nodes, edges = cast("list[Any]", nodes), cast("list[Any]", edges)
-    with_next = [node for node in nodes if not isinstance(node, dict) or "next" in node]  # few or none, mostly
+    with_next = [node for node in nodes if _may_have_next(node)]  # few or none, mostly
     short = [edge for node in with_next if (after := _next_of(node)) for edge in _short_edges(node, after)]
     if not short:
         return data

@@ -29,6 +29,8 @@ class Runs:
         self.ended: OrderedDict[str, Run] = OrderedDict()
         self.planning = asyncio.Lock()
         """Held by who plans a large pipeline in slices."""
+        self.starting = 0
+        """How many want to plan one, or do."""
         self._reserved: dict[str, asyncio.Event] = {}
         self._keep = keep
 
@@ -50,6 +52,16 @@ class Runs:
         finally:
             del self._reserved[run_id]
             over.set()
+
+    @asynccontextmanager
+    async def to_plan(self) -> AsyncGenerator[None]:
+        """Let one after the other plan a large pipeline."""
+        self.starting += 1
+        try:
+            async with self.planning:
+                yield
+        finally:
+            self.starting -= 1
 
     def find(self, run_id: str) -> Run | None:
         """Return an active or a remembered run."""
@@ -74,9 +86,16 @@ class Runs:
         return self.ended.popitem(last=False)[0] if len(self.ended) > self._keep else None
 
     async def rest(self) -> None:
-        """Wait until no run is at work: all have ended or are paused."""
-        while busy := [run for run in self.active.values() if not run.is_paused]:  # one may start while one waits
-            await busy[0].rest()
+        """Wait until no run is at work: all have ended or are paused, and none is planned."""
+        while True:
+            busy = [run for run in self.active.values() if not run.is_paused]
+            if self.starting:
+                async with self.planning:
+                    pass  # who had it has begun its run before this
+            elif busy:
+                await busy[0].rest()  # one may start while one waits
+            else:
+                return
 
     def __repr__(self) -> str:
         return f"active={len(self.active)} ended={len(self.ended)}"

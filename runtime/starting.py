@@ -20,6 +20,7 @@ from playbill.model.messages import Start
 from playbill.model.plan import RunFacts
 from playbill.model.run_inputs import check_trigger_data
 from playbill.runtime.definitions.compile_once import Taken
+from playbill.runtime.definitions.content import size_of
 from playbill.runtime.definitions.slices import in_slices
 from playbill.runtime.run import Run
 
@@ -64,9 +65,11 @@ async def planned(
     """
     if not isinstance(taken, Taken):
         return taken
-    async with runs.planning:
+    async with runs.to_plan():
         check()
-        return await in_slices(compiler.compiling(taken), taken.definition.written.folder, check)
+        definition = taken.definition
+        steps, folder = compiler.compiling(taken), definition.written.folder
+        return await in_slices(steps, folder, check, size=size_of(definition))
 
 
 def find_or_begin(

@@ -16,25 +16,26 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MethodType
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
+from playbill.model.definition import PipelineDefinition
 from playbill.model.errors import DefinitionError, NodeConfigError
 from playbill.model.same_json import same_written
 from playbill.model.steps import finished
 from playbill.runtime.definitions.beside import looking_beside
 from playbill.runtime.definitions.compiler import compiling
-from playbill.runtime.definitions.content import Content, Key, is_large, owning
+from playbill.runtime.definitions.content import Content, Key, owning, size_of
 from playbill.runtime.definitions.files import load
-from playbill.runtime.definitions.slices import uncollected
+from playbill.runtime.definitions.slices import Uncollected
 from playbill.runtime.handlers.python_call import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from playbill.model.catalog import Catalog
-    from playbill.model.definition import PipelineDefinition
     from playbill.model.policies import StopPolicy
     from playbill.model.steps import Steps
     from playbill.runtime.definitions.compiler import CompiledPipeline
@@ -108,13 +109,13 @@ class PipelineCompiler:
         digest = key and key.digest
         if (known := self._of_mapping(digest)) is not None:
             return known
-        with _collecting_no_large(given), _depth_told():
+        if isinstance(given, PipelineDefinition) and (known := self._of_object(given, Content.of(given))) is not None:
+            return known
+        with Uncollected(size_of(given)), _depth_told():
             if key is not None and not key.is_plain:
                 digest = None
             definition = load(given)
-            content = Content.of(definition)
-            known = self._of_object(definition, content)
-            return known or Taken(definition, content.kept(), definition is given, digest)
+            return Taken(definition, Content.of(definition).kept(), definition is given, digest)
 
     def finish(self, taken: Taken) -> CompiledPipeline:
         """Compile what was taken, without a pause.
@@ -122,7 +123,7 @@ class PipelineCompiler:
         Raises:
             DefinitionError: it has problems; carries them all.
         """
-        with looking_beside(taken.definition.written.folder), _collecting_no_large(taken.definition):
+        with looking_beside(taken.definition.written.folder), Uncollected(size_of(taken.definition)):
             return finished(self.compiling(taken))
 
     def compiling(self, taken: Taken) -> Steps[CompiledPipeline]:
@@ -159,19 +160,18 @@ class PipelineCompiler:
         return compiled
 
 
-def _collecting_no_large(given: Given) -> AbstractContextManager[None]:
-    return uncollected() if is_large(given) else nullcontext()
-
-
 def _key_of(given: Given) -> Key | None:
     return None if not isinstance(given, Mapping) or given.get("imports") else Key.of(given)
 
 
 def _is_still(call: str, function: Callable[..., object]) -> bool:
     try:
-        return resolve(call) == function
+        found = resolve(call)
     except NodeConfigError:  # told when it is compiled
         return False
+    if isinstance(found, MethodType) and isinstance(function, MethodType):  # made anew at each look
+        return found.__self__ is function.__self__ and found.__func__ is function.__func__
+    return found is function
 
 
 def _keep(kept: OrderedDict[K, V], key: K, value: V) -> None:

@@ -14,6 +14,8 @@ from playbill.model.frozen import copied, no_config
 from playbill.model.steps import STEP
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from playbill.model.definition import PipelineEdge, PipelineNode
     from playbill.model.steps import Steps
 
@@ -23,6 +25,9 @@ AT_ONCE: Final = 2000
 """So many nodes and edges are compiled in some 20 ms."""
 SPARING: Final = 100_000
 """Of so many nodes and edges memory counts more than a few hundredths of the time."""
+MOST_VALUES: Final = 3_000_000
+MOST_CHARACTERS: Final = 16 * 1024 * 1024
+"""What a mapping may hold that is known by what it says; a key takes about a tenth of the time of compiling."""
 MARSHAL_VERSION: Final = 2
 """Later ones write down which values are one object: of equal mappings they would give different bytes."""
 
@@ -79,12 +84,17 @@ def _sparing(content: Content) -> Steps[None]:
                 yield
 
 
-def is_large(given: object) -> bool:
-    """Tell whether to compile a definition, or a mapping, takes longer than others on the loop should wait."""
+def size_of(given: object) -> int:
+    """Count the nodes and edges of a definition, or of a mapping; 0: they are not known before they are read."""
     if isinstance(given, Mapping):
         parts: list[object] = [cast("Mapping[str, object]", given).get(name) for name in ("nodes", "edges")]
-        return sum(len(cast("list[object]", part)) for part in parts if isinstance(part, list)) > AT_ONCE
-    return isinstance(given, PipelineDefinition) and len(given.nodes) + len(given.edges) > AT_ONCE
+        return sum(len(cast("list[object]", part)) for part in parts if isinstance(part, list))
+    return len(given.nodes) + len(given.edges) if isinstance(given, PipelineDefinition) else 0
+
+
+def is_large(definition: PipelineDefinition) -> bool:
+    """Tell whether to compile a definition takes longer than others on the loop should wait."""
+    return size_of(definition) > AT_ONCE
 
 
 class Key(NamedTuple):
@@ -98,7 +108,9 @@ class Key(NamedTuple):
 
     @classmethod
     def of(cls, mapping: Mapping[str, Any]) -> Key | None:
-        """Return the key of a mapping; None: it has none, since it holds something that plain JSON is not."""
+        """Return the key of a mapping; None: it has none: it is too large, or holds what plain JSON does not."""
+        if not _is_short(mapping):
+            return None
         try:
             written = marshal.dumps(cast("dict[str, Any]", mapping), MARSHAL_VERSION)
         except ValueError:
@@ -117,3 +129,22 @@ class Key(NamedTuple):
         except (ValueError, TypeError, RecursionError):
             return False
         return True
+
+
+def _is_short(mapping: object) -> bool:
+    """Tell whether a key of bounded size says all of it: what stands in two places is written twice."""
+    values, texts = MOST_VALUES, MOST_CHARACTERS
+    left: list[Iterable[object]] = [(mapping,)]
+    while left:
+        for item in left.pop():
+            values -= 1
+            if isinstance(item, str | bytes):
+                texts -= len(item)
+            elif isinstance(item, dict):
+                named = cast("dict[object, object]", item)
+                left += (named, named.values())  # its keys, too
+            elif isinstance(item, list | tuple):
+                left.append(cast("list[object]", item))
+        if values < 0 or texts < 0:
+            return False
+    return True

@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from playbill.runtime.definitions.beside import looking_beside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
     from pathlib import PurePath
 
     from playbill.model.steps import Steps
@@ -23,20 +22,25 @@ T = TypeVar("T")
 
 SLICE_SECONDS: Final = 0.005
 """How long others wait for their turn."""
+MANY: Final = 20_000
+"""Of so many nodes and edges a full collection takes so long that others would notice."""
+IN_A_ROW: Final = 4
+"""So many definitions of that size may come without a full collection."""
 
 
-async def in_slices(steps: Steps[T], folder: PurePath | None, check: Callable[[], object]) -> T:
+async def in_slices(steps: Steps[T], folder: PurePath | None, check: Callable[[], object], *, size: int) -> T:
     """Do work to its end, with turns for others in between.
 
     Args:
         steps: the work.
         folder: where modules are looked for first meanwhile.
         check: called after each turn of others; what it raises ends the work.
+        size: how many nodes and edges it is about.
     """
-    are_frozen = bool(gc.get_freeze_count())
+    uncollected = Uncollected(size)
     while True:
         try:
-            with looking_beside(folder), uncollected(are_frozen=are_frozen):
+            with looking_beside(folder), uncollected:
                 _advance(steps)
         except StopIteration as end:
             made: T = end.value
@@ -53,24 +57,37 @@ def _advance(steps: Steps[object]) -> None:
         next(steps)
 
 
-@contextmanager
-def uncollected(*, are_frozen: bool | None = None) -> Generator[None]:
-    """Keep the cyclic collector from what is made meanwhile: a million objects that live on, and no garbage.
+class Uncollected:
+    """Keeps the cyclic collector from what is made meanwhile: a million objects that live on, and no garbage.
 
-    It would look through all of them again and again: a third of the time that a large definition takes, and a pause
-    of half a second at the end. So they are put among the old ones at once, and so is all else that is young.
-
-    Args:
-        are_frozen: whether somebody has frozen objects, which stay so; None: it is found out, by counting them all.
+    It would look through all of them again and again: a third of the time that a very large definition takes, and
+    pauses of half a second. So they are put among the old ones at once, and so is all else that is young. That puts
+    off the next full collection, by which the garbage of others goes; so of several very large ones in a row one
+    collects first.
     """
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        if not (bool(gc.get_freeze_count()) if are_frozen is None else are_frozen):
-            gc.freeze()
-            gc.unfreeze()  # into the oldest generation
-        gc.enable()
+
+    _moved: ClassVar[tuple[int, int]] = (0, 0)
+    """The full collections there were when a large definition came last, and how many had come since the latest."""
+
+    def __init__(self, size: int) -> None:
+        """Prepare for a definition of so many nodes and edges."""
+        self._was_on = False
+        self._moves = size >= MANY and not gc.get_freeze_count()  # what somebody has frozen stays so
+        if self._moves and gc.isenabled():
+            full, (known, count) = gc.get_stats()[-1]["collections"], Uncollected._moved
+            count = count + 1 if full == known else 0
+            if count >= IN_A_ROW:
+                gc.collect()
+                full, count = full + 1, 0
+            Uncollected._moved = (full, count)
+
+    def __enter__(self) -> None:
+        self._was_on = gc.isenabled()
+        gc.disable()
+
+    def __exit__(self, *_: object) -> None:
+        if self._was_on:
+            if self._moves:
+                gc.freeze()
+                gc.unfreeze()  # into the oldest generation
+            gc.enable()

@@ -188,6 +188,10 @@ class NodeContext(Struct, Generic[ConfigT], eq=False):
     def __repr__(self) -> str:
         return f"<NodeContext {self.run_id}/{self.node_id} attempt={self.attempt}>"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Say the same to rich, which a Struct shows all it holds: the config may have secrets in it."""
+        return [("run_id", self.run_id), ("node_id", self.node_id), ("attempt", self.attempt)]
+
 
 class Over:
     """A sleep that is over: awaiting it takes no time, and not awaiting it harms nobody."""

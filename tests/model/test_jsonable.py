@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
 import numpy as np
 import pydantic
 import pytest
@@ -55,6 +56,12 @@ class Point(NamedTuple):
 
 
 Old = namedtuple("Old", "a b")  # noqa: PYI024 (it is what old code has)
+
+
+class Within(msgspec.Struct):
+    """No data: it has parts of its own."""
+
+    _own: int
 
 
 @dataclasses.dataclass(slots=True)
@@ -156,6 +163,7 @@ def kinds(value: Any) -> set[type]:
         (np.datetime64("NaT"), "output is NaT, which JSON cannot say"),
         ([1j, np.complex64(1)], "output[0] is complex, which JSON cannot say"),
         (Order, "output is type, which JSON cannot say"),
+        ([Within(1)], "output[0] is Within, which JSON cannot say"),
         (iter([]), "output is list_iterator, which JSON cannot say"),
     ],
 )  # fmt: skip

@@ -204,3 +204,11 @@ def test_a_simulation_plans_without_a_pause() -> None:
     with playbill.Simulation(seed=1, types=[nothing]) as sim:
         sim.loop.run_until_complete(starting(sim.manager))
     assert turns == 0
+
+
+async def test_who_waits_at_the_exit_waits_for_what_is_planned_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slices, "SLICE_SECONDS", 0.0)
+    async with Manager(types=[nothing], on_exit="wait") as manager:
+        starting = [await start_soon(manager, large()), await start_soon(manager, large())]
+    for each in starting:
+        assert (await (await each).result()).status == "completed"

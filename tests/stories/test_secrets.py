@@ -5,6 +5,7 @@ import logging
 from typing import Any
 
 import pytest
+from rich.pretty import pretty_repr
 
 import playbill
 from tests.stories.support import finished, node, pipeline
@@ -129,3 +130,21 @@ async def test_an_error_that_is_logged_as_a_tuple_shows_no_secret(caplog: pytest
         await finished(own, pipeline(node("a", "late", key="${secrets.key}")))
     assert "ValueError: ***" in caplog.text
     assert "hunter2" not in caplog.text
+
+
+@playbill.node_type("shows_its_context")
+async def shows_its_context(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, str]:
+    """Return what a console would show of the context."""
+    return {"repr": repr(context), "rich": pretty_repr(context)}
+
+
+async def test_a_context_that_is_shown_shows_neither_secrets_nor_resources() -> None:
+    secret = "a-long-secret"
+    options: Any = {"types": [shows_its_context], "secrets": {"key": secret}, "resources": {"db": "a-password"}}
+    async with playbill.PipelineRunManager(**options) as manager:
+        run = await manager.start_run(
+            pipeline(node("a", "shows_its_context", config={"key": "${secrets.key}"})), run_id="r"
+        )
+        shown = (await run.result()).outputs["a"]
+    assert shown["repr"] == "<NodeContext r/a attempt=1>"
+    assert shown["rich"] == "NodeContext(run_id='r', node_id='a', attempt=1)"

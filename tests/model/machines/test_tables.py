@@ -80,7 +80,7 @@ NODE_KINDS = [
 
 @cache
 def walked_nodes() -> Walked:
-    return walk(NODE_KINDS, node_messages, walks=800, steps=24)
+    return walk(NODE_KINDS, node_messages, walks=500, steps=24)
 
 
 def supervisor(**more: Any) -> SupervisorMachine:

@@ -196,3 +196,39 @@ def test_a_huge_definition_says_what_it_said(compiler: PipelineCompiler, monkeyp
     assert [each.model_fields_set for each in given.nodes] == [each.model_fields_set for each in own.nodes] == said
     assert given.nodes[0].model_fields_set is given.nodes[1].model_fields_set
     assert own.model_dump() == given.model_dump()
+
+
+def shared(depth: int) -> list[Any]:
+    """As many places as 2 to the power of `depth`, in as many lists as `depth`."""
+    made: list[Any] = ["x"]
+    for _ in range(depth):
+        made = [made, made]
+    return made
+
+
+@pytest.mark.parametrize(
+    "said", [shared(26), ["x" * 1024 * 1024] * 17, {"x" * 1024 * 1024 * (place + 1): 1 for place in range(6)}]
+)
+def test_what_would_make_a_key_of_any_size_has_none(said: Any) -> None:
+    assert Key.of(mapping(said)) is None
+
+
+def test_what_is_shared_now_and_then_has_a_key() -> None:
+    assert Key.of(mapping(shared(10))) is not None
+
+
+def test_a_call_of_an_object_that_equals_everything_is_told_from_another(
+    compiler: PipelineCompiler, module: Callable[[int, str], None]
+) -> None:
+    given = {"nodes": [{"id": "a", "type": "python", "config": {"call": "given_again:work"}}]}
+    alike = "class Alike:\n  def __eq__(self, other): return True\n  __hash__ = None\n"
+    module(1, f"{alike}  async def __call__(self): return 1\nwork = Alike()")
+    assert compiler.of(given).bindings.by_node["a"].on_loop
+    module(2, f"{alike}  def __call__(self): return 1\nwork = Alike()")
+    assert not compiler.of(given).bindings.by_node["a"].on_loop
+
+
+def test_a_call_of_a_method_is_known_again(compiler: PipelineCompiler, module: Callable[[int, str], None]) -> None:
+    given = {"nodes": [{"id": "a", "type": "python", "config": {"call": "given_again:it.work"}}]}
+    module(1, "class It:\n  def work(self): return 1\nit = It()")
+    assert compiler.of(deepcopy(given)) is compiler.of(given)

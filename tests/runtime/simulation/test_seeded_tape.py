@@ -32,13 +32,13 @@ def test_each_of_several_faults_hits_in_its_share() -> None:
     assert hits == ["first"] * 67 + ["second"] * 33  # one half, and a half of the other
 
 
-@playbill.node_type("threaded")
+@playbill.node_type("stood_in_for")
 def threaded(node: object, inputs: object, context: object) -> dict[str, int]:
     """Run in a thread, so that it needs a stand-in."""
     return {}
 
 
-@playbill.node_type("on_loop")
+@playbill.node_type("runs_itself")
 async def on_loop(node: object, inputs: object, context: object) -> dict[str, int]:
     """Run on the loop."""
     return {"n": 1}
@@ -51,12 +51,12 @@ def study_of(node_type: str, plan: FaultPlan) -> Study:
 
 def test_a_plan_of_several_studies_gives_each_its_own_stand_ins() -> None:
     plan = fault_plan({"behaviours": {"types": {}}})
-    silent, own = study_of("threaded", plan), study_of("on_loop", plan)
+    silent, own = study_of("stood_in_for", plan), study_of("runs_itself", plan)
     for _ in range(2):
         assert silent.seed(1).outputs == {"n": {}}
         assert own.seed(1).outputs == {"n": {"n": 1}}
 
 
 def test_the_managers_of_a_study_know_its_types_in_each_seed() -> None:
-    study = study_of("on_loop", EVERYTHING)
+    study = study_of("runs_itself", EVERYTHING)
     assert {str(study.seed(seed).finding) for seed in range(4)} == {"None"}

@@ -23,7 +23,10 @@ VALUES = [
     found
     for module in (facts, messages)
     for found in vars(module).values()
-    if isinstance(found, type) and issubclass(found, Value) and found is not Value
+    if isinstance(found, type)
+    and issubclass(found, Value)
+    and found.__module__ == module.__name__
+    and found is not Value
 ]
 
 

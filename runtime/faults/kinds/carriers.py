@@ -10,12 +10,13 @@ from pydantic import AfterValidator
 from playbill.model import messages
 from playbill.model.diagnostics import did_you_mean, list_names
 from playbill.model.events import EventType
-from playbill.model.facts import Value
 from playbill.model.fields import Seconds
 from playbill.runtime.faults.kinds.base import RecurringFault
 
 MESSAGES: Final = tuple(
-    name for name, found in vars(messages).items() if isinstance(found, StructMeta) and found is not Value
+    name
+    for name, found in vars(messages).items()
+    if isinstance(found, StructMeta) and found.__module__ == messages.__name__
 )
 """The classes of all that actors are told."""
 

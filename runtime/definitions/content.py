@@ -14,8 +14,6 @@ from playbill.model.frozen import copied, no_config
 from playbill.model.steps import STEP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from playbill.model.definition import PipelineEdge, PipelineNode
     from playbill.model.steps import Steps
 
@@ -134,17 +132,18 @@ class Key(NamedTuple):
 def _is_short(mapping: object) -> bool:
     """Tell whether a key of bounded size says all of it: what stands in two places is written twice."""
     values, texts = MOST_VALUES, MOST_CHARACTERS
-    left: list[Iterable[object]] = [(mapping,)]
+    left: list[Any] = [[mapping]]
     while left:
-        for item in left.pop():
-            values -= 1
-            if isinstance(item, str | bytes):
+        held = left.pop()
+        values -= len(held)
+        for item in held.values() if type(held) is dict else held:
+            kind: type[object] = type(item)
+            if kind is str or kind is bytes:
                 texts -= len(item)
-            elif isinstance(item, dict):
-                named = cast("dict[object, object]", item)
-                left += (named, named.values())  # its keys, too
-            elif isinstance(item, list | tuple):
-                left.append(cast("list[object]", item))
+            elif kind is dict:
+                left += (item, [*item])  # its keys, too
+            elif kind is list or kind is tuple:
+                left.append(item)
         if values < 0 or texts < 0:
             return False
     return True

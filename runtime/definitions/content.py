@@ -14,6 +14,8 @@ from playbill.model.frozen import copied, no_config
 from playbill.model.steps import STEP
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from playbill.model.definition import PipelineEdge, PipelineNode
     from playbill.model.steps import Steps
 
@@ -132,16 +134,16 @@ class Key(NamedTuple):
 def _is_short(mapping: object) -> bool:
     """Tell whether a key of bounded size says all of it: what stands in two places is written twice."""
     values, texts = MOST_VALUES, MOST_CHARACTERS
-    left: list[Any] = [[mapping]]
+    left: list[Collection[Any]] = [[mapping]]
     while left:
         held = left.pop()
         values -= len(held)
-        for item in held.values() if type(held) is dict else held:
-            kind: type[object] = type(item)
+        for item in held:
+            kind = type(item)  # pyright: ignore[reportUnknownVariableType] (without a cast, which is a call)
             if kind is str or kind is bytes:
                 texts -= len(item)
             elif kind is dict:
-                left += (item, [*item])  # its keys, too
+                left += ([*item], item.values())
             elif kind is list or kind is tuple:
                 left.append(item)
         if values < 0 or texts < 0:

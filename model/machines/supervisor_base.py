@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 S: Final = SupervisorState
 BACKSTOP_SECONDS: Final = 0.1
 """What a node may take to end beyond grace and kill bound."""
-NOT_PAUSED: Final = frozenset[str]()
 NO_SLOTS: Final[dict[str, None]] = {}
 """Where nobody has wanted a slot; nothing is put in."""
 USER: Final = "user"
@@ -39,10 +38,10 @@ class SupervisorBase(Machine[SupervisorState]):
         """The durable state: changed by `_record` only."""
         self.live: dict[str, None] = {}
         """The nodes that have an actor, in the order of their spawning."""
-        # There may be ten thousand runs, and few of them need what follows: what is empty is made when it is not.
+        # There may be ten thousand runs, and few need what follows: while empty it is small, or not made yet.
         self.begun: dict[str, None] = {}
         """The join-any nodes that were told their first Input."""
-        self.paused_by: frozenset[str] = NOT_PAUSED
+        self.paused_by: frozenset[str] = frozenset()
         """Why it is paused: the user, the journal."""
         self.unrouted: list[tuple[NodePlan, tuple[int, ...], Inputs]] | None = None
         """The ends that were recorded while it was paused: their edges are yet to be followed."""

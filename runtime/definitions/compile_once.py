@@ -109,13 +109,15 @@ class PipelineCompiler:
         digest = key and key.digest
         if (known := self._of_mapping(digest)) is not None:
             return known
-        if isinstance(given, PipelineDefinition) and (known := self._of_object(given, Content.of(given))) is not None:
-            return known
-        with Uncollected(size_of(given)), _depth_told():
-            if key is not None and not key.is_plain:
-                digest = None
-            definition = load(given)
-            return Taken(definition, Content.of(definition).kept(), definition is given, digest)
+        with _depth_told():
+            if isinstance(given, PipelineDefinition):
+                content = Content.of(given)
+                return self._of_object(given, content) or Taken(given, content.kept(), is_object=True, key=None)
+            with Uncollected(size_of(given)):
+                if key is not None and not key.is_plain:
+                    digest = None
+                definition = load(given)
+                return Taken(definition, Content.of(definition).kept(), is_object=False, key=digest)
 
     def finish(self, taken: Taken) -> CompiledPipeline:
         """Compile what was taken, without a pause.

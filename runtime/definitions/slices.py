@@ -25,7 +25,7 @@ SLICE_SECONDS: Final = 0.005
 MANY: Final = 20_000
 """Of so many nodes and edges a full collection takes so long that others would notice."""
 IN_A_ROW: Final = 4
-"""So many definitions of that size may come without a full collection."""
+"""So often may what such definitions make be set aside without a full collection: as they are read, or compiled."""
 
 
 async def in_slices(steps: Steps[T], folder: PurePath | None, check: Callable[[], object], *, size: int) -> T:
@@ -67,7 +67,7 @@ class Uncollected:
     """
 
     _moved: ClassVar[tuple[int, int]] = (0, 0)
-    """The full collections there were when a large definition came last, and how many had come since the latest."""
+    """The full collections there were at the last of its kind, and how many had come since the latest of these."""
 
     def __init__(self, size: int) -> None:
         """Prepare for a definition of so many nodes and edges."""

@@ -204,27 +204,34 @@ def test_a_supervisor_whose_salvage_breaks_too_still_gives_a_result(world: MakeW
     assert made.result.orphans == ("b",)
 
 
-def test_a_supervisor_whose_salvage_cannot_begin_still_gives_a_result(
-    world: MakeWorld, breaks: Break, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def no_salvage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the salvage of every run break as it begins."""
+
     def begin(*_: object) -> None:
         raise ZeroDivisionError
 
-    breaks(SupervisorMachine, Ended)
     monkeypatch.setattr(SalvageMachine, "begin", begin)
+
+
+@pytest.mark.usefixtures("no_salvage")
+def test_a_supervisor_whose_salvage_cannot_begin_still_gives_a_result(world: MakeWorld, breaks: Break) -> None:
+    breaks(SupervisorMachine, Ended)
     made = world(pipeline(work("a"), work("b"))).start().returns("a")
     assert made.result.status is RunStatus.FAILED
     assert made.attempt("b").asked == ["kill", "abandon"]
 
 
-def test_a_node_whose_run_ends_over_its_own_report_begins_nothing(
-    world: MakeWorld, breaks: Break, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def begin(*_: object) -> None:
-        raise ZeroDivisionError
+def test_a_run_that_has_ended_makes_no_more_nodes(world: MakeWorld) -> None:
+    made = world(pipeline(work("a"))).start().returns("a")
+    made.run.spawn("a")
+    assert made.run.nodes == {}
+    assert made.letters.effects == [("r", "a")]
 
+
+@pytest.mark.usefixtures("no_salvage")
+def test_a_node_whose_run_ends_over_its_own_report_begins_nothing(world: MakeWorld, breaks: Break) -> None:
     breaks(SupervisorMachine, AttemptReady)
-    monkeypatch.setattr(SalvageMachine, "begin", begin)
     made = world(pipeline(work("a", timeout=5.0)), guarded=True).start()
     assert made.result.status is RunStatus.FAILED
     assert made.breaker is not None

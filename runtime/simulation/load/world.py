@@ -83,7 +83,7 @@ class LoadDispatcher(LoopDispatcher):
         """Have `to` receive `message` now."""
         if type(message) is SlotWanted:
             stream_of(to).waits(message.node, SLOT)
-        return to.receive(message, self._now)
+        return super().call(to, message)
 
 
 def note_parked(to: Receiver) -> None:

@@ -131,17 +131,14 @@ def _rules(key: _Same) -> RunRules:
     plan, definition = key.plan, key.plan.definition
     by_id = {node.id: node for node in definition.nodes}
     order = topological_order(by_id, [(edge.from_node, edge.to_node) for edge in definition.edges])
-    edges = [_edge(index, edge, by_id) for index, edge in enumerate(definition.edges)]
-    nodes = {
-        node: _node(
-            by_id[node],
-            plan,
-            [edge for edge in edges if edge.source == node],
-            [edge.source for edge in edges if edge.target == node],
-        )
-        for node in order
-    }
-    roots = [node for node in order if not any(edge.target == node for edge in edges)]
+    outgoing: dict[str, list[EdgeRules]] = {node: [] for node in order}
+    sources: dict[str, list[str]] = {node: [] for node in order}
+    for index, written in enumerate(definition.edges):
+        edge = _edge(index, written, by_id)
+        outgoing[edge.source].append(edge)
+        sources[edge.target].append(edge.source)
+    nodes = {node: _node(by_id[node], plan, outgoing[node], sources[node]) for node in order}
+    roots = [node for node in order if not sources[node]]
     finishes = definition.on_failure == "finish"
     return RunRules(plan, definition, nodes, roots, finishes, plan.stop.grace, plan.stop.kill_bound)
 

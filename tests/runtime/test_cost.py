@@ -88,6 +88,22 @@ async def blocks(run: Callable[[], Awaitable[playbill.Run]]) -> float:
     return sum(statistic.count for statistic in snapshot.statistics("filename"))
 
 
+async def garbage(run: Callable[[], Awaitable[playbill.Run]]) -> float:
+    """Count the objects that only the cyclic collector frees."""
+    gc.collect()
+    gc.disable()
+    try:
+        await run()
+        return gc.collect()
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+def test_a_node_leaves_nothing_to_the_collector(shape: Shape) -> None:
+    assert asyncio.run(warm(shape, garbage)) < 0.01
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
 def test_a_node_costs_no_more_than_it_did(shape: Shape) -> None:
     cost = Cost(asyncio.run(warm(shape, calls)), asyncio.run(warm(shape, blocks)))

@@ -77,7 +77,7 @@ def resources() -> dict[str, Any]:
 async def manager(resources: dict[str, Any]) -> AsyncIterator[playbill.PipelineRunManager]:
     """A manager with short graces; whatever a story leaves behind is let go at its end."""
     async with playbill.PipelineRunManager(
-        types=support.ALL, resources=resources, grace=0.05, kill_bound=0.05, secrets={"token": "hunter2"}
+        types=support.ALL, resources=resources, grace=0.05, kill_bound=0.5, secrets={"token": "hunter2"}
     ) as made:
         yield made
         resources["let_go"].set()

@@ -33,8 +33,8 @@ SAID = {
         "breaks it: mailed soon: took",
     ],
     "09_unstoppable.py": [
-        "processes while it runs: 3",
-        "timeout: killed",
+        "processes while it runs: ",
+        "cancelled: killed",
         "orphans: ()",
         "processes left: 0",
     ],
@@ -44,7 +44,7 @@ SAID = {
 @pytest.mark.parametrize("name", SAID)
 def test_an_example_runs_and_says(name: str) -> None:
     command = [sys.executable, str(EXAMPLES / name)]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=EXAMPLES)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=50, cwd=EXAMPLES)
     assert ran.returncode == 0, ran.stderr
     assert [line for line in SAID[name] if line not in ran.stdout] == []
 

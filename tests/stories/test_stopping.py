@@ -165,7 +165,7 @@ async def test_at_a_stop_a_nodes_own_grace_counts_and_an_explicit_one_caps_it() 
         return {}
 
     slow = pipeline(node("a", "cleans", seconds=0.2, grace=5.0))
-    async with Manager(types=[cleans], grace=0.01, kill_bound=0.05) as manager:
+    async with Manager(types=[cleans], grace=0.01, kill_bound=1.0) as manager:
         patient = await manager.start_run(slow)
         await asyncio.sleep(0.01)
         await patient.cancel()

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.model.frozen import freeze
 from playbill.model.jsonable import NotJson, plain_json
 from playbill.model.plain_text import MAX_TEXT_BYTES, bounded, repr_of, text_of
+from playbill.model.sizes import json_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["MAX_DATA_BYTES", "json_size", "kept_data", "shown_json"]
+__all__ = ["MAX_DATA_BYTES", "kept_data", "shown_json"]
 
 MAX_DATA_BYTES: Final = 4 * MAX_TEXT_BYTES
 """What all of it has as JSON in UTF-8 at most; each text has 16 KiB."""
-
-
-def json_size(value: object) -> int:
-    """Return how many bytes plain JSON is in UTF-8."""
-    return len(json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass"))
 
 
 def kept_data(data: object, hide: Callable[[str], str] | None = None) -> Mapping[str, Any] | None:

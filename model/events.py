@@ -22,7 +22,6 @@ from playbill.model.forms import (
     NUMBER,
     OBJECT,
     OUTPUT,
-    OUTPUTS,
     RECEIPT,
     TEXT,
     WHOLE,
@@ -33,6 +32,7 @@ from playbill.model.forms import (
     read_fields,
 )
 from playbill.model.frozen import copied
+from playbill.model.upcasting import upcast, version_of
 from playbill.model.wording import clip
 
 
@@ -92,7 +92,7 @@ def is_own(stream: str) -> bool:
 LIVE: Final = many(WHOLE)
 BOUNDS: Final = ("timeout", "grace", "kill_bound")
 """The seconds that bound a run; files of playbill 0.1 may lack them, as they do a cancel's grace."""
-ENDED: Final = {"status": one_of(RunStatus), "cause": CAUSE}
+ENDED: Final = {"status": one_of(RunStatus), "cause": CAUSE, "outputs": OUTPUT}
 
 FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
     EventType.PIPELINE_RUN_STARTED: {
@@ -107,7 +107,13 @@ FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
     EventType.PIPELINE_RUN_TIMEOUT: ENDED,
     EventType.PIPELINE_RUN_CANCEL_REQUESTED: {"cause": CAUSE, "grace": or_none(NUMBER)},
     EventType.PIPELINE_NODE_STARTED: {"due_at": MOMENT},
-    EventType.PIPELINE_NODE_COMPLETED: {"output": OUTPUT, "live": LIVE, "carried": OUTPUTS, "failure": FAILURE},
+    EventType.PIPELINE_NODE_COMPLETED: {
+        "output": OUTPUT,
+        "live": LIVE,
+        "passed_on": many(TEXT),
+        "from_trigger": FLAG,
+        "failure": FAILURE,
+    },
     EventType.PIPELINE_NODE_FAILED: {
         "failure": FAILURE,
         "receipt": RECEIPT,
@@ -128,8 +134,9 @@ OPTIONAL: Final[Mapping[EventType, frozenset[str]]] = {
     EventType.PIPELINE_RUN_STARTED: frozenset(BOUNDS),
     EventType.PIPELINE_RUN_CANCEL_REQUESTED: frozenset({"grace"}),
     EventType.PIPELINE_NODE_STARTED: frozenset({"due_at"}),
-    EventType.PIPELINE_NODE_COMPLETED: frozenset({"carried", "failure"}),
+    EventType.PIPELINE_NODE_COMPLETED: frozenset({"output", "passed_on", "from_trigger", "failure"}),
     EventType.PIPELINE_NODE_FAILED: frozenset({"edge_failure"}),
+    **dict.fromkeys(TERMINAL, frozenset({"outputs"})),
     **{kind: frozenset({"failure", "target"}) for kind in EventType if kind.startswith("breaker.")},
 }
 """The data that an event may have and another of its type may lack."""
@@ -141,8 +148,8 @@ HEAD: Final[Mapping[str, Form]] = {
     "node_id": or_none(TEXT),
     "attempt": or_none(WHOLE),
 }
-INTERNALS: Final = frozenset({"live", "carried"})
-"""The data that only a fold needs: indexes of live edges, and what transparent nodes pass on."""
+INTERNALS: Final = frozenset({"live"})
+"""The data that only a fold needs: indexes of live edges."""
 LONGEST_SHOWN: Final = 60
 """Characters of each value in an event's repr."""
 
@@ -168,17 +175,21 @@ class Event(Value):
     def as_dict(self, *, internals: bool = False) -> dict[str, Any]:
         """Return it as a mapping that JSON can say, times as ISO 8601; `from_dict` reads it.
 
+        `version` is that of what its type says, in `data`.
+
         Args:
             internals: with what only a fold of events needs, such as which edges are live.
         """
         written = {name: form.write(getattr(self, name)) for name, form in HEAD.items()}
         said = copied(plain_data(self))
         data = {name: item for name, item in said.items() if internals or name not in INTERNALS}
-        return {**written, "run_id": self.run_id, "data": data}
+        return {**written, "version": version_of(self.type), "run_id": self.run_id, "data": data}
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, Any]) -> Event:
-        """Return the event that `as_dict` gave as `mapping`: an equal one, if that had the internals.
+        """Return the event that `as_dict`, of this playbill or an older one, gave as `mapping`.
+
+        It is equal to what was written, if that had the internals.
 
         Raises:
             DefinitionError: it is not such a mapping; names the field.
@@ -208,7 +219,7 @@ def plain_data(event: Event) -> dict[str, Any]:
 
 
 def read_event(mapping: Mapping[str, Any]) -> Event:
-    """Return the event that a mapping says; internals may be missing.
+    """Return the event that a mapping says, in whatever version; internals may be missing.
 
     Raises:
         ValueError, TypeError, LookupError: it says none.
@@ -216,12 +227,18 @@ def read_event(mapping: Mapping[str, Any]) -> Event:
     if not isinstance(cast("object", mapping), Mapping):
         raise TypeError(f"{mapping!r:.60} is not a mapping")
     raw = copied(dict(mapping))
-    if unknown := sorted(raw.keys() - {*HEAD, "run_id", "data"}):
+    if unknown := sorted(raw.keys() - {*HEAD, "version", "run_id", "data"}):
         raise ValueError(f"unknown {', '.join(unknown)}")
+    raw = upcast(raw)
     head = read_fields({name: item for name, item in raw.items() if name in HEAD}, HEAD)
     kind = head["type"]
-    optional = OPTIONAL.get(kind, frozenset()) | INTERNALS
-    event = Event(**head, data=read_fields(OBJECT.read(raw.get("data")), FIELDS.get(kind, {}), optional))
+    fields, optional = FIELDS.get(kind, {}), OPTIONAL.get(kind, frozenset()) | INTERNALS
+    data = read_fields(OBJECT.read(raw.get("data")), fields, optional)
+    if unknown := sorted(data.keys() - fields.keys()):
+        raise ValueError(f"data: unknown {', '.join(unknown)}")
+    if kind is EventType.PIPELINE_NODE_COMPLETED and not data.keys() & {"output", "passed_on"}:
+        raise ValueError("lacks output")
+    event = Event(**head, data=data)
     if raw.get("run_id", event.run_id) != event.run_id:
         raise ValueError(f"run_id: is {raw['run_id']!r:.60}, and its stream is '{event.stream}'")
     return event

@@ -23,7 +23,6 @@ __all__ = [
     "NUMBER",
     "OBJECT",
     "OUTPUT",
-    "OUTPUTS",
     "RECEIPT",
     "TEXT",
     "WHOLE",
@@ -69,12 +68,7 @@ def _plain(value: Any) -> Any:
     return dict(cast("Mapping[str, Any]", value)) if isinstance(value, Mapping) else value
 
 
-def _plain_each(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _plain(output) for name, output in value.items()}
-
-
 OUTPUT: Final = Form(_plain, _same)
-OUTPUTS: Final = Form(_plain_each, OBJECT.read)
 
 
 def _write_number(value: float) -> float | str:

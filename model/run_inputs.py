@@ -12,6 +12,7 @@ from playbill.model.input_schemas import schema_problems, validator_of, violatio
 from playbill.model.jsonable import NotJson, plain_json
 from playbill.model.not_json import LONGEST_SHOWN
 from playbill.model.plain_text import kind_of, repr_of
+from playbill.model.sizes import MAX_BYTES, json_size
 from playbill.model.wording import clip
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def check_trigger_data(definition: PipelineDefinition, trigger_data: object) -> 
     """Give the trigger data as plain JSON (see jsonable.py), a copy, with the schema's defaults filled in.
 
     Raises:
-        DefinitionError: The data is not a mapping that JSON can say, or violates the schema; carries the violations.
+        DefinitionError: The data is not a mapping that JSON can say, is larger than 1 MiB as JSON, or violates the
+            schema; carries the violations.
     """
     plain = None
     try:
@@ -36,9 +38,20 @@ def check_trigger_data(definition: PipelineDefinition, trigger_data: object) -> 
         kind = f"{kind_of(trigger_data)}: {clip(repr_of(trigger_data), LONGEST_SHOWN)}"
         raise _wrong(definition, [("trigger_data", f"trigger_data is a mapping of names to values, not {kind}")])
     data: dict[str, Any] = copied(plain)  # what is frozen is not copied before
-    schema = definition.inputs
-    if schema is None:
-        return data
+    if definition.inputs is not None:
+        _check_by(definition.inputs, definition, data)
+    if data and (size := json_size(data)) > MAX_BYTES:
+        said = f"trigger_data is {size:,} bytes as JSON, over the limit of {MAX_BYTES:,}: hand over a reference"
+        raise _wrong(definition, [("trigger_data", said)])
+    return data
+
+
+def _check_by(schema: dict[str, Any], definition: PipelineDefinition, data: dict[str, Any]) -> None:
+    """Fill the defaults of a schema into the data, which is then as the schema wants it.
+
+    Raises:
+        DefinitionError: it is not; carries the violations.
+    """
     try:
         validator = validator_of(schema)
     except ValueError:
@@ -49,7 +62,6 @@ def check_trigger_data(definition: PipelineDefinition, trigger_data: object) -> 
         raise _wrong(definition, [("trigger_data", f"trigger_data: {error}")]) from None
     if found := violations(validator, data, "trigger_data"):
         raise _wrong(definition, found)
-    return data
 
 
 def _wrong(definition: PipelineDefinition, found: list[tuple[str, str]]) -> DefinitionError:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from playbill.model.events import NO_DATA, EventType
 from playbill.model.facts import Cause, NodeStatus, RunStatus, Stopped
+from playbill.model.frozen import freeze
 from playbill.model.results import NodeExecutionResult
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class RunState:
     """What decided the run: the first recorded failure, cancel or deadline."""
     orphans: tuple[str, ...] = ()
     """The nodes of attempts that could not be stopped, one entry for each."""
+    outputs: Output | None = None
+    """What the definition's `outputs` came to; None: it has none, or the run has not completed."""
     started_at: datetime | None = None
     ended_at: datetime | None = None
 
@@ -82,15 +85,33 @@ class RunState:
         node = self.nodes.get(event.node_id or "") or self._node(event)
         data = event.data
         node.status = COMPLETED
-        node.output = data["output"]
+        if "passed_on" in data:
+            self._pass_on(node, data)
+        else:
+            node.output = data["output"]
         node.error = None
         node.receipt = None
         node.ended_at = event.at
         self.live[node.node_id] = data["live"]
-        if "carried" in data:
-            self.carried[node.node_id] = data["carried"]
         if "failure" in data:
             self._decide(Cause(RunStatus.FAILED, data["failure"]))
+
+    def _pass_on(self, node: NodeExecutionResult, data: Mapping[str, Any]) -> None:
+        """Put together what a transparent node passes on: the event names whose outputs, and has none of them."""
+        carried: dict[str, Output] = {source: self._given_by(source) for source in data["passed_on"]}
+        own = self.trigger_data if data.get("from_trigger") else data.get("output")
+        node.output = carried if own is None else own
+        if own is not None:
+            carried[node.node_id] = own
+        self.carried[node.node_id] = carried
+
+    def _given_by(self, source: str) -> Output:
+        """Return what the live edges of a node carry that has ended and passes nothing on."""
+        node = self.nodes[source]
+        if node.status is COMPLETED or node.error is None:
+            return node.output or {}
+        frozen: Output = freeze(node.error.as_error(), source)
+        return frozen
 
     def _node_failed(self, event: Event) -> None:
         node = self._node(event)
@@ -132,6 +153,7 @@ class RunState:
     def _ended(self, event: Event) -> None:
         self.status = event.data["status"]
         self.ended_at = event.at
+        self.outputs = event.data.get("outputs")
         if event.data["cause"] is not None:
             self._decide(event.data["cause"])
 

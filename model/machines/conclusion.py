@@ -11,9 +11,10 @@ from playbill.model.facts import Cause, NodeStatus, RunStatus, Value
 from playbill.model.failures import failure_of
 from playbill.model.plan import variables
 from playbill.model.results import NodeExecutionResult, RunResult
+from playbill.model.sizes import MAX_BYTES, json_size
 
 if TYPE_CHECKING:
-    from playbill.model.facts import Failure
+    from playbill.model.facts import Failure, Inputs
     from playbill.model.plan import RunFacts
     from playbill.model.runstate import RunState
 
@@ -31,6 +32,14 @@ class Conclusion(Value):
     status: RunStatus
     cause: Cause | None
     outputs: Mapping[str, Any]
+    told: bool = False
+    """They were evaluated, and its event tells them; else they are those of all nodes that completed, or none."""
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the terminal event says."""
+        data = {"status": self.status, "cause": self.cause}
+        return {**data, "outputs": self.outputs} if self.told else data
 
     @property
     def event(self) -> EventType:
@@ -66,12 +75,27 @@ def conclude(facts: RunFacts, run: RunState, fault: Failure | None = None) -> Co
         return Conclusion(cause.status if cause else RunStatus.COMPLETED, cause, completed)
     if cause is not None:
         return Conclusion(cause.status, cause, {})
+    try:
+        outputs = _evaluated(facts, completed)
+    except NodeConfigError as error:
+        return Conclusion(RunStatus.FAILED, Cause(RunStatus.FAILED, failure_of(error)), {})
+    return Conclusion(RunStatus.COMPLETED, None, outputs, told=True)
+
+
+def _evaluated(facts: RunFacts, completed: Inputs) -> dict[str, Any]:
+    """Return what the definition's `outputs` come to.
+
+    Raises:
+        NodeConfigError: one cannot be evaluated, or together they are too large; names it, or says so.
+    """
     names = variables(completed, facts.plan.nodes, facts.trigger_data)
     outputs: dict[str, Any] = {}
     for name, expression in facts.plan.outputs.items():
         try:
             outputs[name] = expression.evaluate(names)
         except NodeConfigError as error:
-            failure = failure_of(NodeConfigError(f"output '{name}': {error}"))
-            return Conclusion(RunStatus.FAILED, Cause(RunStatus.FAILED, failure), {})
-    return Conclusion(RunStatus.COMPLETED, None, outputs)
+            raise NodeConfigError(f"output '{name}': {error}") from error
+    if (size := json_size(outputs)) > MAX_BYTES:
+        said = f"the run's outputs are {size:,} bytes as JSON, over the limit of {MAX_BYTES:,}"
+        raise NodeConfigError(f"{said}: give references")
+    return outputs

@@ -75,7 +75,8 @@ class NodeJoining(NodeBeginning):
             return
         out.tell(self.supervisor, AttemptReady(plan.id, 1))
         if plan.kind is Kind.TRIGGER:
-            self._complete(out, self.facts.trigger_data)
+            data = self.facts.trigger_data
+            self._complete(out, data, {plan.id: data})
         elif plan.condition is not None:
             self._judge(plan.condition, inputs, out)
         else:

@@ -125,7 +125,7 @@ class SalvageMachine(Machine[SalvageState]):
     def _finish(self, now: Now, out: Outbox) -> None:
         self.become(S.ENDED)
         ending = conclude(self.facts, self.run, self.failure)
-        self._record(ending.event, now, out, {"status": ending.status, "cause": ending.cause})
+        self._record(ending.event, now, out, ending.data)
         out.finish(ending.result(self.facts, self.run))
 
     TRANSITIONS = table(
@@ -148,5 +148,4 @@ def last_events(facts: RunFacts, run: RunState, failure: Failure, now: Now) -> I
         kind = EventType.PIPELINE_NODE_CANCELLED
         yield Event(kind, facts.run_id, run.seq + 1, now.utc, node.node_id, node.attempts, given_up)
     ending = conclude(facts, run, failure)
-    data = {"status": ending.status, "cause": ending.cause}
-    yield Event(ending.event, facts.run_id, run.seq + 1, now.utc, None, None, data)
+    yield Event(ending.event, facts.run_id, run.seq + 1, now.utc, None, None, ending.data)

@@ -75,8 +75,7 @@ class SupervisorBase(Machine[SupervisorState]):
         self.become(S.ENDED)
         self.live.clear()
         ending = conclude(self.facts, self.run)
-        data = {"status": ending.status, "cause": ending.cause}
-        self._record(ending.event, now, out, data=data)
+        self._record(ending.event, now, out, data=ending.data)
         out.finish(ending.result(self.facts, self.run))
 
     def _stop(self, grace: float | None, now: Now, out: Outbox) -> None:

@@ -11,6 +11,7 @@ from playbill.model.failures import failure_of
 from playbill.model.machines.live_edges import carried_by, live_edges
 from playbill.model.machines.supervisor_slots import SupervisorSlots
 from playbill.model.messages import Input, Skip
+from playbill.model.plan import Kind
 
 if TYPE_CHECKING:
     from playbill.model.effects import Outbox
@@ -82,12 +83,22 @@ class SupervisorRouting(SupervisorSlots):
             out.tell(target, on_live if alive else Skip(node.id))
 
 
+def passed_on(node: NodePlan, output: Output | None, carried: Inputs) -> dict[str, Any]:
+    """Return what the event of a transparent node's end says: whose outputs it passes on, and what it adds itself."""
+    sources = tuple(source for source in carried if source != node.id)
+    if node.kind is Kind.TRIGGER:
+        return {"passed_on": sources, "from_trigger": True}
+    return {"passed_on": sources, "output": output} if node.id in carried else {"passed_on": sources}
+
+
 def end_data(node: NodePlan, outcome: Outcome, live: tuple[int, ...], broken: Failure | None) -> dict[str, Any]:
     """Return what the event of a node's end says."""
     if outcome.status is SUCCEEDED:
-        data: dict[str, Any] = {"output": outcome.output, "live": live}
-        if outcome.carried is not None:
-            data["carried"] = outcome.carried
+        data: dict[str, Any] = {"live": live}
+        if outcome.carried is None:
+            data["output"] = outcome.output
+        else:
+            data |= passed_on(node, outcome.output, outcome.carried)
         if broken is not None:
             data["failure"] = broken
         return data

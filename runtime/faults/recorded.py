@@ -54,7 +54,7 @@ class _Seen:
 
 
 def recorded_behaviours(events: Iterable[Event]) -> Mapping[str, Behaviour]:
-    """Return what stands in for each node that ran in a recording.
+    """Return what stands in for each node that did work of its own in a recording.
 
     Durations are drawn evenly from the recorded ones of the node, endings in proportion to how often they came.
     """
@@ -64,6 +64,8 @@ def recorded_behaviours(events: Iterable[Event]) -> Mapping[str, Behaviour]:
         node = event.node_id or ""
         if event.type is EventType.PIPELINE_NODE_STARTED:
             began[node] = event.at
+        elif "passed_on" in event.data:
+            began.pop(node, None)  # nothing stands in for what only passes on
         elif (event.type in FAILED or event.type is EventType.PIPELINE_NODE_COMPLETED) and node in began:
             seen[node].end(event, (event.at - began.pop(node)).total_seconds())
     return {node: attempts.behaviour() for node, attempts in seen.items()}

@@ -7,13 +7,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from playbill.model.error_data import json_size
 from playbill.model.errors import NodeConfigError, NodeError, NodeExecutionError
 from playbill.model.plain_text import MAX_TEXT_BYTES
+from playbill.model.sizes import MAX_BYTES, json_size
 from playbill.runtime.processes.exit_codes import signal_of
 from playbill.runtime.processes.leader import SpawnerDied
 from playbill.runtime.redaction import REDACTION
-from playbill.runtime.runners.outputs import MAX_BYTES
 from playbill.runtime.runners.program import ProgramHandler, ProgramOrder
 
 if TYPE_CHECKING:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.model.errors import NodeConfigError
 from playbill.model.frozen import FrozenDict, freeze, freeze_flat
 from playbill.model.jsonable import NotJson, plain_json
+from playbill.model.sizes import MAX_BYTES, json_size
 
 if TYPE_CHECKING:
     from playbill.model.definition import PipelineNode
 
-MAX_BYTES: Final = 1024 * 1024
 FLAT: Final = frozenset({str, int, bool, type(None)})
 SHORT: Final = 2**53
 """Whole numbers up to here have no more digits than a float has characters."""
@@ -46,7 +45,7 @@ def check_output(output: Any, node: PipelineNode, max_bytes: int = MAX_BYTES) ->
     except NotJson as error:
         raise _wrong(node, f"its {error}") from error.__cause__
     frozen: FrozenDict = freeze(_as_mapping(plain), node.id)
-    size = len(json.dumps(frozen, ensure_ascii=False).encode(errors="surrogatepass"))
+    size = json_size(frozen)
     if size > max_bytes:
         raise _wrong(
             node,

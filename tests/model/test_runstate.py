@@ -38,7 +38,7 @@ def at(seconds: int) -> datetime:
 
 
 def test_nothing_has_happened_to_a_new_run() -> None:
-    assert RunState() == RunState(RunStatus.PENDING, 0, {}, {}, {}, {}, None, (), None, None)
+    assert RunState() == RunState(RunStatus.PENDING, 0, {}, {}, {}, {}, None, (), None, None, None)
 
 
 def test_a_run_goes_from_its_start_over_a_pause_to_its_end() -> None:
@@ -76,9 +76,28 @@ def test_a_node_that_completed_forgets_what_its_retries_said() -> None:
     assert (fold.state.live, fold.state.carried, fold.state.cause) == ({"a": (0, 2)}, {}, None)
 
 
-def test_what_a_transparent_node_passes_on_is_kept() -> None:
-    fold = Fold().node("completed", 1, output={"result": True}, live=(), carried={"b": {}})
-    assert fold.state.carried == {"a": {"b": {}}}
+def test_what_a_transparent_node_passes_on_is_put_together_from_what_others_gave() -> None:
+    fold = Fold().run("started", trigger_data={"day": 1})
+    fold.happen("pipeline_node.completed", "t", 1, passed_on=(), from_trigger=True, live=())
+    fold.happen("pipeline_node.completed", "b", 1, output={"x": 1}, live=())
+    fold.happen("pipeline_node.failed", "c", 1, failure=BROKEN, receipt=None, live=(0,), handled=True)
+    fold.happen("pipeline_node.completed", "p", 1, passed_on=("t", "b", "c"), live=())
+    fold.happen("pipeline_node.completed", "if", 1, passed_on=("b",), output={"result": True}, live=())
+    everything = {"t": {"day": 1}, "b": {"x": 1}, "c": BROKEN.as_error()}
+    assert fold.state.carried == {
+        "t": {"t": {"day": 1}},
+        "p": everything,
+        "if": {"b": {"x": 1}, "if": {"result": True}},
+    }
+    assert {name: node.output for name, node in fold.state.nodes.items()} == {
+        "t": {"day": 1}, "b": {"x": 1}, "c": None, "p": everything, "if": {"result": True},
+    }  # fmt: skip
+
+
+def test_the_outputs_that_a_run_has_told_are_kept() -> None:
+    fold = Fold().run("completed", status=RunStatus.COMPLETED, cause=None, outputs={"x": 1})
+    assert fold.state.outputs == {"x": 1}
+    assert Fold().run("completed", status=RunStatus.COMPLETED, cause=None).state.outputs is None
 
 
 def test_a_node_whose_edges_cannot_be_judged_decides_the_run() -> None:

@@ -11,6 +11,7 @@ from playbill.model.definition import PipelineDefinition, definition_from
 from playbill.model.errors import DefinitionError
 from playbill.model.graph import CycleError, topological_order
 from playbill.model.run_inputs import check_trigger_data
+from playbill.model.sizes import MAX_BYTES
 from playbill.model.validation import get_execution_order, validate
 
 
@@ -368,3 +369,11 @@ def test_a_node_without_a_handler_may_say_what_holds_anyway(node: dict[str, Any]
     assert found(definition_from(definition.model_dump())) == []
     anyway = {"retry": {}, "breaker": node["type"], "on_open": "fail", "on_crash": "retry", "isolation": "inline"}
     assert found(pipeline([{**node, **anyway}], defaults={"retry": {"max_attempts": 2}, "timeout": 5})) == []
+
+
+def test_what_a_run_is_started_with_has_a_limit() -> None:
+    fits = {"text": "x" * (MAX_BYTES - len('{"text": ""}'))}
+    assert check_trigger_data(pipeline([trigger("a")]), fits) == fits
+    said = "trigger_data is 1,048,577 bytes as JSON, over the limit of 1,048,576: hand over a reference"
+    with pytest.raises(DefinitionError, match=said):
+        check_trigger_data(pipeline([trigger("a")]), {"text": fits["text"] + "x"})

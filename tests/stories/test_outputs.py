@@ -208,3 +208,28 @@ def test_what_stands_in_for_a_handler_gives_the_same(name: str) -> None:
         assert result.outputs["a"] == VALUES[name][1]
     else:
         assert str(result.error) == f"NodeConfigError: node 'a' (type 'other'): {REFUSED[name][1]}"
+
+
+async def test_the_outputs_of_a_run_have_a_limit(manager: playbill.PipelineRunManager) -> None:
+    text = "x" * 600_000
+    result = await finished(
+        manager, pipeline(node("a", text=text), outputs={"x": "inputs.a.text", "y": "inputs.a.text"})
+    )
+    assert result.status is playbill.RunStatus.FAILED
+    said = "the run's outputs are 1,200,018 bytes as JSON, over the limit of 1,048,576: give references"
+    assert str(result.error) == f"NodeConfigError: {said}"
+    fits = await finished(manager, pipeline(node("a", text=text), outputs={"x": "inputs.a.text"}))
+    assert fits.outputs == {"x": text}
+
+
+async def test_an_event_repeats_no_output(manager: playbill.PipelineRunManager) -> None:
+    big = [node(f"n{number}", text="x" * 100_000, after="p") for number in range(10)]
+    end = node("if", "condition", condition="true")
+    run = await manager.start_run(pipeline(*big, node("p", "parallel", after="wait"),
+        node("wait", "delay", seconds=0, after="if"), end))  # fmt: skip
+    result = await run.result()
+    sizes = {
+        event.node_id: len(str(event.as_dict(internals=True))) for event in [event async for event in run.events()]
+    }
+    assert {name for name, size in sizes.items() if size > 10_000} == {name["id"] for name in big}
+    assert len(result.node_results["wait"].output or {}) == len(big)

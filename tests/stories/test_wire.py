@@ -13,7 +13,7 @@ from tests.stories.support import finished, node, pipeline
 pytestmark = pytest.mark.anyio
 Manager = playbill.PipelineRunManager
 ONCE = {"max_attempts": 1}
-INTERNALS = {"live", "carried"}
+INTERNALS = {"live"}
 PIPELINES = {
     "completed": pipeline(
         node("t", "trigger", after="if"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from playbill.model.error_data import json_size
+from playbill.model.sizes import json_size
 
 __all__ = ["Capture"]
 

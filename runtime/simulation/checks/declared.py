@@ -1,7 +1,8 @@
 """The properties that a plan declares, as rules of one world: their CEL is evaluated over the events as they come.
 
-An expression looks at `event` (type, node, attempt, time and data, as a file of events has them), at `nodes` (those
-reached so far in that run, by id: status, attempts, output, error) and at `trigger`. Nothing is built for events of
+An expression looks at `event` (type, node, attempt, time and data, as a file of events has them; a completed node's
+has its output, also when it passes on what others gave), at `nodes` (those reached so far in that run, by id: status,
+attempts, output, error) and at `trigger`. Nothing is built for events of
 types that a property does not look at: what `nodes` needs is folded from the kept events when it is asked for.
 """
 
@@ -111,7 +112,9 @@ class View:
             "time": self._world.loop.time(),
         }
         if keys is None or "data" in keys:
-            written["data"] = plain_data(event)
+            written["data"] = data = plain_data(event)
+            if "passed_on" in data:  # such an event names whose outputs these are, and has none of them
+                data["output"] = dict(self._run(event.stream).nodes[event.node_id or ""].output or {})
         return written
 
     def _write_nodes(self, event: Event, keys: Collection[str] | None) -> dict[str, Any]:

@@ -125,7 +125,7 @@ class NodeModel(AttemptsOfNode):
 
     def _pass_on(self) -> None:
         if self.rules.kind == "trigger":
-            self._complete(self.run.trigger)
+            self._complete(self.run.trigger, {self.rules.id: self.run.trigger})
         else:
             self._complete(self._inputs, self._inputs)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.errors import NodeConfigError
@@ -16,16 +17,18 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from playbill.model.events import Event
-    from playbill.model.facts import Output
+    from playbill.model.facts import Outcome, Output
     from playbill.model.results import RunResult
     from playbill.model.runstate import RunState
     from playbill.runtime.simulation.reference.rules import RunRules
 
 RUNNING: Final = NodeStatus.RUNNING
 COMPLETED: Final = NodeStatus.COMPLETED
+MAX_BYTES: Final = 1_048_576
+"""Of a run's outputs, as JSON in UTF-8."""
 COMPARED: Final = (
     "status", "cause", "outputs", "orphans", "started_at", "ended_at", "order of nodes", "results of nodes",
-    "live edges", "carried", "seq", "trigger data",
+    "live edges", "carried", "seq", "trigger data", "recorded outputs",
 )  # fmt: skip
 
 
@@ -41,6 +44,8 @@ class ResultModel:
         self._cause: Cause | None = None
         self._given: dict[str, Any] = {}
         """The outputs that it must give."""
+        self.told: dict[str, Any] = {}
+        """What its last event must tell of them: nothing that others have told."""
         self._rules = rules
         self._trigger = trigger
         self._nodes: dict[str, NodeExecutionResult] = {}
@@ -86,13 +91,14 @@ class ResultModel:
             self._orphans.append(name)
         return node
 
-    def see_end(self, event: Event, name: str) -> None:
-        """Go on by a node's end."""
+    def see_end(self, event: Event, name: str, outcome: Outcome) -> None:
+        """Go on by a node's end, which is `outcome`."""
         if event.type is EventType.PIPELINE_NODE_COMPLETED:
             node = self._nodes.get(name) or self._node(name)
-            node.status, node.output, node.error, node.receipt = COMPLETED, event.data["output"], None, None
-            if "carried" in event.data:
-                self._carried[name] = event.data["carried"]
+            node.status, node.error, node.receipt = COMPLETED, None, None
+            node.output = outcome.output
+            if outcome.carried is not None:
+                self._carried[name] = outcome.carried
         elif event.type is EventType.PIPELINE_NODE_SKIPPED:
             node = self._node(name)
             node.status = NodeStatus.SKIPPED
@@ -113,6 +119,8 @@ class ResultModel:
         """Return how the run must end, and why."""
         self._given, failed = self._outputs()
         self._cause = self.cause or failed
+        if self._rules.definition.outputs and self._cause is None:
+            self.told = {"outputs": self._given}
         return (RunStatus.COMPLETED if self._cause is None else self._cause.status), self._cause
 
     def _completed(self) -> dict[str, Any]:
@@ -134,6 +142,10 @@ class ResultModel:
             except NodeConfigError as error:
                 failure = failure_of(NodeConfigError(f"output '{name}': {error}"))
                 return {}, Cause(RunStatus.FAILED, failure)
+        size = len(json.dumps(outputs, ensure_ascii=False).encode(errors="surrogatepass"))
+        if size > MAX_BYTES:
+            said = f"the run's outputs are {size:,} bytes as JSON, over the limit of {MAX_BYTES:,}: give references"
+            return {}, Cause(RunStatus.FAILED, failure_of(NodeConfigError(said)))
         return outputs, None
 
     def compare(self, result: RunResult, state: RunState, seq: int, wrong: Callable[[str, str], None]) -> None:
@@ -149,10 +161,12 @@ class ResultModel:
         said: tuple[Any, ...] = (
             result.status, result.cause, result.outputs, result.orphans, result.started_at, result.ended_at,
             [*result.node_results], result.node_results, state.live, state.carried, state.seq, state.trigger_data,
+            state.outputs,
         )  # fmt: skip
         expected: tuple[Any, ...] = (
             status, cause, outputs, tuple(dict.fromkeys(self._orphans)), self._began, self._ended,
             [*nodes], nodes, self._live, self._carried, seq, self._trigger if self._began else {},
+            self.told.get("outputs"),
         )  # fmt: skip
         if said != expected:
             for what, is_so, must_be in zip(COMPARED, said, expected, strict=True):

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from playbill.model.events import Event
     from playbill.model.facts import Inputs
     from playbill.model.results import RunResult
+    from playbill.runtime.simulation.reference.rules import NodeRules
 
 T: Final = EventType
 STARTED: Final = EventType.PIPELINE_NODE_STARTED
@@ -127,7 +128,7 @@ class RecordedRun(RunGround):
             leads_on = rules.continues or any(edge.index in live and edge.when != "success" for edge in rules.edges)
             handled = is_salvaged or (leads_on and broken is None)
         self._compare_end(node, outcome, event, live, broken, handled=handled)
-        self.result.see_end(event, rules.id)
+        self.result.see_end(event, rules.id, outcome)
         self.live.pop(rules.id, None)
         node.mail, node.orders, node.answers = [], [], []
         if rules.takes_slot:
@@ -155,9 +156,7 @@ class RecordedRun(RunGround):
     ) -> None:
         data: dict[str, Any] = {}
         if outcome.status is COMPLETED:
-            data = {"output": outcome.output, "live": live}
-            if outcome.carried is not None:
-                data["carried"] = outcome.carried
+            data = {"live": live, **self._given(node.rules, outcome)}
             if broken is not None:
                 data["failure"] = broken
         elif outcome.status is NodeStatus.FAILED:
@@ -171,6 +170,15 @@ class RecordedRun(RunGround):
             invariant = RECEIPTS if is_receipt and event.type is expected[0] else FACTS
             said = f"{event.type} of attempt {event.attempt} {dict(event.data)}"
             node.wrong(invariant, f"recorded {said}, expected {expected}")
+
+    def _given(self, rules: NodeRules, outcome: Outcome) -> dict[str, Any]:
+        """Return how the event of a node that completed tells its output: never that of another."""
+        if outcome.carried is None:
+            return {"output": outcome.output}
+        others = tuple(name for name in outcome.carried if name != rules.id)
+        if rules.kind == "trigger":
+            return {"passed_on": others, "from_trigger": True}
+        return {"passed_on": others, **({"output": outcome.output} if rules.kind == "condition" else {})}
 
     def over(self, result: RunResult) -> None:
         """Compare the result, and the durable state, with what the events say."""

@@ -194,7 +194,7 @@ class RunGround:
             self.facts.append((T.PIPELINE_RUN_FAILED, SALVAGED))
         elif not self.live and self.at != "ended":
             status, cause = self.result.conclude()
-            self.facts.append((RUN_ENDS[status], {"status": status, "cause": cause}))
+            self.facts.append((RUN_ENDS[status], {"status": status, "cause": cause, **self.result.told}))
             self.at = "ending"
 
     def end(self) -> None:

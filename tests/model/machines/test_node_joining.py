@@ -65,7 +65,7 @@ def test_a_trigger_gives_what_the_run_was_started_with() -> None:
     joint.machine.missing = 1
     assert joint.tell(m.Input(None, {})) == [
         ("tell", "supervisor", m.AttemptReady("job", 1)),
-        ("tell", "supervisor", m.Ended("job", Outcome(NodeStatus.COMPLETED, 1, {"day": 1}))),
+        ("tell", "supervisor", m.Ended("job", Outcome(NodeStatus.COMPLETED, 1, {"day": 1}, {"job": {"day": 1}}))),
         ("finish", None),
     ]
 

@@ -7,6 +7,7 @@ import pytest
 from playbill.model import messages as m
 from playbill.model.effects import Timer
 from playbill.model.facts import Cause, NodeStatus, Outcome, Receipt, RunStatus, Stopped
+from playbill.model.results import NodeExecutionResult
 from tests.model.machines.recorder import FATAL, FLAKY, at
 from tests.model.machines.run import FAILED, Run, completed, result, slots, step, told
 
@@ -155,14 +156,29 @@ def test_an_edge_that_cannot_be_judged_fails_the_run() -> None:
     assert end.node_results["b"].status is NodeStatus.NOT_STARTED
 
 
-def test_only_what_a_transparent_node_passes_on_is_recorded_beside_its_output() -> None:
-    condition = {"id": "a", "type": "condition", "config": {"condition": "true"}, "next": "b"}
-    judged = {**step("a"), "next": {"to": "b", "when": "failure"}}
-    for node, carried in ((condition, {"a": {"result": True}}), (judged, None)):
-        run = Run(node, step("b")).started()
-        calls = run.tell(m.Ended("a", Outcome(NodeStatus.COMPLETED, 1, {"result": True}, carried)))
-        data = calls[1][3]
-        assert (data.get("carried"), "carried" in data) == (carried, carried is not None)
+RESULT = {"result": True}
+
+
+@pytest.mark.parametrize(
+    ("node", "output", "carried", "said"),
+    [
+        ({"type": "condition", "config": {"condition": "true"}}, RESULT, {"z": {}, "a": RESULT},
+            {"passed_on": ("z",), "output": RESULT}),
+        ({"type": "parallel"}, {"z": {}, "y": {}}, {"z": {}, "y": {}}, {"passed_on": ("z", "y")}),
+        ({"type": "delay", "config": {"seconds": 1}}, {}, {}, {"passed_on": ()}),
+        ({"type": "trigger"}, {"day": 1}, {"a": {"day": 1}}, {"passed_on": (), "from_trigger": True}),
+        ({"type": "step"}, RESULT, None, {"output": RESULT}),
+    ],
+)  # fmt: skip
+def test_an_event_tells_no_output_of_another(
+    node: dict[str, Any], output: dict[str, Any], carried: dict[str, Any] | None, said: dict[str, Any]
+) -> None:
+    run = Run({"id": "a", **node, "next": {"to": "b", "when": "always"}}, step("b")).started()
+    for source in ("z", "y"):
+        run.machine.run.nodes[source] = NodeExecutionResult(source, NodeStatus.COMPLETED, {})
+    calls = run.tell(m.Ended("a", Outcome(NodeStatus.COMPLETED, 1, output, carried)))
+    data = calls[1][3]
+    assert {name: item for name, item in data.items() if name != "live"} == said
 
 
 # ---- failures --------------------------------------------------------------------------------------------------

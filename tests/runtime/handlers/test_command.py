@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 
 from playbill.model.configs import CommandConfig
-from playbill.model.error_data import json_size
 from playbill.model.errors import NodeConfigError, NodeExecutionError
 from playbill.model.plain_text import MAX_TEXT_BYTES
+from playbill.model.sizes import MAX_BYTES, json_size
 from playbill.runtime.processes import linux
-from playbill.runtime.runners.outputs import MAX_BYTES
 from tests.runtime.handlers.support import NODE, command, context_of
 
 pytestmark = pytest.mark.anyio

@@ -70,7 +70,7 @@ def test_a_whole_last_line_needs_no_end(tmp_path: Path, caplog: pytest.LogCaptur
         ("name: fine", ":1: this is not an event: "),
         (LINE.encode() + b"\n\xff\xff", ":2: this is not UTF-8: "),
         (LINE.encode() + b'\n{"stream": "\xe9"}', ":2: this is not UTF-8: "),
-        ('{"version": "1"}', ":1: this is not an event: unknown version"),
+        ('{"name": "1"}', ":1: this is not an event: unknown name"),
         (f'{LINE}\n{LINE[:-1]}, "more": 1}}', ":2: this is not an event: unknown more"),
         ('{"a": ' + "[" * 100_000, ":1: this is not an event: maximum recursion depth"),
     ],

@@ -78,7 +78,7 @@ def command_line(pipeline: Path, timeout: float, *more: str) -> list[str]:
 
 def test_plain_output_and_json_and_events_tell_how_each_node_was_stopped(pipeline: Path) -> None:
     events = pipeline.parent / "events.jsonl"
-    command = command_line(pipeline, 2, "--json", "--events", str(events))
+    command = command_line(pipeline, 8, "--json", "--events", str(events))
     ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=30)
     assert ran.returncode == 124
     result = json.loads(ran.stdout)
@@ -99,7 +99,7 @@ def test_a_terminal_shows_how_each_node_was_stopped(pipeline: Path) -> None:
     pipeline.write_text("\n".join(line for line in lines if "stubborn" not in line and "second_time" not in line))
     terminal, its_end = pty.openpty()
     with subprocess.Popen(
-        command_line(pipeline, 0.5), stdout=subprocess.DEVNULL, stderr=its_end, cwd=ROOT
+        command_line(pipeline, 2), stdout=subprocess.DEVNULL, stderr=its_end, cwd=ROOT
     ) as process:
         os.close(its_end)
         shown = read_all(terminal)

@@ -126,7 +126,7 @@ class PipelineNode(Draftable):
     on_open: Literal["fail", "wait"] = "fail"
     """What it does when its breaker is open."""
     on_crash: Literal["retry", "fail"] = "retry"
-    """What recovery does when it was running at the crash."""
+    """What recovery does when it was running at the crash; `fail` has one attempt, unless `retry` says more."""
     isolation: Literal["inline", "process"] | None = None
     """Where its handler runs: in this process or in one that can be killed; None: as its type says."""
     limits: LimitsPolicy | None = None

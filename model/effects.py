@@ -23,6 +23,7 @@ class Timer(StrEnum):
     IDLE = "idle"
     TOTAL = "total"
     DUE = "due"
+    WAITING = "waiting"
     LADDER = "ladder"
     OPEN = "open"
     HALF_OPEN = "half_open"
@@ -32,7 +33,7 @@ class Timer(StrEnum):
 TimerName: TypeAlias = "Timer | tuple[Timer, str]"
 """A timer of an actor; breakers have one of a kind for each target."""
 
-COARSE: frozenset[TimerName] = frozenset({Timer.DEADLINE, Timer.ATTEMPT, Timer.IDLE, Timer.TOTAL})
+COARSE: frozenset[TimerName] = frozenset({Timer.DEADLINE, Timer.ATTEMPT, Timer.IDLE, Timer.TOTAL, Timer.WAITING})
 """Timers that hardly ever fire: a coarse wheel may round long ones up."""
 
 

@@ -48,6 +48,7 @@ class EventType(StrEnum):
     PIPELINE_RUN_PAUSED = "pipeline_run.paused"
     PIPELINE_RUN_RESUMED = "pipeline_run.resumed"
     PIPELINE_RUN_RECOVERED = "pipeline_run.recovered"
+    PIPELINE_NODE_WAITING = "pipeline_node.waiting"
     PIPELINE_NODE_STARTED = "pipeline_node.started"
     PIPELINE_NODE_COMPLETED = "pipeline_node.completed"
     PIPELINE_NODE_FAILED = "pipeline_node.failed"
@@ -106,7 +107,8 @@ FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
     EventType.PIPELINE_RUN_CANCELLED: ENDED,
     EventType.PIPELINE_RUN_TIMEOUT: ENDED,
     EventType.PIPELINE_RUN_CANCEL_REQUESTED: {"cause": CAUSE, "grace": or_none(NUMBER)},
-    EventType.PIPELINE_NODE_STARTED: {"due_at": MOMENT},
+    EventType.PIPELINE_NODE_WAITING: {"for": TEXT, "key": or_none(TEXT), "since": MOMENT},
+    EventType.PIPELINE_NODE_STARTED: {"due_at": MOMENT, "slot_ms": WHOLE, "permit_ms": WHOLE},
     EventType.PIPELINE_NODE_COMPLETED: {
         "output": OUTPUT,
         "live": LIVE,
@@ -133,7 +135,7 @@ FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
 OPTIONAL: Final[Mapping[EventType, frozenset[str]]] = {
     EventType.PIPELINE_RUN_STARTED: frozenset(BOUNDS),
     EventType.PIPELINE_RUN_CANCEL_REQUESTED: frozenset({"grace"}),
-    EventType.PIPELINE_NODE_STARTED: frozenset({"due_at"}),
+    EventType.PIPELINE_NODE_STARTED: frozenset({"due_at", "slot_ms", "permit_ms"}),
     EventType.PIPELINE_NODE_COMPLETED: frozenset({"output", "passed_on", "from_trigger", "failure"}),
     EventType.PIPELINE_NODE_FAILED: frozenset({"edge_failure"}),
     **dict.fromkeys(TERMINAL, frozenset({"outputs"})),

@@ -139,6 +139,13 @@ class Receipt(Value, gc=False):
 
     how: Stopped
     ms: float = 0.0
+    kill_ms: float | None = None
+    """How many of these were after the kill; None: it was not killed."""
+
+    @property
+    def grace_ms(self) -> float:
+        """How many of these it had for its own cleanup."""
+        return self.ms - (self.kill_ms or 0.0)
 
 
 class Permit(Value, gc=False):

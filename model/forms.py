@@ -163,7 +163,9 @@ FAILURE: Final = or_none(
         data=or_none(Form(_plain, OBJECT.read)),
     )
 )
-RECEIPT: Final = or_none(_fact(Receipt, how=one_of(Stopped), ms=NUMBER))
+RECEIPT: Final = or_none(
+    _fact(Receipt, frozenset({"kill_ms"}), how=one_of(Stopped), ms=NUMBER, kill_ms=or_none(NUMBER))
+)
 CAUSE: Final = or_none(
     _fact(Cause, status=one_of(RunStatus), error=FAILURE, node=TEXT, source=TEXT, reason=TEXT, seconds=NUMBER)
 )

@@ -66,6 +66,22 @@ class AttemptReady(Value, gc=False):
     node: str
     attempt: int
     due_at: datetime | None = None
+    slot_ms: int = 0
+    """How long it waited for the run's slot."""
+    permit_ms: int = 0
+    """How long it waited for its breaker's permit."""
+
+
+class StillWaiting(Value, gc=False):
+    """A node has waited for a second to begin attempt `attempt`."""
+
+    node: str
+    attempt: int
+    what: str
+    """What for: slot, or permit."""
+    key: str | None
+    """Whose permit: a circuit's."""
+    since: datetime
 
 
 class Retrying(Value):
@@ -161,6 +177,12 @@ class IdleOverdue(Value, gc=False):
 
 class TotalOverdue(Value, gc=False):
     """The node's total timeout has passed (timer)."""
+
+
+class WaitedLong(Value, gc=False):
+    """The `wait`-th wait of a node, for a slot or a permit, has gone on for a second (timer)."""
+
+    wait: int
 
 
 class Due(Value, gc=False):

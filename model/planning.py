@@ -38,7 +38,7 @@ _SETTINGS: Final = frozenset({
 """What a node may say of its own, besides type and config, that stands in its plan."""
 _Settings: TypeAlias = tuple[Any, ...]
 _Edges: TypeAlias = tuple[EdgePlan, ...] | list[EdgePlan]
-_NO_RETRY: Final = RetryPolicy()
+_BY_DEFAULT: Final = RetryPolicy()
 
 
 def build_plan(
@@ -172,7 +172,7 @@ class _Planner:
             kind,
             node.type,
             node.join == "any",
-            node.retry or defaults.retry or _NO_RETRY,
+            self._retry(node),
             node.timeout or defaults.timeout,
             node.idle_timeout or defaults.idle_timeout,
             node.total_timeout or defaults.total_timeout,
@@ -187,6 +187,13 @@ class _Planner:
             self._condition(node) if kind is Kind.CONDITION else None,
             Length.of(node.config["seconds"]) if kind is Kind.DELAY else None,
         )
+
+    def _retry(self, node: PipelineNode) -> RetryPolicy:
+        """Return how often a node may begin; one that fails in a crash does so once, unless it writes more."""
+        policy = node.retry or self._definition.defaults.retry or _BY_DEFAULT
+        if node.on_crash == "retry" or (node.retry is not None and "max_attempts" in node.retry.model_fields_set):
+            return policy
+        return policy.model_copy(update={"max_attempts": 1})
 
     def _condition(self, node: PipelineNode) -> Condition:
         predecessors = self._predecessors.get(node.id, ())

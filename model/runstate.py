@@ -76,6 +76,9 @@ class RunState:
             if node.started_at is None:
                 node.started_at = event.at
 
+    def _node_waiting(self, _event: Event) -> None:
+        """Change nothing: nothing is recorded of what it waits for, and at recovery it asks again."""
+
     def _node_retrying(self, event: Event) -> None:
         node = self._node(event)
         node.error = event.data["failure"]
@@ -175,6 +178,7 @@ class RunState:
         EventType.PIPELINE_RUN_FAILED: _ended,
         EventType.PIPELINE_RUN_CANCELLED: _ended,
         EventType.PIPELINE_RUN_TIMEOUT: _ended,
+        EventType.PIPELINE_NODE_WAITING: _node_waiting,
         EventType.PIPELINE_NODE_STARTED: _node_started,
         EventType.PIPELINE_NODE_RETRYING: _node_retrying,
         EventType.PIPELINE_NODE_COMPLETED: _node_completed,

@@ -44,8 +44,11 @@ class Ladder:
             how = Stopped.INTERRUPTED
         else:
             how = Stopped.COOPERATIVE
-        return Receipt(how, max(0.0, returned.ended - self.asked) * 1000)
+        killed_at = self.killed_at if how is Stopped.KILLED else None
+        kill_ms = None if killed_at is None else (returned.ended - killed_at) * 1000
+        return Receipt(how, max(0.0, returned.ended - self.asked) * 1000, kill_ms)
 
     def given_up(self, now: float) -> Receipt:
         """Return the receipt of an attempt that did not end, at monotonic time `now`."""
-        return Receipt(Stopped.ABANDONED, (now - self.asked) * 1000)
+        kill_ms = None if self.killed_at is None else (now - self.killed_at) * 1000
+        return Receipt(Stopped.ABANDONED, (now - self.asked) * 1000, kill_ms)

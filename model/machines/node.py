@@ -49,6 +49,7 @@ from playbill.model.messages import (
     SlotGranted,
     Stop,
     TotalOverdue,
+    WaitedLong,
 )
 
 if TYPE_CHECKING:
@@ -73,10 +74,12 @@ STALE: Final = late(
     Parked,
     Refused,
     AskAgain,
+    WaitedLong,
 )
 """Mail about an attempt or an ask that the node has left behind."""
 PAUSING: Final = (row(Pause, NodePausing.pause), row(Resume, NodePausing.resume))
 STOP_IDLE: Final = row(Stop, NodeStopping.stop_idle, S.DONE)
+WAITED_LONG: Final = row(WaitedLong, NodeBeginning.waited_long)
 
 
 class NodeMachine(NodeJoining, NodePausing, NodeStopping):
@@ -144,6 +147,7 @@ class NodeMachine(NodeJoining, NodePausing, NodeStopping):
             ],
             S.QUEUED: [
                 *STALE,
+                WAITED_LONG,
                 row(SlotGranted, NodeBeginning.slot_granted, S.HELD, S.ASKING, S.COMMITTING, S.RUNNING),
                 row(TotalOverdue, NodeStopping.total_overdue_idle, S.DONE, S.QUEUED),
                 STOP_IDLE,
@@ -161,6 +165,7 @@ class NodeMachine(NodeJoining, NodePausing, NodeStopping):
             ],
             S.PARKED: [
                 *STALE,
+                WAITED_LONG,
                 row(Granted, NodeBeginning.granted, S.COMMITTING, S.RUNNING, S.PARKED),
                 row(Refused, NodeBeginning.refused, S.DONE, S.PARKED),
                 row(AskAgain, NodeBeginning.ask_again, S.ASKING, S.COMMITTING, S.RUNNING, S.PARKED),

@@ -33,6 +33,12 @@ class NodeBase(Machine[NodeState]):
     has_slot = False
     asks: int = 0
     ask_id = ""
+    waits: int = 0
+    """So many waits for slots and at breakers there were."""
+    waits_since: Now | None = None
+    """When it wanted the slot or the permit that it waits for."""
+    slot_ms = permit_ms = 0
+    """How long the attempt that is to begin has waited, in all."""
     permit: Permit | None = None
     failure: Failure | None = None
     ladder: Ladder | None = None

@@ -10,7 +10,15 @@ from playbill.model.facts import NodeStatus, Outcome
 from playbill.model.failures import failure_of
 from playbill.model.machines.node_base import NodeBase
 from playbill.model.machines.node_state import NodeState
-from playbill.model.messages import Ask, AttemptOverdue, AttemptReady, IdleOverdue, SlotWanted
+from playbill.model.messages import (
+    Ask,
+    AttemptOverdue,
+    AttemptReady,
+    IdleOverdue,
+    SlotWanted,
+    StillWaiting,
+    WaitedLong,
+)
 from playbill.model.plan import template_variables
 
 if TYPE_CHECKING:
@@ -35,10 +43,15 @@ RUNNING: Final = S.RUNNING
 ATTEMPT: Final = Timer.ATTEMPT
 FIRST_OVERDUE: Final = AttemptOverdue(1)
 AT_ONCE: Final = True
+LONG_SECONDS: Final = 1.0
+"""Who waits so long for a slot or a permit says so."""
 
 
 class NodeBeginning(NodeBase):
     """The actions of slots, permits and begins."""
+
+    target = ""
+    """Of the circuit whose permit it waits for."""
 
     # ---- slot and permit --------------------------------------------------------------------------------------
 
@@ -49,6 +62,8 @@ class NodeBeginning(NodeBase):
         elif self.plan.takes_slot and not self.has_slot:
             out.tell(self.supervisor, SlotWanted(self.plan.id))
             self.become(S.QUEUED)
+            self.waits_since = now
+            self._wait(LONG_SECONDS, out)
         elif self.breaker is None:
             self._ready(now, out)
         else:
@@ -65,6 +80,7 @@ class NodeBeginning(NodeBase):
         permit = out.permit(self.breaker, Ask(self.ask_id, self.me, plan.waits_open, target, AT_ONCE))
         if permit is None:
             self.become(ASKING)
+            self.target, self.waits_since = target, now
         else:
             self.permit = permit
             self._ready(now, out)
@@ -72,6 +88,7 @@ class NodeBeginning(NodeBase):
     def slot_granted(self, message: SlotGranted, now: Now, out: Outbox) -> None:
         """Go on to the breaker."""
         self.has_slot = True
+        self.slot_ms += self._waited(now, out)
         self._enqueue(now, out)
 
     def granted(self, message: Granted, now: Now, out: Outbox) -> None:
@@ -80,12 +97,15 @@ class NodeBeginning(NodeBase):
             out.dead_letter(message)
             return
         self.permit = message.permit
+        self.permit_ms += self._waited(now, out)
         self._ready(now, out)
 
     def parked(self, message: Parked, now: Now, out: Outbox) -> None:
         """Stay parked until the breaker grants, refuses or forgets the ask."""
         if message.ask_id == self.ask_id:
             self.become(S.PARKED)
+            since = self.waits_since or now
+            self._wait(max(0.0, since.monotonic + LONG_SECONDS - now.monotonic), out)
         else:
             out.dead_letter(message)
 
@@ -100,13 +120,48 @@ class NodeBeginning(NodeBase):
     def ask_again(self, message: AskAgain, now: Now, out: Outbox) -> None:
         """Ask a breaker that forgot us."""
         if message.ask_id == self.ask_id:
+            self.permit_ms += self._waited(now, out)
             self._ask(now, out)
         else:
             out.dead_letter(message)
 
+    # ---- waits ------------------------------------------------------------------------------------------------
+
+    def _wait(self, seconds: float, out: Outbox) -> None:
+        """Wait for a slot or a permit, and be told when that has taken long."""
+        self.waits += 1
+        out.set_timer(Timer.WAITING, seconds, WaitedLong(self.waits))
+
+    def _waited(self, now: Now, out: Outbox) -> int:
+        """End a wait; return how many whole milliseconds it took."""
+        since, self.waits_since = self.waits_since, None
+        if self.state is not ASKING:
+            out.drop_timer(Timer.WAITING)
+        return 0 if since is None else int((now.monotonic - since.monotonic) * 1000)
+
+    def waited_long(self, message: WaitedLong, now: Now, out: Outbox) -> None:
+        """Say what it waits for, once a wait."""
+        since = self.waits_since
+        if since is None or message.wait != self.waits:
+            out.dead_letter(message)
+            return
+        what, key = ("slot", None) if self.state is S.QUEUED else ("permit", self._circuit())
+        out.tell(self.supervisor, StillWaiting(self.plan.id, self.attempts + 1, what, key, since.utc))
+
+    def _circuit(self) -> str | None:
+        breaker, target = self.plan.breaker, self.target
+        return f"{breaker}/{target}" if target else breaker
+
+    # ---- the begin --------------------------------------------------------------------------------------------
+
     def _ready(self, now: Now, out: Outbox) -> None:
         self.attempts += 1
-        out.tell(self.supervisor, AttemptReady(self.plan.id, self.attempts))
+        if self.slot_ms or self.permit_ms:
+            waited = self.slot_ms, self.permit_ms
+            out.tell(self.supervisor, AttemptReady(self.plan.id, self.attempts, None, *waited))
+            self.slot_ms = self.permit_ms = 0
+        else:
+            out.tell(self.supervisor, AttemptReady(self.plan.id, self.attempts))
         if self.plan.commits:
             self.become(S.COMMITTING)
         else:

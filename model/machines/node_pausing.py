@@ -33,6 +33,7 @@ class NodePausing(NodeBeginning):
         self.pause(message, now, out)
         out.tell(self.breaker, Withdraw(self.ask_id))
         self.ask_id = ""
+        self.permit_ms += self._waited(now, out)
         self.become(S.HELD)
 
     def resume(self, message: Resume, now: Now, out: Outbox) -> None:

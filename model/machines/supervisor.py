@@ -19,7 +19,7 @@ the bases.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.effects import Timer
 from playbill.model.events import NO_DATA, EventType
@@ -43,6 +43,7 @@ from playbill.model.messages import (
     Retrying,
     SlotWanted,
     Start,
+    StillWaiting,
     StopOverdue,
 )
 
@@ -55,6 +56,7 @@ S: Final = SupervisorState
 STARTED: Final = EventType.PIPELINE_NODE_STARTED
 AFTER_THE_END: Final = late(
     SlotWanted,
+    StillWaiting,
     AttemptReady,
     Retrying,
     Ended,
@@ -95,6 +97,8 @@ class SupervisorMachine(SupervisorPausing, SupervisorStopping):
     def attempt_ready(self, message: AttemptReady, now: Now, out: Outbox) -> None:
         """Record the start of an attempt; let a node that waits for the record proceed."""
         data = NO_DATA if message.due_at is None else {"due_at": message.due_at}
+        if message.slot_ms or message.permit_ms:
+            data = waits_of(message)
         self._record(STARTED, now, out, message.node, message.attempt, data)
         if self.facts.plan.nodes[message.node].commits:
             out.tell(message.node, Proceed(message.attempt))
@@ -105,6 +109,11 @@ class SupervisorMachine(SupervisorPausing, SupervisorStopping):
             out.dead_letter(message)
         else:
             self.attempt_ready(message, now, out)
+
+    def still_waiting(self, message: StillWaiting, now: Now, out: Outbox) -> None:
+        """Record what a node waits for."""
+        data = {"for": message.what, "key": message.key, "since": message.since}
+        self._record(EventType.PIPELINE_NODE_WAITING, now, out, message.node, message.attempt, data)
 
     def retrying(self, message: Retrying, now: Now, out: Outbox) -> None:
         """Record a failed attempt and give its slot to the next."""
@@ -151,6 +160,7 @@ class SupervisorMachine(SupervisorPausing, SupervisorStopping):
             ],
             S.RUNNING: [
                 row(SlotWanted, SupervisorSlots.slot_wanted),
+                row(StillWaiting, still_waiting),
                 row(AttemptReady, attempt_ready),
                 row(Retrying, retrying),
                 row(Ended, ended, S.RUNNING, S.STOPPING, S.ENDED),
@@ -162,6 +172,7 @@ class SupervisorMachine(SupervisorPausing, SupervisorStopping):
             ],
             S.PAUSED: [
                 row(SlotWanted, SupervisorSlots.slot_wanted),
+                row(StillWaiting, still_waiting),
                 row(AttemptReady, attempt_ready),
                 row(Retrying, retrying),
                 row(Ended, ended_paused, S.PAUSED, S.STOPPING, S.ENDED),
@@ -178,8 +189,14 @@ class SupervisorMachine(SupervisorPausing, SupervisorStopping):
                 row(Ended, ended_stopping, S.STOPPING, S.ENDED),
                 row(Cancel, SupervisorStopping.cancel_sooner, S.STOPPING),
                 row(StopOverdue, SupervisorStopping.stop_overdue, S.STOPPING, S.ENDED),
-                *late(SlotWanted, DeadlineReached, Pause, Resume, JournalFailed, JournalBack),
+                *late(SlotWanted, StillWaiting, DeadlineReached, Pause, Resume, JournalFailed, JournalBack),
             ],
             S.ENDED: AFTER_THE_END,
         }
     )
+
+
+def waits_of(message: AttemptReady) -> dict[str, Any]:
+    """Return what the event of an attempt's start says of its waits: nothing of those that took no time."""
+    waits = {"slot_ms": message.slot_ms, "permit_ms": message.permit_ms}
+    return {name: ms for name, ms in waits.items() if ms}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from playbill.model.definition import PipelineDefinition
 
 LOOKS: Final = {
+    "queued": ("◌", "yellow"),
     "running": ("●", "cyan"),
     "retrying": ("↻", "yellow"),
     "completed": ("✔", "green"),
@@ -31,6 +32,7 @@ LOOKS: Final = {
 }
 """A node's state as a symbol and a colour."""
 STATES: Final = {
+    EventType.PIPELINE_NODE_WAITING: "queued",
     EventType.PIPELINE_NODE_STARTED: "running",
     EventType.PIPELINE_NODE_RETRYING: "retrying",
     EventType.PIPELINE_NODE_COMPLETED: "completed",
@@ -57,9 +59,11 @@ class NodeLine:
     def take(self, event: Event) -> None:
         """Go on by an event of the node."""
         self.state = STATES[event.type]
-        self.attempts = max(self.attempts, event.attempt or 0)
         self.note = note_of(event)
         self.fraction = None
+        if self.state == "queued":
+            return
+        self.attempts = max(self.attempts, event.attempt or 0)
         if self.state == "running":
             self.started = self.started or event.at
         elif self.state != "retrying":
@@ -203,7 +207,10 @@ class Board:
 
 
 def note_of(event: Event) -> str:
-    """Return what an event has to say beyond its type: its error, its receipt."""
+    """Return what an event has to say beyond its type: its error, its receipt, what a node waits for."""
+    if event.type is EventType.PIPELINE_NODE_WAITING:
+        key = event.data["key"]
+        return "waits for one of the run's slots" if key is None else f"waits for a permit of {key}"
     failure, receipt = event.data.get("failure"), event.data.get("receipt")
     parts = [str(failure).splitlines()[0]] if failure is not None else []
     if isinstance(receipt, Receipt):

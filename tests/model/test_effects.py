@@ -40,7 +40,7 @@ def test_an_effect_that_is_not_this_shells_is_a_fault_of_ours(
 
 def test_a_coarse_wheel_never_delays_what_ends_or_retries_something() -> None:
     assert COARSE.isdisjoint({Timer.OVERDUE, Timer.LADDER, Timer.DUE, Timer.OPEN, Timer.HALF_OPEN, Timer.RATE})
-    assert len(COARSE) == 4
+    assert len(COARSE) == 5
 
 
 def test_every_end_of_a_run_has_its_terminal_event_and_no_other_event_is_one() -> None:

@@ -172,3 +172,13 @@ def test_only_a_handlers_start_waits_for_the_journal() -> None:
     nodes = [{"id": "a", "type": "trigger", "on_crash": "fail"}, {"id": "b", "type": "command", "on_crash": "fail"}]
     plan = build_plan(definition_from({"nodes": nodes}))
     assert {node.id: node.commits for node in plan.nodes.values()} == {"a": False, "b": True}
+
+
+@pytest.mark.parametrize(
+    ("retry", "attempts"), [(None, 1), ({}, 1), ({"base": 2.0}, 1), (2, 2), ({"max_attempts": 3, "base": 2.0}, 3)]
+)
+def test_who_fails_in_a_crash_has_one_attempt_unless_its_own_retry_writes_more(retry: Any, attempts: int) -> None:
+    node = {"id": "a", "type": "command", "on_crash": "fail", **({} if retry is None else {"retry": retry})}
+    definition = definition_from({"nodes": [node], "defaults": {"retry": {"max_attempts": 7, "factor": 3.0}}})
+    policy = build_plan(definition).nodes["a"].retry
+    assert (policy.max_attempts, policy.factor) == (attempts, 3.0 if retry is None else 2.0)

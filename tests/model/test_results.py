@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from playbill.model.errors import DefinitionError, PlaybillError, RunCancelled, RunFailed, RunTimedOut
 from playbill.model.facts import Cause, Failure, NodeStatus, Receipt, RunStatus, Stopped
+from playbill.model.forms import RECEIPT
 from playbill.model.results import NodeExecutionResult, RunResult
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -38,7 +39,7 @@ def test_a_node_lasts_from_its_first_attempts_start_to_its_end(
 
 def test_a_run_as_data_tells_each_node_with_its_failure_and_its_receipt() -> None:
     node = NodeExecutionResult(
-        "a", NodeStatus.CANCELLED, None, FAILURE, 2, BEGAN, ENDED, Receipt(Stopped.KILLED, 7.0)
+        "a", NodeStatus.CANCELLED, None, FAILURE, 2, BEGAN, ENDED, Receipt(Stopped.KILLED, 7.0, 2.0)
     )
     run = RunResult(
         "run", RunStatus.FAILED, {"o": 1}, {"a": node}, Cause(RunStatus.FAILED, FAILURE), ("a",), BEGAN, ENDED
@@ -62,7 +63,7 @@ def test_a_run_as_data_tells_each_node_with_its_failure_and_its_receipt() -> Non
                 "started_at": "2026-01-01T00:00:00+00:00",
                 "ended_at": "2026-01-01T00:00:01.500000+00:00",
                 "duration_ms": 1500.0,
-                "receipt": {"how": "killed", "ms": 7.0},
+                "receipt": {"how": "killed", "ms": 7.0, "kill_ms": 2.0},
             }
         },
         "error": "OSError: gone",
@@ -95,7 +96,7 @@ def test_what_never_was_is_none_in_the_data() -> None:
 def test_a_result_comes_back_from_its_data(cause: Cause | None) -> None:
     nodes = {
         "a": NodeExecutionResult(
-            "a", NodeStatus.FAILED, None, FAILURE, 2, BEGAN, ENDED, Receipt(Stopped.KILLED, 7.0)
+            "a", NodeStatus.FAILED, None, FAILURE, 2, BEGAN, ENDED, Receipt(Stopped.KILLED, 7.0, 2.0)
         ),
         "b": NodeExecutionResult("b", NodeStatus.COMPLETED, {"x": [1, {"y": None}]}, None, 1, BEGAN, ENDED),
         "c": NodeExecutionResult("c"),
@@ -146,3 +147,8 @@ def test_a_run_that_did_not_complete_raises_its_cause(cause: Cause, error: Playb
     with pytest.raises(type(error)) as caught:
         result(cause.status, cause).raise_for_status()
     assert caught.value.args == error.args
+
+
+def test_a_receipt_tells_its_grace_and_what_came_after_the_kill() -> None:
+    assert (Receipt(Stopped.KILLED, 7.0, 2.0).grace_ms, Receipt(Stopped.INTERRUPTED, 7.0).grace_ms) == (5.0, 7.0)
+    assert RECEIPT.read({"how": "killed", "ms": 7.0}) == Receipt(Stopped.KILLED, 7.0)  # as playbill 0.1 wrote it

@@ -194,3 +194,21 @@ async def test_max_concurrency_is_never_exceeded() -> None:
     async with playbill.PipelineRunManager(types=[counts]) as manager:
         result = await finished(manager, pipeline(*(node(f"n{i}", "counts") for i in range(12)), max_concurrency=3))
     assert (result.status, most) == ("completed", 3)
+
+
+async def test_a_node_that_waits_for_long_is_an_event_and_its_start_says_how_long() -> None:
+    @playbill.node_type("sleeps_for")
+    async def sleeps_for(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
+        await context.sleep(node.config["seconds"])
+        return {}
+
+    nodes = (node("a", "sleeps_for", seconds=2.0), node("b", "sleeps_for", seconds=2.0))
+    async with playbill.PipelineRunManager(types=[sleeps_for]) as manager:
+        run = await manager.start_run(pipeline(*nodes, max_concurrency=1))
+        events = [event async for event in run.events()]
+    waiting = [event for event in events if event.type is playbill.EventType.PIPELINE_NODE_WAITING]
+    assert [(event.attempt, event.data["for"], event.data["key"]) for event in waiting] == [(1, "slot", None)]
+    assert waiting[0].data["since"] < waiting[0].at
+    first, second = [event for event in events if event.type is playbill.EventType.PIPELINE_NODE_STARTED]
+    assert (first.data, second.node_id, [*second.data]) == ({}, waiting[0].node_id, ["slot_ms"])
+    assert second.data["slot_ms"] >= 1900

@@ -62,6 +62,8 @@ class RunStream(MemoryStream):
 
     def _otherwise(self, event: Event, node: str, now: float) -> None:
         """Take what happens less often: retries, failures, skips, cancels."""
+        if event.type is EventType.PIPELINE_NODE_WAITING:
+            return  # its phase is known already
         kind, meter = event.type, self._measures.nodes[node]
         counts = self._counts and not self._measures.closed
         if counts and kind in {RETRYING, FAILED}:

@@ -43,7 +43,7 @@ def sights_of(events: Iterable[Event]) -> set[Sight]:
     """Return what the events of a run say of nodes, as it is noted for each: what is cheapest."""
     sights: set[Sight] = set()
     for event in events:
-        if event.node_id is None:
+        if event.node_id is None or event.type is EventType.PIPELINE_NODE_WAITING:
             continue
         data, kind = event.data, event.type
         if kind is EventType.PIPELINE_NODE_STARTED or kind is EventType.PIPELINE_NODE_SKIPPED:

@@ -94,8 +94,12 @@ class AttemptModel:
             how = Stopped.COOPERATIVE
         else:
             how = Stopped.INTERRUPTED
-        return Receipt(how, max(0.0, returned.ended - (self.asked_at or 0.0)) * 1000)
+        after_kill = self._after_kill(returned.ended) if how is Stopped.KILLED else None
+        return Receipt(how, max(0.0, returned.ended - (self.asked_at or 0.0)) * 1000, after_kill)
 
     def given_up(self, now: float) -> Receipt:
         """Return what its receipt must say when it is given up."""
-        return Receipt(Stopped.ABANDONED, (now - (self.asked_at or 0.0)) * 1000)
+        return Receipt(Stopped.ABANDONED, (now - (self.asked_at or 0.0)) * 1000, self._after_kill(now))
+
+    def _after_kill(self, now: float) -> float | None:
+        return None if self.killed_at is None else (now - self.killed_at) * 1000

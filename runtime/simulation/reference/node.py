@@ -2,7 +2,7 @@
 
 Told by: the world, before the actor itself is. Asked by: the run's model, for each event; the circuit's, for each
 ask.
-Here is how it joins, begins and waits; how its attempts end is in node_attempts.py.
+Here is how it joins and begins; its waits are in node_waits.py, how its attempts end is in node_attempts.py.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from playbill.model.templates import Template
 from playbill.runtime.simulation.checks.names import BEGINS, CIRCUITS, LADDER, PAUSES, RETRIES, ROUTES, SLOTS
 from playbill.runtime.simulation.reference.attempt import EPSILON, NEVER, AttemptModel
 from playbill.runtime.simulation.reference.node_attempts import AttemptsOfNode
+from playbill.runtime.simulation.reference.node_waits import WaitsOfNode
 from playbill.runtime.simulation.reference.rules import delay_seconds
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ CHANNELS: Final[dict[type, tuple[str, str]]] = {
 """Where a message that others tell a node is owed, and which invariant does not hold when it is another."""
 
 
-class NodeModel(AttemptsOfNode):
+class NodeModel(WaitsOfNode, AttemptsOfNode):
     """What one node must do."""
 
     def __init__(self, run: Surroundings, rules: NodeRules) -> None:
@@ -137,7 +138,8 @@ class NodeModel(AttemptsOfNode):
             self.at = "held"
         elif self.rules.takes_slot and not self._has_slot:
             self.at, self.slots_wanted = "queued", self.slots_wanted + 1
-        elif self.rules.breaker is None:
+            self.begin_wait(None, now)
+        elif (breaker := self.rules.breaker) is None:
             self._ready(now)
         else:
             self._asks += 1
@@ -146,6 +148,8 @@ class NodeModel(AttemptsOfNode):
             target = rules.target if rules.target_at is None else rules.target_at.of(self._names(self.attempts + 1))
             self.asked.append((m.Ask, self._ask_id, rules.waits_open, target))
             self.at = "asking"
+            by_hand = "/" in breaker  # a key that names its target, too
+            self.begin_wait(breaker if by_hand or not target else f"{breaker}/{target}", now)
 
     def _names(self, attempt: int) -> dict[str, Any]:
         """Return what a template sees."""
@@ -155,6 +159,7 @@ class NodeModel(AttemptsOfNode):
 
     def _slot_granted(self, _: m.SlotGranted, now: Now) -> None:
         self._has_slot = True
+        self.end_wait("slot_ms", now)
         self._go_on(now)
 
     def _granted(self, message: m.Granted, now: Now) -> None:
@@ -166,11 +171,12 @@ class NodeModel(AttemptsOfNode):
     def takes(self, permit: Permit, now: Now) -> None:
         """Have the permit that it asked for."""
         self.permit = permit
+        self.end_wait("permit_ms", now)
         self._ready(now)
 
     def _ready(self, now: Now) -> None:
         self.attempts += 1
-        self.facts.append((STARTED, self.attempts, {}))
+        self.facts.append((STARTED, self.attempts, self.take_waits()))
         if self.rules.commits:
             self.at = "committing"
         else:
@@ -197,6 +203,7 @@ class NodeModel(AttemptsOfNode):
     def _parked(self, message: m.Parked, _: Now) -> None:
         if message.ask_id == self._ask_id and self.at == "asking":
             self.at = "parked"
+            self.park()
         else:
             self.too_late()
 
@@ -209,6 +216,7 @@ class NodeModel(AttemptsOfNode):
 
     def _ask_again(self, message: m.AskAgain, now: Now) -> None:
         if message.ask_id == self._ask_id and self.at in {"asking", "parked"}:
+            self.end_wait("permit_ms", now)
             self._go_on(now)
         else:
             self.too_late()
@@ -234,6 +242,7 @@ class NodeModel(AttemptsOfNode):
             self._total_since = None
         if self.at in {"asking", "parked"}:
             self.asked.append((m.Withdraw, self._ask_id))
+            self.end_wait("permit_ms", now)
             self._ask_id, self.at = "", "held"
 
     def _resume(self, _: m.Resume, now: Now) -> None:
@@ -257,6 +266,7 @@ class NodeModel(AttemptsOfNode):
         m.Refused: _refused,
         m.AskAgain: _ask_again,
         m.Due: _due_now,
+        m.WaitedLong: WaitsOfNode.waited_long,
         m.Began: AttemptsOfNode.began,
         m.Heartbeat: AttemptsOfNode.heartbeat,
         m.AttemptOverdue: AttemptsOfNode.attempt_overdue,

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from playbill.model.events import EventType
-    from playbill.model.facts import Failure, Inputs, Output, Permit
+    from playbill.model.facts import Failure, Inputs, Now, Output, Permit
     from playbill.runtime.simulation.reference.rules import NodeRules, RunRules
 
+LONG_SECONDS: Final = 1.0
+"""Who waits so long for a slot or a permit must say so."""
 IDLE: Final = frozenset({"delaying", "queued", "asking", "parked", "committing", "backing_off"})
 """Where the total timeout ends a node at once."""
 FAULTED: Final = Outcome(NodeStatus.FAILED)
@@ -82,6 +84,10 @@ class NodeGround:
     _due = NEVER
     _total_left = NEVER
     _total_since: float | None = None
+    _waits_since: Now | None = None
+    """Since when it waits for a slot or a permit."""
+    _is_long = False
+    """It has said that it waits for long."""
 
     def __init__(self, run: Surroundings, rules: NodeRules) -> None:
         self.run = run
@@ -132,6 +138,8 @@ class NodeGround:
             return own if since is None or attempt.asked_at is not None else min(own, total)
         if self.at in {"delaying", "backing_off"}:
             return min(self._due, total)
+        if self.at in {"queued", "parked"} and self._waits_since is not None and not self._is_long:
+            return min(total, self._waits_since.monotonic + LONG_SECONDS + COARSE_SECONDS)
         return total if self.at in IDLE else NEVER
 
     def check_deadline(self, now: float, lateness: float) -> None:

@@ -168,7 +168,7 @@ def _node(node: PipelineNode, plan: Plan, edges: list[EdgeRules], sources: list[
         edges=edges,
         sources=sources,
         joins_any=node.join == "any",
-        retry=node.retry or defaults.retry or RetryPolicy(),
+        retry=_retry_of(node, defaults.retry or RetryPolicy()),
         timeout=node.timeout or defaults.timeout,
         idle_timeout=node.idle_timeout or defaults.idle_timeout,
         total_timeout=node.total_timeout or defaults.total_timeout,
@@ -223,6 +223,14 @@ def _number(given: Any) -> Any:
 
 
 # ---- arithmetic -----------------------------------------------------------------------------------------------
+
+
+def _retry_of(node: PipelineNode, default: RetryPolicy) -> RetryPolicy:
+    """Return how often it may begin; one that fails in a crash does so once, if it does not write how often."""
+    own = node.retry
+    writes = own is not None and "max_attempts" in own.model_fields_set
+    policy = own or default
+    return policy if writes or node.on_crash != "fail" else policy.model_copy(update={"max_attempts": 1})
 
 
 def is_retried(retry: RetryPolicy, failure: Failure) -> bool:

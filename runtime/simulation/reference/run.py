@@ -72,6 +72,11 @@ class RunModel(RecordedRun):
             node.facts.pop(0)
             self.too_late()
 
+    def _still_waiting(self, message: m.StillWaiting, _: Now) -> None:
+        if self.at in {"stopping", "salvaging"}:
+            self.nodes[message.node].facts.pop(0)
+            self.too_late()
+
     def _pause(self, _: m.Pause, now: Now) -> None:
         if self.at == "running" and USER not in self._paused_by:
             self.facts.append((T.PIPELINE_RUN_PAUSED, {}))
@@ -186,6 +191,7 @@ class RunModel(RecordedRun):
         m.Start: _start,
         m.SlotWanted: _slot_wanted,
         m.AttemptReady: _attempt_ready,
+        m.StillWaiting: _still_waiting,
         m.Retrying: _retrying,
         m.Pause: _pause,
         m.Resume: _resume,

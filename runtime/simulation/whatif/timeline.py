@@ -166,7 +166,7 @@ def timeline_of(events: Sequence[Event]) -> Timeline:
             cause = event.data.get("cause")
             if cause is None or cause.status is RunStatus.CANCELLED:  # a deadline comes by itself
                 controls.append(Control(at, event.type, cause, event.data.get("grace")))
-        elif event.node_id is not None:
+        elif event.node_id is not None and event.type is not EventType.PIPELINE_NODE_WAITING:
             _take(tracks.setdefault(event.node_id, Track(event.node_id)), event, at, stopped)
     end = max(0.0, (last.at - first.at).total_seconds())
     for node, track in tracks.items():

@@ -15,7 +15,7 @@ def test_one_attempt_from_input_to_outcome() -> None:
         ("permit", "breaker", m.Ask("0:run/job#1", "me", wait=False, target="a", at_once=True))
     ]
     assert job.tell(m.Granted(PERMIT), now=1.0) == [
-        ("tell", "supervisor", m.AttemptReady("job", 1)),
+        ("tell", "supervisor", m.AttemptReady("job", 1, permit_ms=1000)),
         ("begin", 1, {"start": {"x": 1}}),
         ("set_timer", Timer.ATTEMPT, 5.0, m.AttemptOverdue(1)),
     ]
@@ -28,7 +28,8 @@ def test_one_attempt_from_input_to_outcome() -> None:
 
 def test_a_retry_gives_slot_and_permit_back_and_counts_attempts_in_all() -> None:
     job = Job(more={"max_concurrency": 1}, retry={"max_attempts": 2, "base": 4.0, "jitter": 0.0})
-    assert job.tell(m.Input("start", {})) == [("tell", "supervisor", m.SlotWanted("job"))]
+    wanted = ("tell", "supervisor", m.SlotWanted("job"))
+    assert job.tell(m.Input("start", {}))[0] == wanted
     job.tell(m.SlotGranted(), m.Granted(PERMIT))
     calls = job.tell(m.Returned(1, 1.0, failure=FLAKY), now=1.0)
     assert calls[0] == ("tell", "breaker", m.Settle(PERMIT, Verdict.FAILURE, 1.0, failure=FLAKY))
@@ -37,7 +38,7 @@ def test_a_retry_gives_slot_and_permit_back_and_counts_attempts_in_all() -> None
         ("set_timer", Timer.DUE, 4.0, m.Due(1)),
     ]
     assert job.state == "backing_off"
-    assert job.tell(m.Due(1), now=5.0) == [("tell", "supervisor", m.SlotWanted("job"))]
+    assert job.tell(m.Due(1), now=5.0) == [wanted, ("set_timer", Timer.WAITING, 1.0, m.WaitedLong(2))]
     job.tell(m.SlotGranted(), m.Granted(Permit("agent", 0, "0:run/job#2")), now=5.0)
     assert outcome(job.tell(m.Returned(2, 6.0, failure=FLAKY), now=6.0)) == Outcome(
         NodeStatus.FAILED, 2, failure=FLAKY
@@ -82,7 +83,7 @@ def test_an_attempt_that_times_out_goes_down_the_ladder_before_its_retry() -> No
     calls = job.tell(m.Returned(1, 7.5), now=7.5)
     assert calls[0] == ("tell", "breaker", m.Settle(PERMIT, Verdict.FAILURE, 7.5, failure=TIMED_OUT))
     (retrying,) = [call[2] for call in calls if isinstance(call[-1], m.Retrying)]
-    assert retrying.receipt == Receipt(Stopped.KILLED, 2500.0)
+    assert retrying.receipt == Receipt(Stopped.KILLED, 2500.0, 500.0)
     assert str(retrying.failure) == "AttemptTimedOut: timeout of 5 s is over"
 
 

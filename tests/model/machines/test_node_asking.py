@@ -11,6 +11,8 @@ from tests.model.machines.job import PERMIT, Job, outcome
 from tests.model.machines.recorder import FLAKY, at
 
 INPUT = m.Input("start", {})
+LONG = ("set_timer", Timer.WAITING, 1.0, m.WaitedLong(1))
+NO_WAIT = ("drop_timer", Timer.WAITING)
 
 
 def asks(number: int, *, wait: bool = False) -> m.Ask:
@@ -68,9 +70,13 @@ def test_a_permit_whose_start_is_not_taken_up_goes_back(commits: bool) -> None:
 
 def test_a_parked_ask_is_granted_or_refused_later() -> None:
     job = asking()
-    assert job.tell(m.Parked("0:run/job#1")) == []
+    assert job.tell(m.Parked("0:run/job#1")) == [LONG]
     assert job.state == "parked"
-    assert job.tell(m.Granted(PERMIT))[1] == ("begin", 1, {})
+    assert job.tell(m.Granted(PERMIT))[:3] == [
+        NO_WAIT,
+        ("tell", "supervisor", m.AttemptReady("job", 1)),
+        ("begin", 1, {}),
+    ]
     job = asking()
     job.tell(m.Parked("0:run/job#1"))
     assert outcome(job.tell(m.Refused("0:run/job#1", "agent", 1.0))).status is NodeStatus.FAILED
@@ -81,7 +87,8 @@ def test_a_breaker_that_forgot_the_ask_is_asked_again(state: str) -> None:
     job = asking()
     if state == "parked":
         job.tell(m.Parked("0:run/job#1"))
-    assert job.tell(m.AskAgain("0:run/job#1")) == [("permit", "breaker", asks(2))]
+    no_wait = [NO_WAIT] if state == "parked" else []
+    assert job.tell(m.AskAgain("0:run/job#1")) == [*no_wait, ("permit", "breaker", asks(2))]
     assert job.state == "asking"
 
 
@@ -102,8 +109,8 @@ def test_an_answer_to_an_ask_that_was_taken_back_is_a_dead_letter(late: Any) -> 
 
 def test_a_slot_that_was_given_in_a_pause_is_kept_for_after_it() -> None:
     job = Job(more={"max_concurrency": 1})
-    assert job.tell(INPUT, m.Pause()) == [("tell", "supervisor", m.SlotWanted("job"))]
-    assert job.tell(m.SlotGranted()) == []
+    assert job.tell(INPUT, m.Pause()) == [("tell", "supervisor", m.SlotWanted("job")), LONG]
+    assert job.tell(m.SlotGranted()) == [NO_WAIT]
     assert job.state == "held"
     assert job.tell(m.Resume()) == [("permit", "breaker", asks(1))]
 
@@ -112,7 +119,8 @@ def test_a_slot_that_was_given_in_a_pause_is_kept_for_after_it() -> None:
 def test_a_pause_takes_the_ask_back_and_keeps_the_slot(parked: bool) -> None:
     job = Job(more={"max_concurrency": 1})
     job.tell(INPUT, m.SlotGranted(), *([m.Parked("0:run/job#1")] if parked else []))
-    assert job.tell(m.Pause()) == [("tell", "breaker", m.Withdraw("0:run/job#1"))]
+    no_wait = [NO_WAIT] if parked else []
+    assert job.tell(m.Pause()) == [("tell", "breaker", m.Withdraw("0:run/job#1")), *no_wait]
     late = m.Granted(PERMIT)
     assert job.tell(late) == [("dead_letter", late)]
     assert job.tell(m.Resume()) == [("permit", "breaker", asks(2))]
@@ -209,4 +217,51 @@ def test_a_total_timeout_that_had_passed_in_a_stall_is_over_at_once_after_the_pa
 
 def test_a_resume_after_no_total_timeout_sets_no_timer() -> None:
     job = Job(more={"max_concurrency": 1})
-    assert job.tell(INPUT, m.Pause(), m.Resume()) == [("tell", "supervisor", m.SlotWanted("job"))]
+    assert job.tell(INPUT, m.Pause(), m.Resume()) == [("tell", "supervisor", m.SlotWanted("job")), LONG]
+
+
+# ---- long waits ------------------------------------------------------------------------------------------------
+
+
+def test_who_waits_long_for_a_slot_says_so_once_and_its_start_says_how_long() -> None:
+    job = Job(more={"max_concurrency": 1})
+    job.machine.breaker = None
+    job.tell(INPUT, now=5.0)
+    waiting = m.StillWaiting("job", 1, "slot", None, at(5.0).utc)
+    assert job.tell(m.WaitedLong(1), now=6.0) == [("tell", "supervisor", waiting)]
+    assert job.tell(m.SlotGranted(), now=7.5)[:2] == [
+        NO_WAIT,
+        ("tell", "supervisor", m.AttemptReady("job", 1, slot_ms=2500)),
+    ]
+
+
+def test_who_is_parked_for_long_says_at_which_circuit() -> None:
+    job = asking()
+    assert job.tell(m.Parked("0:run/job#1"), now=0.25) == [("set_timer", Timer.WAITING, 0.75, m.WaitedLong(1))]
+    waiting = m.StillWaiting("job", 1, "permit", "agent/a", at(0.0).utc)
+    assert job.tell(m.WaitedLong(1), now=1.0) == [("tell", "supervisor", waiting)]
+    assert job.tell(m.Granted(PERMIT), now=3.0)[1] == ("tell", "supervisor", m.AttemptReady("job", 1, permit_ms=3000))
+
+
+def test_a_wait_that_is_over_is_long_no_more() -> None:
+    job = asking()
+    job.tell(m.Parked("0:run/job#1"), m.AskAgain("0:run/job#1"), m.Parked("0:run/job#2"))
+    for late in (m.WaitedLong(1), m.WaitedLong(3)):
+        assert job.tell(late, now=1.0) == [("dead_letter", late)]
+    assert job.tell(m.WaitedLong(2), now=1.0)[0][0] == "tell"
+
+
+def test_all_waits_for_one_attempt_are_counted_and_none_for_the_next() -> None:
+    job = Job(more={"max_concurrency": 1}, retry={"base": 1.0})
+    job.tell(INPUT)
+    job.tell(m.SlotGranted(), now=1.0)
+    job.tell(m.Parked("0:run/job#1"), now=1.0)
+    job.tell(m.Pause(), now=2.0)
+    job.tell(m.Resume(), now=10.0)
+    told = job.tell(m.Granted(Permit("agent", 0, "0:run/job#2")), now=10.5)
+    assert told[0] == ("tell", "supervisor", m.AttemptReady("job", 1, slot_ms=1000, permit_ms=1500))
+    job.tell(m.Returned(1, 11.0, failure=FLAKY), now=11.0)
+    job.tell(m.Due(1), now=12.0)
+    job.tell(m.SlotGranted(), now=12.0)
+    told = job.tell(m.Granted(Permit("agent", 0, "0:run/job#3")), now=12.0)
+    assert told[0] == ("tell", "supervisor", m.AttemptReady("job", 2))

@@ -37,10 +37,10 @@ def test_the_receipt_says_how_the_attempt_ended_and_after_how_long() -> None:
     assert receipt(cooperative) == Receipt(Stopped.COOPERATIVE, 500.0)
     job = timed_out()
     job.tell(m.GraceOver(1), now=7.0)
-    assert receipt(job.tell(m.Returned(1, 7.5, output={}), now=7.5)) == Receipt(Stopped.KILLED, 2500.0)
+    assert receipt(job.tell(m.Returned(1, 7.5, output={}), now=7.5)) == Receipt(Stopped.KILLED, 2500.0, 500.0)
     job = timed_out()
     job.tell(m.GraceOver(1), now=7.0)
-    assert receipt(job.tell(m.KillOverdue(1), now=8.0)) == Receipt(Stopped.ABANDONED, 3000.0)
+    assert receipt(job.tell(m.KillOverdue(1), now=8.0)) == Receipt(Stopped.ABANDONED, 3000.0, 1000.0)
 
 
 def test_a_stopped_attempt_that_ignores_its_kill_is_abandoned_with_its_permit() -> None:
@@ -56,7 +56,7 @@ def test_a_stopped_attempt_that_ignores_its_kill_is_abandoned_with_its_permit() 
         (
             "tell",
             "supervisor",
-            m.Ended("job", Outcome(NodeStatus.CANCELLED, 1, receipt=Receipt(Stopped.ABANDONED, 3000.0))),
+            m.Ended("job", Outcome(NodeStatus.CANCELLED, 1, receipt=Receipt(Stopped.ABANDONED, 3000.0, 1000.0))),
         ),
         ("finish", None),
     ]
@@ -185,7 +185,7 @@ def test_after_the_total_timeout_no_attempt_follows_one_that_is_abandoned() -> N
     job.tell(m.TotalOverdue(), now=6.0)
     job.tell(m.GraceOver(1), now=7.0)
     end = outcome(job.tell(m.KillOverdue(1), now=8.0))
-    assert (end.status, end.receipt) == (NodeStatus.FAILED, Receipt(Stopped.ABANDONED, 3000.0))
+    assert (end.status, end.receipt) == (NodeStatus.FAILED, Receipt(Stopped.ABANDONED, 3000.0, 1000.0))
 
 
 def test_after_the_total_timeout_a_failure_from_before_the_deadline_is_the_timeouts() -> None:

@@ -25,7 +25,7 @@ from tests.model.machines.recorder import EPOCH, FATAL, FLAKY, Recorder, at, fac
 from tests.model.machines.walks import Walked, expected, pairs, walk
 
 JOB = {"id": "job", "type": "agent", "config": {"agent_id": "a", "task": "t"}}
-TIMES: dict[str, Any] = {"timeout": 5.0, "idle_timeout": 4.0, "total_timeout": 30.0}
+TIMES: dict[str, Any] = {"timeout": 5.0, "idle_timeout": 4.0, "total_timeout": 30.0, "retry": 3}
 
 
 def node(unguarded: tuple[str, ...] = (), more: dict[str, Any] | None = None, **fields: Any) -> NodeMachine:
@@ -59,6 +59,7 @@ def node_messages(machine: Machine[Any], rng: random.Random, now: float) -> Iter
     yield m.Parked(ask)
     yield m.Refused(ask, "agent", 1.0)
     yield m.AskAgain(ask)
+    yield m.WaitedLong(machine.waits)
     yield m.Pause()
     yield m.Resume()
 
@@ -106,6 +107,7 @@ def supervisor_messages(machine: Machine[Any], rng: random.Random, now: float) -
     yield m.DeadlineReached()
     yield m.StopOverdue()
     yield m.SlotWanted(live)
+    yield m.StillWaiting(live, 1, "slot", None, EPOCH)
     yield m.AttemptReady(live, 1)
     yield m.Retrying(live, 1, EPOCH, FLAKY)
     if machine.live or ended or not machine.run.seq:

@@ -185,6 +185,7 @@ class Out:
             world.events.append(event)
             world.fold.apply(event)
             if event.node_id and event.type not in {
+                EventType.PIPELINE_NODE_WAITING,
                 EventType.PIPELINE_NODE_STARTED,
                 EventType.PIPELINE_NODE_RETRYING,
             }:

@@ -162,3 +162,18 @@ def test_what_the_terminal_cannot_show_is_escaped_before_it_is_measured() -> Non
 
 def test_what_would_move_the_cursor_is_escaped() -> None:
     assert printable("a\nb\x1b[2J\ud800é✔") == "a\\nb\\x1b[2J\\ud800é✔"
+
+
+@pytest.mark.parametrize(
+    ("key", "said"), [(None, "waits for one of the run's slots"), ("shop/x", "a permit of shop/x")]
+)
+def test_who_waits_long_says_what_for_and_has_not_begun(key: str | None, said: str) -> None:
+    board = board_of("a", "b")
+    what = "slot" if key is None else "permit"
+    happens(board, EventType.PIPELINE_NODE_WAITING, "a", 1, attempt=1, **{"for": what, "key": key, "since": NOW})
+    line, summary = drawn(board, 80)
+    assert line.startswith("◌ a ")
+    assert said in line
+    assert summary == "1 queued, 1 waiting"
+    happens(board, EventType.PIPELINE_NODE_STARTED, "a", slot_ms=2000)
+    assert drawn(board, 80)[0].split()[:2] == ["●", "a"]

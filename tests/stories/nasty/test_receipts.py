@@ -98,9 +98,7 @@ def test_a_terminal_shows_how_each_node_was_stopped(pipeline: Path) -> None:
     lines = PIPELINE.splitlines()
     pipeline.write_text("\n".join(line for line in lines if "stubborn" not in line and "second_time" not in line))
     terminal, its_end = pty.openpty()
-    with subprocess.Popen(
-        command_line(pipeline, 2), stdout=subprocess.DEVNULL, stderr=its_end, cwd=ROOT
-    ) as process:
+    with subprocess.Popen(command_line(pipeline, 2), stdout=subprocess.DEVNULL, stderr=its_end, cwd=ROOT) as process:
         os.close(its_end)
         shown = read_all(terminal)
         assert process.wait(30) == 124

@@ -238,8 +238,8 @@ def test_properties_of_python_and_of_the_plan_are_judged_together() -> None:
             ),
         ),
         (
-            {"always": "n", "that": "event.type in ['pipeline_node.failed', 'pipeline_node.failing']"},
-            "property 'n': that: unknown type of event 'pipeline_node.failing', did you mean 'pipeline_node.failed'?",
+            {"always": "n", "that": "event.type in ['pipeline_node.failed', 'pipeline_node.faild']"},
+            "property 'n': that: unknown type of event 'pipeline_node.faild', did you mean 'pipeline_node.failed'?",
         ),
         (
             {"always": "n", "that": "event.node_id == 'a'"},

@@ -172,6 +172,17 @@ def test_a_model_that_looks_at_what_was_set_keeps_its_config_as_it_is() -> None:
         def check(self) -> "Set":
             return self.model_copy(update={"was_set": "a" in self.model_fields_set})
 
+    class NotBoth(BaseModel):
+        a: int = 1
+        b: int = 2
+
+        @model_validator(mode="after")
+        def check(self) -> "NotBoth":
+            if len(self.model_fields_set) > 1:
+                raise ValueError("not both")
+            return self
+
+    assert filled(NotBoth, {"a": "${trigger.n}"}) == {"a": "${trigger.n}"}
     assert filled(OneOf, {"a": 1}) == {"a": 1}
     assert filled(OneOf, {"a": "${trigger.n}"}) == {"a": "${trigger.n}"}
     assert filled(Set, {}) == {}

@@ -200,6 +200,11 @@ def test_what_is_read_back_is_stored_in_the_same_form() -> None:
     assert stored_form(definition_of(stored)) == stored
 
 
+def test_a_node_that_says_nothing_of_its_own_says_nothing_when_it_is_read_back_and_shares_its_plan() -> None:
+    read = definition_of(of_config())
+    assert read.nodes[0].model_fields_set == {"id", "type", "config"}
+
+
 def test_what_a_newer_playbill_wrote_is_refused() -> None:
     for found in (2, 0, "1", True, 1.0):
         assert problems_of({**of_config(), "format": found})[0].startswith(

@@ -12,6 +12,7 @@ from playbill.model import configs
 from playbill.model.config_checks import may_become_right, unchecked, unknown_fields
 from playbill.model.diagnostics import details_of, did_you_mean, list_names, problems_of, texts_expected
 from playbill.model.errors import DefinitionError, NodeConfigError, Problem
+from playbill.model.handler_versions import UNVERSIONED, DeclaredVersion
 from playbill.model.targets import TargetRule
 from playbill.model.templates import (
     TEMPLATE_ROOTS,
@@ -62,6 +63,7 @@ class ActionType:
     """The model of what it gives; None: nobody knows."""
     error: type[BaseModel] | None = None
     """The model of what its errors carry; None: nobody knows."""
+    declared: DeclaredVersion = UNVERSIONED
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class NodeType:
     """The model of what it gives; None: nobody knows."""
     error: type[BaseModel] | None = None
     """The model of what its errors carry; None: nobody knows."""
+    declared: DeclaredVersion = UNVERSIONED
 
     def worker(self, node: PipelineNode) -> NodeType | ActionType:
         """Return who does a node's work: the type, or of an action node its action."""

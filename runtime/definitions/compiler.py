@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from playbill.model.as_written import take_texts
@@ -10,10 +11,12 @@ from playbill.model.drafts import placed
 from playbill.model.errors import DefinitionError
 from playbill.model.planning import planning
 from playbill.model.steps import finished
+from playbill.model.stored_form import pinning
 from playbill.model.validation import validating
 from playbill.runtime.definitions.beside import looking_beside
 from playbill.runtime.definitions.binder import binding
 from playbill.runtime.definitions.discovery import import_types
+from playbill.runtime.definitions.versions import handler_versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,16 +24,21 @@ if TYPE_CHECKING:
     from playbill.model.catalog import Catalog
     from playbill.model.definition import PipelineDefinition
     from playbill.model.errors import Problem
+    from playbill.model.handler_versions import HandlerVersion
     from playbill.model.plan import Plan
     from playbill.model.policies import StopPolicy
     from playbill.model.steps import Steps
+    from playbill.model.stored_form import Pin
     from playbill.runtime.definitions.binder import Bound
     from playbill.runtime.runners.bindings import Bindings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CompiledPipeline:
-    """A definition, ready to run."""
+    """A definition, ready to run.
+
+    What pins a run is made when somebody first asks for it, and then once: without a durable journal nobody does.
+    """
 
     definition: PipelineDefinition
     plan: Plan
@@ -38,6 +46,28 @@ class CompiledPipeline:
     breaker_keys: frozenset[str]
     calls: Mapping[str, Callable[..., object]]
     """The functions of python nodes, by the `call` that names them."""
+    catalog: Catalog
+    """The types of its nodes, those of its imports, too."""
+
+    @cached_property
+    def pin(self) -> Pin:
+        """The definition's stored form as text, and its hash.
+
+        Raises:
+            DefinitionError: something in it is not JSON; names the place.
+        """
+        return finished(pinning(self.definition, self.catalog))
+
+    @cached_property
+    def versions(self) -> Mapping[str, HandlerVersion]:
+        """The versions of its handlers, by type; see `handler_versions`."""
+        return handler_versions(self.definition, self.catalog, self.calls)
+
+    def pinned(self) -> Steps[Pin]:
+        """Give what `pin` is, made in steps if it is not there yet: for who shares a loop with others."""
+        if "pin" not in vars(self):
+            vars(self)["pin"] = yield from pinning(self.definition, self.catalog)
+        return self.pin
 
 
 def compiling(definition: PipelineDefinition, catalog: Catalog, stop: StopPolicy) -> Steps[CompiledPipeline]:
@@ -52,7 +82,7 @@ def compiling(definition: PipelineDefinition, catalog: Catalog, stop: StopPolicy
     definition, bound = checked.definition, checked.bound
     plan = yield from planning(definition, checked.catalog, threaded=bound.threaded, stop=stop, order=checked.order)
     keys = frozenset([node.breaker for node in plan.nodes.values() if node.breaker is not None])
-    return CompiledPipeline(definition, plan, bound.bindings, keys, bound.calls)
+    return CompiledPipeline(definition, plan, bound.bindings, keys, bound.calls, checked.catalog)
 
 
 class Checked(NamedTuple):

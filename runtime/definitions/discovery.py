@@ -22,6 +22,7 @@ from playbill.runtime.definitions.handler_shape import (
     check_handler,
     check_limits,
     check_name,
+    declared_version,
     function_of,
     target_rule,
 )
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from playbill.model.catalog import Isolation
     from playbill.model.definition import PipelineNode
     from playbill.model.errors import Problem
+    from playbill.model.handler_versions import DeclaredVersion
     from playbill.model.policies import LimitsPolicy
     from playbill.runtime.definitions.marks import Mark
     from playbill.runtime.runners.context import NodeContext
@@ -63,6 +65,8 @@ def node_type(
     target: str | None = None,
     isolation: Isolation = "inline",
     limits: LimitsPolicy | None = None,
+    version: str | None = None,
+    accepts: list[str] | tuple[str, ...] = (),
 ) -> Callable[[F], F]:
     """Mark a handler `(node, inputs, context)` as the work of nodes of type `name`.
 
@@ -73,11 +77,17 @@ def node_type(
             of its own. Of a URL its host counts. None: all nodes of the type share one.
         isolation: "process" runs it in a process that can be killed, unless a node says otherwise.
         limits: what one attempt in such a process may use.
+        version: a run that outlives its process goes on only with the version of this handler that it was started
+            with. Change it when what is under way must not meet the new code, as in
+            `@playbill.node_type("ship", version="2", accepts=["1"])`.
+        accepts: the earlier versions whose runs it goes on with all the same.
 
     Raises:
-        DefinitionError: the handler has a wrong signature, or limits and no process, or the config no such field.
+        DefinitionError: the handler has a wrong signature, or limits and no process, or the config no such field, or
+            a version is not text of 1 to 64 characters.
     """
-    return _marking(NodeType, f"node type '{name}'", name, config, target, isolation, limits)
+    declared = declared_version(f"node type '{name}'", version, accepts)
+    return _marking(NodeType, name, config, target, isolation, limits, declared)
 
 
 def action(
@@ -87,6 +97,8 @@ def action(
     target: str | None = None,
     isolation: Isolation = "inline",
     limits: LimitsPolicy | None = None,
+    version: str | None = None,
+    accepts: list[str] | tuple[str, ...] = (),
 ) -> Callable[[F], F]:
     """Mark a handler `(node, inputs, context)` as what nodes of type `action` do that name it.
 
@@ -97,31 +109,39 @@ def action(
             of its own. Of a URL its host counts. None: the action has one.
         isolation: "process" runs it in a process that can be killed, unless a node says otherwise.
         limits: what one attempt in such a process may use.
+        version: a run that outlives its process goes on only with the version of this handler that it was started
+            with. Change it when what is under way must not meet the new code, as in
+            `@playbill.action("ship", version="2", accepts=["1"])`.
+        accepts: the earlier versions whose runs it goes on with all the same.
 
     Raises:
-        DefinitionError: the handler has a wrong signature, or limits and no process, or the config no such field.
+        DefinitionError: the handler has a wrong signature, or limits and no process, or the config no such field, or
+            a version is not text of 1 to 64 characters.
     """
-    return _marking(ActionType, f"action '{name}'", name, config, target, isolation, limits)
+    declared = declared_version(f"action '{name}'", version, accepts)
+    return _marking(ActionType, name, config, target, isolation, limits, declared)
 
 
 def _marking(
     kind: type[NodeType | ActionType],
-    subject: str,
     name: str,
     config: type[BaseModel],
     target: str | None,
     isolation: Isolation,
     limits: LimitsPolicy | None,
+    declared: DeclaredVersion,
 ) -> Callable[[F], F]:
     """Return the decorator that checks a handler and marks it as the work of such a kind."""
     check_name("node_type" if kind is NodeType else "action", name)
+    subject = f"{'node type' if kind is NodeType else 'action'} '{name}'"
 
     def mark(handler: F) -> F:
         origin = check_handler(subject, handler)
         check_limits(subject, origin, isolation, limits)
         rule = target_rule(subject, origin, config, target)
         does = function_of(handler)
-        add_mark(kind(name, config, handler=does, origin=origin, isolation=isolation, limits=limits, target=rule))
+        work = kind(name, config, handler=does, origin=origin, isolation=isolation, limits=limits, target=rule)
+        add_mark(replace(work, declared=declared))
         return handler
 
     return mark

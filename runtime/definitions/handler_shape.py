@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from playbill.model.builtin import BUILTIN
 from playbill.model.diagnostics import list_names
 from playbill.model.errors import DefinitionError
+from playbill.model.handler_versions import DeclaredVersion
 from playbill.model.policies import LimitsPolicy
 from playbill.model.targets import TargetRule, text_of
 from playbill.runtime.definitions.marks import place_of
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 
     from playbill.model.catalog import Isolation
 
-__all__ = ["check_handler", "check_limits", "check_name", "function_of", "target_rule"]
+__all__ = ["check_handler", "check_limits", "check_name", "declared_version", "function_of", "target_rule"]
 
+LONGEST_VERSION: Final = 64
+"""Characters."""
 CALLED: Final = "is called with (node, inputs, context)"
 
 
@@ -121,6 +124,39 @@ def check_limits(subject: str, place: str, isolation: Isolation, limits: object)
     if isolation != "process":
         text = f'{subject}, {place}: limits are kept by a process of its own: add isolation="process"'
         _refuse("isolation", place, text)
+
+
+def declared_version(subject: str, version: Any, accepts: Any) -> DeclaredVersion:
+    """Return what is said of a handler's version.
+
+    Raises:
+        DefinitionError: one is no text, empty or too long; or versions are accepted, and the handler has none.
+    """
+    if not isinstance(accepts, list | tuple):
+        hint = f": write accepts=[{accepts!r:.80}]" if isinstance(accepts, str) else ""
+        _refuse("version", "", f"{subject}: accepts is a list of versions, not {accepts!r:.80}{hint}")
+    given = [*cast("list[object]", accepts)]
+    for each in given:
+        _check_version(subject, "accepts", each)
+    if version is not None:
+        _check_version(subject, "version", version)
+    if given and version is None:
+        text = 'accepts names earlier versions, and there is no version now: say it, as in version="2"'
+        _refuse("version", "", f"{subject}: {text}")
+    return DeclaredVersion(version, tuple(sorted({str(each) for each in given})))
+
+
+def _check_version(subject: str, word: str, version: object) -> None:
+    if not isinstance(version, str):
+        hint = f': write it in quotes, "{version}"' if isinstance(version, int | float) else ""
+        _refuse("version", "", f"{subject}: {word} takes text, not {version!r:.80}{hint}")
+    if not version.strip():
+        _refuse("version", "", f'{subject}: {word} has an empty version: leave it out, or say one such as "2"')
+    if len(version) > LONGEST_VERSION:
+        text = (
+            f"a version has {LONGEST_VERSION} characters at most, and {version!r:.80} has {len(version)}: shorten it"
+        )
+        _refuse("version", "", f"{subject}: {word}: {text}")
 
 
 def _refuse(code: str, where: str, text: str) -> NoReturn:

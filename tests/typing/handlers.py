@@ -45,6 +45,14 @@ def mail(node: playbill.PipelineNode, inputs: Mapping[str, Mapping[str, Any]], c
     assert_type(context.config, Any)
 
 
+@playbill.action("post", version="2", accepts=["1"])
+def post(node: object, inputs: object, context: object) -> None: ...
+
+
+@playbill.node_type("send", version="2", accepts="1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+def send(node: object, inputs: object, context: object) -> None: ...
+
+
 @playbill.node_type("several")
 def several(*given: object, more: int = 1) -> list[int]:
     return [more]

@@ -17,7 +17,7 @@ from playbill.model.expressions import (
 )
 from playbill.model.graph import ordering
 from playbill.model.plan import BUILT_IN, NO_BREAKER, EdgePlan, Kind, NodePlan, Plan
-from playbill.model.policies import RetryPolicy, StopPolicy
+from playbill.model.policies import RetryPolicy, StopPolicy, retry_policy_of
 from playbill.model.steps import STEP, finished
 from playbill.model.targets import split_key
 
@@ -172,7 +172,7 @@ class _Planner:
             kind,
             node.type,
             node.join == "any",
-            self._retry(node),
+            retry_policy_of(node.retry, defaults.retry or _BY_DEFAULT, fails_in_crash=node.on_crash == "fail"),
             node.timeout or defaults.timeout,
             node.idle_timeout or defaults.idle_timeout,
             node.total_timeout or defaults.total_timeout,
@@ -187,13 +187,6 @@ class _Planner:
             self._condition(node) if kind is Kind.CONDITION else None,
             Length.of(node.config["seconds"]) if kind is Kind.DELAY else None,
         )
-
-    def _retry(self, node: PipelineNode) -> RetryPolicy:
-        """Return how often a node may begin; one that fails in a crash does so once, unless it writes more."""
-        policy = node.retry or self._definition.defaults.retry or _BY_DEFAULT
-        if node.on_crash == "retry" or (node.retry is not None and "max_attempts" in node.retry.model_fields_set):
-            return policy
-        return policy.model_copy(update={"max_attempts": 1})
 
     def _condition(self, node: PipelineNode) -> Condition:
         predecessors = self._predecessors.get(node.id, ())

@@ -245,6 +245,20 @@ class LimitsPolicy(Settings):
         return self
 
 
+def retry_policy_of(own: RetryPolicy | None, default: RetryPolicy, *, fails_in_crash: bool) -> RetryPolicy:
+    """Return how often a node may begin: one that fails in a crash does so once, unless its own policy writes more.
+
+    Args:
+        own: what the node says; None: nothing.
+        default: what its pipeline says, or what stands for that.
+        fails_in_crash: whether the node has `on_crash: fail`.
+    """
+    policy = own or default
+    if not fails_in_crash or (own is not None and "max_attempts" in own.model_fields_set):
+        return policy
+    return policy.model_copy(update={"max_attempts": 1})
+
+
 class StopPolicy(Settings):
     """How long stopping is asked for before it is forced."""
 

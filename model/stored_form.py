@@ -5,14 +5,15 @@ Rules:
 1. Every field of the definition, its nodes, edges and policies is there, and of each config the defaults of its
    model, see config_defaults.py. So a playbill in which a default is another changes no run under way.
 2. Nodes without `retry`, in a pipeline without a default for it, have the built-in policy: it stands in `defaults`.
+   The policy of a node with `on_crash: fail`, which has one attempt if it does not write more, stands with the node.
 3. What others decide stays open, as None: grace (the manager's), breaker (the type's), isolation and limits (the
    type's). A breaker that the definition has no policy for is not there either: breakers outlive a run.
 4. Equal definitions have one hash, whether they were YAML, JSON, mappings or objects, and in whatever order the keys
    of their mappings stood. 1, 1.0, true and "1" are four values, and so are 0.0 and -0.0 two.
 5. It is read back as strictly as a file. What a newer playbill wrote is refused by its `format`.
 
-Weak spots: the keys of a mapping are sorted, so a handler that looks at the order of a mapping in its config may see
-another one after it was read back. What editors keep (`ui`, `position`) counts. Places in a file, and its folder,
+Weak spots: a journal keeps one text of equal definitions, so a handler that looks at the order of a mapping in its
+config may see that of the first. What editors keep (`ui`, `position`) counts. Places in a file, and its folder,
 are not kept: modules of `imports` that stand beside a file must be found some other way.
 """
 
@@ -28,11 +29,11 @@ from playbill.model.definition import PipelineDefinition, PipelineEdge, Pipeline
 from playbill.model.errors import DefinitionError
 from playbill.model.frozen import copied
 from playbill.model.jsonable import NotJson, plain_json
-from playbill.model.policies import RetryPolicy
+from playbill.model.policies import RetryPolicy, retry_policy_of
 from playbill.model.steps import STEP, finished
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pydantic import BaseModel
 
@@ -50,6 +51,7 @@ _NODE_FIELDS: Final = tuple(sorted(PipelineNode.model_fields.keys() - {"next"}))
 _EDGE_FIELDS: Final = tuple(
     (name, str(field.serialization_alias or name)) for name, field in PipelineEdge.model_fields.items()
 )
+_RETRY: Final = RetryPolicy()
 _BY_HAND: Final = frozenset({"nodes", "edges", "inputs", "ui"})
 _AS_NOW: Final[Mapping[str, object]] = {
     name: field.default for name, field in PipelineNode.model_fields.items() if not field.is_required()
@@ -61,9 +63,9 @@ class Pin(NamedTuple):
     """What a run is pinned to."""
 
     hash: str
-    """The SHA-256 of the text, in hex digits."""
+    """The SHA-256 of the stored form's canonical JSON, in hex digits."""
     text: str
-    """The stored form as canonical JSON, in ASCII."""
+    """The stored form as JSON in ASCII, mappings in the order in which they are written."""
 
 
 def stored_form(definition: PipelineDefinition, catalog: Catalog = BUILTIN) -> dict[str, Any]:
@@ -81,7 +83,7 @@ def stored_form(definition: PipelineDefinition, catalog: Catalog = BUILTIN) -> d
 
 def canonical_json(stored: Mapping[str, Any]) -> str:
     """Return the one text of a stored form: keys sorted by code points, no spaces, ASCII, floats by repr."""
-    return finished(_writing(stored))
+    return finished(_writing(stored, _ENCODE))
 
 
 def definition_hash(stored: Mapping[str, Any]) -> str:
@@ -96,9 +98,8 @@ def pinning(definition: PipelineDefinition, catalog: Catalog) -> Steps[Pin]:
         DefinitionError: something in it is not JSON; names the place.
     """
     stored = yield from _storing(definition, catalog)
-    text = yield from _writing(stored)
-    digest = yield from _hashing(text)
-    return Pin(digest, text)
+    digest = yield from _hashing((yield from _writing(stored, _ENCODE)))
+    return Pin(digest, (yield from _writing(stored, _AS_IT_STANDS)))
 
 
 def definition_of(stored: Mapping[str, Any]) -> PipelineDefinition:
@@ -142,7 +143,7 @@ def _said_of_its_own(node: Any) -> Any:
 def _storing(definition: PipelineDefinition, catalog: Catalog) -> Steps[dict[str, Any]]:
     stored: dict[str, Any] = {"format": FORMAT, **definition.model_dump(mode="json", exclude=set(_BY_HAND))}
     if stored["defaults"]["retry"] is None:
-        stored["defaults"]["retry"] = RetryPolicy().model_dump(mode="json")
+        stored["defaults"]["retry"] = _RETRY.model_dump(mode="json")
     stored |= {name: _plain(getattr(definition, name), definition, name) for name in ("inputs", "ui")}
     stored["nodes"] = nodes = list[dict[str, Any]]()
     for index, node in enumerate(definition.nodes):
@@ -168,6 +169,9 @@ def _store_node(definition: PipelineDefinition, index: int, node: PipelineNode, 
     for name in ("config", "position", "ui"):
         if made[name] is not None:
             made[name] = _plain(made[name], definition, f"nodes[{index}].{name}") if made[name] else {}
+    fails_in_crash = node.on_crash == "fail"
+    if fails_in_crash:
+        made["retry"] = retry_policy_of(node.retry, definition.defaults.retry or _RETRY, fails_in_crash=True)
     for name in ("retry", "limits"):
         policy: BaseModel | None = made[name]
         if policy is not None:
@@ -187,22 +191,27 @@ def _plain(value: object, definition: PipelineDefinition, where: str) -> Any:
 # ---- from plain JSON to one text and its hash -----------------------------------------------------------------
 
 _ENCODE: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, check_circular=False).encode
+_AS_IT_STANDS: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
-def _writing(stored: Mapping[str, Any]) -> Steps[str]:
-    """Write what JSONEncoder writes of the whole, in steps."""
+def _writing(stored: Mapping[str, Any], encode: Callable[[object], str]) -> Steps[str]:
+    """Write what an encoder writes of the whole, in steps."""
     parts: list[str] = []
     for name in sorted(stored):
         value = stored[name]
-        text = (yield from _writing_list(cast("list[object]", value))) if isinstance(value, list) else _ENCODE(value)
-        parts.append(f"{_ENCODE(name)}:{text}")
+        text = (
+            (yield from _writing_list(cast("list[object]", value), encode))
+            if isinstance(value, list)
+            else encode(value)
+        )
+        parts.append(f"{encode(name)}:{text}")
     return f"{{{','.join(parts)}}}"
 
 
-def _writing_list(items: list[object]) -> Steps[str]:
+def _writing_list(items: list[object], encode: Callable[[object], str]) -> Steps[str]:
     some: list[str] = []
     for begin in range(0, len(items), STEP):
-        some.append(_ENCODE(items[begin : begin + STEP])[1:-1])
+        some.append(encode(items[begin : begin + STEP])[1:-1])
         yield
     return f"[{','.join(some)}]"
 

@@ -85,7 +85,7 @@ def test_what_the_manager_and_the_type_decide_stays_open() -> None:
 def test_a_newer_default_changes_nothing_of_what_is_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
     stored = stored_form(definition_from({"nodes": [COMMAND]}))
     newer = RetryPolicy(max_attempts=9)
-    monkeypatch.setattr("playbill.model.planning._NO_RETRY", newer)
+    monkeypatch.setattr("playbill.model.planning._BY_DEFAULT", newer)
     assert build_plan(definition_from({"nodes": [COMMAND]})).nodes["a"].retry == newer
     assert build_plan(definition_of(stored)).nodes["a"].retry == RetryPolicy(max_attempts=3)
     monkeypatch.setattr(subject, "_AS_NOW", {**subject._AS_NOW, "join": "any"})  # as if nodes joined any by default

@@ -1,7 +1,9 @@
 """What a run is pinned to: made once, late, by nobody who does not ask; and what decorators say of versions."""
 
+import json
 import shutil
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -187,7 +189,17 @@ def test_a_pin_made_in_steps_is_the_pin() -> None:
 def test_a_pin_is_the_text_of_the_stored_form_and_its_hash() -> None:
     found = compiled({"type": "command", "config": {"argv": ["true"]}})
     stored = stored_form(found.definition, found.catalog)
-    assert found.pin == (definition_hash(stored), canonical_json(stored))
+    assert found.pin.hash == definition_hash(stored) == sha256(canonical_json(stored).encode()).hexdigest()
+    assert json.loads(found.pin.text) == stored
+
+
+def test_a_mapping_in_a_config_keeps_its_order_and_counts_alike_in_each() -> None:
+    one, other = (
+        compiled({"type": "command", "config": {"argv": ["true"], "env": dict.fromkeys(names, "x")}})
+        for names in ("ba", "ab")
+    )
+    assert one.pin.hash == other.pin.hash
+    assert list(json.loads(one.pin.text)["nodes"][0]["config"]["env"]) == ["b", "a"]
 
 
 def test_a_stored_definition_whose_type_is_gone_is_refused_by_its_name() -> None:

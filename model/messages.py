@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from playbill.model.facts import Failure, Inputs, Outcome, Output, Permit, Receipt, Value, Verdict
+from playbill.model.facts import Failure, Inputs, Now, Outcome, Output, Permit, Receipt, Value, Verdict
+from playbill.model.past import Past
 
 Token: TypeAlias = Any
 """An address: machines copy it and never look inside; the shell resolves it."""
@@ -18,6 +20,16 @@ class Start(Value):
     """Begin the run; `trigger_data` was checked against the definition's inputs."""
 
     trigger_data: Output
+    told: Mapping[str, Any] = {}
+    """What else its first event says: what the run is pinned to."""
+
+
+class Recover(Value):
+    """Go on with the run where its events end: its state is folded already, and `past` is what else they tell."""
+
+    past: Past
+    told: Mapping[str, Any] = {}
+    """What else its event says: who goes on with it."""
 
 
 class Cancel(Value, gc=False):
@@ -116,6 +128,30 @@ class Skip(Value, gc=False):
     """A dead edge."""
 
     source: str
+
+
+class Recovered(Value):
+    """Its past, told before its inputs: what had begun of it when the run was left."""
+
+    attempts: int
+    lost: int
+    """So many of them ended in crashes: they are not charged."""
+    was_running: bool
+    """Whether one was running then."""
+    due_at: datetime | None = None
+    """When its delay or its back-off is over."""
+    length: float = 0.0
+    """How many seconds that took in all."""
+    failure: Failure | None = None
+    """Of the last attempt that failed."""
+    seconds: float = 0.0
+    """How much of its total timeout is over."""
+
+    def left(self, now: Now) -> float:
+        """Return how many seconds of its delay or back-off are left: whatever the clock says, no more than in all."""
+        if self.due_at is None:
+            return 0.0
+        return min(max(0.0, (self.due_at - now.utc).total_seconds()), self.length)
 
 
 class Stop(Value, gc=False):
@@ -304,6 +340,7 @@ class AskAgain(Value, gc=False):
 CONTROL: frozenset[type] = frozenset(
     {
         Start,
+        Recover,
         Stop,
         Cancel,
         Pause,
@@ -319,5 +356,5 @@ CONTROL: frozenset[type] = frozenset(
 )
 """The message classes of the control lane; all others are data."""
 
-GATED: frozenset[type] = frozenset({Input, Skip, Proceed})
+GATED: frozenset[type] = frozenset({Recovered, Input, Skip, Proceed})
 """What begins work: held until the journal has the records before it."""

@@ -33,8 +33,8 @@ class Past:
         """How often it was recovered."""
         self.running: dict[str, None] = {}
         """The nodes whose attempt has begun and has not ended, in the order of their beginning."""
-        self.due: dict[str, datetime] = {}
-        """When delays and back-offs under way are over."""
+        self.due: dict[str, tuple[datetime, float]] = {}
+        """When delays and back-offs under way are over, and how many seconds they take in all."""
         self.lost: Counter[str] = Counter()
         """So many attempts of a node were lost in crashes, in all."""
         self.crashes: Counter[str] = Counter()
@@ -90,12 +90,12 @@ class Past:
         self._begun.setdefault(node, self._seconds_at(event.at))
         self.due.pop(node, None)
         if "due_at" in event.data:
-            self.due[node] = event.data["due_at"]
+            self.due[node] = _wait(event)
         self.running[node] = None
 
     def _node_retrying(self, event: Event) -> None:
         node = event.node_id or ""
-        self.due[node] = event.data["due_at"]
+        self.due[node] = _wait(event)
         self.running.pop(node, None)
         self.crashes.pop(node, None)
 
@@ -117,3 +117,8 @@ class Past:
         EventType.PIPELINE_NODE_CANCELLED: _node_ended,
     }
     """What each type of event says of it."""
+
+
+def _wait(event: Event) -> tuple[datetime, float]:
+    due: datetime = event.data["due_at"]
+    return due, max(0.0, (due - event.at).total_seconds())

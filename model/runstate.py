@@ -32,6 +32,8 @@ class RunState:
     status: RunStatus = RunStatus.PENDING
     seq: int = 0
     """Of the last event applied."""
+    at: datetime | None = None
+    """When that happened."""
     trigger_data: Output = field(default_factory=lambda: NO_DATA)
     nodes: dict[str, NodeExecutionResult] = field(default_factory=dict[str, NodeExecutionResult])
     """The nodes that were reached, by id."""
@@ -51,6 +53,7 @@ class RunState:
     def apply(self, event: Event) -> None:
         """Change the state by `event`."""
         self.seq = event.seq
+        self.at = event.at
         self.ROWS[event.type](self, event)
 
     def _node(self, event: Event) -> NodeExecutionResult:
@@ -108,8 +111,13 @@ class RunState:
             carried[node.node_id] = own
         self.carried[node.node_id] = carried
 
+    def carried_by(self, node: str) -> Inputs:
+        """Return what the live edges of a node that has ended carry."""
+        found = self.carried.get(node)
+        return {node: self._given_by(node)} if found is None else found
+
     def _given_by(self, source: str) -> Output:
-        """Return what the live edges of a node carry that has ended and passes nothing on."""
+        """Return what a node that has ended gives itself."""
         node = self.nodes[source]
         if node.status is COMPLETED or node.error is None:
             return node.output or {}
@@ -147,6 +155,9 @@ class RunState:
     def _cancel_requested(self, event: Event) -> None:
         self._decide(event.data["cause"])
 
+    def _recovered(self, _event: Event) -> None:
+        """Change nothing: what becomes of the attempts that were running then is an event of its own."""
+
     def _paused(self, _event: Event) -> None:
         self.status = RunStatus.PAUSED
 
@@ -172,6 +183,7 @@ class RunState:
     ROWS: ClassVar[Mapping[EventType, Callable[[Any, Event], None]]] = {
         EventType.PIPELINE_RUN_STARTED: _run_started,
         EventType.PIPELINE_RUN_CANCEL_REQUESTED: _cancel_requested,
+        EventType.PIPELINE_RUN_RECOVERED: _recovered,
         EventType.PIPELINE_RUN_PAUSED: _paused,
         EventType.PIPELINE_RUN_RESUMED: _resumed,
         EventType.PIPELINE_RUN_COMPLETED: _ended,

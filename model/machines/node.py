@@ -42,6 +42,7 @@ from playbill.model.messages import (
     Parked,
     Pause,
     Proceed,
+    Recovered,
     Refused,
     Resume,
     Returned,
@@ -134,8 +135,9 @@ class NodeMachine(NodeJoining, NodePausing, NodeStopping):
     TRANSITIONS = table(
         {
             S.WAITING: [
-                row(Input, NodeJoining.join, S.WAITING, S.DELAYING, *ENQUEUED, S.DONE),
-                row(Skip, NodeJoining.skip, S.WAITING, S.DELAYING, *ENQUEUED, S.DONE),
+                row(Input, NodeJoining.join, S.WAITING, S.DELAYING, S.BACKING_OFF, *ENQUEUED, S.DONE),
+                row(Skip, NodeJoining.skip, S.WAITING, S.DELAYING, S.BACKING_OFF, *ENQUEUED, S.DONE),
+                row(Recovered, NodeJoining.recovered),
                 STOP_IDLE,
                 *PAUSING,
             ],

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from playbill.model.effects import Outbox
     from playbill.model.facts import Failure, Inputs, Now, Output, Permit, Receipt
     from playbill.model.machines.ladder import Ladder
-    from playbill.model.messages import Returned, Token
+    from playbill.model.messages import Recovered, Returned, Token
     from playbill.model.plan import NodePlan, RunFacts
 
 S: Final = NodeState
@@ -41,6 +41,8 @@ class NodeBase(Machine[NodeState]):
     """How long the attempt that is to begin has waited, in all."""
     permit: Permit | None = None
     failure: Failure | None = None
+    past: Recovered | None = None
+    """What had begun of it when its run was left; None: it began here."""
     ladder: Ladder | None = None
     began_at = 0.0
     heard_at = 0.0
@@ -73,14 +75,15 @@ class NodeBase(Machine[NodeState]):
     ) -> None:
         """Retry after a back-off if the policy allows, else end failed."""
         retry = self.plan.retry
+        charged = self.attempts if self.past is None else self.attempts - self.past.lost
         if (
             final
-            or self.attempts >= retry.max_attempts
+            or charged >= retry.max_attempts
             or not retry.should_retry(failure.kinds, retryable=failure.retryable)
         ):
             self._end(out, Outcome(NodeStatus.FAILED, self.attempts, failure=failure, receipt=receipt))
             return
-        delay = retry.delay(self.attempts, jitter, failure.retry_after)
+        delay = retry.delay(charged, jitter, failure.retry_after)
         self.failure = failure
         self.has_slot = False
         for name in (Timer.ATTEMPT, Timer.IDLE, Timer.LADDER):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from playbill.model.effects import Timer
+from playbill.model.errors import HandlerKilled
 from playbill.model.facts import NodeStatus, Outcome
 from playbill.model.failures import failure_of
 from playbill.model.frozen import freeze_flat
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from playbill.model.effects import Outbox
     from playbill.model.expressions import Condition
     from playbill.model.facts import Inputs, Now
-    from playbill.model.messages import Input, Skip
+    from playbill.model.messages import Input, Recovered, Skip
 
 S: Final = NodeState
 # Bound once, see machine.py.
@@ -56,16 +57,37 @@ class NodeJoining(NodeBeginning):
     def _start(self, now: Now, out: Outbox) -> None:
         plan = self.plan
         if plan.total_timeout is not None:
-            self.total_at = now.monotonic + plan.total_timeout
+            left = plan.total_timeout if self.past is None else max(0.0, plan.total_timeout - self.past.seconds)
+            self.total_at = now.monotonic + left
             if self.paused:
-                self.total_left = plan.total_timeout
+                self.total_left = left
             else:
-                out.set_timer(Timer.TOTAL, plan.total_timeout, TotalOverdue())
-        if plan.kind is HANDLER:
-            self._enqueue(now, out)
-        else:
+                out.set_timer(Timer.TOTAL, left, TotalOverdue())
+        if plan.kind is not HANDLER:
             self.attempts = 1
             self._built_in(now, out)
+        elif self.past is not None:
+            self._take_up(self.past, now, out)
+        else:
+            self._enqueue(now, out)
+
+    # ---- after a crash ----------------------------------------------------------------------------------------
+
+    def recovered(self, message: Recovered, now: Now, out: Outbox) -> None:
+        """Know what had begun; it goes on once its inputs are there, as they were then."""
+        self.past = message
+        self.attempts, self.failure = message.attempts, message.failure
+
+    def _take_up(self, past: Recovered, now: Now, out: Outbox) -> None:
+        """Go on where the last attempt, or the wait for the next, was left."""
+        if past.was_running and self.plan.commits:
+            failure = failure_of(HandlerKilled("crash"))
+            self._end(out, Outcome(NodeStatus.FAILED, self.attempts, failure=failure))
+        elif past.was_running:
+            self._enqueue(now, out)
+        else:
+            out.set_timer(Timer.DUE, past.left(now), Due(self.attempts))
+            self.become(S.BACKING_OFF)
 
     def _built_in(self, now: Now, out: Outbox) -> None:
         """Do the work of a transparent node."""
@@ -73,7 +95,8 @@ class NodeJoining(NodeBeginning):
         if plan.length is not None:
             self._delay(plan.length, now, out)
             return
-        out.tell(self.supervisor, AttemptReady(plan.id, 1))
+        if self.past is None:
+            out.tell(self.supervisor, AttemptReady(plan.id, 1))
         if plan.kind is Kind.TRIGGER:
             data = self.facts.trigger_data
             self._complete(out, data, {plan.id: data})
@@ -87,10 +110,14 @@ class NodeJoining(NodeBeginning):
         try:
             seconds = length.over(lambda: template_variables(self.facts, self.inputs or {}, 1))
         except Exception as error:  # noqa: BLE001 (whatever CEL raises is this node's failure)
-            out.tell(self.supervisor, AttemptReady(self.plan.id, 1))
+            if self.past is None:
+                out.tell(self.supervisor, AttemptReady(self.plan.id, 1))
             self._end(out, Outcome(NodeStatus.FAILED, 1, failure=failure_of(error)))
             return
-        out.tell(self.supervisor, AttemptReady(self.plan.id, 1, now.after(seconds)))
+        if self.past is None:
+            out.tell(self.supervisor, AttemptReady(self.plan.id, 1, now.after(seconds)))
+        else:
+            seconds = self.past.left(now)
         out.set_timer(Timer.DUE, seconds, Due(1))
         self.become(S.DELAYING)
 

@@ -5,6 +5,7 @@ Told by: the manager, its nodes, its shell (the journal's health), its timers. T
 Rules:
 
 1. Roots begin at Start; every other node gets an actor when its first edge is resolved: live actors are the frontier.
+   A run that was left goes on so at Recover, from what its events tell.
 2. A node's end is recorded first; then each outgoing edge tells its target Input or Skip.
 3. The first recorded cause (failure, cancel, deadline) decides the run's status; later ones change nothing.
 4. A failure that no live edge handles stops the run (on_failure stop) or lets the other branches end (finish).
@@ -23,9 +24,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.effects import Timer
 from playbill.model.events import NO_DATA, EventType
-from playbill.model.facts import RunStatus
 from playbill.model.machines.machine import late, row, table
 from playbill.model.machines.supervisor_pausing import SupervisorPausing
+from playbill.model.machines.supervisor_recovery import SupervisorRecovery
 from playbill.model.machines.supervisor_slots import SupervisorSlots
 from playbill.model.machines.supervisor_state import SupervisorState
 from playbill.model.machines.supervisor_stopping import SupervisorStopping
@@ -34,11 +35,11 @@ from playbill.model.messages import (
     Cancel,
     DeadlineReached,
     Ended,
-    Input,
     JournalBack,
     JournalFailed,
     Pause,
     Proceed,
+    Recover,
     Resume,
     Retrying,
     SlotWanted,
@@ -71,7 +72,7 @@ AFTER_THE_END: Final = late(
 """What may still be under way to a run that has ended."""
 
 
-class SupervisorMachine(SupervisorPausing, SupervisorStopping):
+class SupervisorMachine(SupervisorRecovery, SupervisorStopping):
     """One run."""
 
     def start(self, message: Start, now: Now, out: Outbox) -> None:
@@ -84,15 +85,13 @@ class SupervisorMachine(SupervisorPausing, SupervisorStopping):
             "timeout": self.timeout,
             "grace": stop.grace,
             "kill_bound": stop.kill_bound,
+            **message.told,
         }
         self._record(EventType.PIPELINE_RUN_STARTED, now, out, data=data)
         self.become(S.RUNNING)
         self.deadline_at = now.monotonic + self.timeout
         out.set_timer(Timer.DEADLINE, self.timeout, DeadlineReached())
-        for root in self.facts.plan.roots:
-            self.live[root] = None
-            out.spawn(root)
-            out.tell(root, Input(None, {}))
+        self._begin_roots(out)
 
     def attempt_ready(self, message: AttemptReady, now: Now, out: Outbox) -> None:
         """Record the start of an attempt; let a node that waits for the record proceed."""
@@ -146,16 +145,11 @@ class SupervisorMachine(SupervisorPausing, SupervisorStopping):
         if not self.live:
             self._finish(now, out)
 
-    def _must_stop(self) -> bool:
-        """Tell whether the cause that is recorded ends the other branches too."""
-        cause = self.run.cause
-        finish = self.facts.plan.definition.on_failure == "finish"
-        return not (finish and cause is not None and cause.status is RunStatus.FAILED and cause.node)
-
     TRANSITIONS = table(
         {
             S.NEW: [
                 row(Start, start, S.RUNNING),
+                row(Recover, SupervisorRecovery.recover, S.RUNNING, S.PAUSED, S.ENDED),
                 row(Cancel, SupervisorStopping.cancel_new, S.ENDED),
             ],
             S.RUNNING: [

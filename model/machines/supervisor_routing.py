@@ -61,6 +61,16 @@ class SupervisorRouting(SupervisorSlots):
         except NodeConfigError as error:
             return (), failure_of(error)
 
+    def _begin_roots(self, out: Outbox) -> None:
+        """Tell the roots to start, but for those that have ended."""
+        for root in self.facts.plan.roots:
+            if root not in self.run.live:
+                self.live[root] = None
+                out.spawn(root)
+                if root in self.recovered:
+                    out.tell(root, self.recovered[root])
+                out.tell(root, Input(None, {}))
+
     def _follow(self, node: NodePlan, live: tuple[int, ...], carried: Inputs, out: Outbox) -> None:
         """Tell each target what became of its edge."""
         spawned = self.live
@@ -80,6 +90,8 @@ class SupervisorRouting(SupervisorSlots):
                     continue  # it ended early, by a fault: nothing may begin it again
                 spawned[target] = None
                 out.spawn(target)
+                if target in self.recovered:
+                    out.tell(target, self.recovered[target])
             out.tell(target, on_live if alive else Skip(node.id))
 
 

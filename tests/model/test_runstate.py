@@ -38,7 +38,7 @@ def at(seconds: int) -> datetime:
 
 
 def test_nothing_has_happened_to_a_new_run() -> None:
-    assert RunState() == RunState(RunStatus.PENDING, 0, {}, {}, {}, {}, None, (), None, None, None)
+    assert RunState() == RunState(RunStatus.PENDING, 0, None, {}, {}, {}, {}, None, (), None, None, None)
 
 
 def test_a_run_goes_from_its_start_over_a_pause_to_its_end() -> None:

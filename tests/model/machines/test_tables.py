@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from playbill.model import messages as m
+from playbill.model.events import Event
 from playbill.model.facts import NodeStatus, Outcome, Permit, Verdict
 from playbill.model.failures import failure_of
 from playbill.model.machines.breaker import BreakerMachine
@@ -19,6 +20,7 @@ from playbill.model.machines.node import NodeMachine
 from playbill.model.machines.salvage import SalvageMachine
 from playbill.model.machines.supervisor import SupervisorMachine
 from playbill.model.machines.supervisor_state import SupervisorState
+from playbill.model.past import Past
 from playbill.model.policies import BreakerPolicy
 from playbill.model.runstate import RunState
 from tests.model.machines.recorder import EPOCH, FATAL, FLAKY, Recorder, at, facts_of, plan_of
@@ -40,6 +42,7 @@ def node_messages(machine: Machine[Any], rng: random.Random, now: float) -> Iter
     assert isinstance(machine, NodeMachine)
     attempt = machine.attempts if rng.random() < 0.8 else machine.attempts + 1
     ask = machine.ask_id if rng.random() < 0.8 else "another"
+    yield m.Recovered(1, 0, rng.random() < 0.5, at(now + 1.0).utc, 2.0)
     yield m.Input(rng.choice("ab"), {"a": {}})
     yield m.Skip(rng.choice("ab"))
     yield m.Stop(rng.choice((0.0, 2.0)))
@@ -94,11 +97,33 @@ def supervisor(**more: Any) -> SupervisorMachine:
     return SupervisorMachine(facts_of(plan), 60.0)
 
 
+class Left(SupervisorMachine):
+    """A run that goes on from these events."""
+
+    events: tuple[Event, ...] = ()
+
+
+def left(*messages: Any) -> Left:
+    """A run that was left after its start and these messages."""
+    made = supervisor()
+    out: Any = Recorder()
+    for message in (m.Start({}), *messages):
+        made.receive(message, at(0.0), out)
+    events = tuple(call[1] for call in out.take() if call[0] == "record")
+    run = RunState()
+    for event in events:
+        run.apply(event)
+    machine = Left(made.facts, 60.0, run)
+    machine.events = events
+    return machine
+
+
 def supervisor_messages(machine: Machine[Any], rng: random.Random, now: float) -> Iterator[Any]:
     assert isinstance(machine, SupervisorMachine)
     live = rng.choice([*machine.live] or ["a"])
     ended = machine.state is SupervisorState.ENDED
     yield m.Start({})
+    yield m.Recover(Past(machine.events if isinstance(machine, Left) else ()))
     yield m.Cancel("user", grace=rng.choice((None, 0.0)))
     yield m.Pause()
     yield m.Resume()
@@ -117,7 +142,14 @@ def supervisor_messages(machine: Machine[Any], rng: random.Random, now: float) -
 
 @cache
 def walked_supervisors() -> Walked:
-    kinds = [supervisor, lambda: supervisor(on_failure="finish", max_concurrency=1)]
+    ready = m.AttemptReady("a", 1)
+    kinds: list[Any] = [
+        supervisor,
+        lambda: supervisor(on_failure="finish", max_concurrency=1),
+        lambda: left(ready),
+        lambda: left(ready, m.Pause()),
+        lambda: left(ready, m.Cancel("user")),
+    ]
     return walk(kinds, supervisor_messages, walks=2500, steps=14)
 
 

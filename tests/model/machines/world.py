@@ -25,11 +25,13 @@ from playbill.model.messages import (
     JournalBack,
     JournalFailed,
     Pause,
+    Recover,
     Released,
     Resume,
     Returned,
     Start,
 )
+from playbill.model.past import Past
 from playbill.model.plan import RunFacts
 from playbill.model.planning import build_plan
 from playbill.model.policies import BreakerPolicy, StopPolicy
@@ -61,13 +63,18 @@ class World:
     now: float = 0.0
     result: RunResult | None = None
     events: list[Event] = field(default_factory=list)
+    """Of the run; those that it is made with are what it was left with, and it goes on from there."""
     outcomes: list[tuple[str, str]] = field(default_factory=list)
     """The nodes' ends, as recorded."""
 
     def __post_init__(self) -> None:
         plan = build_plan(self.definition, stop=StopPolicy(grace=2.0, kill_bound=1.0))
         self.facts = RunFacts("run", plan, self.trigger)
-        self.supervisor = SupervisorMachine(self.facts, self.definition.timeout)
+        self.fold, run = RunState(), RunState()
+        for event in self.events:
+            self.fold.apply(event)
+            run.apply(event)
+        self.supervisor = SupervisorMachine(self.facts, self.definition.timeout, run)
         self.breaker = BreakerMachine("agent", BreakerPolicy(failures=3, open_seconds=5.0, max_concurrent=3))
         self.nodes: dict[str, NodeMachine] = {}
         self.ended: set[str] = set()
@@ -76,8 +83,8 @@ class World:
         self.timers: dict[tuple[str, TimerName], tuple[float, Any]] = {}
         self.attempts: dict[tuple[str, int], Inputs] = {}
         self.orphans: dict[tuple[str, int], Permit | None] = {}
-        self.fold = RunState()
-        self.post(OUTSIDE, SUPERVISOR, Start(self.trigger))
+        first = Recover(Past(self.events)) if self.events else Start(self.trigger)
+        self.post(OUTSIDE, SUPERVISOR, first)
 
     # ---- the world goes on ------------------------------------------------------------------------------------
 

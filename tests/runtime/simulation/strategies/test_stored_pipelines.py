@@ -35,7 +35,7 @@ def test_what_is_read_back_is_planned_alike(definition: PipelineDefinition) -> N
         node_type = BUILTIN.get(node.type)
         assert node_type is not None
         assert node_type.parse(node.node.config) == node_type.parse(found.node.config)
-        bare = {"config": {}, "retry": None}  # what is retried is in the plan
+        bare: dict[str, Any] = {"config": {}, "retry": None}  # what is retried is in the plan
         assert node.node.model_copy(update=bare) == found.node.model_copy(update=bare)
 
 

@@ -1,0 +1,70 @@
+"""How a run goes on that was left in the midst of its life: with the nodes that its events say are under way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from playbill.model.effects import Timer
+from playbill.model.events import EventType
+from playbill.model.facts import RunStatus
+from playbill.model.machines.supervisor_base import USER
+from playbill.model.machines.supervisor_pausing import SupervisorPausing
+from playbill.model.machines.supervisor_state import SupervisorState
+from playbill.model.messages import DeadlineReached, Recovered
+from playbill.model.plan import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from playbill.model.effects import Outbox
+    from playbill.model.facts import Inputs, Now
+    from playbill.model.messages import Recover
+    from playbill.model.past import Past
+    from playbill.model.plan import NodePlan
+
+S: Final = SupervisorState
+
+
+class SupervisorRecovery(SupervisorPausing):
+    """The action of Recover.
+
+    Nodes are told what they would be told in a life without a crash, in the same order: roots their start, the others
+    what became of their edges; and before it what had begun of them.
+    """
+
+    def recover(self, message: Recover, now: Now, out: Outbox) -> None:
+        """Go on where the events end."""
+        past, nodes = message.past, self.facts.plan.nodes
+        lost = tuple(node for node in past.running if nodes[node].kind is Kind.HANDLER)
+        data: dict[str, Any] = {"epoch": past.epoch + 1, "attempts": lost, **message.told}
+        past.apply(self._record(EventType.PIPELINE_RUN_RECOVERED, now, out, data=data))
+        self.recovered = {node.node_id: self._past_of(node.node_id, past, lost) for node in self._begun()}
+        self.become(S.RUNNING)
+        if self.run.cause is not None and self._must_stop():
+            self._stop(None, now, out)
+            return
+        left = max(0.0, self.timeout - past.seconds)
+        self._begin_roots(out)
+        if self.run.status is RunStatus.PAUSED:
+            self.deadline_left = left
+            self._pause_for(USER, out)
+            self.unrouted = list(self._routes())
+            return
+        self.deadline_at = now.monotonic + left
+        out.set_timer(Timer.DEADLINE, left, DeadlineReached())
+        for route in self._routes():
+            self._follow(*route, out)
+        if not self.live:
+            self._finish(now, out)
+
+    def _past_of(self, node: str, past: Past, lost: Collection[str]) -> Recovered:
+        known, due = self.run.nodes[node], past.due.get(node)
+        at, length = (None, 0.0) if due is None else due
+        return Recovered(
+            known.attempts, past.lost[node], node in lost, at, length, known.error, past.seconds_of(node)
+        )  # fmt: skip
+
+    def _routes(self) -> Iterator[tuple[NodePlan, tuple[int, ...], Inputs]]:
+        """Yield the way on from each node that has ended, in the order of their ends."""
+        for node, live in self.run.live.items():
+            yield self.facts.plan.nodes[node], live, self.run.carried_by(node)

@@ -33,6 +33,8 @@ class Past:
         """How often it was recovered."""
         self.running: dict[str, None] = {}
         """The nodes whose attempt has begun and has not ended, in the order of their beginning."""
+        self.cut: dict[str, None] = {}
+        """The nodes whose last attempt was lost in a crash, and of whom nothing has been recorded since."""
         self.due: dict[str, tuple[datetime, float]] = {}
         """When delays and back-offs under way are over, and how many seconds they take in all."""
         self.lost: Counter[str] = Counter()
@@ -82,6 +84,7 @@ class Past:
             self._seconds, self._since = self.seconds, event.at
         for node in event.data["attempts"]:
             self.running.pop(node, None)
+            self.cut[node] = None
             self.lost[node] += 1
             self.crashes[node] += 1
 
@@ -89,6 +92,7 @@ class Past:
         node = event.node_id or ""
         self._begun.setdefault(node, self._seconds_at(event.at))
         self.due.pop(node, None)
+        self.cut.pop(node, None)
         if "due_at" in event.data:
             self.due[node] = _wait(event)
         self.running[node] = None
@@ -101,8 +105,8 @@ class Past:
 
     def _node_ended(self, event: Event) -> None:
         node = event.node_id or ""
-        self.running.pop(node, None)
-        self.due.pop(node, None)
+        for known in (self.running, self.cut, self.due):
+            known.pop(node, None)
 
     ROWS: ClassVar[Mapping[EventType, Callable[[Any, Event], None]]] = {
         EventType.PIPELINE_RUN_STARTED: _goes_on,

@@ -43,6 +43,8 @@ class RunState:
     """Of each transparent node that completed: what it passes on."""
     cause: Cause | None = None
     """What decided the run: the first recorded failure, cancel or deadline."""
+    was_stopped: bool = False
+    """Whether a cancel or its deadline has stopped it, though a failure may have decided it before."""
     orphans: tuple[str, ...] = ()
     """The nodes of attempts that could not be stopped, one entry for each."""
     outputs: Output | None = None
@@ -153,6 +155,7 @@ class RunState:
         self._receive(node, event.data["receipt"])
 
     def _cancel_requested(self, event: Event) -> None:
+        self.was_stopped = True
         self._decide(event.data["cause"])
 
     def _recovered(self, _event: Event) -> None:

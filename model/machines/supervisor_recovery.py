@@ -14,7 +14,7 @@ from playbill.model.messages import DeadlineReached, Recovered
 from playbill.model.plan import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
 
     from playbill.model.effects import Outbox
     from playbill.model.facts import Inputs, Now
@@ -38,9 +38,9 @@ class SupervisorRecovery(SupervisorPausing):
         lost = tuple(node for node in past.running if nodes[node].kind is Kind.HANDLER)
         data: dict[str, Any] = {"epoch": past.epoch + 1, "attempts": lost, **message.told}
         past.apply(self._record(EventType.PIPELINE_RUN_RECOVERED, now, out, data=data))
-        self.recovered = {node.node_id: self._past_of(node.node_id, past, lost) for node in self._begun()}
+        self.recovered = {node.node_id: self._past_of(node.node_id, past) for node in self._begun()}
         self.become(S.RUNNING)
-        if self.run.cause is not None and self._must_stop():
+        if self.run.was_stopped or (self.run.cause is not None and self._must_stop()):
             self._stop(None, now, out)
             return
         left = max(0.0, self.timeout - past.seconds)
@@ -57,12 +57,11 @@ class SupervisorRecovery(SupervisorPausing):
         if not self.live:
             self._finish(now, out)
 
-    def _past_of(self, node: str, past: Past, lost: Collection[str]) -> Recovered:
-        known, due = self.run.nodes[node], past.due.get(node)
-        at, length = (None, 0.0) if due is None else due
-        return Recovered(
-            known.attempts, past.lost[node], node in lost, at, length, known.error, past.seconds_of(node)
-        )  # fmt: skip
+    def _past_of(self, node: str, past: Past) -> Recovered:
+        known = self.run.nodes[node]
+        at, length = past.due.get(node, (None, 0.0))
+        seconds = past.seconds_of(node)
+        return Recovered(known.attempts, past.lost[node], node in past.cut, at, length, known.error, seconds)
 
     def _routes(self) -> Iterator[tuple[NodePlan, tuple[int, ...], Inputs]]:
         """Yield the way on from each node that has ended, in the order of their ends."""

@@ -38,7 +38,7 @@ def at(seconds: int) -> datetime:
 
 
 def test_nothing_has_happened_to_a_new_run() -> None:
-    assert RunState() == RunState(RunStatus.PENDING, 0, None, {}, {}, {}, {}, None, (), None, None, None)
+    assert RunState() == RunState(RunStatus.PENDING, 0, None, {}, {}, {}, {}, None, False, (), None, None, None)
 
 
 def test_a_run_goes_from_its_start_over_a_pause_to_its_end() -> None:
@@ -156,3 +156,10 @@ def test_the_first_cause_stays() -> None:
 def test_an_end_may_bring_the_cause() -> None:
     cause = Cause(RunStatus.FAILED, BROKEN)
     assert Fold().run("failed", status=RunStatus.FAILED, cause=cause).state.cause is cause
+
+
+def test_a_run_that_was_stopped_after_a_failure_had_decided_it_was_stopped() -> None:
+    fold = Fold().node("failed", 1, failure=BROKEN, receipt=None, live=(), handled=False)
+    assert not fold.state.was_stopped
+    fold.run("cancel_requested", cause=Cause(RunStatus.CANCELLED, source="user"))
+    assert (fold.state.was_stopped, fold.state.cause) == (True, Cause(RunStatus.FAILED, BROKEN, node="a"))

@@ -20,7 +20,7 @@ from playbill.model.runstate import RunState
 from tests.model.machines.job import PERMIT, Job, outcome
 from tests.model.machines.pipelines import definitions
 from tests.model.machines.recorder import FATAL, FLAKY, at
-from tests.model.machines.run import Run, completed, step, told
+from tests.model.machines.run import FAILED, Run, completed, step, told
 from tests.model.machines.world import World
 
 T = EventType
@@ -230,15 +230,16 @@ def fates(events: list[Event]) -> dict[str, Any]:
     return {**nodes, "(run)": run.status}  # which failure was the first is chance
 
 
-@settings(max_examples=150)
+@settings(max_examples=250)
 @given(definitions(rules_only=True), st.integers(0, 2**32))
 def test_a_run_that_is_left_anywhere_comes_to_the_same_end(definition: PipelineDefinition, seed: int) -> None:
     rng = random.Random(seed)
-    does: dict[str, dict[str, Any] | Failure | None] = {}
+    ways: list[dict[str, Any] | Failure] = [{"flag": True}, {"flag": False}, FLAKY, FATAL]
+    does: dict[str, dict[str, Any] | Failure] = {}
 
     def doing(node: str, attempt: int, inputs: Inputs) -> dict[str, Any] | Failure | None:
         if node not in does:
-            does[node] = rng.choice([{"flag": True}, {"flag": False}, FLAKY, FATAL])
+            does[node] = rng.choice(ways)
         return does[node]
 
     world = World(definition, doing, random.Random(seed), trigger={"flag": True}, hasty=False)
@@ -252,7 +253,7 @@ def test_a_run_that_is_left_anywhere_comes_to_the_same_end(definition: PipelineD
         assert fates(again.events) == fates(world.events)
 
 
-@settings(max_examples=150)
+@settings(max_examples=250)
 @given(definitions(), st.integers(0, 2**32))
 def test_a_run_that_is_left_ends_once_and_begins_nothing_twice(definition: PipelineDefinition, seed: int) -> None:
     rng = random.Random(seed)
@@ -288,3 +289,12 @@ def check_at_most_once(definition: PipelineDefinition, events: list[Event]) -> N
             lost = fragile & {*event.data["attempts"]}
             later = [e.node_id for e in events[index:] if e.type is T.PIPELINE_NODE_STARTED]
             assert not lost & {*later}
+
+
+def test_a_stop_that_came_after_a_failure_had_decided_the_run_is_not_forgotten() -> None:
+    run = Run(step("a"), step("b"), on_failure="finish").started()
+    run.tell(m.AttemptReady("a", 1), m.AttemptReady("b", 1), m.Ended("a", FAILED), m.Cancel("user"))
+    calls = recovered(left(run))
+    assert [call[0] for call in calls] == [
+        "pipeline_run.recovered", "drop_timer", "pipeline_node.cancelled", "pipeline_run.failed", "finish",
+    ]  # fmt: skip

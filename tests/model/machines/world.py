@@ -59,6 +59,8 @@ class World:
     """Whether what nodes tell their supervisor and breaker is received at once; else it is mail, too."""
     hasty: bool = True
     """Whether timers may fire while there is mail and work; else time goes on only when all else is done."""
+    is_calm: bool = False
+    """Whoever meddled has let it go on."""
     trigger: dict[str, Any] = field(default_factory=dict)
     now: float = 0.0
     result: RunResult | None = None
@@ -110,8 +112,8 @@ class World:
             self.deliver(self.rng.choice(ready))
         elif self.timers:
             self.fire()
-        elif self.result is None and self.chaos:
-            self.chaos = 0.0  # whoever meddled lets it go on
+        elif self.result is None and not self.is_calm:
+            self.chaos, self.is_calm = 0.0, True  # whoever meddled lets it go on
             self.post(OUTSIDE, SUPERVISOR, Resume())
             self.post(OUTSIDE, SUPERVISOR, JournalBack())
         else:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from msgspec import field
 from msgspec.structs import replace
 
-from playbill.model.events import TERMINAL, EventType
+from playbill.model.events import NO_DATA, TERMINAL, EventType
 from playbill.model.facts import RunStatus, Value
 from playbill.model.machines.conclusion import RUN_END_EVENTS
 
@@ -69,7 +69,7 @@ class RunRow(Value, kw_only=True):
     parent: str | None = None
     """The run whose node started it."""
     root: str | None = None
-    """The run at the top of its tree; None: itself."""
+    """The run at the top of its tree; None: itself. A journal finds it by the parent."""
     origin: str | None = None
     """The run of which it is another try."""
     suspended_reason: str | None = None
@@ -86,7 +86,7 @@ def definition_hash(canonical: str) -> str:
 
 def row_of(event: Event) -> RunRow:
     """Return the row of a run of which nobody said more than its first event does."""
-    data = event.data if event.type is EventType.PIPELINE_RUN_STARTED else {}
+    data = event.data if event.type is EventType.PIPELINE_RUN_STARTED else NO_DATA
     pipeline, version = str(data.get("pipeline", "")), str(data.get("version", ""))
     return RunRow(run_id=event.stream, pipeline=pipeline, version=version, created_at=event.at)
 
@@ -107,11 +107,11 @@ def change_of(event: Event) -> Change | None:
     return None
 
 
-def changed(row: RunRow, events: Iterable[Event], change: Mapping[str, Any] | None = None) -> RunRow:
-    """Return a row after these events, and after what others say."""
+def changed(row: RunRow, events: Iterable[Event]) -> RunRow:
+    """Return a row after these events."""
     for event in events:
         row = replace(row, **(change_of(event) or {}), last_seq=event.seq)
-    return replace(row, **change) if change else row
+    return row
 
 
 def check_change(change: Mapping[str, Any]) -> None:
@@ -124,6 +124,7 @@ def check_change(change: Mapping[str, Any]) -> None:
         raise ValueError(
             f"{', '.join(wrong)}: only events change these; others may change {', '.join(sorted(CHANGEABLE))}"
         )
-    for name, value in (change.get("attributes") or {}).items():
+    attributes: Mapping[str, object] = change.get("attributes") or NO_DATA
+    for name, value in attributes.items():
         if not isinstance(value, str | int | float | bool):
             raise ValueError(f"attribute '{name}' is {value!r:.60}, and takes text, a number or a bool")  # noqa: TRY004

@@ -33,7 +33,7 @@ class RunQuery(Value, kw_only=True):
     attributes: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
     """Each of these has exactly this value."""
     text: str = ""
-    """Part of the run's id, of its pipeline's name or of an attribute's text; in ASCII, large and small letters are alike."""
+    """Part of the run's id, of its pipeline's name or of an attribute's text; `a` is `A`, in ASCII alone."""
     cursor: str | None = None
     """What the page before gave as `next`; None: the first page."""
     limit: int = 50

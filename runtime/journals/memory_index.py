@@ -45,7 +45,8 @@ class MemoryIndex:
     def __init__(self, streams: Mapping[str, HasEvents]) -> None:
         self._streams = streams
         self._begun: dict[str, RunRow] = {}
-        self._changes: dict[str, dict[str, Any]] = {}
+        self._changes: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+        """By run: what others said, and behind which event."""
         self._definitions: dict[str, str] = {}
         self._logs: dict[str, list[LogLine]] = {}
         self._quotas: dict[tuple[str, str, int], LogQuota] = {}
@@ -76,7 +77,7 @@ class MemoryIndex:
         said = dict(change)
         if "attributes" in said:
             said["attributes"] = {**row.attributes, **said["attributes"]}
-        self._changes.setdefault(run_id, {}).update(said)
+        self._changes.setdefault(run_id, []).append((row.last_seq, said))
         done.set_result(None)
         return done
 
@@ -150,7 +151,12 @@ class MemoryIndex:
         first = self._begun.get(run_id) or row_of(stream.events[0])
         if first.root is None and first.parent is not None and (parent := self._row(first.parent)) is not None:
             first = replace(first, root=parent.root or parent.run_id)
-        return changed(first, stream.events, self._changes.get(run_id))
+        return self._folded(first, stream.events)
+
+    def _folded(self, row: RunRow, events: Sequence[Event]) -> RunRow:
+        for seq, change in self._changes.get(row.run_id, ()):
+            row = replace(changed(row, (event for event in events if row.last_seq < event.seq <= seq)), **change)
+        return changed(row, (event for event in events if event.seq > row.last_seq))
 
     def _place(self, row: RunRow) -> Place:
         number = self._numbers.setdefault(row.run_id, len(self._numbers) + 1)

@@ -1,7 +1,7 @@
 """Events as rows and back: the head in columns, the data as JSON, and what is large of it beside, compressed.
 
-1. An event's data above 64 KiB is looked at by its members (an output, trigger data): each that is above 64 KiB stands
-   in a row of its own, compressed; reading puts it back.
+1. An event's data above 64 KiB is looked at by its members (an output, trigger data): each that is above 64 KiB
+   stands in a row of its own, compressed; reading puts it back.
 2. Text is put together, never read and written again: what is read is what was written.
 """
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from playbill.model.events import Event
     from playbill.runtime.journals.index import Change, RunRow
-    from playbill.runtime.journals.sqlite.group import Group, Stream
+    from playbill.runtime.journals.sqlite.group import Group, Outcome, Stream
     from playbill.runtime.journals.sqlite.rows import EventRow, Payload
 
 __all__ = ["EncodedEvent", "EncodedGroup", "EncodedStream"]
@@ -61,12 +61,14 @@ class EncodedStream:
 class EncodedGroup:
     """A group, ready to be written."""
 
-    __slots__ = ("group", "streams", "token")
+    __slots__ = ("group", "streams", "token", "told")
 
     def __init__(self, group: Group, token: str) -> None:
         self.group = group
         self.token = token
         """By which the writer finds out whether the group was kept, though the answer was lost."""
+        self.told: Outcome | None = None
+        """What the last try would have told, had its commit been answered."""
         self.streams = _encoded(group.events)
 
     @property

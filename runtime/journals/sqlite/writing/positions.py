@@ -55,10 +55,9 @@ class Positions:
             return None
         number, created = self._next, micros(row.created_at)
         parent = self.of_run(row.parent) if row.parent else None
-        root = self.of_run(row.root) if row.root else parent
         times = [None if at is None else micros(at) for at in (row.started_at, row.ended_at, row.wake_at)]
         names = (row.run_id, storable(row.pipeline), storable(row.version), row.definition, str(row.status))
-        tree = (parent.id if parent else None, root.id if root else number, row.origin)
+        tree = (parent.id, self._root_of(parent), row.origin) if parent else (None, number, row.origin)
         self._connection.execute(
             "INSERT INTO runs (id, run_id, pipeline, version, definition, status, created_at, started_at, ended_at,"
             " wake_at, last_seq, parent, root, origin) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)",
@@ -67,6 +66,10 @@ class Positions:
         self._next += 1
         position = self._known[row.run_id] = Position(number, 0)
         return position
+
+    def _root_of(self, position: Position) -> int:
+        root: int = self._connection.execute("SELECT root FROM runs WHERE id = ?", (position.id,)).fetchone()[0]
+        return root
 
     def forget(self, stream: str) -> None:
         """Forget a stream: it has ended, or is deleted."""

@@ -27,6 +27,11 @@ __all__ = ["Store"]
 ENDS = frozenset({"completed", "failed", "cancelled", "timeout"})
 
 
+def close_connection(connection: sqlite3.Connection) -> None:
+    """Close a connection; what it was at is undone."""
+    connection.close()
+
+
 class Store:
     """The file, as its one writer has it; used on the writer's thread alone.
 
@@ -169,7 +174,7 @@ class Store:
         connection, self._connection, self._positions = self._connection, None, None
         if connection is not None:
             with suppress(sqlite3.Error):
-                connection.close()
+                close_connection(connection)
 
     def close(self) -> None:
         """Copy the WAL, and close; a file on which that fails is none the worse: the next owner does it."""

@@ -62,36 +62,37 @@ class GroupTransaction:
         Raises:
             sqlite3.Error: the transaction is to be undone.
         """
-        taken = self._begin_runs(self._encoded.group)
-        for stream in self._encoded.streams:
+        encoded, outcome = self._encoded, self.outcome
+        if self._is_kept and encoded.told is not None:
+            outcome.begun, outcome.failed = encoded.told.begun, encoded.told.failed
+        else:
+            self._begin_runs(encoded.group)
+        taken = {error.run_id for _, error in outcome.failed if isinstance(error, RunIdTaken)}
+        for stream in encoded.streams:
             if stream.stream.name in taken:
-                self.outcome.fenced.append((stream.stream, RunIdTaken(stream.stream.name)))
+                outcome.fenced.append((stream.stream, RunIdTaken(stream.stream.name)))
             elif stream.stream.refused is None:
                 self._write_stream(stream)
         if not self._is_kept:
-            self._write_logs(self._encoded.group)
-            self._write_rows(self._encoded.group)
-            if self._encoded.has_more:
-                token = ("group", self._encoded.token)
-                self._connection.execute("INSERT OR REPLACE INTO writer VALUES (?, ?)", token)
+            self._write_logs(encoded.group)
+            self._write_rows(encoded.group)
+            if encoded.has_more:
+                self._connection.execute("INSERT OR REPLACE INTO writer VALUES ('group', ?)", (encoded.token,))
+        encoded.told = outcome
 
     # ---- runs that begin --------------------------------------------------------------------------------------
 
-    def _begin_runs(self, group: Group) -> set[str]:
-        """Insert the rows of runs that begin; return the ids of those that are taken."""
-        taken: set[str] = set()
+    def _begin_runs(self, group: Group) -> None:
+        """Insert the rows of runs that begin, but for those whose ids are taken."""
         for row, definition, kept in group.begins:
-            if not self._is_kept:
-                position = self._positions.begin(row)
-                if position is None:
-                    taken.add(row.run_id)
-                    self.outcome.failed.append((kept, RunIdTaken(row.run_id)))
-                    continue
-                insert_attributes(self._connection, position.id, row.attributes)
-                if definition is not None and row.definition is not None:
-                    insert_definition(self._connection, row.definition, definition)
+            position = self._positions.begin(row)
+            if position is None:
+                self.outcome.failed.append((kept, RunIdTaken(row.run_id)))
+                continue
+            insert_attributes(self._connection, position.id, row.attributes)
+            if definition is not None and row.definition is not None:
+                insert_definition(self._connection, row.definition, definition)
             self.outcome.begun.append((kept, None))
-        return taken
 
     # ---- events -----------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from msgspec import field
 from playbill.model.facts import RunStatus, Value
 from playbill.runtime.journals.index import RunRow, Scalar
 
-__all__ = ["LogLine", "Place", "RunPage", "RunQuery", "matches", "micros", "moment", "place_after"]
+__all__ = ["LogLine", "PageEnd", "RunPage", "RunQuery", "end_before", "matches", "micros", "moment"]
 
 MAX_PAGE: Final = 1000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -62,7 +62,7 @@ class LogLine(Value, kw_only=True):
     """Whether something is missing from here on: the line's own end, or all further lines of the attempt."""
 
 
-class Place(NamedTuple):
+class PageEnd(NamedTuple):
     """Where a page ends: the run's creation in microseconds, and its number in the journal."""
 
     created: int
@@ -74,7 +74,7 @@ class Place(NamedTuple):
         return f"{self.created}.{self.number}"
 
 
-def place_after(query: RunQuery) -> Place | None:
+def end_before(query: RunQuery) -> PageEnd | None:
     """Return the place behind which a query goes on.
 
     Raises:
@@ -87,7 +87,7 @@ def place_after(query: RunQuery) -> Place | None:
     found = CURSOR.fullmatch(query.cursor)
     if found is None:
         raise ValueError(f"{query.cursor!r:.60} is not a cursor: hand back what the page before gave as `next`")
-    return Place(int(found[1]), int(found[2]))
+    return PageEnd(int(found[1]), int(found[2]))
 
 
 def matches(row: RunRow, query: RunQuery) -> bool:

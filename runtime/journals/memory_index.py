@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from playbill.model.errors import UnknownRun
 from playbill.model.events import is_own
 from playbill.runtime.journals.index import changed, check_change, row_of
-from playbill.runtime.journals.listing import Place, RunPage, matches, micros, place_after
+from playbill.runtime.journals.listing import PageEnd, RunPage, end_before, matches, micros
 from playbill.runtime.journals.log_quota import LogQuota
 from playbill.runtime.journals.refusals import RunIdTaken
 
@@ -111,7 +111,7 @@ class MemoryIndex:
 
     async def runs(self, query: RunQuery) -> RunPage:
         """Return a page of runs, the newest first."""
-        after = place_after(query)
+        after = end_before(query)
         found = [(self._place(row), row) for row in self._rows() if matches(row, query)]
         found = sorted(
             (one for one in found if after is None or one[0] < after), key=lambda one: one[0], reverse=True
@@ -158,6 +158,6 @@ class MemoryIndex:
             row = replace(changed(row, (event for event in events if row.last_seq < event.seq <= seq)), **change)
         return changed(row, (event for event in events if event.seq > row.last_seq))
 
-    def _place(self, row: RunRow) -> Place:
+    def _place(self, row: RunRow) -> PageEnd:
         number = self._numbers.setdefault(row.run_id, len(self._numbers) + 1)
-        return Place(micros(row.created_at), number)
+        return PageEnd(micros(row.created_at), number)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from playbill.model.events import Event
     from playbill.runtime.journals.listing import LogLine
-    from playbill.runtime.journals.sqlite.group import Begin, Outcome, Rows, Stream
+    from playbill.runtime.journals.sqlite.group import Begin, KeptGroup, Rows, Stream
 
 __all__ = ["Batches"]
 
@@ -124,7 +124,7 @@ class Batches:
         self._error = error
         _tell_failed([*(self._sent.streams if self._sent else ()), *self._group.streams], error)
 
-    def kept(self, outcome: Outcome) -> None:
+    def kept(self, outcome: KeptGroup) -> None:
         """Hear that the group with the thread is kept."""
         self._sent = self._error = None
         self._send()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from playbill.runtime.journals.index import RunRow
     from playbill.runtime.journals.listing import LogLine
 
-__all__ = ["Begin", "Group", "Outcome", "Rows", "Stream", "WriteRows"]
+__all__ = ["Begin", "Group", "KeptGroup", "Rows", "Stream", "WriteRows"]
 
 WriteRows: TypeAlias = "Callable[[sqlite3.Connection], Any]"
 """Writes rows of others within the group's transaction, on the writer thread; it begins and ends none of its own."""
@@ -71,7 +71,7 @@ class Group:
         return list({stream.name: stream for stream, _ in self.events}.values())
 
 
-class Outcome:
+class KeptGroup:
     """How a group ended, once it is kept."""
 
     __slots__ = ("begun", "failed", "fenced", "kept")

@@ -28,11 +28,12 @@ from playbill.runtime.journals.sqlite.files.headers import check_header
 from playbill.runtime.journals.sqlite.files.ownership import Ownership
 from playbill.runtime.journals.sqlite.files.places import check_file_system, made_file, path_of
 from playbill.runtime.journals.sqlite.group import Begin, Rows
+from playbill.runtime.journals.sqlite.metrics import JournalMetrics
 from playbill.runtime.journals.sqlite.reading.reader import SqliteReader
 from playbill.runtime.journals.sqlite.reading.stored import StoredEvents
 from playbill.runtime.journals.sqlite.stream import SqliteStream
 from playbill.runtime.journals.sqlite.writing import pruning
-from playbill.runtime.journals.sqlite.writing.checkpoints import Checkpoints, JournalMetrics
+from playbill.runtime.journals.sqlite.writing.checkpoints import Checkpoints
 from playbill.runtime.journals.sqlite.writing.copying import copy_file
 from playbill.runtime.journals.sqlite.writing.index_rows import change_row
 from playbill.runtime.journals.sqlite.writing.store import Store
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from playbill.runtime.journals.listing import LogLine
     from playbill.runtime.journals.memory import EventReader
     from playbill.runtime.journals.sqlite.files.connections import Connect, Synchronous
-    from playbill.runtime.journals.sqlite.group import Outcome, WriteRows
+    from playbill.runtime.journals.sqlite.group import KeptGroup, WriteRows
 
 __all__ = ["SqliteJournal"]
 
@@ -94,6 +95,8 @@ class SqliteJournal(MemoryJournal):
         except BaseException:
             self.ownership.release()
             raise
+        self._own = self._thread.own
+        """The last seqs of the streams of playbill's own that are not in memory."""
         self._batches = Batches(self._loop, self._thread)
         self._closed = False
 
@@ -114,7 +117,13 @@ class SqliteJournal(MemoryJournal):
 
     def _last_seq(self, stream: str) -> int:
         before = self.streams.get(stream)
-        return before.last_seq if isinstance(before, SqliteStream) else self._thread.own.get(stream, 0)
+        return before.last_seq if isinstance(before, SqliteStream) else self._own.get(stream, 0)
+
+    def drop(self, stream: str) -> None:
+        """Forget a stream in memory; its file keeps it."""
+        if is_own(stream):
+            self._own[stream] = self._last_seq(stream)
+        super().drop(stream)
 
     def begin_run(self, row: RunRow, definition: str | None = None) -> Future[None]:
         """Let a run begin, before its stream is opened: all of it is kept in one commit with its first event.
@@ -204,7 +213,7 @@ class SqliteJournal(MemoryJournal):
 
     # ---- reports of the thread --------------------------------------------------------------------------------
 
-    def kept(self, outcome: Outcome) -> None:
+    def kept(self, outcome: KeptGroup) -> None:
         """Have the loop hear that a group is kept; for the writer thread."""
         self._report(partial(self._batches.kept, outcome))
 

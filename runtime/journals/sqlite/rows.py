@@ -19,8 +19,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from playbill.model.events import Event
+    from playbill.runtime.journals.index import Scalar
 
-__all__ = ["COLUMNS", "EventRow", "Payload", "event_of", "packed", "row_of_event", "storable", "unpacked"]
+__all__ = [
+    "COLUMNS",
+    "EventRow",
+    "Payload",
+    "attribute_text",
+    "event_of",
+    "packed",
+    "row_of_event",
+    "storable",
+    "unpacked",
+]
 
 LARGE: Final = 64 * 1024
 """Characters of JSON; more stands beside the event."""
@@ -79,6 +90,11 @@ def _object(members: Mapping[str, str]) -> str:
 def storable(text: str) -> str:
     """Return text that a column takes: of halves of characters their numbers are written."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def attribute_text(value: Scalar) -> str:
+    """Return the value of an attribute as the file has it."""
+    return storable(json.dumps(value, ensure_ascii=False))
 
 
 def packed(text: str) -> bytes:

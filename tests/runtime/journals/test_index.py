@@ -61,7 +61,9 @@ def test_a_first_event_that_is_no_start_gives_a_row_without_a_pipeline() -> None
 
 def test_what_events_say_nobody_else_may_change() -> None:
     check_change({"wake_at": AT, "attributes": {"a": True}})
-    with pytest.raises(ValueError, match="last_seq, status: only events change these; others may change attributes, sus"):
+    with pytest.raises(
+        ValueError, match="last_seq, status: only events change these; others may change attributes, sus"
+    ):
         check_change({"status": "failed", "last_seq": 1})
 
 

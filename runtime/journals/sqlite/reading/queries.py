@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from playbill.model.facts import RunStatus
 from playbill.runtime.journals.index import RunRow
-from playbill.runtime.journals.listing import Place, RunPage, micros, moment, place_after
-from playbill.runtime.journals.sqlite.writing.index_rows import attribute_text
+from playbill.runtime.journals.listing import PageEnd, RunPage, end_before, micros, moment
+from playbill.runtime.journals.sqlite.rows import attribute_text
 
 if TYPE_CHECKING:
     import sqlite3
@@ -54,8 +54,8 @@ def list_runs(connection: sqlite3.Connection, query: RunQuery) -> RunPage:
     return RunPage(tuple(_with_attributes(connection, page)), cursor)
 
 
-def _place(row: Sequence[Any]) -> Place:
-    return Place(row[6], row[0])
+def _place(row: Sequence[Any]) -> PageEnd:
+    return PageEnd(row[6], row[0])
 
 
 def statements_of(query: RunQuery) -> list[Statement]:
@@ -64,7 +64,7 @@ def statements_of(query: RunQuery) -> list[Statement]:
     Raises:
         ValueError: the query's cursor or limit is none.
     """
-    after, table = place_after(query), "attributes" if query.attributes else "runs"
+    after, table = end_before(query), "attributes" if query.attributes else "runs"
     number = "run" if query.attributes else "id"
     terms, parameters = _terms(query)
     order = f"{table}.created_at DESC, {table}.{number} DESC"

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 from playbill.model.errors import JournalError
 from playbill.runtime.journals.sqlite.files.connections import open_reader
 from playbill.runtime.journals.sqlite.files.errors import explained
+from playbill.runtime.journals.sqlite.metrics import ReadInProgress
 from playbill.runtime.journals.sqlite.reading.facts import find_definition, read_events_of, read_logs
 from playbill.runtime.journals.sqlite.reading.queries import find_run, list_runs
-from playbill.runtime.journals.sqlite.writing.checkpoints import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,7 +44,7 @@ class SqliteReader:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"playbill-reader-{path.name}")
         self._connection: sqlite3.Connection | None = None
         self._closed = False
-        self.reading: Reading | None = None
+        self.reading: ReadInProgress | None = None
         """What it does at the moment, and since when."""
 
     async def runs(self, query: RunQuery) -> RunPage:
@@ -77,7 +77,7 @@ class SqliteReader:
     # ---- on the thread ----------------------------------------------------------------------------------------
 
     def _answer(self, what: str, call: Callable[[sqlite3.Connection], T]) -> T:
-        self.reading = Reading(what, time.monotonic())
+        self.reading = ReadInProgress(what, time.monotonic())
         try:
             connection = self._connection = self._connection or open_reader(self._path, self._connect)
             connection.execute("BEGIN")

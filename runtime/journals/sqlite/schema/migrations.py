@@ -27,7 +27,7 @@ class Migration(NamedTuple):
 
 def _migrations() -> tuple[Migration, ...]:
     """Return the steps that come with this program, in order."""
-    folder = files(__spec__.parent)
+    folder = files("playbill.runtime.journals.sqlite.schema")
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
     return tuple(
         Migration(int(name.partition(".")[0]), (folder / name).read_text(encoding="utf-8")) for name in names

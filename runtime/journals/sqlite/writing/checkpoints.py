@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -16,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["Checkpoints", "JournalMetrics", "Reading"]
+    from playbill.runtime.journals.sqlite.metrics import JournalMetrics, ReadInProgress
+
+__all__ = ["Checkpoints"]
 
 logger = logging.getLogger("playbill")
 
@@ -26,31 +27,6 @@ AGAIN_SECONDS: Final = 1.0
 """After one that a reader has hindered."""
 LONG_SECONDS: Final = 30.0
 """So long no reader should take."""
-
-
-@dataclass(slots=True)
-class JournalMetrics:
-    """What a journal counts; written by its thread, read by anybody."""
-
-    groups: int = 0
-    events: int = 0
-    failures: int = 0
-    """Tries to keep a group that went wrong."""
-    checkpoints: int = 0
-    forced_checkpoints: int = 0
-    """Those of them between two groups, since the WAL was too long."""
-    hindered_checkpoints: int = 0
-    """Those that a reader kept from copying all."""
-    wal_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a reader does at the moment."""
-
-    what: str
-    since: float
-    """Monotonic seconds."""
 
 
 class Checkpoints:
@@ -67,7 +43,7 @@ class Checkpoints:
         self,
         path: Path,
         metrics: JournalMetrics,
-        reading: Callable[[], Reading | None],
+        reading: Callable[[], ReadInProgress | None],
         limit: int = MAX_WAL_BYTES,
     ) -> None:
         self._wal = path.with_name(f"{path.name}-wal")
@@ -75,7 +51,7 @@ class Checkpoints:
         self._reading = reading
         self._limit = limit
         self._not_before = 0.0
-        self._named: Reading | None = None
+        self._named: ReadInProgress | None = None
         self.is_due = False
         """Whether something was written since the last one that was whole."""
 

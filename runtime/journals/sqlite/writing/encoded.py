@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from playbill.model.events import Event
     from playbill.runtime.journals.index import Change, RunRow
-    from playbill.runtime.journals.sqlite.group import Group, Outcome, Stream
+    from playbill.runtime.journals.sqlite.group import Group, KeptGroup, Stream
     from playbill.runtime.journals.sqlite.rows import EventRow, Payload
 
 __all__ = ["EncodedEvent", "EncodedGroup", "EncodedStream"]
@@ -67,7 +67,7 @@ class EncodedGroup:
         self.group = group
         self.token = token
         """By which the writer finds out whether the group was kept, though the answer was lost."""
-        self.told: Outcome | None = None
+        self.told: KeptGroup | None = None
         """What the last try would have told, had its commit been answered."""
         self.streams = _encoded(group.events)
 

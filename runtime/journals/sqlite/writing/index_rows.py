@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.errors import UnknownRun
 from playbill.runtime.journals.listing import micros
-from playbill.runtime.journals.sqlite.rows import LARGE, packed, storable
+from playbill.runtime.journals.sqlite.rows import LARGE, attribute_text, packed, storable
 
 if TYPE_CHECKING:
     import sqlite3
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
     from playbill.runtime.journals.index import Scalar
 
-__all__ = ["attribute_text", "change_row", "insert_attributes", "insert_definition", "update_run"]
+__all__ = ["change_row", "insert_attributes", "insert_definition", "update_run"]
 
 COLUMNS_CHANGED: Final = frozenset(
     {"status", "started_at", "ended_at", "wake_at", "last_seq", "suspended_reason", "suspended_at"}
@@ -39,11 +38,6 @@ def insert_attributes(connection: sqlite3.Connection, run: int, attributes: Mapp
     connection.executemany("DELETE FROM attributes WHERE run = ? AND name = ?", names)
     rows = [(name, attribute_text(value), created, run) for name, value in attributes.items()]
     connection.executemany("INSERT INTO attributes VALUES (?, ?, ?, ?)", rows)
-
-
-def attribute_text(value: Scalar) -> str:
-    """Return the value of an attribute as the file has it."""
-    return storable(json.dumps(value, ensure_ascii=False))
 
 
 def update_run(connection: sqlite3.Connection, run: int, change: Mapping[str, Any]) -> None:

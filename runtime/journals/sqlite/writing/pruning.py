@@ -20,7 +20,7 @@ TREES_A_COMMIT: Final = 100
 ROWS_A_COMMIT: Final = 5000
 PAGES_A_STEP: Final = 1000
 FIND_TREES: Final = """
-SELECT id FROM runs AS top
+SELECT id FROM runs AS top INDEXED BY runs_by_end
 WHERE ended_at < :before AND parent IS NULL AND status IN ({statuses})
     AND NOT EXISTS (
         SELECT 1 FROM runs AS member

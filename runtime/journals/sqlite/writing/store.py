@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from playbill.runtime.journals.sqlite.files.connections import Connect, Synchronous
-    from playbill.runtime.journals.sqlite.group import Group, Outcome
-    from playbill.runtime.journals.sqlite.writing.checkpoints import Checkpoints, JournalMetrics
+    from playbill.runtime.journals.sqlite.group import Group, KeptGroup
+    from playbill.runtime.journals.sqlite.metrics import JournalMetrics
+    from playbill.runtime.journals.sqlite.writing.checkpoints import Checkpoints
 
 __all__ = ["Store"]
 
@@ -76,7 +77,7 @@ class Store:
         """Encode a group."""
         return EncodedGroup(group, f"{self._boot}.{self._metrics.groups}")
 
-    def keep(self, encoded: EncodedGroup) -> Outcome:
+    def keep(self, encoded: EncodedGroup) -> KeptGroup:
         """Keep a group; after an error the file is opened anew and what was kept of it read back.
 
         Raises:
@@ -89,7 +90,7 @@ class Store:
             self.drop()
             raise
 
-    def _keep(self, encoded: EncodedGroup) -> Outcome:
+    def _keep(self, encoded: EncodedGroup) -> KeptGroup:
         is_new = self._connection is None
         connection = self._opened()
         positions = self._positions = self._positions or Positions(connection)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from playbill.runtime.journals.sqlite.group import Outcome
+    from playbill.runtime.journals.sqlite.group import KeptGroup
     from playbill.runtime.journals.sqlite.writing.store import Store
 
 __all__ = ["WriterThread"]
@@ -31,7 +31,7 @@ LONGEST_SECONDS: Final = 1.0
 class Reports(Protocol):
     """Who hears of groups; called on the writer thread."""
 
-    def kept(self, outcome: Outcome) -> None:
+    def kept(self, outcome: KeptGroup) -> None:
         """Hear that a group is kept."""
 
     def failed(self, error: str) -> None:

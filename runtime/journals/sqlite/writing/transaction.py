@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from playbill.runtime.journals.listing import micros
 from playbill.runtime.journals.log_quota import LogQuota
 from playbill.runtime.journals.refusals import Fenced, RunIdTaken
-from playbill.runtime.journals.sqlite.group import Outcome
+from playbill.runtime.journals.sqlite.group import KeptGroup
 from playbill.runtime.journals.sqlite.rows import storable
 from playbill.runtime.journals.sqlite.writing.index_rows import insert_attributes, insert_definition, update_run
 
@@ -52,7 +52,7 @@ class GroupTransaction:
         self._positions = positions
         self._encoded = encoded
         self._is_kept = is_kept
-        self.outcome = Outcome()
+        self.outcome = KeptGroup()
         self.last: dict[str, int] = {}
         """Of each stream written: its last seq, for the positions once all is kept."""
 

@@ -1,4 +1,4 @@
-"""A process that appends events of several streams, and says which were acknowledged; it is killed in the midst of that.
+"""A process that appends events of several streams, and says which were acknowledged, until it is killed.
 
 Called with the journal's file and a seed: `python -m tests.runtime.journals.sqlite.appender FILE SEED`.
 """

@@ -36,7 +36,7 @@ class Faults:
         faults = self
 
         class FaultyConnection(sqlite3.Connection):
-            def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:  # type: ignore[override]
+            def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
                 faults.before(sql)
                 cursor = super().execute(sql, *parameters)
                 faults.after(sql)

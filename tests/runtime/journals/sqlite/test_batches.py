@@ -4,10 +4,9 @@ import asyncio
 
 import pytest
 
-from playbill.model.events import Event
 from playbill.runtime.journals.sqlite import batches as batches_module
 from playbill.runtime.journals.sqlite.batches import Batches
-from playbill.runtime.journals.sqlite.group import Begin, Group, Outcome, Rows
+from playbill.runtime.journals.sqlite.group import Begin, Group, KeptGroup, Rows
 from tests.contracts.journal_support import event, row, settle
 
 pytestmark = pytest.mark.anyio
@@ -43,8 +42,8 @@ class HandSink:
         self.groups.append([each.seq for _, each in group.events])
 
 
-def outcome_of(group: Group) -> Outcome:
-    outcome = Outcome()
+def outcome_of(group: Group) -> KeptGroup:
+    outcome = KeptGroup()
     outcome.kept = [(stream, each.seq) for stream, each in group.events]
     outcome.begun = [(begin.kept, None) for begin in group.begins]
     return outcome
@@ -157,6 +156,6 @@ async def test_what_is_waited_for_in_vain_is_known(batches: Batches, sink: HandS
 async def test_a_push_with_nothing_collected_does_nothing(batches: Batches, sink: HandSink) -> None:
     batches.push()
     await settle()
-    batches.add(Told("r"), Event(*(getattr(event(1), name) for name in Event.__struct_fields__)))
+    batches.add(Told("r"), event(1))
     await settle()
     assert sink.groups == []

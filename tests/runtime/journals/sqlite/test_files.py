@@ -1,5 +1,6 @@
 """The journal's file: where it may lie, whose it is, and what is refused before anything is written to it."""
 
+import asyncio
 import json
 import os
 import signal
@@ -57,8 +58,11 @@ def file(tmp_path: Path, journal_bytes: bytes) -> Path:
 
 
 def refused(path: Path) -> str:
-    with pytest.raises(JournalError) as caught:
+    async def opened() -> None:
         SqliteJournal(f"sqlite:///{path}").close()
+
+    with pytest.raises(JournalError) as caught:
+        asyncio.run(opened())
     return str(caught.value).replace(str(path), "FILE")
 
 
@@ -80,7 +84,10 @@ def test_a_url_names_a_relative_or_an_absolute_file(tmp_path: Path, monkeypatch:
         ("sqlite:///:memory:", "names no file.*or 'memory' to keep nothing"),
         ("sqlite:///", "names no file"),
         ("sqlite:///file:x.db", "names no file"),
-        ("sqlite://x.db", "is not the URL of a SQLite journal: write 'sqlite:///relative.db' or 'sqlite:////absolute.db'"),
+        (
+            "sqlite://x.db",
+            "is not the URL of a SQLite journal: write 'sqlite:///relative.db' or 'sqlite:////absolute.db'",
+        ),
         ("mysql://host/db", "is not the URL of a SQLite journal"),
         ("sqlite:///x.db?mode=ro", r"has no options"),
     ],
@@ -106,14 +113,14 @@ def test_the_file_system_of_a_path_is_the_last_and_nearest_mounted(path: str, ki
 
 
 @pytest.mark.parametrize("path", ["/net/a.db", "/home/me/far/a.db", "/twice/a.db"])
-def test_a_file_system_of_a_network_is_refused(
-    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_system_of_a_network_is_refused(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mounts = tmp_path / "mountinfo"
     mounts.write_text(MOUNTS)
     monkeypatch.setattr("playbill.runtime.journals.sqlite.files.places.MOUNTS", mounts)
     check_file_system(Path("/tmp/a.db"))
-    with pytest.raises(JournalError, match="is on a file system of a network .*: name a file on a disk of this machine"):
+    with pytest.raises(
+        JournalError, match=r"is on a file system of a network .*: name a file on a disk of this machine"
+    ):
         check_file_system(Path(path))
 
 
@@ -133,14 +140,14 @@ async def test_folders_and_files_that_we_make_are_this_users_alone(tmp_path: Pat
 # ---- what it is -----------------------------------------------------------------------------------------------
 
 
-async def test_a_text_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+def test_a_text_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("dear diary\n" * 20)
     assert refused(path) == "journal FILE is not a SQLite file: name another file for the journal"
     assert path.read_text() == "dear diary\n" * 20
 
 
-async def test_the_file_of_another_program_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+def test_the_file_of_another_program_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "other.db"
     with closing(sqlite3.connect(path)) as other:
         other.execute("CREATE TABLE runs (id)")
@@ -149,7 +156,7 @@ async def test_the_file_of_another_program_is_refused_and_left_as_it_is(tmp_path
     assert path.read_bytes() == before
 
 
-async def test_a_truncated_file_is_refused(file: Path) -> None:
+def test_a_truncated_file_is_refused(file: Path) -> None:
     size = file.stat().st_size
     os.truncate(file, size - 5000)
     assert refused(file) == (
@@ -159,7 +166,7 @@ async def test_a_truncated_file_is_refused(file: Path) -> None:
     assert refused(file) == "journal FILE is not a SQLite file: name another file for the journal"
 
 
-async def test_a_newer_schema_is_refused(file: Path) -> None:
+def test_a_newer_schema_is_refused(file: Path) -> None:
     with closing(sqlite3.connect(file)) as newer:
         newer.execute("PRAGMA journal_mode = DELETE")
         newer.execute("PRAGMA user_version = 99")
@@ -183,13 +190,15 @@ async def test_a_corrupt_page_is_told_by_who_reads_it(file: Path) -> None:
         damaged.seek((page - 1) * 4096)
         damaged.write(b"\xff" * 4096)
     journal = SqliteJournal(f"sqlite:///{file}")
-    with pytest.raises(JournalError, match=r"cannot be read: database disk image is malformed; it is damaged: keep a copy"):
+    with pytest.raises(
+        JournalError, match=r"cannot be read: database disk image is malformed; it is damaged: keep a copy"
+    ):
         await journal.reading.events("r")
     assert await journal.reading.run("r") is not None  # what is whole is read
     journal.close()
 
 
-async def test_the_header_says_whose_the_file_is(file: Path) -> None:
+def test_the_header_says_whose_the_file_is(file: Path) -> None:
     check_header(file)
     assert file.read_bytes()[68:72] == APPLICATION_ID.to_bytes(4, "big") == b"Plby"
 
@@ -197,7 +206,7 @@ async def test_the_header_says_whose_the_file_is(file: Path) -> None:
 # ---- where it cannot be written -------------------------------------------------------------------------------
 
 
-async def test_a_read_only_file_system_is_told(tmp_path: Path, journal_bytes: bytes) -> None:
+def test_a_read_only_file_system_is_told(tmp_path: Path, journal_bytes: bytes) -> None:
     with small_disk(tmp_path / "disk", 1024) as disk:
         (disk / "there.db").write_bytes(journal_bytes)
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
@@ -206,7 +215,7 @@ async def test_a_read_only_file_system_is_told(tmp_path: Path, journal_bytes: by
         assert refused(disk / "there.db") == f"journal FILE cannot be locked: {said}"
 
 
-async def test_a_file_that_this_user_may_not_write_is_told(file: Path) -> None:
+def test_a_file_that_this_user_may_not_write_is_told(file: Path) -> None:
     code = "import asyncio, os, sys\nfrom playbill.runtime.journals.sqlite.journal import SqliteJournal\n"
     code += "async def main(): SqliteJournal(f'sqlite:///{sys.argv[1]}')\n"
     code += "if os.getuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\nasyncio.run(main())"
@@ -220,7 +229,7 @@ async def test_a_file_that_this_user_may_not_write_is_told(file: Path) -> None:
     assert "allow this user to write both" in ran.stderr or "it cannot be opened: look whether" in ran.stderr
 
 
-async def test_a_folder_is_refused(tmp_path: Path) -> None:
+def test_a_folder_is_refused(tmp_path: Path) -> None:
     assert refused(tmp_path) == "journal FILE cannot be made: Is a directory; it is a folder: name a file in it"
 
 
@@ -251,7 +260,7 @@ def owner(path: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-async def test_a_second_process_is_told_who_owns_the_journal(tmp_path: Path) -> None:
+def test_a_second_process_is_told_who_owns_the_journal(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     with owner(path) as process:
         started = json.loads((tmp_path / "journal.db.lock").read_text())["started_at"]
@@ -261,7 +270,7 @@ async def test_a_second_process_is_told_who_owns_the_journal(tmp_path: Path) -> 
         )
         process.send_signal(signal.SIGKILL)
         process.wait()
-        SqliteJournal(f"sqlite:///{path}").close()  # whatever ended it
+        Ownership(path).release()  # whatever ended it
 
 
 async def test_a_second_journal_of_one_file_is_refused_in_one_process_whatever_its_name(tmp_path: Path) -> None:
@@ -270,7 +279,9 @@ async def test_a_second_journal_of_one_file_is_refused_in_one_process_whatever_i
     os.link(tmp_path / "journal.db", tmp_path / "hard.db")
     (tmp_path / "soft.db").symlink_to("journal.db")
     for name in ("journal.db", "hard.db", "soft.db"):
-        with pytest.raises(JournalError, match="is open in this process already: share its manager, or name another file"):
+        with pytest.raises(
+            JournalError, match="is open in this process already: share its manager, or name another file"
+        ):
             SqliteJournal(f"sqlite:///{tmp_path}/{name}")
     await put(journal, event(2))
     journal.close()

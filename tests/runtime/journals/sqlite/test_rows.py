@@ -43,7 +43,8 @@ def test_compact_json_says_exactly_what_was_given(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [2**63, 2**64, -(2**64), 10**4000, 0.1, 1e300, -0.0, 1.0, True, None, "\ud800", "\x00", "é\u2028", [[]] * 9]
+    "value",
+    [2**63, 2**64, -(2**64), 10**4000, 0.1, 1e300, -0.0, 1.0, True, None, "\ud800", "\x00", "é\u2028", [[]] * 9],
 )
 def test_numbers_and_texts_at_the_edges_survive(value: object) -> None:
     assert repr(json.loads(compact({"a": value}))) == repr({"a": value})

@@ -139,6 +139,7 @@ class Batches:
         for future, failure in outcome.failed:
             if not future.done():
                 future.set_exception(failure)
+        self._send()  # what keepers have pushed as they heard it
 
     def close(self) -> None:
         """Wait for nothing more."""

@@ -223,7 +223,8 @@ class SqliteJournal(MemoryJournal):
 
     def _report(self, report: Callable[[], None]) -> None:
         self._reports.append(report)
-        self._news.set()
+        if self._closed:
+            self._news.set()
         with suppress(RuntimeError):  # the loop is closed: whoever closes the journal hears it
             self._loop.call_soon_threadsafe(self._hear)
 
@@ -256,6 +257,7 @@ class SqliteJournal(MemoryJournal):
             return
         self._closed = True
         deadline = time.monotonic() + CLOSE_SECONDS
+        self._hear()  # what came before the thread knew that somebody waits
         while not self._batches.is_empty and (left := deadline - time.monotonic()) > 0:
             self._batches.flush()
             self._news.wait(left)

@@ -65,8 +65,7 @@ def row_of_event(event: Event) -> tuple[EventRow, tuple[Payload, ...]]:
         JournalError: JSON cannot say its data.
         ValueError: its node's id is not text that UTF-8 can say.
     """
-    data = event_data(event)
-    text = compact(data)
+    data, text = event_data(event)
     beside: tuple[Payload, ...] = ()
     if len(text) > LARGE:
         text, beside = _apart(data)

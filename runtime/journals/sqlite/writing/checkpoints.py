@@ -23,6 +23,8 @@ logger = logging.getLogger("playbill")
 
 MAX_WAL_BYTES: Final = 64 * 1024 * 1024
 """Above this it is copied between two groups."""
+LOOK_SECONDS: Final = 0.05
+"""Between two looks at the WAL's size: a commit should not pay for one."""
 AGAIN_SECONDS: Final = 1.0
 """After one that a reader has hindered."""
 LONG_SECONDS: Final = 30.0
@@ -58,8 +60,12 @@ class Checkpoints:
     def between_groups(self, connection: sqlite3.Connection) -> None:
         """Copy the WAL if it is too long."""
         self.is_due = True
+        now = time.monotonic()
+        if now < self._not_before:
+            return
+        self._not_before = now + LOOK_SECONDS
         self._metrics.wal_bytes = size = self._size()
-        if size > self._limit and time.monotonic() >= self._not_before:
+        if size > self._limit:
             self._metrics.forced_checkpoints += 1
             self.take(connection, shorten=True)
 

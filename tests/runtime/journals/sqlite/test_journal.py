@@ -195,6 +195,7 @@ async def test_a_wal_that_is_too_long_is_copied_between_two_groups(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Checkpoints.__init__, "__defaults__", (100_000,))
+    monkeypatch.setattr(checkpoints_module, "LOOK_SECONDS", 0.0)
     journal = SqliteJournal(f"sqlite:///{tmp_path}/journal.db")
     for seq in range(1, 40):
         await put(journal, event(seq))
@@ -209,6 +210,7 @@ def test_a_reader_that_takes_too_long_is_named_once(
     path = tmp_path / "some.db"
     metrics, reading = JournalMetrics(), ReadInProgress("events of 'r' from 1 on", time.monotonic() - 31)
     monkeypatch.setattr(checkpoints_module, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoints_module, "LOOK_SECONDS", 0.0)
     made = Checkpoints(path, metrics, lambda: reading, limit=0)
     with closing(connect(f"file:{path}?mode=rwc", reading=False)) as writer:
         writer.execute("PRAGMA journal_mode = WAL")

@@ -56,6 +56,7 @@ class MemoryIndex:
 
     def begin(self, row: RunRow, definition: str | None) -> Future[None]:
         """Note how a run begins."""
+        check_change({"attributes": row.attributes})
         begun: Future[None] = asyncio.get_running_loop().create_future()
         if row.run_id in self._streams or row.run_id in self._begun:
             begun.set_exception(RunIdTaken(row.run_id))

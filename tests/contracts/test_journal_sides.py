@@ -63,6 +63,11 @@ async def test_an_id_that_is_taken_is_refused_and_the_caller_knows(journal: Memo
     found = await journal.reading.run("r")
     assert found is not None
     assert found.pipeline == "p"
+    journal.begin_run(row("s"))
+    with pytest.raises(RunIdTaken):
+        await journal.begin_run(row("s"))  # though it has no event yet
+    with pytest.raises(ValueError, match="attribute 'a' is None"):
+        journal.begin_run(row("t", attributes={"a": None}))
 
 
 async def test_the_row_of_a_run_changes_with_its_events(journal: MemoryJournal) -> None:

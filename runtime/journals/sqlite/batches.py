@@ -53,6 +53,7 @@ class Batches:
         self._wanted = False
         """Whether somebody waits for what is collected."""
         self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
         self.reported = Waiters()
         """Who waits for the thread's next report."""
         self._error: str | None = None
@@ -76,6 +77,16 @@ class Batches:
     def add_begin(self, begin: Begin) -> None:
         """Collect a run that begins: it goes with its first event, and somebody waits for that."""
         self._begins[begin.row.run_id] = begin
+
+    def is_beginning(self, run_id: str) -> bool:
+        """Tell whether a run is to begin, and has no event yet."""
+        return run_id in self._begins
+
+    def drop_begin(self, run_id: str) -> None:
+        """Let a run not begin of which there will be no event."""
+        begin = self._begins.pop(run_id, None)
+        if begin is not None:
+            begin.kept.cancel()
 
     def add_rows(self, rows: Rows) -> None:
         """Collect rows of others; somebody waits for them."""
@@ -101,6 +112,8 @@ class Batches:
             self._send()
 
     def _linger(self) -> None:
+        if self._closed:
+            return
         self._timer = self._loop.call_later(LINGER_SECONDS, self._tick)
 
     def _tick(self) -> None:
@@ -111,7 +124,7 @@ class Batches:
             self.flush()
 
     def _send(self) -> None:
-        if self._sent is None and self._wanted:
+        if self._sent is None and self._wanted and not self._closed:
             self._wanted = False
             if self._group:
                 self._sent, self._group = self._group, Group()
@@ -142,7 +155,8 @@ class Batches:
         self._send()  # what keepers have pushed as they heard it
 
     def close(self) -> None:
-        """Wait for nothing more."""
+        """Hand over nothing more: the thread has ended."""
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None

@@ -32,10 +32,10 @@ from playbill.runtime.journals.sqlite.metrics import JournalMetrics
 from playbill.runtime.journals.sqlite.reading.reader import SqliteReader
 from playbill.runtime.journals.sqlite.reading.stored import StoredEvents
 from playbill.runtime.journals.sqlite.stream import SqliteStream
-from playbill.runtime.journals.sqlite.writing import pruning
 from playbill.runtime.journals.sqlite.writing.checkpoints import Checkpoints
 from playbill.runtime.journals.sqlite.writing.copying import copy_file
 from playbill.runtime.journals.sqlite.writing.index_rows import change_row
+from playbill.runtime.journals.sqlite.writing.pruning import prune_all
 from playbill.runtime.journals.sqlite.writing.store import Store
 from playbill.runtime.journals.sqlite.writing.thread import WriterThread
 
@@ -123,6 +123,7 @@ class SqliteJournal(MemoryJournal):
         """Forget a stream in memory; its file keeps it."""
         if is_own(stream):
             self._own[stream] = self._last_seq(stream)
+        self._batches.drop_begin(stream)
         super().drop(stream)
 
     def begin_run(self, row: RunRow, definition: str | None = None) -> Future[None]:
@@ -132,11 +133,14 @@ class SqliteJournal(MemoryJournal):
             Done once that is kept; RunIdTaken: there was a run of this id, and nothing of this one is kept.
 
         Raises:
-            ValueError: its id is not text that UTF-8 can say.
+            ValueError: its id is not text that UTF-8 can say, or an attribute is no scalar.
+            JournalError: the journal is closed.
         """
+        self._check_open()
         row.run_id.encode()
+        check_change({"attributes": row.attributes})
         kept: Future[None] = self._loop.create_future()
-        if row.run_id in self.streams:
+        if row.run_id in self.streams or self._batches.is_beginning(row.run_id):
             kept.set_exception(RunIdTaken(row.run_id))
         else:
             self._batches.add_begin(Begin(row, definition, kept))
@@ -160,6 +164,7 @@ class SqliteJournal(MemoryJournal):
         Returns:
             What `write` returned, once it is kept; what it raised, and then nothing of it is.
         """
+        self._check_open()
         kept: Future[Any] = self._loop.create_future()
         self._batches.add_rows(Rows(write, kept))
         return kept
@@ -175,17 +180,7 @@ class SqliteJournal(MemoryJournal):
             before: when the last run of the tree had ended.
             statuses: of the runs at the top of their trees; empty: all.
         """
-        pruned, limit, ended = 0, micros(before), [str(status) for status in statuses or ENDED]
-        while count := await self._work(partial(pruning.condemn, before=limit, statuses=ended)):
-            pruned += count
-        while await self._work(pruning.sweep):
-            pass
-        while await self._work(partial(pruning.prune_own, before=limit)):
-            pass
-        await self._work(pruning.drop_definitions)
-        while await self._work(pruning.give_back):
-            pass
-        return pruned
+        return await prune_all(self._work, micros(before), [str(status) for status in statuses or ENDED])
 
     async def copy(self, target: str | os.PathLike[str]) -> None:
         """Copy what is kept now into a new file, while the journal goes on.
@@ -196,7 +191,12 @@ class SqliteJournal(MemoryJournal):
         await asyncio.to_thread(copy_file, self.path, target)
 
     async def _work(self, call: Callable[[sqlite3.Connection], Any]) -> Any:
+        self._check_open()
         return await asyncio.wrap_future(self._thread.call(call))
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise JournalError(f"journal {self.path} is closed: open it again to write to it")
 
     # ---- the reading side -------------------------------------------------------------------------------------
 
@@ -281,6 +281,9 @@ class SqliteJournal(MemoryJournal):
         for waiting in self._batches.futures():
             waiting.cancel()
         super().close()
+        if self._thread.is_alive:  # a disk that does not answer: who owned the file next would write beside it
+            said = "its disk does not answer: it stays locked until this process ends"
+            raise JournalError(f"journal {self.path} cannot be closed: {said}")
         self.ownership.release()
         if lost:
             raise JournalError(

@@ -57,10 +57,20 @@ def made_file(path: Path) -> None:
             raise IsADirectoryError(21, "Is a directory")
         if not path.exists():
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+            _sync(path.parent)
     except FileExistsError:
         return  # another process was quicker; its lock decides
     except OSError as error:
         raise explained(error, path, "made") from error
+
+
+def _sync(folder: Path) -> None:
+    """Have a folder's entries on the disk: else a loss of power may take a new file away with all that is in it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def check_file_system(path: Path) -> None:

@@ -8,13 +8,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
-__all__ = ["condemn", "drop_definitions", "give_back", "prune_own", "sweep"]
+__all__ = ["condemn", "drop_definitions", "give_back", "prune_all", "prune_own", "sweep"]
+
+Step: TypeAlias = "Callable[[sqlite3.Connection], Any]"
 
 TREES_A_COMMIT: Final = 100
 ROWS_A_COMMIT: Final = 5000
@@ -44,6 +47,26 @@ DELETE FROM own_events WHERE (stream, seq) IN (
 DROP_DEFINITIONS: Final = """
 DELETE FROM definitions WHERE NOT EXISTS (SELECT 1 FROM runs WHERE runs.definition = definitions.hash)
 """
+
+
+async def prune_all(work: Callable[[Step], Awaitable[Any]], before: int, statuses: Sequence[str]) -> int:
+    """Forget all that is to be forgotten, step by step, each between two groups; return how many runs these were.
+
+    Args:
+        work: has a step done with the owner's connection.
+        before: microseconds since 1970.
+        statuses: of the runs at the top of their trees.
+    """
+    pruned = 0
+    while count := await work(partial(condemn, before=before, statuses=statuses)):
+        pruned += count
+    for step in (sweep, partial(prune_own, before=before)):
+        while await work(step):
+            pass
+    await work(drop_definitions)
+    while await work(give_back):
+        pass
+    return pruned
 
 
 def condemn(connection: sqlite3.Connection, before: int, statuses: Sequence[str]) -> int:

@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 
+from playbill.runtime.journals.memory import MemoryJournal
 from playbill.runtime.journals.sqlite import batches as batches_module
 from playbill.runtime.journals.sqlite.batches import Batches
 from playbill.runtime.journals.sqlite.group import Begin, Group, KeptGroup, Rows
-from tests.contracts.journal_support import event, row, settle
+from playbill.runtime.journals.sqlite.stream import SqliteStream
+from tests.contracts.journal_support import Heard, event, row, settle
 
 pytestmark = pytest.mark.anyio
 
@@ -141,6 +143,35 @@ async def test_all_who_wait_hear_of_a_failure(batches: Batches, sink: HandSink) 
     assert (with_thread.heard, collected.heard) == (["no space"], ["no space"])
     batches.kept(outcome_of(sink.sent[0]))
     assert with_thread.heard == ["no space", 1]
+
+
+async def test_a_stream_shows_what_is_kept_and_nothing_that_is_only_appended(
+    batches: Batches, sink: HandSink
+) -> None:
+    stream = SqliteStream(MemoryJournal(), "r", heard := Heard(), batches)
+    stream.append(event(1))
+    stream.push()
+    await settle()
+    stream.append(event(2))
+    batches.kept(outcome_of(sink.sent[0]))
+    assert ([each.seq for each in stream.events], heard.seqs, stream.waits) == ([1], [1], True)
+
+
+async def test_a_run_of_which_no_event_comes_does_not_begin(batches: Batches, sink: HandSink) -> None:
+    kept = asyncio.get_running_loop().create_future()
+    batches.add_begin(Begin(row("r"), None, kept))
+    assert batches.is_beginning("r")
+    batches.drop_begin("r")
+    assert kept.cancelled()
+    assert batches.is_empty
+
+
+async def test_nothing_is_handed_over_after_the_end(batches: Batches, sink: HandSink) -> None:
+    batches.close()
+    batches.add(Told("r"), event(1))
+    batches.push()
+    await settle()
+    assert sink.groups == []
 
 
 async def test_what_is_waited_for_in_vain_is_known(batches: Batches, sink: HandSink) -> None:

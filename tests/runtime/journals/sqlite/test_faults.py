@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
@@ -105,6 +106,15 @@ async def test_rows_of_others_share_a_commit_with_an_event_and_are_refused_alone
     assert journal.metrics.groups == groups + 1
     assert [each.seq for each in await stored(journal)] == [1]
 
+    def half(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO schedules VALUES ('hourly')")
+        raise KeyError("half done")
+
+    with pytest.raises(KeyError, match="half done"):
+        await journal.write_rows(half)
+    count = "SELECT count(*) FROM schedules"
+    assert await journal._work(lambda connection: connection.execute(count).fetchone()) == (1,)
+
 
 async def test_an_event_that_another_has_written_fences_its_stream(
     journal: SqliteJournal, caplog: pytest.LogCaptureFixture
@@ -156,9 +166,12 @@ async def test_nothing_of_a_run_whose_id_is_taken_is_kept(journal: SqliteJournal
     begun = journal.begin_run(row("r", pipeline="other"))
     stream = journal.open("r", heard := Heard())
     stream.append(event(1, at=row("r", 5).created_at))
+    await asyncio.sleep(0)
+    stream.append(event(3))  # collected before anybody knows, and it would fit the other's stream
+    stream.push()
     with pytest.raises(RunIdTaken):
         await begun
-    stream.append(event(3))  # this would fit the other's stream
+    stream.append(event(4))
     await put(journal, event(1, stream="behind"))
     assert [each.seq for each in await stored(journal)] == [1, 2]
     assert (heard.seqs, len(heard.errors)) == ([], 1)
@@ -218,6 +231,25 @@ async def test_who_closes_a_journal_that_keeps_nothing_is_told_of_which_runs(
     assert [each.seq for each in await stored(again, "fine")] == [1]
     assert await again.reading.run("r") is None
     again.close()
+
+
+async def test_a_journal_whose_disk_does_not_answer_stays_locked(
+    tmp_path: Path, faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "CLOSE_SECONDS", 0.1)
+    journal = SqliteJournal(f"sqlite:///{tmp_path}/journal.db", connect=faults)
+    answers = threading.Event()
+    faults.before = lambda sql: None if answers.wait() else None
+    stream = journal.open("r", Heard())
+    stream.append(event(1))
+    stream.push()
+    with pytest.raises(JournalError, match="its disk does not answer: it stays locked until this process ends"):
+        journal.close()
+    with pytest.raises(JournalError, match="is open in this process already"):
+        SqliteJournal(f"sqlite:///{tmp_path}/journal.db")
+    answers.set()
+    assert journal._thread.join(30)
+    journal.ownership.release()
 
 
 async def test_a_close_that_holds_the_loop_keeps_what_was_appended(tmp_path: Path) -> None:

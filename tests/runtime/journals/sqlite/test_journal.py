@@ -275,6 +275,22 @@ async def test_others_read_while_the_owner_writes_and_after_it_was_closed(journa
         await reader.events("r")
 
 
+async def test_a_journal_that_was_closed_is_read_and_not_written(journal: SqliteJournal) -> None:
+    stream = await put(journal, event(1))
+    await journal.aclose()
+    reader = SqliteReader(journal.path, connect)
+    assert [each.seq for each in await reader.events("r")] == [1]
+    reader.close()
+    stream.append(event(2))
+    said = "is closed: open it again to write to it"
+    with pytest.raises(JournalError, match=said):
+        journal.begin_run(row("s"))
+    with pytest.raises(JournalError, match=said):
+        await journal.prune(AT)
+    with pytest.raises(JournalError, match=said):
+        journal.write_rows(lambda connection: None)
+
+
 async def test_a_closed_journal_leaves_one_file_and_the_locks(journal: SqliteJournal) -> None:
     await put(journal, event(1))
     await journal.aclose()

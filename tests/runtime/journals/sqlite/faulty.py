@@ -23,7 +23,7 @@ class Faults:
     """Makes connections; each statement of the writer's first passes `before` and then `after`, which may raise."""
 
     def __init__(self) -> None:
-        self.before: Callable[[str], None] = lambda sql: None
+        self.before: Callable[[str], Any] = lambda sql: None
         self.after: Callable[[str], None] = lambda sql: None
         self.prepare: Callable[[sqlite3.Connection], Any] = lambda connection: None
         self.targets: list[tuple[str, bool]] = []

@@ -239,7 +239,7 @@ async def test_a_journal_whose_disk_does_not_answer_stays_locked(
     monkeypatch.setattr(journal_module, "CLOSE_SECONDS", 0.1)
     journal = SqliteJournal(f"sqlite:///{tmp_path}/journal.db", connect=faults)
     answers = threading.Event()
-    faults.before = lambda sql: None if answers.wait() else None
+    faults.before = lambda sql: answers.wait()
     stream = journal.open("r", Heard())
     stream.append(event(1))
     stream.push()

@@ -58,8 +58,12 @@ class EventRow(NamedTuple):
     data: str
 
 
-def row_of_event(event: Event) -> tuple[EventRow, tuple[Payload, ...]]:
+def row_of_event(event: Event, *, whole: bool = False) -> tuple[EventRow, tuple[Payload, ...]]:
     """Return the row of an event, and what stands beside it.
+
+    Args:
+        event: of a run, or of a stream of playbill's own.
+        whole: nothing stands beside it, however large it is: one of playbill's own.
 
     Raises:
         JournalError: JSON cannot say its data.
@@ -67,7 +71,7 @@ def row_of_event(event: Event) -> tuple[EventRow, tuple[Payload, ...]]:
     """
     data, text = event_data(event)
     beside: tuple[Payload, ...] = ()
-    if len(text) > LARGE:
+    if len(text) > LARGE and not whole:
         text, beside = _apart(data)
     version = getattr(event, "version", 1)
     at = micros(event.at)

@@ -49,7 +49,7 @@ class EncodedStream:
         if self.fenced is not None:
             return
         try:
-            row, beside = row_of_event(event)
+            row, beside = row_of_event(event, whole=self.is_own)
         except (JournalError, ValueError, TypeError) as error:
             self.fenced = Fenced(self.stream.name, event.seq, f"it is not JSON: {error}")
             return

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from playbill.model.errors import JournalError
-from playbill.model.events import EventType
+from playbill.model.events import LOOP, EventType
 from playbill.runtime.journals.index import definition_hash
 from playbill.runtime.journals.sqlite.files.connections import connect, open_reader
 from playbill.runtime.journals.sqlite.journal import SqliteJournal
@@ -75,6 +75,13 @@ async def test_a_stream_of_playbills_own_goes_on_from_its_last_seq(journal: Sqli
     assert heard.seqs == [4]
     assert stream.last_seq == 4
     again.close()
+
+
+async def test_a_large_event_of_playbills_own_is_kept_whole(journal: SqliteJournal) -> None:
+    data = {"run_id": None, "seconds": 1.0, "stack": "frame\n" * 20_000}
+    blocked = event(1, EventType.LOOP_BLOCKED, LOOP, data=data)
+    await put(journal, blocked)
+    assert list(await journal.reading.events(LOOP)) == [blocked]
 
 
 async def test_a_run_goes_on_after_a_restart_with_what_a_recovery_has_read(journal: SqliteJournal) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from playbill.model.errors import JournalError
 from playbill.runtime.journals.sqlite.files.connections import open_reader
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["SqliteReader"]
 
 T = TypeVar("T")
+
+INTERRUPT_SECONDS: Final = 0.05
+"""Between two tries to break off what is read."""
 
 
 class SqliteReader:
@@ -102,9 +105,11 @@ class SqliteReader:
         if self._closed:
             return
         self._closed = True
-        connection = self._connection
-        if connection is not None and self.reading is not None:
-            with suppress(sqlite3.Error):
-                connection.interrupt()
-        self._thread.submit(self._drop)
+        dropped = self._thread.submit(self._drop)
+        while not dropped.done():
+            connection = self._connection
+            if connection is not None and self.reading is not None:
+                with suppress(sqlite3.Error):
+                    connection.interrupt()  # in vain while its statement has yet to begin
+            wait([dropped], INTERRUPT_SECONDS)
         self._thread.shutdown(wait=True)

@@ -282,6 +282,24 @@ async def test_others_read_while_the_owner_writes_and_after_it_was_closed(journa
         await reader.events("r")
 
 
+async def test_a_close_breaks_off_what_is_read(journal: SqliteJournal) -> None:
+    begun, loop = asyncio.Event(), asyncio.get_running_loop()
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+
+    def read(connection: sqlite3.Connection) -> object:
+        loop.call_soon_threadsafe(begun.set)
+        return connection.execute(endless).fetchone()
+
+    reader = SqliteReader(journal.path, connect)
+    reading = asyncio.create_task(reader._read("an endless query", read))
+    await begun.wait()
+    assert reader.reading is not None
+    assert reader.reading.what == "an endless query"
+    await asyncio.to_thread(reader.close)
+    with pytest.raises(JournalError, match="cannot be read: interrupted"):
+        await reading
+
+
 async def test_a_journal_that_was_closed_is_read_and_not_written(journal: SqliteJournal) -> None:
     stream = await put(journal, event(1))
     await journal.aclose()

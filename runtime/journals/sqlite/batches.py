@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from playbill.runtime.journals.sqlite.group import Group
@@ -15,13 +16,15 @@ from playbill.runtime.journals.waiters import Waiters
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from playbill.model.events import Event
     from playbill.runtime.journals.listing import LogLine
     from playbill.runtime.journals.sqlite.group import Begin, KeptGroup, Rows, Stream
 
 __all__ = ["Batches"]
+
+logger = logging.getLogger("playbill")
 
 LINGER_SECONDS: Final = 0.01
 """How long an event waits for company that nobody waits for."""
@@ -143,9 +146,9 @@ class Batches:
         self._send()
         self.reported.wake()
         for stream, error in outcome.fenced:
-            stream.fence(error)
+            _tell(stream, stream.fence, error)
         for stream, seq in outcome.kept:
-            stream.keep(seq)
+            _tell(stream, stream.keep, seq)
         for future, value in outcome.begun:
             if not future.done():
                 future.set_result(value)
@@ -173,4 +176,12 @@ class Batches:
 
 def _tell_failed(streams: Iterable[Stream], error: str) -> None:
     for stream in streams:
-        stream.fail(error)
+        _tell(stream, stream.fail, error)
+
+
+def _tell(stream: Stream, hear: Callable[[Any], None], said: object) -> None:
+    """Tell a stream something; a fault of one keeper keeps no other from hearing."""
+    try:
+        hear(said)
+    except Exception as error:
+        logger.exception("the keeper of '%s' failed: %r", stream.name, error)

@@ -174,6 +174,23 @@ async def test_nothing_is_handed_over_after_the_end(batches: Batches, sink: Hand
     assert sink.groups == []
 
 
+async def test_a_fault_of_one_keeper_keeps_no_other_from_hearing(
+    batches: Batches, sink: HandSink, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fault(seq: int) -> None:
+        raise RuntimeError("broken")
+
+    one, two = Told("one"), Told("two")
+    one.keep = fault  # type: ignore[method-assign]
+    batches.add(one, event(1, stream="one"))
+    batches.add(two, event(1, stream="two"))
+    batches.push()
+    await settle()
+    batches.kept(outcome_of(sink.sent[0]))
+    assert two.heard == [1]
+    assert caplog.messages == ["the keeper of 'one' failed: RuntimeError('broken')"]
+
+
 async def test_what_is_waited_for_in_vain_is_known(batches: Batches, sink: HandSink) -> None:
     loop = asyncio.get_running_loop()
     begun, written = loop.create_future(), loop.create_future()

@@ -183,5 +183,5 @@ def _tell(stream: Stream, hear: Callable[[Any], None], said: object) -> None:
     """Tell a stream something; a fault of one keeper keeps no other from hearing."""
     try:
         hear(said)
-    except Exception as error:
-        logger.exception("the keeper of '%s' failed: %r", stream.name, error)
+    except Exception:
+        logger.exception("the keeper of '%s' failed", stream.name)

@@ -135,6 +135,9 @@ class Writer(Protocol):
         """Take `event`; True: it is kept already. False: the stream's keeper will hear."""
         ...
 
+    def push(self) -> None:
+        """Say that somebody waits for what was appended; without it that is kept a little later."""
+
 
 class Journal(Protocol):
     """Keeps events."""

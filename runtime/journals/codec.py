@@ -13,16 +13,20 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from playbill.model.errors import DefinitionError, JournalError
-from playbill.model.events import FIELDS, HEAD, Event, read_event
+from playbill.model.events import FIELDS, HEAD, Event, plain_data, read_event
 from playbill.model.forms import FAILURE, OBJECT
 from playbill.model.jsonable import NotJson, plain_json
 
 if TYPE_CHECKING:
     from playbill.model.facts import Failure
 
-__all__ = ["event_from_json", "event_to_json", "failure_to_json"]
+__all__ = ["compact", "event_data", "event_from_json", "event_from_mapping", "event_to_json", "failure_to_json"]
 
+ENCODER: Final = msgspec.json.Encoder()
+DECODER: Final = msgspec.json.Decoder()
 LEVELS: Final = 3
 """That an event puts around an output: `data.carried.a`."""
 KEYS: Final = (*HEAD, "run_id", "data")
@@ -37,11 +41,44 @@ def event_to_json(event: Event) -> str:
         JournalError: JSON cannot say its data; names the event and the part of it.
     """
     line = event.as_dict(internals=True)
+    line["data"] = _plain(line["data"], event)
+    return json.dumps(line, separators=(",", ":"))
+
+
+def event_data(event: Event) -> tuple[dict[str, Any], str]:
+    """Return the data of `event` alone, as JSON has it, and its text: for who keeps its head elsewhere.
+
+    The text is written by a fast way, read, and compared; what does not come back equal (tuples, what is no JSON)
+    goes the long way, and is made plain or refused there. It takes a fifth of the time.
+
+    Raises:
+        JournalError: JSON cannot say it; names the event and the part of it.
+    """
+    data = plain_data(event)
     try:
-        line["data"] = plain_json(line["data"], "data", around=LEVELS)
+        written = ENCODER.encode(data)
+        if DECODER.decode(written) == data:
+            return data, written.decode()
+    except (msgspec.MsgspecError, ArithmeticError, RecursionError, TypeError, ValueError):
+        pass  # the long way tells why, or takes it
+    plain = _plain(data, event)
+    return plain, compact(plain)
+
+
+def _plain(data: dict[str, Any], event: Event) -> dict[str, Any]:
+    try:
+        plain: dict[str, Any] = plain_json(data, "data", around=LEVELS)
     except NotJson as error:
         raise JournalError(f"event {event.seq} of '{event.stream}' ({event.type}): its {error}") from error
-    return json.dumps(line, separators=(",", ":"))
+    return plain
+
+
+def compact(plain: Any) -> str:
+    """Return plain JSON, and nothing else, as text that `json.loads` reads equal; ten times as fast as `json`."""
+    try:
+        return ENCODER.encode(plain).decode()
+    except (UnicodeEncodeError, OverflowError, RecursionError):  # halves of characters; it is as exact, and slower
+        return json.dumps(plain, separators=(",", ":"))
 
 
 def failure_to_json(failure: Failure | None) -> dict[str, Any] | None:
@@ -63,8 +100,24 @@ def event_from_json(text: str, where: str = "event") -> Event:
     try:
         return _event(OBJECT.read(json.loads(text)))
     except (LookupError, RecursionError, TypeError, ValueError) as error:
-        said = f"{where}: this is not an event: {error}; an event is a JSON object of {', '.join(KEYS)}"
-        raise DefinitionError.single("bad-event", where, said) from error
+        raise _not_an_event(where, error) from error
+
+
+def event_from_mapping(line: dict[str, Any], where: str = "event") -> Event:
+    """Return the event that a line of JSON says, once that is read; `event_from_json` does both.
+
+    Raises:
+        DefinitionError: it is not such a line; names the place and the field.
+    """
+    try:
+        return _event(line)
+    except (LookupError, RecursionError, TypeError, ValueError) as error:
+        raise _not_an_event(where, error) from error
+
+
+def _not_an_event(where: str, error: Exception) -> DefinitionError:
+    said = f"{where}: this is not an event: {error}; an event is a JSON object of {', '.join(KEYS)}"
+    return DefinitionError.single("bad-event", where, said)
 
 
 def _event(raw: dict[str, Any]) -> Event:

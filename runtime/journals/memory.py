@@ -8,15 +8,24 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from playbill.model.events import TERMINAL, Event, is_own
+from playbill.runtime.journals.index import ENDED
+from playbill.runtime.journals.memory_index import MemoryIndex
 from playbill.runtime.journals.progress import ProgressNews, ProgressReader
 from playbill.runtime.journals.waiters import Waiters
 
 if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
     from playbill.actors.ports import Keeper
     from playbill.model.progress import NodeProgress
+    from playbill.runtime.journals.index import RunRow
+    from playbill.runtime.journals.listing import LogLine
+    from playbill.runtime.journals.sides import ReadingSide
 
 OWN_EVENTS: Final = 1_000
 """How many events of a stream of playbill's own are kept: the last ones."""
@@ -54,6 +63,9 @@ class MemoryStream:
         if self._journal.tails:
             self._journal.tell(event)
         return True
+
+    def push(self) -> None:
+        """Do nothing: what was appended is kept."""
 
     def close(self) -> None:
         """Let readers end: nothing more will come."""
@@ -218,6 +230,9 @@ class MemoryJournal:
         self.streams: dict[str, MemoryStream] = {}
         self.tails: list[weakref.ref[Tail]] = []
         """Who listens to all streams; whoever is held by nobody any more listens no more."""
+        self._index = MemoryIndex(self.streams)
+        self.reading: ReadingSide = self._index
+        """The reading side."""
 
     def open(self, stream: str, keeper: Keeper) -> MemoryStream:
         """Open a stream; what memory keeps it keeps at once, so `keeper` never hears of it."""
@@ -227,8 +242,28 @@ class MemoryJournal:
     def drop(self, stream: str) -> None:
         """Forget a stream."""
         dropped = self.streams.pop(stream, None)
+        self._index.forget(stream)
         if dropped is not None:
             dropped.close()
+
+    def begin_run(self, row: RunRow, definition: str | None = None) -> Future[None]:
+        """Let a run begin, before its stream is opened; RunIdTaken: there is one of this id."""
+        return self._index.begin(row, definition)
+
+    def change_run(self, run_id: str, change: Mapping[str, Any]) -> Future[None]:
+        """Change of a run's row what no event does."""
+        return self._index.change(run_id, change)
+
+    def log(self, run_id: str, line: LogLine) -> None:
+        """Keep what an attempt said, as far as its quota goes."""
+        self._index.log(run_id, line)
+
+    async def prune(self, before: datetime, statuses: Sequence[str] = ()) -> int:
+        """Forget runs that ended before, with the whole tree of each; return how many."""
+        found = self._index.ended_before(before, statuses or ENDED)
+        for run_id in found:
+            self.drop(run_id)
+        return len(found)
 
     def tail(self) -> Tail:
         """Return the events of all streams from this call on; a listener 10,000 behind misses the oldest."""

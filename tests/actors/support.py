@@ -116,6 +116,9 @@ class HandStream:
         self.events.append(event)
         return not self.slow
 
+    def push(self) -> None:
+        pass
+
     def keep(self, seq: int | None = None) -> None:
         """Say that all events up to `seq`, or all there are, are kept."""
         self.keeper.kept(len(self.events) if seq is None else seq)

@@ -27,6 +27,19 @@ def pykka_outside_actors(found: list[Module]) -> list[str]:
     ]
 
 
+def sqlite_outside_its_journal(found: list[Module]) -> list[str]:
+    """Imports of SQLite where nobody counts connections: a second one that writes can damage a journal."""
+    return [
+        module.name
+        for module in found
+        if not module.name.startswith("runtime/journals/sqlite/") and "sqlite3" in module.imports()
+    ]
+
+
+def connecting(found: list[Module]) -> list[str]:
+    return [module.name for module in found if "sqlite3.connect(" in module.text]
+
+
 def broken_links(root: Path) -> list[str]:
     links = {f"playbill/{floor}": Path("..", floor) for floor in FLOORS}
     return [
@@ -53,6 +66,11 @@ def test_pykka_is_imported_only_under_actors() -> None:
     assert pykka_outside_actors(modules()) == []
 
 
+def test_sqlite_is_imported_only_by_its_journal_and_connected_to_in_one_place() -> None:
+    assert sqlite_outside_its_journal(modules()) == []
+    assert connecting(modules()) == ["runtime/journals/sqlite/files/connections.py"]
+
+
 def test_the_package_reaches_its_floors_by_committed_links() -> None:
     assert broken_links(ROOT) == []
 
@@ -61,10 +79,12 @@ def test_each_rule_can_go_red(tmp_path: Path) -> None:
     for folder in (*FLOORS, "playbill"):
         (tmp_path / folder).mkdir()
     (tmp_path / "model/bad.py").write_text("import pykka.x\nfrom actors import shell\nimport playbill\n")
+    (tmp_path / "runtime/store.py").write_text("import sqlite3\nsqlite3.connect('x')\n")
     (tmp_path / "playbill/actors").symlink_to("../actors")
     (tmp_path / "playbill/model").symlink_to(tmp_path / "model")
     found = modules(tmp_path)
     assert bare_imports(found) == ["model/bad.py: actors"]
     assert imports_of_the_front(found) == ["model/bad.py"]
     assert pykka_outside_actors(found) == ["model/bad.py"]
+    assert sqlite_outside_its_journal(found) == connecting(found) == ["runtime/store.py"]
     assert broken_links(tmp_path) == ["playbill/model", "playbill/runtime"]

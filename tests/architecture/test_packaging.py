@@ -37,7 +37,9 @@ def copy_of_the_tree(target: Path) -> Path:
 
 def packaged_names() -> set[str]:
     names = [module.name.removeprefix("playbill/") for module in modules()]
-    return {f"playbill/{name}" for name in (*names, "py.typed")}
+    schema = [path.relative_to(ROOT).as_posix() for path in ROOT.glob("runtime/journals/sqlite/schema/*.sql")]
+    assert schema
+    return {f"playbill/{name}" for name in (*names, *schema, "py.typed")}
 
 
 @pytest.fixture(scope="module")

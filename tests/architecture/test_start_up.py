@@ -8,7 +8,7 @@ import pytest
 
 from tests.architecture.tree import ROOT
 
-NEVER = ("networkx", "httpx", "cel", "jsonschema_rs", "hypothesis", "matplotlib", "multiprocessing")
+NEVER = ("networkx", "httpx", "cel", "jsonschema_rs", "hypothesis", "matplotlib", "multiprocessing", "sqlite3")
 """Slow, and needed by none of these."""
 LOOP = ("asyncio", "anyio", "pydantic", "yaml", "pykka", "playbill.model", "playbill.runtime.manager")
 """What a run needs, and nothing that only names one."""

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.benchmarks import attempts, definitions, instructions, runs, simulation, start_up, stopping
+from tests.benchmarks import attempts, definitions, instructions, journal, runs, simulation, start_up, stopping
 
 print(f"{'workload':<34} {'floor':>14} {'playbill':>14} {'ratio':>8}")
 instructions.report()
@@ -10,5 +10,6 @@ definitions.report()
 asyncio.run(runs.report())
 asyncio.run(attempts.report())
 asyncio.run(stopping.report())
+asyncio.run(journal.report())
 simulation.report()
 start_up.report()

@@ -1,0 +1,130 @@
+"""The index of runs: one row a run, and how an event changes it; pure, for every journal.
+
+1. The row is made when its run begins, in the same commit as the run's first event.
+2. What an event changes is `change_of(event)`, and nothing else of the event is looked at; kept in its commit.
+3. The rest (attributes, when a passive run wakes, why it is set aside) others say, by `change`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from msgspec import field
+from msgspec.structs import replace
+
+from playbill.model.events import NO_DATA, TERMINAL, EventType
+from playbill.model.facts import RunStatus, Value
+from playbill.model.machines.conclusion import RUN_END_EVENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from playbill.model.events import Event
+
+__all__ = [
+    "ALIVE",
+    "ENDED",
+    "Change",
+    "RunRow",
+    "Scalar",
+    "change_of",
+    "changed",
+    "check_change",
+    "definition_hash",
+    "row_of",
+]
+
+Scalar: TypeAlias = str | int | float | bool
+"""The value of an attribute."""
+Change: TypeAlias = "dict[str, Any]"
+"""Fields of a RunRow, and what they become."""
+
+ALIVE: Final = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.PAUSED)
+"""The statuses of runs that have not ended."""
+ENDED: Final = tuple(status for status in RunStatus if status not in ALIVE)
+"""The statuses of runs that have."""
+ENDS: Final[Mapping[EventType, RunStatus]] = {kind: status for status, kind in RUN_END_EVENTS.items()}
+CHANGEABLE: Final = frozenset({"wake_at", "suspended_reason", "suspended_at", "attributes"})
+"""What others than events may change."""
+
+
+class RunRow(Value, kw_only=True):
+    """What is known of a run without reading its events."""
+
+    run_id: str
+    pipeline: str
+    created_at: datetime
+    version: str = ""
+    definition: str | None = None
+    """The hash of its definition's canonical JSON; None: none was kept."""
+    status: RunStatus = RunStatus.PENDING
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    wake_at: datetime | None = None
+    """When a run that waits out of memory wants to go on."""
+    last_seq: int = 0
+    """Of the last event that is kept."""
+    parent: str | None = None
+    """The run whose node started it."""
+    root: str | None = None
+    """The run at the top of its tree; None: itself. A journal finds it by the parent."""
+    origin: str | None = None
+    """The run of which it is another try."""
+    suspended_reason: str | None = None
+    """Why it was set aside; None: it was not."""
+    suspended_at: datetime | None = None
+    attributes: dict[str, Scalar] = field(default_factory=dict[str, Scalar])
+    """What people find it by."""
+
+
+def definition_hash(canonical: str) -> str:
+    """Return the name of a definition by its content: of its canonical JSON."""
+    return sha256(canonical.encode()).hexdigest()
+
+
+def row_of(event: Event) -> RunRow:
+    """Return the row of a run of which nobody said more than its first event does."""
+    data = event.data if event.type is EventType.PIPELINE_RUN_STARTED else NO_DATA
+    pipeline, version = str(data.get("pipeline", "")), str(data.get("version", ""))
+    return RunRow(run_id=event.stream, pipeline=pipeline, version=version, created_at=event.at)
+
+
+def change_of(event: Event) -> Change | None:
+    """Return what an event changes of its run's row, besides its last seq; None: nothing."""
+    kind = event.type
+    if kind is EventType.PIPELINE_RUN_STARTED:
+        return {"status": RunStatus.RUNNING, "started_at": event.at}
+    if kind is EventType.PIPELINE_RUN_PAUSED:
+        return {"status": RunStatus.PAUSED}
+    if kind is EventType.PIPELINE_RUN_RESUMED:
+        return {"status": RunStatus.RUNNING}
+    if kind is EventType.PIPELINE_RUN_RECOVERED:
+        return {"suspended_reason": None, "suspended_at": None, "wake_at": None}
+    if kind in TERMINAL:
+        return {"status": ENDS[kind], "ended_at": event.at, "wake_at": None}
+    return None
+
+
+def changed(row: RunRow, events: Iterable[Event]) -> RunRow:
+    """Return a row after these events."""
+    for event in events:
+        row = replace(row, **(change_of(event) or {}), last_seq=event.seq)
+    return row
+
+
+def check_change(change: Mapping[str, Any]) -> None:
+    """Refuse to change what only events do.
+
+    Raises:
+        ValueError: names the fields.
+    """
+    if wrong := sorted(change.keys() - CHANGEABLE):
+        raise ValueError(
+            f"{', '.join(wrong)}: only events change these; others may change {', '.join(sorted(CHANGEABLE))}"
+        )
+    attributes: Mapping[str, object] = change.get("attributes") or NO_DATA
+    for name, value in attributes.items():
+        if not isinstance(value, str | int | float | bool):
+            raise ValueError(f"attribute '{name}' is {value!r:.60}, and takes text, a number or a bool")  # noqa: TRY004

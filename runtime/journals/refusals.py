@@ -1,0 +1,33 @@
+"""What a journal refuses for good: a run id that is taken, and the events of who is its owner no more."""
+
+from __future__ import annotations
+
+from playbill.model.errors import JournalError
+
+__all__ = ["Fenced", "RunIdTaken"]
+
+
+class RunIdTaken(JournalError):
+    """A run of this id is kept already; nothing of the new one is."""
+
+    def __init__(self, run_id: str) -> None:
+        """Take the id."""
+        super().__init__(run_id)
+        self.run_id = run_id
+
+    def __str__(self) -> str:
+        return f"the journal has a run '{self.run_id}' already: choose another id, or read that run"
+
+
+class Fenced(JournalError):
+    """Somebody else writes this stream, so that what is appended here is kept no more; its run is to be let go."""
+
+    def __init__(self, stream: str, seq: int, why: str) -> None:
+        """Take the stream, the seq of the event that cannot be kept, and what is there instead."""
+        super().__init__(stream, seq, why)
+        self.stream = stream
+        self.seq = seq
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"event {self.seq} of '{self.stream}' cannot be kept: {self.why}; somebody else writes this stream"

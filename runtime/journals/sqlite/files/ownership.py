@@ -1,0 +1,114 @@
+"""Who owns a journal's file: one journal of one process, by a lock on a file beside it.
+
+1. The lock is on `<file>.lock`, never on the database, whose own locks SQLite takes. It lives as long as the journal,
+   and ends with the process, whatever ends it. Its file says whose it is.
+2. In one process the same file is known by device and inode, whatever it is called.
+3. A fork closes what it inherited: it owns nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from playbill.model.errors import JournalError
+from playbill.runtime.journals.sqlite.files.errors import explained
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Ownership"]
+
+FileKey: TypeAlias = tuple[int, int]
+"""Device and inode."""
+
+OWNED: Final[dict[FileKey, Ownership]] = {}
+"""What journals of this process own."""
+
+
+class Ownership:
+    """The lock of one journal's file, from when it is made until `release`.
+
+    Args:
+        path: the database, which is there.
+
+    Raises:
+        JournalError: another journal has it, of this process or of another one, which is named.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.with_name(f"{path.name}.lock")
+        self._descriptor = -1
+        try:
+            status = path.stat()
+            self._key: FileKey = (status.st_dev, status.st_ino)
+            if self._key in OWNED:
+                raise JournalError(
+                    f"journal {path} is open in this process already: share its manager, or name another file"
+                )
+            self._lock(path)
+        except OSError as error:
+            raise explained(error, path, "locked") from error
+        OWNED[self._key] = self
+
+    def _lock(self, path: Path) -> None:
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(_who()).encode(), 0)
+        except BlockingIOError:
+            said = os.pread(descriptor, 4096, 0)
+            os.close(descriptor)
+            raise JournalError(
+                f"journal {path} is in use by {_whose(said)}: end that one, or name another file"
+            ) from None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+
+    def fileno(self) -> int:
+        """Return the lock's descriptor: a process to which it is passed keeps the journal owned while it lives."""
+        return self._descriptor
+
+    def release(self) -> None:
+        """Own it no more; the lock's file stays, since to remove it would let two own the same journal."""
+        if OWNED.get(self._key) is self:
+            del OWNED[self._key]
+        self.forget()
+
+    def forget(self) -> None:
+        """Close the lock's descriptor; the lock itself lasts as long as another process has it."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def __repr__(self) -> str:
+        return f"<Ownership {self.path} {'held' if self._descriptor >= 0 else 'released'}>"
+
+
+def _who() -> dict[str, Any]:
+    return {"pid": os.getpid(), "host": socket.gethostname(), "started_at": datetime.now(UTC).isoformat()}
+
+
+def _whose(said: bytes) -> str:
+    """Tell who holds a lock, as far as its file says so."""
+    with suppress(ValueError, KeyError, TypeError):
+        owner = json.loads(said)
+        return f"process {owner['pid']} on {owner['host']} since {owner['started_at']}"
+    return "another process"
+
+
+def _forget_in_fork() -> None:
+    for owned in [*OWNED.values()]:
+        owned.forget()
+    OWNED.clear()
+
+
+os.register_at_fork(after_in_child=_forget_in_fork)

@@ -1,0 +1,1 @@
+"""The writing side: one thread with one connection, which commits groups of all runs together."""

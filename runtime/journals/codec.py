@@ -28,8 +28,8 @@ __all__ = ["compact", "event_data", "event_from_json", "event_from_mapping", "ev
 ENCODER: Final = msgspec.json.Encoder()
 DECODER: Final = msgspec.json.Decoder()
 LEVELS: Final = 3
-"""That an event puts around an output: `data.carried.a`."""
-KEYS: Final = (*HEAD, "run_id", "data")
+"""That an event may put around an output."""
+KEYS: Final = (*HEAD, "version", "run_id", "data")
 LEADING_ON: Final = frozenset(kind for kind, fields in FIELDS.items() if "live" in fields)
 """The types of events without whose live edges nothing can be folded."""
 

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from msgspec import field
@@ -32,7 +31,6 @@ __all__ = [
     "change_of",
     "changed",
     "check_change",
-    "definition_hash",
     "row_of",
 ]
 
@@ -58,7 +56,7 @@ class RunRow(Value, kw_only=True):
     created_at: datetime
     version: str = ""
     definition: str | None = None
-    """The hash of its definition's canonical JSON; None: none was kept."""
+    """The hash of its definition, see stored_form.py; None: none was kept."""
     status: RunStatus = RunStatus.PENDING
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -77,11 +75,6 @@ class RunRow(Value, kw_only=True):
     suspended_at: datetime | None = None
     attributes: dict[str, Scalar] = field(default_factory=dict[str, Scalar])
     """What people find it by."""
-
-
-def definition_hash(canonical: str) -> str:
-    """Return the name of a definition by its content: of its canonical JSON."""
-    return sha256(canonical.encode()).hexdigest()
 
 
 def row_of(event: Event) -> RunRow:

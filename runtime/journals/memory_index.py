@@ -125,7 +125,7 @@ class MemoryIndex:
         return self._row(run_id)
 
     async def definition(self, digest: str) -> str | None:
-        """Return the canonical JSON of a definition."""
+        """Return the stored form of a definition, as JSON."""
         return self._definitions.get(digest)
 
     async def events(self, stream: str, from_seq: int = 1, limit: int = 500) -> Sequence[Event]:

@@ -39,7 +39,7 @@ class ReadingSide(Protocol):
         ...
 
     async def definition(self, digest: str) -> str | None:
-        """Return the canonical JSON of the definition of this hash; None: it is not kept."""
+        """Return the stored form, as JSON, of the definition of this hash; None: it is not kept."""
         ...
 
     async def events(self, stream: str, from_seq: int = 1, limit: int = 500) -> Sequence[Event]:
@@ -59,7 +59,7 @@ class WritingSide(Journal, Protocol):
 
         Args:
             row: how the run begins; its `definition` is the hash of `definition`.
-            definition: canonical JSON; None: it is kept already, or shall not be.
+            definition: its stored form, as JSON; None: it is kept already, or shall not be.
 
         Returns:
             Done once all is kept; RunIdTaken: a run of this id was there before, and nothing of this one is kept.

@@ -11,7 +11,7 @@ import json
 import zlib
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from playbill.model.events import HEAD
+from playbill.model.upcasting import version_of
 from playbill.runtime.journals.codec import compact, event_data, event_from_mapping
 from playbill.runtime.journals.listing import micros, moment
 
@@ -36,7 +36,6 @@ __all__ = [
 LARGE: Final = 64 * 1024
 """Characters of JSON; more stands beside the event."""
 COLUMNS: Final = "seq, type, version, at, node, attempt, data"
-HAS_VERSION: Final = "version" in HEAD
 
 
 class Payload(NamedTuple):
@@ -73,7 +72,7 @@ def row_of_event(event: Event, *, whole: bool = False) -> tuple[EventRow, tuple[
     beside: tuple[Payload, ...] = ()
     if len(text) > LARGE and not whole:
         text, beside = _apart(data)
-    version = getattr(event, "version", 1)
+    version = version_of(event.type)
     at = micros(event.at)
     (event.node_id or "").encode()  # raises ValueError for halves of characters, which no column takes
     return EventRow(event.seq, str(event.type), version, at, event.node_id, event.attempt, text), beside
@@ -122,9 +121,7 @@ def event_of(stream: str, row: EventRow, beside: Iterable[Payload] = ()) -> Even
     """
     where = f"event {row.seq} of '{stream}'"
     line: dict[str, Any] = {"type": row.type, "stream": stream, "seq": row.seq, "at": moment(row.at).isoformat()}
-    line |= {"node_id": row.node, "attempt": row.attempt, "data": json.loads(row.data)}
-    if HAS_VERSION:
-        line["version"] = row.version
+    line |= {"node_id": row.node, "attempt": row.attempt, "version": row.version, "data": json.loads(row.data)}
     for payload in beside:
         line["data"][payload.name] = json.loads(unpacked(payload.zlib))
     return event_from_mapping(line, where)

@@ -6,7 +6,7 @@ import pytest
 
 from playbill.model.events import TERMINAL, EventType
 from playbill.model.facts import RunStatus
-from playbill.runtime.journals.index import ALIVE, ENDED, change_of, changed, check_change, definition_hash, row_of
+from playbill.runtime.journals.index import ALIVE, ENDED, change_of, changed, check_change, row_of
 from tests.contracts.journal_support import AT, event, row
 
 T = EventType
@@ -65,7 +65,3 @@ def test_what_events_say_nobody_else_may_change() -> None:
         ValueError, match="last_seq, status: only events change these; others may change attributes, sus"
     ):
         check_change({"status": "failed", "last_seq": 1})
-
-
-def test_a_definition_is_named_by_its_content() -> None:
-    assert definition_hash('{"a":1}') == definition_hash('{"a":1}') != definition_hash('{"a":2}')

@@ -68,10 +68,10 @@ def read_logs(connection: sqlite3.Connection, run_id: str, node_id: str | None, 
 
 
 def find_definition(connection: sqlite3.Connection, digest: str) -> str | None:
-    """Return the canonical JSON of a definition; None: it is not kept."""
+    """Return the stored form of a definition, as JSON; None: it is not kept."""
     found = connection.execute("SELECT json, zlib FROM definitions WHERE hash = ?", (digest,)).fetchone()
     if found is None:
         return None
     text, compressed = found
-    canonical: str = unpacked(compressed) if text is None else text
-    return canonical
+    stored: str = unpacked(compressed) if text is None else text
+    return stored

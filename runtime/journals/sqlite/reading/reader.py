@@ -59,7 +59,7 @@ class SqliteReader:
         return await self._read(f"run '{run_id}'", lambda connection: find_run(connection, run_id))
 
     async def definition(self, digest: str) -> str | None:
-        """Return the canonical JSON of a definition."""
+        """Return the stored form of a definition, as JSON."""
         return await self._read(f"definition {digest}", lambda connection: find_definition(connection, digest))
 
     async def events(self, stream: str, from_seq: int = 1, limit: int = 500) -> Sequence[Event]:

@@ -29,7 +29,7 @@ CREATE INDEX runs_by_definition ON runs (definition);
 CREATE INDEX runs_by_end ON runs (ended_at) WHERE ended_at IS NOT NULL AND parent IS NULL;
 CREATE INDEX runs_by_wake ON runs (wake_at) WHERE wake_at IS NOT NULL;
 
--- Each definition once, by the SHA-256 of its canonical JSON.
+-- Each definition once, in its stored form, by the SHA-256 of that form's canonical JSON.
 CREATE TABLE definitions (
     hash TEXT PRIMARY KEY,
     json TEXT,                   -- NULL: it is large, and stands in zlib

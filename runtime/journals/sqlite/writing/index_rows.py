@@ -22,10 +22,10 @@ COLUMNS_CHANGED: Final = frozenset(
 )
 
 
-def insert_definition(connection: sqlite3.Connection, digest: str, canonical: str) -> None:
+def insert_definition(connection: sqlite3.Connection, digest: str, stored: str) -> None:
     """Keep a definition, if it is not there yet; a large one is compressed."""
-    large = len(canonical) > LARGE
-    row = (digest, None, packed(canonical)) if large else (digest, canonical, None)
+    large = len(stored) > LARGE
+    row = (digest, None, packed(stored)) if large else (digest, stored, None)
     connection.execute("INSERT INTO definitions VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING", row)
 
 

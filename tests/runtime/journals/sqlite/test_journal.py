@@ -7,13 +7,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from playbill.model.errors import JournalError
 from playbill.model.events import LOOP, EventType
-from playbill.runtime.journals.index import definition_hash
 from playbill.runtime.journals.sqlite.files.connections import connect, open_reader
 from playbill.runtime.journals.sqlite.journal import SqliteJournal
 from playbill.runtime.journals.sqlite.metrics import JournalMetrics, ReadInProgress
@@ -26,6 +26,10 @@ from tests.contracts.journal_support import AT, COMPLETED, Heard, event, put, ro
 
 pytestmark = pytest.mark.anyio
 CLOSED = EventType.BREAKER_CLOSED
+
+
+def hash_of(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
 
 
 @pytest.fixture
@@ -129,13 +133,13 @@ async def test_an_id_that_an_earlier_process_used_is_taken(journal: SqliteJourna
 async def test_a_definition_is_kept_once_and_a_large_one_compressed(journal: SqliteJournal) -> None:
     small, large = '{"name":"p"}', '{"name":"' + "p" * 200_000 + '"}'
     for number, text in enumerate((small, large, large)):
-        begun = journal.begin_run(row(f"r{number}", definition=definition_hash(text)), text)
+        begun = journal.begin_run(row(f"r{number}", definition=hash_of(text)), text)
         await put(journal, event(1, stream=f"r{number}"))
         await begun
     with closing(open_reader(journal.path)) as reader:
         found = reader.execute("SELECT length(json), length(zlib) < 1000 FROM definitions ORDER BY length(json)")
         assert found.fetchall() == [(None, 1), (len(small), None)]
-    assert await journal.reading.definition(definition_hash(large)) == large
+    assert await journal.reading.definition(hash_of(large)) == large
 
 
 # ---- pruning --------------------------------------------------------------------------------------------------
@@ -149,7 +153,7 @@ async def test_pruning_goes_on_where_it_was_broken_off_and_gives_space_back(
     large = {"output": {"a": "b" * 100_000}, "live": ()}
     for number in range(5):
         name = f"r{number}"
-        begun = journal.begin_run(row(name, definition=definition_hash(name), attributes={"n": number}), name)
+        begun = journal.begin_run(row(name, definition=hash_of(name), attributes={"n": number}), name)
         node = event(2, EventType.PIPELINE_NODE_COMPLETED, name, data=large)
         await put(journal, event(1, stream=name), node, *(event(seq, stream=name) for seq in range(3, 60)))
         await put(journal, event(60, COMPLETED, name))

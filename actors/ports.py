@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import force_setattr
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from playbill.model.events import Event
     from playbill.model.facts import Inputs, Now, Permit
@@ -142,8 +142,8 @@ class Writer(Protocol):
 class Journal(Protocol):
     """Keeps events."""
 
-    def open(self, stream: str, keeper: Keeper) -> Writer:
-        """Open a stream."""
+    def open(self, stream: str, keeper: Keeper, kept: Iterable[Event] = ()) -> Writer:
+        """Open a stream, of which these events are kept already."""
         ...
 
 

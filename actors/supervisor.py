@@ -16,13 +16,14 @@ from playbill.model.messages import GATED, Cancel, JournalBack, JournalFailed
 from playbill.model.plain_text import repr_of, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from playbill.actors.ports import Ports
     from playbill.model.events import Event
     from playbill.model.facts import Failure
     from playbill.model.plan import RunFacts
     from playbill.model.results import RunResult
+    from playbill.model.runstate import RunState
 
 
 class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
@@ -38,12 +39,15 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
         timeout: float,
         breakers: Mapping[str, Shell[Any]],
         on_end: Callable[[RunResult], None],
+        run: RunState | None = None,
+        kept: Sequence[Event] = (),
     ) -> None:
+        """Make the actor of a run that is to start; or to go on: with the fold of its events, and these."""
         super().__init__(ports, facts.run_id)
         self.tell = self._tell
         self._post = ports.post
         self.facts = facts
-        self.machine = SupervisorMachine(facts, timeout)
+        self.machine = SupervisorMachine(facts, timeout, run)
         self.breakers = breakers
         self.nodes: dict[str, NodeActor] = {}
         self.gate = Gate()
@@ -51,7 +55,7 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
         self.journal_failed = False
         self.result: RunResult | None = None
         """What its machine has finished with: final, and announced as soon as the journal has it."""
-        self.writer = ports.journal.open(facts.run_id, self)
+        self.writer = ports.journal.open(facts.run_id, self, kept)
         self.register()
 
     # ---- effects ----------------------------------------------------------------------------------------------

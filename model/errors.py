@@ -242,17 +242,31 @@ class RunTimedOut(RunError):
 class UnknownRun(RunError, KeyError):
     """No run has this id."""
 
-    def __init__(self, run_id: str) -> None:
-        """Take the id that was asked for."""
-        super().__init__(run_id)
+    def __init__(self, run_id: str, hint: str = "") -> None:
+        """Take the id that was asked for, and where else it might be found."""
+        super().__init__(run_id, hint)
         self.run_id = run_id
+        self.hint = hint
 
     def __str__(self) -> str:
-        return f"no run has the id '{self.run_id}'"
+        return f"no run has the id '{self.run_id}'{f': {self.hint}' if self.hint else ''}"
 
 
 class JournalError(PlaybillError):
     """The journal cannot keep or read facts: the environment's fault."""
+
+
+class RunSetAside(JournalError):
+    """A run cannot go on here; its journal has it, and it can be taken up once the reason is gone."""
+
+    def __init__(self, run_id: str, reason: str) -> None:
+        """Take the run's id, and why."""
+        super().__init__(run_id, reason)
+        self.run_id = run_id
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"run '{self.run_id}' is set aside: {self.reason}"
 
 
 class InternalError(PlaybillError):

@@ -93,6 +93,9 @@ def is_own(stream: str) -> bool:
 LIVE: Final = many(WHOLE)
 BOUNDS: Final = ("timeout", "grace", "kill_bound")
 """The seconds that bound a run; files of playbill 0.1 may lack them, as they do a cancel's grace."""
+PINS: Final = {"playbill": TEXT, "definition": TEXT, "handlers": OBJECT, "folder": TEXT}
+"""What a run is pinned to that may outlive its process: playbill's version, the hash of its definition, the versions
+of its handlers, and the folder of its file, in which modules of `imports` may stand."""
 ENDED: Final = {"status": one_of(RunStatus), "cause": CAUSE, "outputs": OUTPUT}
 
 FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
@@ -101,6 +104,7 @@ FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
         "version": TEXT,
         "trigger_data": OUTPUT,
         **dict.fromkeys(BOUNDS, NUMBER),
+        **PINS,
     },
     EventType.PIPELINE_RUN_COMPLETED: ENDED,
     EventType.PIPELINE_RUN_FAILED: ENDED,
@@ -134,7 +138,7 @@ FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
     EventType.LOOP_BLOCKED: {"run_id": or_none(TEXT), "seconds": NUMBER, "stack": TEXT},
 }
 OPTIONAL: Final[Mapping[EventType, frozenset[str]]] = {
-    EventType.PIPELINE_RUN_STARTED: frozenset(BOUNDS),
+    EventType.PIPELINE_RUN_STARTED: frozenset({*BOUNDS, *PINS}),
     EventType.PIPELINE_RUN_CANCEL_REQUESTED: frozenset({"grace"}),
     EventType.PIPELINE_RUN_RECOVERED: frozenset({"playbill", "handlers"}),
     EventType.PIPELINE_NODE_STARTED: frozenset({"due_at", "slot_ms", "permit_ms"}),

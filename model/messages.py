@@ -131,7 +131,7 @@ class Skip(Value, gc=False):
 
 
 class Recovered(Value):
-    """Its past, told before its inputs: what had begun of it when the run was left."""
+    """Its past, told before its inputs and before any stop: what had begun of it when the run was left."""
 
     attempts: int
     lost: int
@@ -341,6 +341,7 @@ CONTROL: frozenset[type] = frozenset(
     {
         Start,
         Recover,
+        Recovered,
         Stop,
         Cancel,
         Pause,
@@ -356,5 +357,5 @@ CONTROL: frozenset[type] = frozenset(
 )
 """The message classes of the control lane; all others are data."""
 
-GATED: frozenset[type] = frozenset({Recovered, Input, Skip, Proceed})
+GATED: frozenset[type] = frozenset({Input, Skip, Proceed})
 """What begins work: held until the journal has the records before it."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         RunCancelled,
         RunError,
         RunFailed,
+        RunSetAside,
         RunTimedOut,
         UnknownRun,
     )
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from playbill.runtime.faults.behaviour import Behaviour
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.manager import PipelineRunManager
+    from playbill.runtime.recovery.taken_up import TakenUp
     from playbill.runtime.run import Run
     from playbill.runtime.runners.context import NodeContext
     from playbill.runtime.simulation.checks.properties import Always, Eventually, LeadsTo, Sometimes
@@ -100,12 +102,14 @@ __all__ = [
     "RunError",
     "RunFailed",
     "RunResult",
+    "RunSetAside",
     "RunStatus",
     "RunTimedOut",
     "Simulation",
     "Sometimes",
     "Stopped",
     "Study",
+    "TakenUp",
     "UnknownRun",
     "action",
     "dispatch_node",
@@ -124,7 +128,7 @@ _HOMES = {
     "playbill.model.errors": (
         "AttemptTimedOut CircuitOpen DefinitionError HandlerKilled InternalError JournalError "
         "NodeConfigError NodeError NodeExecutionError PlaybillError Problem RunCancelled RunError "
-        "RunFailed RunTimedOut UnknownRun"
+        "RunFailed RunSetAside RunTimedOut UnknownRun"
     ),
     "playbill.model.events": "Event EventType",
     "playbill.model.facts": "NodeStatus Receipt RunStatus Stopped",
@@ -134,6 +138,7 @@ _HOMES = {
     "playbill.model.results": "NodeExecutionResult RunResult",
     "playbill.model.validation": "get_execution_order",
     "playbill.runtime.embedded.circuit_breaker": "CircuitBreaker",
+    "playbill.runtime.recovery.taken_up": "TakenUp",
     "playbill.runtime.run": "Run",
     "playbill.runtime.faults.behaviour": "Behaviour",
     "playbill.runtime.faults.plan": "FaultPlan",

@@ -9,11 +9,11 @@ from contextlib import AsyncExitStack, ExitStack
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from msgspec.structs import replace
 
-from playbill.actors.ports import Ports, Receiver
+from playbill.actors.ports import Ports
 from playbill.model.errors import DefinitionError
 from playbill.model.events import LOOP
 from playbill.model.machines.circuit_state import FORCED
@@ -21,7 +21,9 @@ from playbill.model.messages import Force
 from playbill.runtime.breakers import Breakers
 from playbill.runtime.faults.tape import SeededTape
 from playbill.runtime.handlers.agent import SIMULATE_AGENTS
+from playbill.runtime.journal_choice import MEMORY, parts_with
 from playbill.runtime.journals.progress import teller_of
+from playbill.runtime.plain_ports import CountedDeadLetters, NullKeeper, NullRunner
 from playbill.runtime.processes.linux import supported
 from playbill.runtime.processes.main_module import imports_main
 from playbill.runtime.processes.spawner_client import SpawnerClient
@@ -40,8 +42,6 @@ if TYPE_CHECKING:
     from playbill.actors.shell import Shell
     from playbill.actors.supervisor import SupervisorActor
     from playbill.model.definition import PipelineDefinition
-    from playbill.model.facts import Inputs
-    from playbill.model.plan import NodePlan, RunFacts
     from playbill.model.policies import BreakerPolicy
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.runners.bindings import Bindings
@@ -54,24 +54,6 @@ WITHIN: ContextVar[ActorSystem | None] = ContextVar("WITHIN", default=None)
 INHERITED: Final = "was inherited by a forked process, where its event loop does not run: make a new one there"
 
 
-class CountedDeadLetters:
-    """Counts mail that came too late for anybody."""
-
-    def __init__(self) -> None:
-        self.count: int = 0
-        self.effects: int = 0
-
-    def add(self, actor: str, message: object) -> None:
-        """Count a message that came too late for `actor`."""
-        self.count += 1
-        logger.debug("dead letter to %s: %r", actor, message)
-
-    def undone(self, actor: str, effect: object) -> None:
-        """Count what the machine of `actor`, which has ended, asked for in vain."""
-        self.effects += 1
-        logger.debug("not done, for %s has ended: %r", actor, effect)
-
-
 @dataclass(frozen=True, slots=True)
 class SystemSettings:
     """What a manager's actors may use, and how long they are patient."""
@@ -81,6 +63,8 @@ class SystemSettings:
     policies: Mapping[str, BreakerPolicy]
     """Of breakers, by key."""
     faults: FaultPlan | None = None
+    journal: str = MEMORY
+    """Where events are kept: in memory, or in the file of this URL."""
     max_orphans: int = MAX_ORPHANS
     """Abandoned attempts in threads until no new one may begin."""
     watchdog_seconds: float | None = 1.0
@@ -120,7 +104,8 @@ class ActorSystem:
         world = _with_faults(world_of(loop), settings.faults, loop)
         self.simulated = world.simulated
         self._simulate_agents = settings.simulate_agents or world.simulated
-        self.parts = parts = world.open(loop, ManagerView(self.breakers, runs, lambda: self.dead_letters.count))
+        parts = world.open(loop, ManagerView(self.breakers, runs, lambda: self.dead_letters.count))
+        self.parts = parts = parts_with(parts, settings.journal, fails=world.simulated or settings.faults is not None)
         self._threads = ThreadPool(max_orphans=settings.max_orphans)
         self._spawner: SpawnerClient | None = None
         self._processes: ProcessPool | None = None
@@ -130,7 +115,7 @@ class ActorSystem:
         if not world.simulated:
             self.watchdog = self._watch(settings, on_loop)
             if supported():
-                self._spawner = spawner = SpawnerClient(loop)
+                self._spawner = spawner = SpawnerClient(loop, parts.journal.lock)
                 self._processes = ProcessPool(
                     loop, settings.resources, redaction, client=spawner, max_workers=settings.max_processes
                 )
@@ -221,7 +206,7 @@ class ActorSystem:
         What fails in one part, or a cancel, keeps no other part open.
         """
         async with AsyncExitStack() as parts:  # the last one is the first to go
-            parts.callback(self.parts.journal.close)
+            parts.push_async_callback(self.parts.journal.aclose)
             for actor in self.breakers:
                 parts.callback(actor.close)
             self._add_threads(parts)
@@ -234,6 +219,8 @@ class ActorSystem:
     def end(self) -> None:
         """Let everything go at once and without its loop, which is closed or stands still: nobody hears of it."""
         with ExitStack() as parts:
+            if self.parts.journal.is_durable:
+                parts.callback(self.parts.journal.close)
             for actor in (*self.breakers, *self._runs()):
                 parts.callback(actor.lose)
             self._add_threads(parts)
@@ -246,24 +233,6 @@ class ActorSystem:
         parts.callback(self._threads.close)
         if self.watchdog is not None:
             parts.callback(self.watchdog.close)
-
-
-class NullKeeper:
-    """Keeps a stream for which nobody waits."""
-
-    def kept(self, seq: int) -> None:
-        """Take note of nothing: nobody waits for these records."""
-
-    def failed(self, error: str) -> None:
-        """Take note of nothing: nobody waits for these records."""
-
-
-class NullRunner:
-    """Stands where actors without handlers, breakers, are wired."""
-
-    def begin(self, run: RunFacts, plan: NodePlan, attempt: int, inputs: Inputs, reply_to: Receiver) -> NoReturn:
-        """Raise NotImplementedError: breakers run no handlers."""
-        raise NotImplementedError("breakers run no handlers")
 
 
 def _with_faults(world: World, plan: FaultPlan | None, loop: asyncio.AbstractEventLoop) -> World:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from playbill.model.errors import UnknownRun
 from playbill.model.policies import StopPolicy
 from playbill.runtime.actor_system import ActorSystem, SystemSettings
 from playbill.runtime.closing import Closing, place_of_caller
@@ -12,8 +13,11 @@ from playbill.runtime.definitions.compile_once import PipelineCompiler, Taken
 from playbill.runtime.definitions.compiler import CompiledPipeline
 from playbill.runtime.definitions.content import is_large
 from playbill.runtime.definitions.discovery import catalog_of
+from playbill.runtime.journal_choice import MEMORY
+from playbill.runtime.managed_runs import ManagedRuns
 from playbill.runtime.options import check_options, faults_of, policies_of, run_id_of, run_id_to_start
-from playbill.runtime.run import Run, check_grace
+from playbill.runtime.recovery.taken_up import TakenUp
+from playbill.runtime.run import check_grace
 from playbill.runtime.runners.program_pool import MAX_COMMANDS
 from playbill.runtime.runs import Runs, supervisors_of
 from playbill.runtime.secrets import check_secrets
@@ -33,14 +37,17 @@ if TYPE_CHECKING:
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.journals.memory import EventReader
     from playbill.runtime.options import OnExit, RunId
+    from playbill.runtime.recovery.durable_runs import DurableRuns
+    from playbill.runtime.run import Run
     from playbill.runtime.secrets import Secret
 
 
-class PipelineRunManager:
+class PipelineRunManager(ManagedRuns):
     """Runs pipelines on the asyncio loop that first uses it.
 
     Args:
-        journal: "memory" is the one there is yet: events live as long as the manager remembers their run.
+        journal: where events are kept: "memory", as long as the manager remembers their run; or in a file that
+            outlives the process, such as "sqlite:///runs.db" or "sqlite:////var/lib/runs.db".
         resources: what handlers find in `context.resources`.
         types: modules or functions that define node types and actions; None: all that are decorated by now.
         breakers: breaker key -> policy, or the mapping it is written as; wins over what definitions say.
@@ -56,6 +63,7 @@ class PipelineRunManager:
         max_processes: handlers in processes at once, further ones wait; None: twice the processors.
         max_commands: commands at once, further ones wait; their timeouts count from their own beginning.
         simulate_agents: whether agents answer something invented where no `resources["agents"]` are; else nodes fail.
+        recover: whether the runs in its journal that have not ended go on as soon as the manager is used.
 
     Raises:
         DefinitionError: an option is wrong; carries all problems.
@@ -64,7 +72,7 @@ class PipelineRunManager:
     def __init__(  # noqa: PLR0913 (a user names those they want)
         self,
         *,
-        journal: Literal["memory"] = "memory",
+        journal: str = MEMORY,
         resources: Mapping[str, Any] | None = None,
         types: Iterable[Source] | None = None,
         breakers: Mapping[str, BreakerPolicy | Mapping[str, Any]] | None = None,
@@ -80,16 +88,22 @@ class PipelineRunManager:
         max_processes: int | None = None,
         max_commands: int = MAX_COMMANDS,
         simulate_agents: bool = False,
+        recover: bool = True,
     ) -> None:
         check_options(locals())  # the arguments, all of them: there is nothing else yet
         self.stop_policy = StopPolicy(grace=grace, kill_bound=kill_bound)
         hidden, policies, plan = check_secrets(secrets or {}), policies_of(breakers), faults_of(faults)
         bounds = (max_orphans, watchdog_seconds, watchdog_interrupts, max_processes, max_commands, simulate_agents)
-        self._settings = SystemSettings({} if resources is None else resources, hidden, policies, plan, *bounds)
+        self._settings = SystemSettings(
+            {} if resources is None else resources, hidden, policies, plan, journal, *bounds
+        )
         self._system: ActorSystem | None = None
         """What the actors live in; None: no loop has been used yet."""
         self._closing: Closing | None = None
         self._closed = False
+        self._recovers = recover
+        self._durable: DurableRuns | None = None
+        """What is done with a journal that outlives the process; None: it does not, or no loop has been used yet."""
         self._on_exit, self._runs = on_exit, Runs(keep_runs)
         self.place: Place | None = place_of_caller()
         """Where it was made, for who finds that it was never closed; None: nobody has to close it."""
@@ -114,6 +128,7 @@ class PipelineRunManager:
 
         Raises:
             DefinitionError: the pipeline, the data or an option is wrong; carries all problems.
+            JournalError: the journal could not keep the run's start; says what becomes of it.
             RuntimeError: not on the manager's loop, or the manager is closed.
         """
         system = self._use_loop()
@@ -123,11 +138,14 @@ class PipelineRunManager:
         wanted = Wanted({} if trigger_data is None else trigger_data, name, timeout_seconds)
         if isinstance(pipeline, Taken) and (system.simulated or not is_large(pipeline.definition)):
             pipeline = self.compiler.finish(pipeline)
-        if isinstance(pipeline, CompiledPipeline) and not self._runs.is_reserved(name):
+        durable = self._durable
+        if durable is None and isinstance(pipeline, CompiledPipeline) and not self._runs.is_reserved(name):
             return find_or_begin(system, self._runs, pipeline, wanted, self._conclude)
         wanted = wanted.copied(pipeline.definition)
         async with self._runs.reserve(name):
             compiled = await planned(self.compiler, pipeline, self._runs, self._use_loop)
+            if durable is not None:
+                return await durable.find_or_begin(compiled, wanted)
             return find_or_begin(self._use_loop(), self._runs, compiled, wanted, self._conclude)
 
     def prepare(self, definition: Given) -> PipelineDefinition:
@@ -146,49 +164,31 @@ class PipelineRunManager:
         if forgotten is not None and self._system is not None:
             self._system.parts.journal.drop(forgotten)
 
-    async def cancel_run(self, run_id: RunId, reason: str = "", grace: float | None = None) -> bool:
-        """Stop a run within `grace` seconds and the kill bound; True if this cancel decided it.
+    async def open_run(self, run_id: RunId) -> Run:
+        """Return a run that is known, or that the journal has: it goes on here, unless it has ended.
 
         Raises:
             UnknownRun: there is none of this id.
+            JournalError: it cannot be read, or cannot go on: RunSetAside says why.
         """
-        return await self.get_run(run_id).cancel(reason, grace)
+        self._use_loop()
+        name = run_id_of(run_id)
+        async with self._runs.reserve(name):
+            known = self._runs.find(name)
+            if known is None and self._durable is not None:
+                known = await self._durable.taking_up.find(name)
+            if known is None:
+                raise UnknownRun(name)
+            return known
 
-    async def cancel_all(self, reason: str = "", grace: float | None = None) -> int:
-        """Stop all active runs; return how many of them these cancels decided.
+    async def recovered(self) -> TakenUp:
+        """Wait until all runs that had not ended at its first use were looked at; tell what became of them.
 
         Raises:
-            ValueError: the grace is no number of seconds.
+            JournalError: the journal cannot be read.
         """
-        check_grace(grace)
-        decided = [await run.cancel(reason, grace) for run in self.active_runs]
-        return sum(decided)
-
-    async def pause_run(self, run_id: RunId) -> bool:
-        """Let a run begin nothing more; True if this paused it."""
-        return await self.get_run(run_id).pause()
-
-    async def resume_run(self, run_id: RunId) -> bool:
-        """Let a paused run go on; True if this resumed it."""
-        return await self.get_run(run_id).resume()
-
-    @property
-    def active_runs(self) -> list[Run]:
-        """The runs that have not ended, in the order of their starts."""
-        return list(self._runs.active.values())
-
-    def is_running(self, run_id: RunId) -> bool:
-        """Tell whether a run of this id, a text or a UUID, is active."""
-        return run_id_of(run_id) in self._runs.active
-
-    def get_run(self, run_id: RunId) -> Run:
-        """Return an active or a remembered run.
-
-        Raises:
-            UnknownRun: there is none of this id.
-            DefinitionError: the id is neither text nor a UUID.
-        """
-        return self._runs.get(run_id_of(run_id))
+        self._use_loop()
+        return TakenUp() if self._durable is None else await self._durable.recovered()
 
     # ---- what all runs share ----------------------------------------------------------------------------------
 
@@ -240,6 +240,7 @@ class PipelineRunManager:
         closing = self._closing
         try:
             if closing is not None and self._on_exit == "wait" and error is None:
+                await self.recovered()
                 await closing.rest()
         finally:
             self._refuse_further_runs()
@@ -277,9 +278,19 @@ class PipelineRunManager:
         if self._system is None:
             self._system = ActorSystem(self._settings, partial(supervisors_of, self._runs.active))
             self._closing = Closing(self._system, self._runs, self, self.place)
+            if self._system.parts.journal.is_durable:
+                self._durable = self._made_durable(self._system)
         else:
             self._system.check_loop()
         return self._system
+
+    def _made_durable(self, system: ActorSystem) -> DurableRuns:
+        from playbill.runtime.recovery.durable_runs import DurableRuns  # noqa: PLC0415 (few need it)
+
+        made = DurableRuns(system, self._runs, self.compiler, self._conclude, self._use_loop)
+        if self._recovers:
+            made.recover()
+        return made
 
     def __repr__(self) -> str:
         return f"<PipelineRunManager {self._runs!r}>"

@@ -13,6 +13,7 @@ from playbill.model.events import is_own
 from playbill.model.fields import MAX_SECONDS, is_seconds
 from playbill.model.policies import BreakerPolicy
 from playbill.model.wording import clip
+from playbill.runtime.journal_choice import problem_of_journal
 from playbill.runtime.secrets import check_secrets
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ SHORTEST_WATCH: Final = 0.01
 class SimulatedOptions(TypedDict, total=False):
     """The arguments of a PipelineRunManager whose faults are its simulation's."""
 
-    journal: Literal["memory"]
+    journal: str
+    recover: bool
     resources: Mapping[str, Any] | None
     types: Iterable[Source] | None
     breakers: Mapping[str, BreakerPolicy | Mapping[str, Any]] | None
@@ -125,6 +127,7 @@ RULES: Final = {
     "max_commands": count_from(1),
     "watchdog_seconds": seconds_from(SHORTEST_WATCH),
     "watchdog_interrupts": Rule(_is_switch, "is True or False"),
+    "recover": Rule(_is_switch, "is True or False"),
     "simulate_agents": Rule(_is_switch, "is True or False"),
     "resources": mapping_of("names to objects"),
     "secrets": mapping_of("names to texts or numbers"),
@@ -166,8 +169,7 @@ def check_options(options: Mapping[str, Any]) -> None:
 def _problem(name: str, value: Any) -> Problem | None:
     """Return what is wrong with an option, if anything is."""
     if name == "journal":
-        wrong = not isinstance(value, str) or value != "memory"
-        return Problem("unknown-journal", name, f"unknown journal {_shown(value)}: use 'memory'") if wrong else None
+        return problem_of_journal(value)
     rule = RULES.get(name)
     if rule is None or (value is None and name in OPTIONAL):
         return None

@@ -50,10 +50,19 @@ class Run:
         stream: MemoryStream,
         home: Whereabouts,
     ) -> None:
-        self.definition = definition
-        self.trigger_data = trigger_data
         self.actor = actor
         """The supervisor; `actor.actor_ref` is its pykka reference."""
+        self._keep(definition, trigger_data, stream, home)
+
+    def _keep(
+        self,
+        definition: PipelineDefinition,
+        trigger_data: Mapping[str, Any],
+        stream: MemoryStream,
+        home: Whereabouts,
+    ) -> None:
+        self.definition = definition
+        self.trigger_data = trigger_data
         self._stream = stream
         self._home = home
         self._result: RunResult | None = None
@@ -62,7 +71,7 @@ class Run:
     @property
     def id(self) -> str:
         """The same as `run_id`, in short."""
-        return self.actor.actor_urn
+        return self.run_id
 
     @property
     def run_id(self) -> str:
@@ -178,14 +187,23 @@ class Run:
             return False
         return await self.actor.actor_ref.ask(message, block=False)
 
-    def check_same(self, definition: PipelineDefinition, data: Mapping[str, Any]) -> None:
+    def check_same(
+        self, definition: PipelineDefinition, data: Mapping[str, Any], stored: PipelineDefinition | None = None
+    ) -> None:
         """Refuse to be taken for another run of the same id.
+
+        Args:
+            definition: that of the other.
+            data: what that is started with.
+            stored: its definition as a journal would give it back, where all defaults are said.
 
         Raises:
             DefinitionError: it has another definition or other trigger data.
         """
         differs: list[str] = []
-        if self.definition is not definition and not _same_pipeline(self.definition, definition):
+        if self.definition is not definition and not (
+            _same_pipeline(self.definition, definition) or (stored and _same_pipeline(self.definition, stored))
+        ):
             differs.append("definition")
         if not same_json(self.trigger_data, data):
             differs.append("trigger data")

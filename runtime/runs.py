@@ -33,6 +33,8 @@ class Runs:
         """How many want to plan one, or do."""
         self._reserved: dict[str, asyncio.Event] = {}
         self._keep = keep
+        self.hint = ""
+        """Where else than here a run may be found."""
 
     def is_reserved(self, run_id: str | None) -> bool:
         """Tell whether somebody is about to begin a run of this id."""
@@ -75,13 +77,17 @@ class Runs:
         """
         run = self.find(run_id)
         if run is None:
-            raise UnknownRun(run_id)
+            raise UnknownRun(run_id, self.hint)
         return run
 
     def conclude(self, result: RunResult) -> str | None:
         """Move a run that has ended among the remembered ones; return the id of the one that is forgotten for it."""
         run = self.active.pop(result.run_id)
         run.conclude(result)
+        return self.remember(run)
+
+    def remember(self, run: Run) -> str | None:
+        """Remember a run that has ended; return the id of the one that is forgotten for it."""
         self.ended[run.id] = run
         return self.ended.popitem(last=False)[0] if len(self.ended) > self._keep else None
 

@@ -12,7 +12,7 @@ Rules of what is planned in slices:
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from playbill.actors.supervisor import SupervisorActor
 from playbill.model.frozen import freeze
@@ -25,7 +25,7 @@ from playbill.runtime.definitions.slices import in_slices
 from playbill.runtime.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from playbill.model.definition import PipelineDefinition
     from playbill.model.frozen import FrozenDict
@@ -89,11 +89,29 @@ def find_or_begin(
     if wanted.run_id is not None and (known := runs.find(wanted.run_id)) is not None:
         known.check_same(definition, data)
         return known
+    return begin(system, runs, compiled, replace(wanted, data=data), conclude)
+
+
+def begin(
+    system: ActorSystem,
+    runs: Runs,
+    compiled: CompiledPipeline,
+    wanted: Wanted,
+    conclude: Callable[[RunResult], None],
+    told: Mapping[str, Any] | None = None,
+) -> Run:
+    """Begin a run, whose data were checked and are read-only; `told` is what else its first event says.
+
+    Raises:
+        DefinitionError: it wants another policy for a breaker than the pipeline that used it first.
+    """
+    definition = compiled.definition
+    data: FrozenDict = cast("FrozenDict", wanted.data)
     run_id = wanted.run_id or system.parts.new_id()
     breakers = system.breakers_of(definition, compiled.breaker_keys)
     facts = RunFacts(run_id, compiled.plan, data, next(system.run_numbers))
     timeout = wanted.timeout_seconds or definition.timeout
     actor = SupervisorActor(system.ports_of_run(compiled.bindings), facts, timeout, breakers, conclude)
     run = runs.active[run_id] = Run(definition, data, actor, system.parts.journal.streams[run_id], system)
-    actor.post(Start(data))
+    actor.post(Start(data) if told is None else Start(data, told))
     return run

@@ -79,6 +79,10 @@ class PipelineCompiler:
         self._objects: OrderedDict[int, Kept] = OrderedDict()
         self._mappings: OrderedDict[bytes, CompiledPipeline] = OrderedDict()
 
+    def with_stop(self, stop: StopPolicy) -> PipelineCompiler:
+        """Return one for runs that are stopped otherwise, with the same types; itself if they are not."""
+        return self if stop == self._stop else PipelineCompiler(self._catalog, stop)
+
     def of(self, given: Given) -> CompiledPipeline:
         """Return the compiled of what was given, made of a copy: what is changed later is of no run under way.
 

@@ -11,7 +11,7 @@ from playbill.runtime.journals.memory import MemoryJournal, MemoryStream
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from playbill.actors.ports import Keeper, Receiver
     from playbill.model.events import Event
@@ -135,9 +135,10 @@ class FaultyJournal(MemoryJournal):
         self.occasions = injector.events
         self.tape = injector.tape
 
-    def open(self, stream: str, keeper: Keeper) -> MemoryStream:
+    def open(self, stream: str, keeper: Keeper, kept: Iterable[Event] = ()) -> MemoryStream:
         """Open a stream."""
         opened = self.streams[stream] = FaultyStream(self, stream, keeper)
+        opened.events.extend(kept)
         return opened
 
     def lateness(self, keeper: Keeper, event: Event) -> float:

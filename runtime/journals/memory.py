@@ -18,7 +18,7 @@ from playbill.runtime.journals.waiters import Waiters
 
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from playbill.actors.ports import Keeper
@@ -226,6 +226,11 @@ class Tail:
 class MemoryJournal:
     """All streams of one manager."""
 
+    is_durable = False
+    """Whether what it keeps outlives this process."""
+    lock: int | None = None
+    """The descriptor that makes this process its owner, and whoever inherits it; None: nobody needs to own it."""
+
     def __init__(self) -> None:
         self.streams: dict[str, MemoryStream] = {}
         self.tails: list[weakref.ref[Tail]] = []
@@ -234,10 +239,18 @@ class MemoryJournal:
         self.reading: ReadingSide = self._index
         """The reading side."""
 
-    def open(self, stream: str, keeper: Keeper) -> MemoryStream:
+    def open(self, stream: str, keeper: Keeper, kept: Iterable[Event] = ()) -> MemoryStream:
         """Open a stream; what memory keeps it keeps at once, so `keeper` never hears of it."""
         opened = self.streams[stream] = MemoryStream(self, stream)
+        opened.events.extend(kept)
         return opened
+
+    def stored(self, name: str, events: Iterable[Event]) -> MemoryStream:
+        """Return a stream that has ended, with the events that were read of it, for who looks at it."""
+        read = MemoryStream(self, name)
+        read.events.extend(events)
+        read.closed = True
+        return read
 
     def drop(self, stream: str) -> None:
         """Forget a stream."""
@@ -273,6 +286,10 @@ class MemoryJournal:
         """Tell an event to all who listen to all streams."""
         for tail in self._listeners():
             tail.add(event)
+
+    async def aclose(self) -> None:
+        """Close it while the loop goes on."""
+        self.close()
 
     def close(self) -> None:
         """End all readers once they have read what there is."""

@@ -220,11 +220,15 @@ def _do_nothing(number: int, frame: FrameType | None) -> None:
     """Stand in for a signal's default action, which would end us."""
 
 
-def main(control: int, lifeline: int, host: int) -> None:
-    """Be the spawner of process `host`, which is at the other end of a socket and holds the end of a pipe."""
+def main(control: int, lifeline: int, host: int, inherited: int | None = None) -> None:
+    """Be the spawner of process `host`, which is at the other end of a socket and holds the end of a pipe.
+
+    A descriptor may be `inherited` that says what `host` owns: it is owned until the last of its processes is buried.
+    """
     linux.become_subreaper()
-    for descriptor in (control, lifeline):
-        os.set_inheritable(descriptor, False)  # noqa: FBT003 (its only one)
+    for descriptor in (control, lifeline, inherited):
+        if descriptor is not None:
+            os.set_inheritable(descriptor, False)  # noqa: FBT003 (its only one)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # what the host blocks concerns neither us nor its programs
     linux.signal_with_pipe(linux.opened_anew(lifeline), os.getpid(), signal.SIGCONT)
     pidfd = os.pidfd_open(host) if os.getppid() == host else None

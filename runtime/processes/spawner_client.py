@@ -35,8 +35,10 @@ _NO_ROOM_YET: Final = frozenset({errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM})
 class SpawnerClient:
     """One host's spawner; all its methods are called on the loop's thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, inherited: int | None = None) -> None:
+        """Start nothing yet; `inherited` is what each spawner holds, see SpawnerProcess."""
         self.loop = loop
+        self._inherited = inherited
         self._spawner: SpawnerProcess | None = None
         self._numbers = 0
         self._ordered: dict[int, Leader] = {}
@@ -217,7 +219,7 @@ class SpawnerClient:
         if self._spawner is None:
             if imports_main():
                 raise RuntimeError("the main script is being imported: guard its end by `if __name__ == '__main__':`")
-            self._spawner = SpawnerProcess()
+            self._spawner = SpawnerProcess(self._inherited)
             self.loop.add_reader(self._spawner.control.fileno(), self._receive)
         return self._spawner
 

@@ -28,8 +28,11 @@ _MODULE: Final = "playbill.runtime.processes.spawner"
 class SpawnerProcess:
     """A spawner that was started."""
 
-    def __init__(self) -> None:
+    def __init__(self, inherited: int | None = None) -> None:
         """Start it.
+
+        Args:
+            inherited: a descriptor that it holds, and nobody whom it starts, for as long as it lives.
 
         Raises:
             OSError: the system has no room for it.
@@ -40,7 +43,7 @@ class SpawnerProcess:
         with its, contextlib.ExitStack() as on_error:
             on_error.enter_context(ours)
             lifeline = on_error.enter_context(Pipe())
-            self._process = _execute(self.name, its.fileno(), lifeline.read)
+            self._process = _execute(self.name, its.fileno(), lifeline.read, inherited)
             on_error.callback(self._kill)
             self._watching = _keep_going(self._process.pid)
             on_error.pop_all()
@@ -87,15 +90,15 @@ class SpawnerProcess:
         self._process.wait()
 
 
-def _execute(name: str, control: int, lifeline: int) -> subprocess.Popen[bytes]:
+def _execute(name: str, control: int, lifeline: int, inherited: int | None) -> subprocess.Popen[bytes]:
     path = [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100 (as the interpreter does)
-    call = f"from {_MODULE} import main; main({control}, {lifeline}, {os.getpid()})"
+    call = f"from {_MODULE} import main; main({control}, {lifeline}, {os.getpid()}, {inherited})"
     flags = cast("list[str]", subprocess._args_from_interpreter_flags())  # type: ignore[attr-defined]  # noqa: SLF001
     return subprocess.Popen(
         [sys.executable, *flags, "-c", f"import sys; sys.path[:] = {path!r}; {call}"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        pass_fds=(control, lifeline),
+        pass_fds=(control, lifeline) if inherited is None else (control, lifeline, inherited),
         env={**os.environ, VARIABLE: name},
         start_new_session=True,
     )

@@ -134,7 +134,7 @@ class HandJournal:
         self.slow = slow
         self.streams: dict[str, HandStream] = {}
 
-    def open(self, stream: str, keeper: Any) -> HandStream:
+    def open(self, stream: str, keeper: Any, kept: Any = ()) -> HandStream:
         opened = self.streams[stream] = HandStream(stream, keeper, slow=self.slow)
         return opened
 

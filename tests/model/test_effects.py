@@ -50,5 +50,5 @@ def test_every_end_of_a_run_has_its_terminal_event_and_no_other_event_is_one() -
 
 def test_what_begins_work_is_held_for_the_journal_and_what_ends_it_overtakes() -> None:
     assert m.GATED.isdisjoint(m.CONTROL)
-    assert {m.Recovered, m.Input, m.Skip, m.Proceed} == m.GATED
+    assert {m.Input, m.Skip, m.Proceed} == m.GATED
     assert {m.Stop, m.Cancel, m.Pause} <= m.CONTROL

@@ -72,6 +72,8 @@ class SqliteJournal(MemoryJournal):
         JournalError: the file cannot be a journal, or has another owner; names the way out.
     """
 
+    is_durable = True
+
     def __init__(self, url: str, *, synchronous: Synchronous = "FULL", connect: Connect = standard_connect) -> None:
         super().__init__()
         if cast("object", synchronous) not in {"FULL", "NORMAL"}:
@@ -85,7 +87,8 @@ class SqliteJournal(MemoryJournal):
         check_file_system(path)
         made_file(path)
         self.ownership = Ownership(path)
-        """Whose lock a spawner may be handed, so that the journal stays owned while it lives."""
+        self.lock = self.ownership.fileno()
+        """A spawner that inherits this keeps the journal owned while it, and so any process of a run, lives."""
         try:
             check_header(path)
             self.reading = self._reader = reader = SqliteReader(path, connect)
@@ -203,13 +206,9 @@ class SqliteJournal(MemoryJournal):
     def read(self, stream: str, from_seq: int = 1) -> EventReader:
         """Iterate over the events of a stream: live while it is in memory, else over what the file has."""
         live = self.streams.get(stream)
-        if live is not None and (from_seq >= self._first_seq(live.events) or not live.events):
+        if live is not None and (not live.events or from_seq >= live.events[0].seq):
             return live.read(from_seq)
         return StoredEvents(self.reading, stream, from_seq)
-
-    @staticmethod
-    def _first_seq(events: Sequence[Event]) -> int:
-        return events[0].seq if events else 1
 
     # ---- reports of the thread --------------------------------------------------------------------------------
 

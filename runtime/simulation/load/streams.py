@@ -10,7 +10,7 @@ from playbill.runtime.journals.memory import MemoryJournal, MemoryStream
 from playbill.runtime.simulation.load.measures import Phase, enter_phase, error_of, leave_phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from playbill.actors.ports import Keeper
     from playbill.model.events import Event
@@ -145,7 +145,7 @@ class LoadJournal(MemoryJournal):
         self.measures = measures
         self.time = time
 
-    def open(self, stream: str, keeper: Keeper) -> MemoryStream:
+    def open(self, stream: str, keeper: Keeper, kept: Iterable[Event] = ()) -> MemoryStream:
         """Open the stream of a run or a breaker."""
         opened = self.streams[stream] = self._open(stream, keeper)
         return opened

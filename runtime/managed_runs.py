@@ -1,0 +1,63 @@
+"""The runs of a manager, as it is asked for them: by their ids, or all at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from playbill.runtime.options import run_id_of
+from playbill.runtime.run import check_grace
+
+if TYPE_CHECKING:
+    from playbill.runtime.options import RunId
+    from playbill.runtime.run import Run
+    from playbill.runtime.runs import Runs
+
+
+class ManagedRuns:
+    """What may be asked of a manager about its runs."""
+
+    _runs: Runs
+
+    async def cancel_run(self, run_id: RunId, reason: str = "", grace: float | None = None) -> bool:
+        """Stop a run within `grace` seconds and the kill bound; True if this cancel decided it.
+
+        Raises:
+            UnknownRun: there is none of this id.
+        """
+        return await self.get_run(run_id).cancel(reason, grace)
+
+    async def cancel_all(self, reason: str = "", grace: float | None = None) -> int:
+        """Stop all active runs; return how many of them these cancels decided.
+
+        Raises:
+            ValueError: the grace is no number of seconds.
+        """
+        check_grace(grace)
+        decided = [await run.cancel(reason, grace) for run in self.active_runs]
+        return sum(decided)
+
+    async def pause_run(self, run_id: RunId) -> bool:
+        """Let a run begin nothing more; True if this paused it."""
+        return await self.get_run(run_id).pause()
+
+    async def resume_run(self, run_id: RunId) -> bool:
+        """Let a paused run go on; True if this resumed it."""
+        return await self.get_run(run_id).resume()
+
+    @property
+    def active_runs(self) -> list[Run]:
+        """The runs that have not ended, in the order of their starts."""
+        return list(self._runs.active.values())
+
+    def is_running(self, run_id: RunId) -> bool:
+        """Tell whether a run of this id, a text or a UUID, is active."""
+        return run_id_of(run_id) in self._runs.active
+
+    def get_run(self, run_id: RunId) -> Run:
+        """Return an active or a remembered run.
+
+        Raises:
+            UnknownRun: there is none of this id; `open_run` finds those in the journal, too.
+            DefinitionError: the id is neither text nor a UUID.
+        """
+        return self._runs.get(run_id_of(run_id))

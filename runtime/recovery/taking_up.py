@@ -1,0 +1,268 @@
+"""Takes up the runs that a journal has: those that have not ended go on here, each alone; others are read back.
+
+Rules:
+
+1. The journal tells what a run is: its definition is the stored one, its timeout, grace and kill bound are those that
+   it began with; only handlers, resources and secrets are this manager's.
+2. A run that cannot go on is set aside, with the reason in the index, and harms no other: its definition or an event
+   cannot be read, a handler is gone or has a version that does not accept the run's, or it crashes again and again.
+3. Runs are taken up the oldest first, one after the other, beside all else that the loop does.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from msgspec.structs import replace
+
+from playbill.actors.supervisor import SupervisorActor
+from playbill.model.errors import DefinitionError, JournalError, RunSetAside
+from playbill.model.events import EventType
+from playbill.model.frozen import freeze
+from playbill.model.handler_versions import compare_versions
+from playbill.model.messages import Recover
+from playbill.model.past import Past
+from playbill.model.plan import RunFacts
+from playbill.model.policies import StopPolicy
+from playbill.model.runstate import RunState
+from playbill.model.stored_form import definition_of
+from playbill.model.written import Written
+from playbill.runtime.definitions.compile_once import PipelineCompiler
+from playbill.runtime.journals.index import ALIVE
+from playbill.runtime.journals.listing import RunQuery
+from playbill.runtime.recovery.pins import our_version
+from playbill.runtime.recovery.stored_run import StoredRun
+from playbill.runtime.recovery.taken_up import TakenUp
+from playbill.runtime.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from playbill.actors.shell import Shell
+    from playbill.model.definition import PipelineDefinition
+    from playbill.model.events import Event
+    from playbill.model.handler_versions import HandlerVersion
+    from playbill.model.results import RunResult
+    from playbill.runtime.actor_system import ActorSystem
+    from playbill.runtime.definitions.compiler import CompiledPipeline
+    from playbill.runtime.journals.index import RunRow
+    from playbill.runtime.runs import Runs
+
+__all__ = ["MAX_CRASHES", "TakingUp"]
+
+logger = logging.getLogger("playbill")
+
+MAX_CRASHES: Final = 10
+"""In so many crashes in a row a node may be running until its run is set aside: it or a neighbour is the culprit."""
+PAGE: Final = 1000
+KEPT: Final = 64
+"""Compiled definitions that are remembered."""
+
+
+class TakingUp:
+    """What a manager does with the runs in its journal.
+
+    Args:
+        system: what they live in.
+        runs: those that the manager knows.
+        compiler: the manager's own.
+        conclude: is told each result.
+        check: raises once nothing may begin any more.
+    """
+
+    def __init__(
+        self,
+        system: ActorSystem,
+        runs: Runs,
+        compiler: PipelineCompiler,
+        conclude: Callable[[RunResult], None],
+        check: Callable[[], object],
+    ) -> None:
+        self._system = system
+        self._runs = runs
+        self._compiler = compiler
+        self._conclude = conclude
+        self._check = check
+        self._compiled: dict[tuple[Any, ...], CompiledPipeline] = {}
+        self._journal = system.parts.journal
+
+    async def take_up_all(self) -> TakenUp:
+        """Let all runs go on that have not ended and are not set aside, the oldest first."""
+        taken = TakenUp()
+        for row in await self._unfinished():
+            async with self._runs.reserve(row.run_id):
+                self._check()
+                if self._runs.find(row.run_id) is not None:
+                    continue  # somebody has asked for it meanwhile
+                try:
+                    await self._take_up(row)
+                    taken.runs.append(row.run_id)
+                except RunSetAside as error:
+                    taken.set_aside[row.run_id] = error.reason
+        if taken.runs or taken.set_aside:
+            logger.info("%d runs go on, %d are set aside", len(taken.runs), len(taken.set_aside))
+        return taken
+
+    async def _unfinished(self) -> list[RunRow]:
+        """Return the rows of all runs that have not ended, the oldest first, but for those that are set aside."""
+        found: list[RunRow] = []
+        cursor: str | None = None
+        while True:
+            page = await self._journal.reading.runs(RunQuery(statuses=ALIVE, limit=PAGE, cursor=cursor))
+            found += page.runs
+            cursor = page.next
+            if cursor is None:
+                return [row for row in reversed(found) if row.suspended_reason is None]
+
+    async def find(self, run_id: str) -> Run | None:
+        """Return the run that the journal has of an id: it goes on here, or has ended; None: there is none.
+
+        Only for who has reserved the id.
+
+        Raises:
+            RunSetAside: it has not ended, and cannot go on.
+            JournalError: it cannot be read.
+        """
+        row = await self._journal.reading.run(run_id)
+        if row is None:
+            return None
+        return await (self._take_up(row) if row.status in ALIVE else self._read_back(row))
+
+    # ---- one run ----------------------------------------------------------------------------------------------
+
+    async def _take_up(self, row: RunRow) -> Run:
+        """Let a run go on.
+
+        Raises:
+            RunSetAside: it cannot; its reason is in the index.
+        """
+        try:
+            events = await self._events(row)
+            compiled = await self._compile(row, events[0].data)
+            changed = _changes(events[0].data, compiled)
+            past = Past(events)
+            _check_crashes(past)
+            breakers = self._system.breakers_of(compiled.definition, compiled.breaker_keys)
+        except (DefinitionError, JournalError, LookupError, TypeError, ValueError, RecursionError) as error:
+            reason = str(error) if isinstance(error, (DefinitionError, JournalError)) else f"{error!r}"
+            await self._set_aside(row, reason)
+            raise RunSetAside(row.run_id, reason) from error
+        self._check()
+        told: dict[str, Any] = {"playbill": our_version(), **({"handlers": changed} if changed else {})}
+        return self._go_on(events, compiled, breakers, Recover(past, told))
+
+    def _go_on(
+        self,
+        events: list[Event],
+        compiled: CompiledPipeline,
+        breakers: Mapping[str, Shell[Any]],
+        recover: Recover,
+    ) -> Run:
+        system, first, state = self._system, events[0], RunState()
+        for event in events:
+            state.apply(event)
+        data, run_id = state.trigger_data, first.stream
+        facts = RunFacts(run_id, compiled.plan, data, next(system.run_numbers))
+        ports, timeout = system.ports_of_run(compiled.bindings), first.data["timeout"]
+        actor = SupervisorActor(ports, facts, timeout, breakers, self._conclude, state, events)
+        run = Run(compiled.definition, data, actor, self._journal.streams[run_id], system)
+        self._runs.active[run_id] = run
+        actor.post(recover)
+        return run
+
+    async def _read_back(self, row: RunRow) -> Run:
+        """Return a run that has ended.
+
+        Raises:
+            JournalError: its definition, or an event of its, cannot be read.
+        """
+        events = await self._events(row)
+        definition, state = await self._definition(row, events[0].data), RunState()
+        for event in events:
+            state.apply(event)
+        run = StoredRun(definition, row.run_id, state, self._journal.stored(row.run_id, events), self._system)
+        self._runs.remember(run)
+        return run
+
+    async def _events(self, row: RunRow) -> list[Event]:
+        """Return all events of a run, outputs read-only.
+
+        Raises:
+            JournalError: they do not begin with its start, or one is missing.
+        """
+        found: list[Event] = []
+        while True:
+            page = await self._journal.reading.events(row.run_id, len(found) + 1, PAGE)
+            found += map(_frozen, page)
+            if len(page) < PAGE:
+                break
+        if not found or found[0].type is not EventType.PIPELINE_RUN_STARTED:
+            raise JournalError("its first event is not there: restore a backup of the journal")
+        if [event.seq for event in found] != list(range(1, len(found) + 1)):
+            raise JournalError("some of its events are missing: restore a backup of the journal")
+        return found
+
+    async def _definition(self, row: RunRow, first: Mapping[str, Any]) -> PipelineDefinition:
+        """Return the stored definition of a run.
+
+        Raises:
+            JournalError, DefinitionError: it is not there, or cannot be read.
+        """
+        text = None if row.definition is None else await self._journal.reading.definition(row.definition)
+        if text is None:
+            raise JournalError(f"its definition {row.definition} is not in the journal: restore a backup")
+        definition = definition_of(json.loads(text))
+        folder = first.get("folder")
+        return definition.of_text(Written(folder=Path(folder))) if folder else definition
+
+    async def _compile(self, row: RunRow, first: Mapping[str, Any]) -> CompiledPipeline:
+        """Return the stored definition of a run, ready to go on; of one definition once."""
+        key = (row.definition, first.get("folder"), first["grace"], first["kill_bound"])
+        known = self._compiled.get(key)
+        if known is None:
+            definition = await self._definition(row, first)
+            compiler = self._compiler.with_stop(StopPolicy(grace=first["grace"], kill_bound=first["kill_bound"]))
+            known = self._compiled[key] = compiler.of(definition)
+            if len(self._compiled) > KEPT:
+                del self._compiled[next(iter(self._compiled))]
+        return known
+
+    async def _set_aside(self, row: RunRow, reason: str) -> None:
+        logger.warning("run '%s' is set aside: %s", row.run_id, reason)
+        now = self._system.parts.clock.now().utc
+        await self._journal.change_run(row.run_id, {"suspended_reason": reason, "suspended_at": now})
+
+
+def _changes(first: Mapping[str, Any], compiled: CompiledPipeline) -> Mapping[str, HandlerVersion]:
+    """Return what the versions of those handlers are now that have changed since a run began.
+
+    Raises:
+        JournalError: one is gone, or is of a version that cannot go on with the run.
+    """
+    recorded = cast("Mapping[str, HandlerVersion]", first.get("handlers") or {})
+    changes = compare_versions(recorded, compiled.versions)
+    if changes.sets_aside:
+        raise JournalError("; ".join(changes.reasons))
+    return {name: compiled.versions[name] for name in changes.sources}
+
+
+def _check_crashes(past: Past) -> None:
+    """Refuse a run in which a node was running in too many crashes.
+
+    Raises:
+        JournalError: it was; names it.
+    """
+    for node in past.running:
+        if past.crashes[node] + 1 >= MAX_CRASHES:
+            text = f"node '{node}' was running in {MAX_CRASHES} crashes in a row: look what ends the process"
+            raise JournalError(text)
+
+
+def _frozen(event: Event) -> Event:
+    """Return an event whose outputs nobody can change, as those of a live run."""
+    data = event.data
+    large = {name: freeze(data[name], event.node_id or "") for name in ("output", "trigger_data") if name in data}
+    return replace(event, data={**data, **large}) if large else event

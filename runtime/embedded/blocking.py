@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from playbill.model.machines.circuit_state import CircuitState
     from playbill.runtime.definitions.files import Given
     from playbill.runtime.options import ManagerOptions, RunId
+    from playbill.runtime.recovery.taken_up import TakenUp
 
 T = TypeVar("T")
 
@@ -81,6 +82,14 @@ class BlockingManager:
             DefinitionError: the id is neither text nor a UUID.
         """
         return BlockingRun(self, self._running.get_run(run_id))
+
+    def open_run(self, run_id: RunId) -> BlockingRun:
+        """Return a run that is known, or that the journal has; as PipelineRunManager.open_run."""
+        return BlockingRun(self, self.call(self._running.open_run(run_id)))
+
+    def recovered(self) -> TakenUp:
+        """Wait until all unfinished runs of the journal were looked at; as PipelineRunManager.recovered."""
+        return self.call(self._running.recovered())
 
     def is_running(self, run_id: RunId) -> bool:
         """Tell whether a run of this id, a text or a UUID, is active."""

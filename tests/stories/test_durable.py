@@ -388,6 +388,17 @@ async def test_faults_are_for_journals_in_memory(url: str) -> None:
             pass
 
 
+async def test_a_sync_program_has_the_same(url: str) -> None:
+    def program() -> None:
+        with playbill.BlockingManager(journal=url, types=[step]) as manager:
+            result = manager.start_run(chain("a"), run_id="one").result()
+        with playbill.BlockingManager(journal=url, types=[step]) as manager:
+            assert manager.recovered() == playbill.TakenUp()
+            assert manager.open_run("one").result() == result
+
+    await asyncio.to_thread(program)
+
+
 # ---- for real --------------------------------------------------------------------------------------------------
 
 PROGRAM = """

@@ -21,7 +21,7 @@ async def test_each_kind_of_handler_gets_the_receipt_it_earned(manager: Manager)
     definition = pipeline(
         *(node(kind, kind) for kind in kinds), node("wait", "delay", "end", seconds=60), node("end")
     )
-    result = await (await manager.start_run(definition, timeout_seconds=0.05)).result()
+    result = await (await manager.start_run(definition, timeout_seconds=0.5)).result()
     assert receipts(result) == {
         "hangs": "interrupted",
         "polls": "cooperative",

@@ -32,6 +32,12 @@ SAID = {
         "it ended on 31 January with {'sent': 2}",
         "breaks it: mailed soon: took",
     ],
+    "10_durable.py": [
+        "it ended with -9; start it again:",
+        "goes on with ['order-7']",
+        "ship: attempt 2, key order-7/ship",
+        "completed {'last': 'thank'} {'pay': 1, 'ship': 2, 'thank': 1}",
+    ],
     "09_unstoppable.py": [
         "processes while it runs: ",
         "cancelled: killed",

@@ -15,8 +15,8 @@ import playbill
 
 
 @playbill.node_type("charge", version="1")
-async def charge(node: playbill.PipelineNode, inputs: object, context: playbill.NodeContext) -> dict[str, object]:
-    # The same key in each attempt, also after a restart: whoever takes the money can tell that it was charged already.
+async def charge(node: playbill.PipelineNode, inputs: object, context: playbill.NodeContext) -> dict[str, str]:
+    # The key is the same in each attempt, also after a restart: whoever takes the money can tell them apart by it.
     print(f"{node.id}: attempt {context.attempt}, key {context.idempotency_key}", flush=True)
     await context.sleep(0.2)
     if node.id == "ship" and "--dies" in sys.argv:

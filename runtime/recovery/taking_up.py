@@ -11,8 +11,10 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -39,7 +41,7 @@ from playbill.runtime.recovery.taken_up import TakenUp
 from playbill.runtime.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from playbill.actors.shell import Shell
     from playbill.model.definition import PipelineDefinition
@@ -58,6 +60,8 @@ logger = logging.getLogger("playbill")
 MAX_CRASHES: Final = 10
 """In so many crashes in a row a node may be running until its run is set aside: it or a neighbour is the culprit."""
 PAGE: Final = 1000
+AHEAD: Final = 8
+"""Runs whose events are read while others are taken up."""
 KEPT: Final = 64
 """Compiled definitions that are remembered."""
 
@@ -91,20 +95,33 @@ class TakingUp:
 
     async def take_up_all(self) -> TakenUp:
         """Let all runs go on that have not ended and are not set aside, the oldest first."""
-        taken = TakenUp()
-        for row in await self._unfinished():
-            async with self._runs.reserve(row.run_id):
-                self._check()
-                if self._runs.find(row.run_id) is not None:
-                    continue  # somebody has asked for it meanwhile
-                try:
-                    await self._take_up(row)
-                    taken.runs.append(row.run_id)
-                except RunSetAside as error:
-                    taken.set_aside[row.run_id] = error.reason
+        taken, rows = TakenUp(), await self._unfinished()
+        ahead: deque[asyncio.Task[list[Event]]] = deque()
+        try:
+            for place, row in enumerate(rows):
+                for next_row in rows[place + len(ahead) : place + AHEAD]:
+                    ahead.append(asyncio.ensure_future(self._events(next_row)))
+                await self._take_up_one(row, ahead.popleft(), taken)
+        finally:
+            for reading in ahead:
+                reading.cancel()
         if taken.runs or taken.set_aside:
             logger.info("%d runs go on, %d are set aside", len(taken.runs), len(taken.set_aside))
         return taken
+
+    async def _take_up_one(self, row: RunRow, reading: asyncio.Task[list[Event]], taken: TakenUp) -> None:
+        """Take up a run whose events are being read, unless somebody has asked for it meanwhile."""
+        await asyncio.wait([reading])
+        async with self._runs.reserve(row.run_id):
+            self._check()
+            if self._runs.find(row.run_id) is not None:
+                reading.exception()  # whoever asked for it was told
+                return
+            try:
+                await self._take_up(row, reading)
+                taken.runs.append(row.run_id)
+            except RunSetAside as error:
+                taken.set_aside[row.run_id] = error.reason
 
     async def _unfinished(self) -> list[RunRow]:
         """Return the rows of all runs that have not ended, the oldest first, but for those that are set aside."""
@@ -129,18 +146,18 @@ class TakingUp:
         row = await self._journal.reading.run(run_id)
         if row is None:
             return None
-        return await (self._take_up(row) if row.status in ALIVE else self._read_back(row))
+        return await (self._take_up(row, self._events(row)) if row.status in ALIVE else self._read_back(row))
 
     # ---- one run ----------------------------------------------------------------------------------------------
 
-    async def _take_up(self, row: RunRow) -> Run:
+    async def _take_up(self, row: RunRow, reading: Awaitable[list[Event]]) -> Run:
         """Let a run go on.
 
         Raises:
             RunSetAside: it cannot; its reason is in the index.
         """
         try:
-            events = await self._events(row)
+            events = await reading
             compiled = await self._compile(row, events[0].data)
             changed = _changes(events[0].data, compiled)
             past = Past(events)

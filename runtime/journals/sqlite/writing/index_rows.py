@@ -23,10 +23,12 @@ COLUMNS_CHANGED: Final = frozenset(
 
 
 def insert_definition(connection: sqlite3.Connection, digest: str, stored: str) -> None:
-    """Keep a definition, if it is not there yet; a large one is compressed."""
+    """Keep a definition, if it is not there yet, as it mostly is; a large one is compressed."""
+    if connection.execute("SELECT 1 FROM definitions WHERE hash = ?", (digest,)).fetchone():
+        return
     large = len(stored) > LARGE
     row = (digest, None, packed(stored)) if large else (digest, stored, None)
-    connection.execute("INSERT INTO definitions VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING", row)
+    connection.execute("INSERT INTO definitions VALUES (?, ?, ?)", row)
 
 
 def insert_attributes(connection: sqlite3.Connection, run: int, attributes: Mapping[str, Scalar]) -> None:

@@ -51,7 +51,7 @@ class NotKept(JournalError):
         self.reason = reason
 
     def __str__(self) -> str:
-        way_out = "make the journal writable: whoever opens it then goes on from what it has"
+        way_out = "whoever opens the journal, once it can be written, goes on from what it has"
         return f"{self.what}; the journal has not kept that: {self.reason}; {way_out}"
 
 

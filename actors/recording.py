@@ -105,7 +105,7 @@ class RecordingShell(Shell[M], Generic[M]):
     def not_kept(self, reason: str = "") -> NotKept:
         """Return the error of who waits for what will not be kept in time."""
         said = [text for text in (reason, self.journal_error) if text]
-        return NotKept(self.standing(), ": ".join(said) or "this actor has ended before")
+        return NotKept(self.standing(), ": ".join(said) or "nobody waits for it any more")
 
     def _give_answers_up(self) -> None:
         answers, self.answers = self.answers, None

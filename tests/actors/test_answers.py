@@ -246,7 +246,7 @@ def test_an_actor_that_ends_or_is_lost_leaves_nobody_waiting(
     end(slow.run)
     assert asked.error == (
         "run 'r' is paused; the journal has not kept that: disk full;"
-        " make the journal writable: whoever opens it then goes on from what it has"
+        " whoever opens the journal, once it can be written, goes on from what it has"
     )
     with pytest.raises(NotKept):
         _ = asked.answer
@@ -270,7 +270,7 @@ def test_a_run_that_is_given_up_announces_nothing_and_answers_all(slow: World) -
     error = slow.run.give_up("its manager was closed")
     assert str(error) == (
         "run 'r' has ended cancelled; the journal has not kept that: its manager was closed;"
-        " make the journal writable: whoever opens it then goes on from what it has"
+        " whoever opens the journal, once it can be written, goes on from what it has"
     )
     assert asked.error.startswith("run 'r' has ended cancelled; the journal has not kept that: ")
     assert stop.result() is True
@@ -321,7 +321,7 @@ def test_a_breaker_that_ends_leaves_nobody_waiting(forced: tuple[World, Any, Any
     asked = made.ask(Force("disabled"), breaker)
     breaker.close()
     assert asked.error.startswith(
-        "what breaker 'work' was told is in force; the journal has not kept that: this actor has ended before;"
+        "what breaker 'work' was told is in force; the journal has not kept that: nobody waits for it any more;"
     )
 
 

@@ -121,7 +121,7 @@ def test_a_run_whose_end_is_not_kept_in_time_is_given_up_and_who_waits_for_it_he
         return await asyncio.gather(*waiting, return_exceptions=True)
 
     heard = sim.call(closing())
-    why = "its manager was closed, and waited 5 s for that: injected: the disk fails; make the journal writable"
+    why = "its manager was closed, and waited 5 s for that: injected: the disk fails; whoever opens the journal"
     assert [isinstance(error, JournalError) for error in heard] == [True] * 3
     assert f"run 'r' has ended cancelled; the journal has not kept that: {why}" in str(heard[0])
     assert sim.time == 1.0 + KEEP_SECONDS

@@ -146,6 +146,14 @@ def test_runs_that_are_kept_in_time_are_not_given_up() -> None:
         assert [run.done for run in runs] == [True, True]
 
 
+def test_what_takes_its_grace_to_stop_is_waited_for_before_the_journal_is() -> None:
+    with Simulation(types=ALL) as sim:
+        run = started(sim, {"nodes": [{"id": "a", "type": "waits", "config": {"cleanup": 60.0}}]})
+        run.request_cancel(grace=100.0)
+        assert sim.call(await_ends(sim.manager._runs)) == []
+        assert (run.done, sim.time) == (True, 61.0)
+
+
 def test_a_run_that_has_ended_cannot_be_given_up() -> None:
     with Simulation(types=ALL) as sim:
         run = started(sim)

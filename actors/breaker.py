@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from playbill.actors.shell import Shell, logger
+from playbill.actors.recording import RecordingShell
+from playbill.actors.shell import logger
 from playbill.model.events import BREAKERS
 from playbill.model.machines.breaker import BreakerMachine
 from playbill.model.messages import Ask, Granted, Refused
@@ -15,14 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from playbill.actors.ports import Ports
-    from playbill.model.events import Event
     from playbill.model.policies import BreakerPolicy
 
 
-class BreakerActor(Shell[BreakerMachine]):
+class BreakerActor(RecordingShell[BreakerMachine]):
     """A breaker: the circuits of one node type, or of a name given by hand.
 
-    Told by: nodes, runners (Released), users (Force), its timers. Tells: nodes. Its stream is never gated.
+    Told by: nodes, runners (Released), users (Force), its timers. Tells: nodes. Its stream gates nothing: it
+    protects also while the journal fails. Only who asks from outside waits for it.
     """
 
     def __init__(
@@ -39,15 +40,9 @@ class BreakerActor(Shell[BreakerMachine]):
         self.writer = ports.journal.open(self.actor_urn, self)
         self.register()
 
-    def record(self, event: Event) -> None:
-        """Hand an event to the journal; nothing waits for it."""
-        self.writer.append(event)
-
-    def kept(self, seq: int) -> None:
-        """Nothing waits for a breaker's records."""
-
-    def failed(self, error: str) -> None:
-        """Go on: a breaker protects also while the journal fails."""
+    def standing(self) -> str:
+        """Tell what is in force."""
+        return f"what breaker '{self.machine.key}' was told is in force"
 
     def too_late(self, message: Any) -> None:
         """Refuse who asks a breaker that has ended."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import pykka
-from pykka import ThreadingFuture
+from pykka import ActorDeadError, ThreadingFuture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
 
     from playbill.actors.ports import Dispatcher
 
+__all__ = ["ActorDeadError", "Answer", "dead"]
 
 LOOK_AGAIN_SECONDS: Final = 1.0
 """How often a thread that waits for an answer looks whether the actors' loop is still there."""
@@ -56,7 +56,7 @@ class Answer(ThreadingFuture[Any]):
         with self._condition:
             while self._result is None:
                 if not dispatcher.submit(_nothing, None):
-                    raise pykka.ActorDeadError("the actors' event loop is closed: no answer will come")
+                    raise ActorDeadError("the actors' event loop is closed: no answer will come")
                 self._condition.wait(LOOK_AGAIN_SECONDS)
 
     def set(self, value: Any = None) -> None:
@@ -99,9 +99,9 @@ class Answer(ThreadingFuture[Any]):
             call()
 
 
-def dead(actor: object) -> pykka.ActorDeadError:
+def dead(actor: object) -> ActorDeadError:
     """Return the error of whoever asks an actor that has ended."""
-    return pykka.ActorDeadError(f"{actor!r} has ended")
+    return ActorDeadError(f"{actor!r} has ended")
 
 
 def _nothing(_: object) -> None:

@@ -1,6 +1,6 @@
 """The gate: what begins work or announces an outcome waits until the journal has the records before it.
 
-Stopping never passes here: only the messages in `GATED`; the result of a run waits for the gate to open.
+Stopping never passes here: only the messages in `GATED`; results and answers wait for the gate to open.
 """
 
 from __future__ import annotations
@@ -23,15 +23,17 @@ class HeldMail(NamedTuple):
 
 
 class Gate:
-    """Mail of one supervisor that waits for its journal, in order."""
+    """What one actor has recorded, and the mail of a supervisor that waits for its journal, in order."""
 
-    __slots__ = ("_held", "closed", "recorded")
+    __slots__ = ("_held", "_wanted", "closed", "recorded")
 
     def __init__(self) -> None:
         self.recorded = 0
         """The seq of the last event handed to the journal."""
         self.closed = False
-        """Whether the journal has yet to keep one of them: its supervisor says so."""
+        """Whether the journal has yet to keep one of them: its actor says so."""
+        self._wanted = 0
+        """The seq of the last event of which the journal was told that somebody waits for it."""
         self._held: deque[HeldMail] | None = None
         """None: it has held none yet, as those of most runs never do."""
 
@@ -40,6 +42,13 @@ class Gate:
         if self._held is None:
             self._held = deque()
         self._held.append(HeldMail(self.recorded, to, message))
+
+    def want(self) -> bool:
+        """Note that somebody waits for all that is recorded now; tell whether the journal has yet to hear so."""
+        if self._wanted >= self.recorded:
+            return False
+        self._wanted = self.recorded
+        return True
 
     def keep(self, seq: int) -> Iterator[HeldMail]:
         """Note that all events up to `seq` are kept; give what waited for them, in order."""

@@ -149,7 +149,11 @@ class Shell(NullOutbox, pykka.Actor, Generic[M]):
             self._broke(error, message)
         else:
             if answer is not None:
-                answer.set(response)
+                self.give(answer, response, message)
+
+    def give(self, answer: Future[Any], response: Any, message: Any) -> None:
+        """Answer mail from outside."""
+        answer.set(response)
 
     def _answer_error(self, answer: Future[Any] | None, error: BaseException) -> None:
         if answer is not None:

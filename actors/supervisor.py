@@ -6,31 +6,39 @@ from typing import TYPE_CHECKING, Any
 
 from playbill.actors.gate import Gate
 from playbill.actors.node import NodeActor
-from playbill.actors.shell import Shell, logger
+from playbill.actors.recording import RecordingShell
+from playbill.actors.shell import logger
 from playbill.model.errors import InternalError
+from playbill.model.facts import RunStatus
 from playbill.model.failures import failure_of
 from playbill.model.machines.conclusion import conclude
 from playbill.model.machines.salvage import SalvageMachine, last_events
 from playbill.model.machines.supervisor import SupervisorMachine
+from playbill.model.machines.supervisor_state import SupervisorState
 from playbill.model.messages import GATED, Cancel, JournalBack, JournalFailed
 from playbill.model.plain_text import repr_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from playbill.actors.gate import HeldMail
     from playbill.actors.ports import Ports
-    from playbill.model.events import Event
+    from playbill.actors.shell import Shell
+    from playbill.model.errors import JournalError
     from playbill.model.facts import Failure
     from playbill.model.plan import RunFacts
     from playbill.model.results import RunResult
     from playbill.model.runstate import RunState
 
 
-class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
+class SupervisorActor(RecordingShell[SupervisorMachine | SalvageMachine]):
     """One run.
 
     Told by: the manager, its nodes, its journal, its timers. Tells: its nodes.
     """
+
+    on_stopped: Callable[[], None] | None = None
+    """Is called when its machine has finished and the journal has yet to keep that."""
 
     def __init__(
         self,
@@ -50,7 +58,6 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
         self.machine = SupervisorMachine(facts, timeout, run)
         self.breakers = breakers
         self.nodes: dict[str, NodeActor] = {}
-        self.gate = Gate()
         self.on_end = on_end
         self.journal_failed = False
         self.result: RunResult | None = None
@@ -64,19 +71,13 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
         """Send `message` to a node, through the gate if it begins work."""
         if self.gate.closed and type(message) in GATED:
             self.gate.hold(to, message)
+            self.want()
             return
         node = self.nodes.get(to)
         if node is None:
             self.dead_letter(message)
         else:
             self._post(node, message)
-
-    def record(self, event: Event) -> None:
-        """Hand an event to the journal."""
-        gate = self.gate
-        gate.recorded = event.seq
-        if not self.writer.append(event):
-            gate.closed = True
 
     def spawn(self, node: str) -> None:
         """Make the actor of a node."""
@@ -99,6 +100,33 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
         self.result = result
         if not self.gate.closed:
             self._announce()
+            return
+        self.want()
+        if self.on_stopped is not None:
+            self.on_stopped()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nothing of the run is at work any more, its end kept or not."""
+        return self.ended or self.result is not None
+
+    def give_up(self, reason: str) -> JournalError:
+        """End now: nobody waits any more until the journal has the run's end, which is not announced.
+
+        Whoever waits for an answer gets an error; what is still at work, if anything is, is killed and abandoned.
+
+        Args:
+            reason: why nobody waits.
+
+        Returns:
+            The error of whoever waits for the result.
+        """
+        error = self.not_kept(reason)
+        for node in self.nodes.values():
+            node.give_up()
+        self.nodes.clear()
+        self.close()
+        return error
 
     def close(self) -> None:
         """End, as all shells do; its own `tell` is a circle, too."""
@@ -115,23 +143,40 @@ class SupervisorActor(Shell[SupervisorMachine | SalvageMachine]):
     # ---- the journal ------------------------------------------------------------------------------------------
 
     def kept(self, seq: int) -> None:
-        """Release what waited for the records up to `seq`."""
-        for _, to, message in self.gate.keep(seq):
-            if to in self.nodes:
-                self._post(self.nodes[to], message)
-            else:
-                self.dead_letter(message)
-        if self.result is not None and not self.gate.closed and not self.ended:
+        """Release what waited for the records up to `seq`: mail, then answers, then the result."""
+        if self.ended:
+            return
+        super().kept(seq)
+        if self.result is not None and not self.gate.closed:
             self._announce()
         if self.journal_failed and not self.gate.closed:
             self.journal_failed = False
             self.post(JournalBack())
 
+    def release(self, held: HeldMail) -> None:
+        """Send mail that waited in the gate, if its node is still there."""
+        if held.to in self.nodes:
+            self._post(self.nodes[held.to], held.message)
+        else:
+            self.dead_letter(held.message)
+
     def failed(self, error: str) -> None:
         """Hold the run while the journal keeps nothing."""
+        if self.ended:
+            return
+        super().failed(error)
         if not self.journal_failed:
             self.journal_failed = True
             self.post(JournalFailed(error))
+
+    def standing(self) -> str:
+        """Tell how the run stands."""
+        run, told = self.machine.run, f"run '{self.facts.run_id}'"
+        if self.result is not None:
+            return f"{told} has ended {self.result.status}"
+        if self.machine.state == SupervisorState.STOPPING:
+            return f"{told} is being stopped"
+        return f"{told} is paused" if run.status is RunStatus.PAUSED else f"{told} goes on"
 
     # ---- stops and faults -------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, overload
 
+from playbill.actors.futures import ActorDeadError
 from playbill.model.diagnostics import list_names
 from playbill.model.errors import DefinitionError
 from playbill.model.facts import RunStatus
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from playbill.actors.supervisor import SupervisorActor
     from playbill.model.definition import PipelineDefinition
+    from playbill.model.errors import JournalError
     from playbill.model.events import Event
     from playbill.model.progress import NodeProgress
     from playbill.model.results import NodeExecutionResult, RunResult
@@ -66,6 +68,7 @@ class Run:
         self._stream = stream
         self._home = home
         self._result: RunResult | None = None
+        self._given_up: JournalError | None = None
         self._waiters = Waiters()
 
     @property
@@ -102,12 +105,39 @@ class Run:
         """Wait for the end; never raises for a failed run (see `RunResult.raise_for_status`).
 
         Raises:
+            JournalError: its manager is closed, and the journal has not kept its end; names the run.
             RuntimeError: it has not ended, and this is not its loop: nobody would wake who waits here.
         """
         while self._result is None:
+            self.check_kept()
             self._home.check_loop()
             await self._waiters.wait()
         return self._result
+
+    def check_kept(self) -> None:
+        """Refuse who waits for an end that the journal will not keep any more.
+
+        Raises:
+            JournalError: its manager was closed before.
+        """
+        if self._given_up is not None:
+            raise self._given_up.with_traceback(None)
+
+    async def stopped(self) -> None:
+        """Wait until nothing of it is at work any more, whether or not its journal has its end; for the manager."""
+        while not self.actor.is_stopped:
+            self.actor.on_stopped = self._waiters.wake
+            await self._waiters.wait()
+
+    def give_up(self, reason: str) -> None:
+        """Wait no more until the journal has its end: who waits for its result gets a JournalError; for the manager.
+
+        Args:
+            reason: why nobody waits any more; the error gives it.
+        """
+        if self._result is None and self._given_up is None:
+            self._given_up = self.actor.give_up(reason)
+            self._waiters.wake()
 
     async def rest(self) -> None:
         """Wait until it has ended or is paused; for the manager."""
@@ -149,7 +179,7 @@ class Run:
         return self._stream.read_progress(from_seq) if progress else self._stream.read(from_seq)
 
     async def cancel(self, reason: str = "", grace: float | None = None, source: str = "user") -> bool:
-        """Stop the run; True if this cancel decided it.
+        """Stop the run, at once; True, as soon as the journal has it, if this cancel decided it.
 
         Args:
             reason: for people, kept with the run.
@@ -157,6 +187,7 @@ class Run:
             source: who asks.
 
         Raises:
+            JournalError: the run is being stopped, and the journal has failed to keep that for 5 s.
             ValueError: the grace is no number of seconds, or reason or source is not text.
         """
         said, who = check_text("reason", reason), check_text("source", source)
@@ -174,18 +205,29 @@ class Run:
             self.actor.actor_ref.tell(message)
 
     async def pause(self) -> bool:
-        """Begin nothing more until `resume`; True if this paused it."""
+        """Begin nothing more until `resume`; True, as soon as the journal has it, if this paused it.
+
+        Raises:
+            JournalError: it is paused, and the journal has failed to keep that for 5 s.
+        """
         return bool(await self._ask(Pause()))
 
     async def resume(self) -> bool:
-        """Go on after `pause`; True if this resumed it."""
+        """Go on after `pause`; True, as soon as the journal has it, if this resumed it.
+
+        Raises:
+            JournalError: it goes on, and the journal has failed to keep that for 5 s.
+        """
         return bool(await self._ask(Resume()))
 
     async def _ask(self, message: object) -> Any:
         self._home.check_process()
         if self.actor.ended:
             return False
-        return await self.actor.actor_ref.ask(message, block=False)
+        try:
+            return await self.actor.actor_ref.ask(message, block=False)
+        except ActorDeadError:  # it has ended while the message was on its way
+            return False
 
     def check_same(
         self, definition: PipelineDefinition, data: Mapping[str, Any], stored: PipelineDefinition | None = None

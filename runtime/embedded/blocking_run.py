@@ -89,12 +89,14 @@ class BlockingRun:
         """Wait for the end.
 
         Raises:
+            JournalError: its manager is closed, and the journal has not kept its end.
             TimeoutError: it has not ended after `timeout` seconds, and goes on; the text says where it stands.
             ValueError: the timeout is no number of seconds.
         """
         check_wait(timeout)
         if (ended := self._run.outcome) is not None:
             return ended
+        self._run.check_kept()
         try:
             return self._manager.call(self._run.result(), timeout)
         except TimeoutError:
@@ -106,6 +108,7 @@ class BlockingRun:
         """Wait for the end, at most `timeout` seconds; True if it has ended.
 
         Raises:
+            JournalError: as `result`.
             ValueError: the timeout is no number of seconds.
         """
         try:
@@ -127,11 +130,11 @@ class BlockingRun:
         self._run.request_cancel(reason, grace)
 
     def pause(self) -> bool:
-        """Begin nothing more until `resume`; True if this paused it."""
+        """Begin nothing more until `resume`; True if this paused it. As Run.pause."""
         return self._manager.call(self._run.pause())
 
     def resume(self) -> bool:
-        """Go on after `pause`; True if this resumed it."""
+        """Go on after `pause`; True if this resumed it. As Run.resume."""
         return self._manager.call(self._run.resume())
 
     @overload

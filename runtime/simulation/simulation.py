@@ -226,7 +226,7 @@ class Simulation:
 
     async def _end(self) -> None:
         for run in self.manager.active_runs:
-            await run.cancel("the simulation is over", 0.0)
+            run.request_cancel("the simulation is over", 0.0)  # whose answer may wait for a journal that fails
         for run in self._runs:
             self.world.over(run.actor, await run.result())
         for rule in self.world.properties:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from playbill.actors.breaker import BreakerActor
@@ -15,6 +16,7 @@ from playbill.actors.node import NodeActor
 from playbill.actors.ports import Ports
 from playbill.actors.supervisor import SupervisorActor
 from playbill.model.definition import definition_from
+from playbill.model.errors import JournalError
 from playbill.model.events import Event
 from playbill.model.facts import Failure, Now, Permit
 from playbill.model.messages import CONTROL, Ask, Returned, Start
@@ -111,13 +113,15 @@ class HandStream:
         self.keeper = keeper
         self.slow = slow
         self.events: list[Event] = []
+        self.pushes: list[int] = []
+        """How many events there were whenever somebody said that they are waited for."""
 
     def append(self, event: Event) -> bool:
         self.events.append(event)
         return not self.slow
 
     def push(self) -> None:
-        pass
+        self.pushes.append(len(self.events))
 
     def keep(self, seq: int | None = None) -> None:
         """Say that all events up to `seq`, or all there are, are kept."""
@@ -194,6 +198,35 @@ class DeadLetterBox:
         return [f"{actor} {type(message).__name__}" for actor, message in self.letters]
 
 
+class Asked:
+    """What somebody outside has asked an actor, and what came of it."""
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+        self.is_answered = False
+        answer.when_settled(self._settle)
+
+    def _settle(self) -> None:
+        self.is_answered = True
+
+    def then(self, call: Callable[[], None]) -> None:
+        """Call `call` once it is answered."""
+        self._answer.when_settled(call)
+
+    @property
+    def answer(self) -> Any:
+        """The answer; raises it, if it is an error."""
+        assert self.is_answered
+        return self._answer.result()
+
+    @property
+    def error(self) -> str:
+        """What a JournalError says that is the answer."""
+        with pytest.raises(JournalError) as caught:
+            _ = self.answer
+        return str(caught.value)
+
+
 class World:
     """One run and all its ports."""
 
@@ -233,6 +266,17 @@ class World:
 
     def tell(self, message: Any) -> "World":
         self.run.post(message)
+        return self.deliver()
+
+    def ask(self, message: Any, actor: Any = None) -> Asked:
+        """Ask the run, or another actor, as somebody outside does."""
+        asked = Asked((actor or self.run).actor_ref.ask(message, block=False))
+        self.deliver()
+        return asked
+
+    def fail(self, error: str = "disk full") -> "World":
+        """Say that the journal keeps nothing."""
+        self.run.failed(error)
         return self.deliver()
 
     def keep(self, seq: int | None = None) -> "World":

@@ -60,7 +60,7 @@ OUTPUT_TO_INPUT = (
         "Which edges are live is judged; `pipeline_node.completed` is numbered, stamped and recorded.",
     ),
     Step("actors.supervisor:SupervisorActor.forget", "The shell lets go of the node's actor, which is freed."),
-    Step("actors.supervisor:SupervisorActor.record", "The event goes to the journal, which may close the gate."),
+    Step("actors.recording:RecordingShell.record", "The event goes to the journal, which may close the gate."),
     Step("runtime.journals.memory:MemoryStream.append", "The journal keeps it: at once, since this one is memory."),
     Step(
         "model.machines.supervisor_routing:SupervisorRouting._follow",
@@ -68,7 +68,7 @@ OUTPUT_TO_INPUT = (
     ),
     Step("actors.supervisor:SupervisorActor._tell", "What begins work passes the gate; all else goes at once."),
     Step("actors.gate:Gate.hold", "While the gate is closed the mail waits with the number of the last record."),
-    Step("actors.supervisor:SupervisorActor.kept", "The journal has kept it: what waited goes, in order."),
+    Step("actors.recording:RecordingShell.kept", "The journal has kept it: what waited goes, in order."),
     Step("model.machines.node_joining:NodeJoining.join", "The child counts its inputs; with the last one it starts."),
 )
 """From a handler's output to its child's input."""
@@ -77,7 +77,10 @@ CANCEL_TO_KILL = (
     Step("runtime.run:Run.cancel", "Somebody cancels; the grace is checked, and the answer awaited."),
     Step("runtime.run:Run._ask", "`Cancel` goes to the supervisor by pykka's reference, so from any thread."),
     Step("actors.reference:Inbox.put", "The envelope takes the control lane: it overtakes data."),
-    Step("actors.shell:Shell.open", "The shell opens it, and answers the asker with what the machine returns."),
+    Step(
+        "actors.shell:Shell.open",
+        "The shell opens it, and answers once the journal has what that caused.",
+    ),
     Step(
         "model.machines.supervisor_stopping:SupervisorStopping.cancel",
         "The first cancel decides why the run ends; it is recorded.",

@@ -38,7 +38,7 @@ class SqliteStream(MemoryStream):
         kept: events that are kept already, for listeners: those that a recovery has read.
     """
 
-    __slots__ = ("_batches", "_failing", "_is_own", "_last", "_pending", "keeper", "name", "refused")
+    __slots__ = ("_batches", "_before", "_failing", "_is_own", "_last", "_pending", "keeper", "name", "refused")
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class SqliteStream(MemoryStream):
         self._batches = batches
         self._failing = False
         self._is_own = is_own(name)
-        self._last = last_seq
+        self._last = self._before = last_seq
         self._pending: deque[Event] = deque()
         self.events.extend(kept)
 
@@ -91,7 +91,7 @@ class SqliteStream(MemoryStream):
         while pending and pending[0].seq <= seq:
             MemoryStream.append(self, pending.popleft())
         self._failing = False
-        self.keeper.kept(seq)
+        self.keeper.kept(seq - self._before)  # its numbers begin again with each start
 
     def fail(self, error: str) -> None:
         """Tell the keeper that nothing is kept now; once, until something is."""

@@ -15,7 +15,6 @@ acknowledged must look for that.
 """
 
 import sqlite3
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import pairwise
@@ -77,7 +76,7 @@ def problems_of(path: Path) -> list[str]:
 def _readable(check: Callable[[sqlite3.Connection], Problems], connection: sqlite3.Connection) -> Problems:
     try:
         yield from check(connection)
-    except (sqlite3.Error, PlaybillError, ValueError, zlib.error) as error:
+    except (sqlite3.Error, PlaybillError) as error:
         yield f"cannot be read: {error}"
 
 

@@ -16,9 +16,9 @@ from tests.runtime.journals.sqlite.power.promises import Promises
 from tests.runtime.journals.sqlite.power.recording import Recording, Told
 
 pytestmark = pytest.mark.anyio
-IMAGES = int(os.environ.get("POWER_IMAGES", "400"))
+IMAGES = int(os.environ.get("POWER_IMAGES", "320"))
 """Losses that all of these tests try together."""
-A_TEST = 40
+A_TEST = 32
 ROUNDS = max(1, IMAGES // (10 * A_TEST))
 """Of ten tests each."""
 LIVES = 4

@@ -12,7 +12,7 @@ from tests.runtime.journals.sqlite.power.reading_back import Lost
 from tests.runtime.journals.sqlite.power.recording import Recording, Synced
 
 pytestmark = pytest.mark.anyio
-IMAGES = 60
+IMAGES = 40
 
 
 class NeverSynced(ApswConnection):

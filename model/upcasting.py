@@ -9,7 +9,7 @@ Rules:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,9 +21,13 @@ FIRST: Final = 1
 
 def _completed_names_whose_outputs_it_passes_on(event: dict[str, Any]) -> dict[str, Any]:
     """Lead `pipeline_node.completed` from 1 to 2: in 1 a transparent node repeated the outputs that it passes on."""
-    data, node = event["data"], event.get("node_id")
-    if not isinstance(data, dict) or not isinstance(carried := data.get("carried"), dict):
+    data, node = cast("object", event["data"]), event.get("node_id")
+    if not isinstance(data, dict):
         return event
+    data = cast("dict[str, Any]", data)
+    if not isinstance(carried := data.get("carried"), dict):
+        return event
+    carried = cast("dict[str, Any]", carried)
     rest = {name: item for name, item in data.items() if name != "carried" and (name != "output" or node in carried)}
     return {**event, "data": {**rest, "passed_on": [source for source in carried if source != node]}}
 

@@ -11,6 +11,7 @@ import json
 import zlib
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from playbill.model.errors import JournalError
 from playbill.model.upcasting import version_of
 from playbill.runtime.journals.codec import compact, event_data, event_from_mapping
 from playbill.runtime.journals.listing import micros, moment
@@ -118,10 +119,15 @@ def event_of(stream: str, row: EventRow, beside: Iterable[Payload] = ()) -> Even
 
     Raises:
         DefinitionError: it says none; names the stream and the seq.
+        JournalError: its JSON is damaged, or what stands beside it; names the same.
     """
     where = f"event {row.seq} of '{stream}'"
     line: dict[str, Any] = {"type": row.type, "stream": stream, "seq": row.seq, "at": moment(row.at).isoformat()}
-    line |= {"node_id": row.node, "attempt": row.attempt, "version": row.version, "data": json.loads(row.data)}
-    for payload in beside:
-        line["data"][payload.name] = json.loads(unpacked(payload.zlib))
+    line |= {"node_id": row.node, "attempt": row.attempt, "version": row.version}
+    try:
+        line["data"] = json.loads(row.data)
+        for payload in beside:
+            line["data"][payload.name] = json.loads(unpacked(payload.zlib))
+    except (ValueError, TypeError, zlib.error) as error:
+        raise JournalError(f"{where} is damaged: {error}; restore a backup of the journal") from error
     return event_from_mapping(line, where)

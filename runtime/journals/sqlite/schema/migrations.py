@@ -62,11 +62,9 @@ def migrate(connection: sqlite3.Connection, name: str, steps: Sequence[Migration
             f"{name} has version {version} of the journal's schema, and this playbill knows {newest}:"
             " a newer playbill wrote it; use that one, or another file"
         )
-    if version == 0:
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     for step in steps:
         if step.version > version:
-            _take(connection, step)
+            _take(connection, step, is_new=step.version == 1)
 
 
 def _version(connection: sqlite3.Connection, name: str) -> int:
@@ -79,9 +77,11 @@ def _version(connection: sqlite3.Connection, name: str) -> int:
     return 0
 
 
-def _take(connection: sqlite3.Connection, step: Migration) -> None:
-    connection.execute("BEGIN IMMEDIATE")
+def _take(connection: sqlite3.Connection, step: Migration, *, is_new: bool) -> None:
+    connection.execute("BEGIN" if is_new else "BEGIN IMMEDIATE")  # which writes the file's head, as it is by default
     try:
+        if is_new:  # by itself it is a commit: of a file that says of nobody whose it is
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         for statement in statements(step.sql):
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -17,6 +17,7 @@ from playbill.runtime.journals.sqlite.files.connections import connect
 from playbill.runtime.journals.sqlite.journal import SqliteJournal
 from tests.contracts.journal_support import Heard, event, put, row
 from tests.runtime.journals.sqlite.faulty import Faults, small_disk
+from tests.runtime.journals.sqlite.history import check_history
 
 pytestmark = pytest.mark.anyio
 
@@ -31,6 +32,7 @@ async def journal(tmp_path: Path, faults: Faults) -> AsyncIterator[SqliteJournal
     made = SqliteJournal(f"sqlite:///{tmp_path}/journal.db", connect=faults)
     yield made
     made.close()
+    check_history(made.path)
 
 
 async def stored(journal: SqliteJournal, stream: str = "r") -> list[Event]:
@@ -198,6 +200,7 @@ async def test_a_full_disk_holds_runs_until_there_is_space(tmp_path: Path) -> No
         await heard.until_kept(seq)
         assert [each.seq for each in await stored(journal)] == list(range(1, seq + 1))
         journal.close()
+        check_history(journal.path)
 
 
 async def test_a_file_that_may_not_grow_holds_runs_until_it_may(journal: SqliteJournal, faults: Faults) -> None:

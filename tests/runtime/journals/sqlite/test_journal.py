@@ -23,6 +23,7 @@ from playbill.runtime.journals.sqlite.writing import pruning
 from playbill.runtime.journals.sqlite.writing import thread as thread_module
 from playbill.runtime.journals.sqlite.writing.checkpoints import Checkpoints
 from tests.contracts.journal_support import AT, COMPLETED, Heard, event, put, row, seqs
+from tests.runtime.journals.sqlite.history import check_history
 
 pytestmark = pytest.mark.anyio
 CLOSED = EventType.BREAKER_CLOSED
@@ -37,6 +38,7 @@ async def journal(tmp_path: Path) -> AsyncIterator[SqliteJournal]:
     made = SqliteJournal(f"sqlite:///{tmp_path}/journal.db")
     yield made
     made.close()
+    check_history(made.path)
 
 
 def reopened(journal: SqliteJournal) -> SqliteJournal:

@@ -11,6 +11,7 @@ from playbill.runtime.journals.sqlite.journal import SqliteJournal
 from tests.architecture.tree import ROOT
 from tests.contracts.journal_support import Heard
 from tests.runtime.journals.sqlite.appender import STREAMS, made
+from tests.runtime.journals.sqlite.history import check_history
 
 pytestmark = pytest.mark.anyio
 KILLS = 4
@@ -52,3 +53,4 @@ async def test_whatever_was_acknowledged_is_there_after_a_kill(seed: int, tmp_pa
     own = journal.open("breaker:shop", Heard())
     assert own.last_seq == len(await journal.reading.events("breaker:shop", limit=100_000))
     journal.close()
+    check_history(path)

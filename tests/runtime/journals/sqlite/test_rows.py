@@ -79,6 +79,15 @@ def test_what_is_large_stands_beside_the_event() -> None:
     assert there_and_back(completed(large, passed_on=("a",))) == completed(large, passed_on=("a",))
 
 
+def test_a_damaged_row_is_named() -> None:
+    row, beside = row_of_event(completed({"text": "x" * LARGE}))
+    for damaged in (row._replace(data="{"), row._replace(data="[]")):
+        with pytest.raises(JournalError, match=r"^event 2 of 'r' is damaged: .*; restore a backup of the journal$"):
+            event_of("r", damaged, beside)
+    with pytest.raises(JournalError, match="event 2 of 'r' is damaged: Error -3 while decompressing"):
+        event_of("r", row, [payload._replace(zlib=b"no zlib") for payload in beside])
+
+
 def test_many_small_members_stay_with_their_event() -> None:
     half = "x" * (LARGE // 2 + 100)
     row, beside = row_of_event(completed({"text": half}, failure=Failure("E", half, retryable=True)))

@@ -2,15 +2,18 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from playbill.model.errors import JournalError
 from playbill.model.facts import RunStatus
 from playbill.runtime.journals.listing import RunQuery
+from playbill.runtime.journals.sqlite.files.headers import check_header
 from playbill.runtime.journals.sqlite.reading.queries import statements_of
 from playbill.runtime.journals.sqlite.schema.migrations import (
     APPLICATION_ID,
@@ -46,6 +49,35 @@ def test_an_empty_file_becomes_a_journal(connection: sqlite3.Connection) -> None
         2,
     ]
     migrate(connection, "FILE")  # once more changes nothing
+
+
+class CutOff(sqlite3.Connection):
+    """A connection whose process ends before one of its statements."""
+
+    left = 0
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+        return super().execute(*arguments)
+
+
+def test_a_file_that_is_being_made_is_empty_or_a_journal(tmp_path: Path) -> None:
+    """Wherever that is broken off: else the next owner would take it for the file of another program."""
+    sizes: list[int] = []
+    for left in count():
+        path = tmp_path / f"{left}.db"
+        made = sqlite3.connect(path, isolation_level=None, factory=CutOff)
+        made.left = left
+        with closing(made), suppress(KeyboardInterrupt):
+            migrate(made, "FILE")
+            break
+        check_header(path)
+        sizes.append(path.stat().st_size)
+    assert left > 20
+    assert set(sizes) == {0}  # the last statement is the commit
+    check_header(path)
 
 
 def test_an_older_journal_is_brought_up_with_what_it_holds(connection: sqlite3.Connection) -> None:

@@ -11,6 +11,7 @@ from playbill.model.runstate import RunState
 from playbill.runtime import world
 from playbill.runtime.journals.listing import RunQuery
 from playbill.runtime.journals.sqlite.journal import SqliteJournal
+from tests.runtime.journals.sqlite.history import check_history
 
 pytestmark = pytest.mark.anyio
 PIPELINE: dict[str, Any] = {
@@ -49,3 +50,4 @@ async def test_a_run_is_kept_as_it_happened(tmp_path: Path, monkeypatch: pytest.
     assert sorted(row.run_id for row in page.runs) == ["run-0", "run-1", "run-2"]
     assert {row.last_seq for row in page.runs} == {len(events) for events in stored}
     await journal.aclose()
+    check_history(journal.path)

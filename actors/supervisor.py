@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from playbill.actors.ports import Ports
     from playbill.actors.shell import Shell
     from playbill.model.errors import JournalError
+    from playbill.model.events import Event
     from playbill.model.facts import Failure
     from playbill.model.plan import RunFacts
     from playbill.model.results import RunResult

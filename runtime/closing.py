@@ -20,6 +20,7 @@ from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from playbill.model.messages import Cancel
+from playbill.runtime.last_ends import await_ends
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -98,7 +99,7 @@ class Closing:
         if not self._system.calls:
             await self._runs.rest()
             for run in list(self._runs.active.values()):
-                await run.cancel("the manager is closed while the run is paused", source="shutdown")
+                run.actor.post(Cancel("shutdown", "the manager is closed while the run is paused"))
 
     async def close(self, grace: float | None) -> None:
         """Cancel live runs, wait for their ends, let everything go; a cancel ends this wait and nothing else."""
@@ -154,7 +155,7 @@ class Closing:
         """Close all; its owner is held until then, so that nobody takes it for left behind."""
         while self._runs.active:
             with suppress(asyncio.CancelledError):  # asyncio.run cancels all tasks at its end, and this one ends soon
-                await next(iter(self._runs.active.values())).result()
+                await await_ends(self._runs)
         try:
             with suppress(asyncio.CancelledError):
                 await self._system.close()

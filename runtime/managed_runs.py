@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
+from playbill.runtime.arguments import check_grace
 from playbill.runtime.options import run_id_of
-from playbill.runtime.run import check_grace
 
 if TYPE_CHECKING:
     from playbill.runtime.options import RunId
@@ -22,6 +23,7 @@ class ManagedRuns:
         """Stop a run within `grace` seconds and the kill bound; True if this cancel decided it.
 
         Raises:
+            JournalError: it is being stopped, and the journal has failed to keep that for 5 s.
             UnknownRun: there is none of this id.
         """
         return await self.get_run(run_id).cancel(reason, grace)
@@ -30,11 +32,17 @@ class ManagedRuns:
         """Stop all active runs; return how many of them these cancels decided.
 
         Raises:
+            JournalError: all are being stopped, and the journal has failed to keep that for 5 s.
             ValueError: the grace is no number of seconds.
         """
         check_grace(grace)
-        decided = [await run.cancel(reason, grace) for run in self.active_runs]
-        return sum(decided)
+        answers = await asyncio.gather(
+            *(run.cancel(reason, grace) for run in self.active_runs), return_exceptions=True
+        )
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        return sum(answer is True for answer in answers)
 
     async def pause_run(self, run_id: RunId) -> bool:
         """Let a run begin nothing more; True if this paused it."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from playbill.model.errors import UnknownRun
 from playbill.model.policies import StopPolicy
 from playbill.runtime.actor_system import ActorSystem, SystemSettings
+from playbill.runtime.arguments import check_grace
 from playbill.runtime.closing import Closing, place_of_caller
 from playbill.runtime.definitions.compile_once import PipelineCompiler, Taken
 from playbill.runtime.definitions.compiler import CompiledPipeline
@@ -17,7 +18,6 @@ from playbill.runtime.journal_choice import MEMORY
 from playbill.runtime.managed_runs import ManagedRuns
 from playbill.runtime.options import check_options, faults_of, policies_of, run_id_of, run_id_to_start
 from playbill.runtime.recovery.taken_up import TakenUp
-from playbill.runtime.run import check_grace
 from playbill.runtime.runners.program_pool import MAX_COMMANDS
 from playbill.runtime.runs import Runs, supervisors_of
 from playbill.runtime.secrets import check_secrets
@@ -210,6 +210,7 @@ class PipelineRunManager(ManagedRuns):
 
         Raises:
             DefinitionError: no pipeline has used this key, or there is no such state to force.
+            JournalError: it is in force, and the journal has failed to keep that for 5 s.
         """
         await self._use_loop().force(key, str(state))
 

@@ -8,9 +8,9 @@ from playbill.actors.futures import ActorDeadError
 from playbill.model.diagnostics import list_names
 from playbill.model.errors import DefinitionError
 from playbill.model.facts import RunStatus
-from playbill.model.fields import MAX_SECONDS, is_seconds
 from playbill.model.messages import Cancel, Pause, Resume
 from playbill.model.same_json import same_json
+from playbill.runtime.arguments import check_grace, check_seq, check_text
 from playbill.runtime.journals.waiters import Waiters
 
 if TYPE_CHECKING:
@@ -276,38 +276,3 @@ def standing_of(run: Run) -> str:
     if run.is_paused:
         states.insert(0, "it is paused")
     return "; ".join(states) or f"it is {run.status}"
-
-
-def check_grace(grace: object) -> float | None:
-    """Return a grace that a caller has given.
-
-    Raises:
-        ValueError: it is no number of seconds: the run would fail of it, not its caller.
-    """
-    if grace is None:
-        return None
-    if is_seconds(grace):
-        return grace
-    rule = f"0 or more and finite, or None for the manager's, at most {MAX_SECONDS:.0e}"
-    raise ValueError(f"grace is a number of seconds, {rule}, not {grace!r:.60}")
-
-
-def check_text(name: str, text: object) -> str:
-    """Return what a caller says for people, which events and results keep.
-
-    Raises:
-        ValueError: it is not text.
-    """
-    if isinstance(text, str):
-        return str.__str__(text)
-    raise ValueError(f"{name} is text, not {type(text).__name__}: {text!r:.60}")
-
-
-def check_seq(seq: object) -> None:
-    """Refuse what is not the number of an event.
-
-    Raises:
-        ValueError: it is not a whole number.
-    """
-    if not isinstance(seq, int) or isinstance(seq, bool):
-        raise ValueError(f"from_seq is a whole number, 1 for the first event, not {seq!r}")  # noqa: TRY004

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
+from playbill.runtime.arguments import check_grace
 from playbill.runtime.embedded.blocking_run import BlockingRun, followed
 from playbill.runtime.embedded.loop_thread import LoopThread
 from playbill.runtime.manager import PipelineRunManager
 from playbill.runtime.options import check_options
-from playbill.runtime.run import check_grace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping

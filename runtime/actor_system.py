@@ -21,7 +21,6 @@ from playbill.model.messages import Force
 from playbill.runtime.breakers import Breakers
 from playbill.runtime.faults.tape import SeededTape
 from playbill.runtime.handlers.agent import SIMULATE_AGENTS
-from playbill.runtime.journals.progress import teller_of
 from playbill.runtime.processes.linux import supported
 from playbill.runtime.processes.main_module import imports_main
 from playbill.runtime.processes.spawner_client import SpawnerClient
@@ -135,8 +134,9 @@ class ActorSystem:
                     loop, settings.resources, redaction, client=spawner, max_workers=settings.max_processes
                 )
         programs = ProgramPool(self._spawner, settings.max_commands)
-        tell = teller_of(parts.journal.streams, parts.clock)
-        attempts = AttemptServices(loop, parts.dispatcher, self.orphans, parts.draw, on_loop, programs, tell)
+        attempts = AttemptServices(
+            loop, parts.dispatcher, self.orphans, parts.draw, on_loop, programs, parts.tell_progress, parts.lines
+        )
         self._services = RunnerServices(
             attempts, self._threads, settings.resources, settings.secrets, self._processes, redaction
         )

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from playbill.runtime.embedded.shared_manager import get_run_manager
     from playbill.runtime.faults.behaviour import Behaviour
     from playbill.runtime.faults.plan import FaultPlan
+    from playbill.runtime.journals.listing import LogLine
     from playbill.runtime.manager import PipelineRunManager
     from playbill.runtime.recovery.taken_up import TakenUp
     from playbill.runtime.run import Run
@@ -81,6 +82,7 @@ __all__ = [
     "JournalError",
     "LeadsTo",
     "LimitsPolicy",
+    "LogLine",
     "NodeConfigError",
     "NodeContext",
     "NodeError",
@@ -146,6 +148,7 @@ _HOMES = {
     "playbill.runtime.embedded.executor": "PipelineExecutor",
     "playbill.runtime.definitions.files": "load validate_pipeline_dag",
     "playbill.runtime.runners.context": "NodeContext",
+    "playbill.runtime.journals.listing": "LogLine",
     "playbill.runtime.manager": "PipelineRunManager",
     "playbill.runtime.embedded.shared_manager": "get_run_manager",
     "playbill.runtime.embedded.blocking": "BlockingManager",

@@ -22,7 +22,6 @@ from playbill.runtime.breakers import Breakers
 from playbill.runtime.faults.tape import SeededTape
 from playbill.runtime.handlers.agent import SIMULATE_AGENTS
 from playbill.runtime.journal_choice import MEMORY, parts_with
-from playbill.runtime.journals.progress import teller_of
 from playbill.runtime.plain_ports import CountedDeadLetters, NullKeeper, NullRunner
 from playbill.runtime.processes.linux import supported
 from playbill.runtime.processes.main_module import imports_main
@@ -120,8 +119,9 @@ class ActorSystem:
                     loop, settings.resources, redaction, client=spawner, max_workers=settings.max_processes
                 )
         programs = ProgramPool(self._spawner, settings.max_commands)
-        tell = teller_of(parts.journal.streams, parts.clock)
-        attempts = AttemptServices(loop, parts.dispatcher, self.orphans, parts.draw, on_loop, programs, tell)
+        attempts = AttemptServices(
+            loop, parts.dispatcher, self.orphans, parts.draw, on_loop, programs, parts.tell_progress, parts.lines
+        )
         self._services = RunnerServices(
             attempts, self._threads, settings.resources, settings.secrets, self._processes, redaction
         )

@@ -69,6 +69,11 @@ class Redaction:
             text = _without_pieces(text, form)
         return text if self._words is None else self._words.sub(HIDDEN, text)
 
+    def hide_cut(self, text: str) -> str:
+        """Return the same of a text whose end is missing, without its last characters if a secret may begin there."""
+        hidden = self.hide(text)
+        return hidden[: 1 - PIECE] if self else hidden
+
 
 def _longest_first(forms: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(forms, key=lambda form: (-len(form), form)))

@@ -14,7 +14,7 @@ from playbill.runtime.arguments import check_grace, check_seq, check_text
 from playbill.runtime.journals.waiters import Waiters
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from playbill.actors.supervisor import SupervisorActor
     from playbill.model.definition import PipelineDefinition
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from playbill.model.events import Event
     from playbill.model.progress import NodeProgress
     from playbill.model.results import NodeExecutionResult, RunResult
+    from playbill.runtime.journals.listing import LogLine
     from playbill.runtime.journals.memory import EventReader, MemoryStream
 
 
@@ -177,6 +178,24 @@ class Run:
         self._home.check_process()
         check_seq(from_seq)
         return self._stream.read_progress(from_seq) if progress else self._stream.read(from_seq)
+
+    async def logs(self, node_id: str | None = None, attempt: int | None = None) -> Sequence[LogLine]:
+        """Return what its attempts have said: what they logged by `context.log`, and what their processes wrote.
+
+        Args:
+            node_id: of this node; None: of all.
+            attempt: of the attempts of this number; None: of all.
+
+        Returns:
+            By node, attempt and line. Of each attempt at most 1,000 lines or 256 KiB; the last is `cut` if there were
+            more.
+
+        Raises:
+            RuntimeError: this process is a fork of the one where the run is.
+            JournalError: the journal cannot be read.
+        """
+        self._home.check_process()
+        return await self._stream.reading.logs(self.id, node_id, attempt)
 
     async def cancel(self, reason: str = "", grace: float | None = None, source: str = "user") -> bool:
         """Stop the run, at once; True, as soon as the journal has it, if this cancel decided it.

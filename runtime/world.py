@@ -14,7 +14,9 @@ from playbill.actors.ports import Timers
 from playbill.runtime.clocks.system import SystemClock
 from playbill.runtime.clocks.wheel import LoopTimers
 from playbill.runtime.dispatchers.loop import LoopDispatcher
+from playbill.runtime.journals.line_keeper import LineKeeper
 from playbill.runtime.journals.memory import MemoryJournal
+from playbill.runtime.journals.progress import teller_of
 from playbill.runtime.runners.runner import RunRunner
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from playbill.actors.shell import Shell
     from playbill.runtime.breakers import Breakers
     from playbill.runtime.clocks.system import Clock
+    from playbill.runtime.runners.attempt import Identity
     from playbill.runtime.runners.bindings import Bindings
     from playbill.runtime.runners.runner import RunnerServices
 
@@ -58,6 +61,16 @@ class Parts:
     """Draws a number from [0, 1): the jitter of a back-off."""
     new_id: Callable[[], str]
     """Makes a run's id."""
+
+    @property
+    def tell_progress(self) -> Callable[[Identity, Any], None]:
+        """Tells those who listen to a run what one of its handlers says of its progress."""
+        return teller_of(self.journal.streams, self.clock)
+
+    @property
+    def lines(self) -> LineKeeper:
+        """Keeps what handlers log, and what their programs and processes write."""
+        return LineKeeper(self.journal, self.clock)
 
 
 @dataclass(frozen=True, slots=True)

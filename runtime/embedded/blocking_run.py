@@ -9,13 +9,14 @@ from playbill.runtime.options import check_wait
 from playbill.runtime.run import standing_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+    from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 
     from playbill.model.definition import PipelineDefinition
     from playbill.model.events import Event
     from playbill.model.facts import RunStatus
     from playbill.model.progress import NodeProgress
     from playbill.model.results import NodeExecutionResult, RunResult
+    from playbill.runtime.journals.listing import LogLine
     from playbill.runtime.journals.memory import EventReader
     from playbill.runtime.run import Run
 
@@ -116,6 +117,10 @@ class BlockingRun:
         except TimeoutError:
             return False
         return True
+
+    def logs(self, node_id: str | None = None, attempt: int | None = None) -> Sequence[LogLine]:
+        """Return what its attempts have said, by node, attempt and line. As Run.logs."""
+        return self._manager.call(self._run.logs(node_id, attempt))
 
     def cancel(self, reason: str = "", grace: float | None = None, source: str = "user") -> bool:
         """Stop the run; True if this cancel decided it. As Run.cancel."""

@@ -32,12 +32,16 @@ class LogQuota:
         self.lines = lines
         self.characters = characters
 
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more is taken."""
+        return self.lines >= MAX_LOG_LINES or self.characters >= MAX_LOG_CHARACTERS
+
     def take(self, text: str) -> TakenLine | None:
         """Return a line as it is to be kept; None: it is not, for all lines that are allowed were."""
-        left = MAX_LOG_CHARACTERS - self.characters
-        if self.lines >= MAX_LOG_LINES or left <= 0:
+        if self.is_full:
             return None
+        left = MAX_LOG_CHARACTERS - self.characters
         self.lines += 1
         self.characters += len(text)
-        is_last = self.lines == MAX_LOG_LINES or self.characters >= MAX_LOG_CHARACTERS
-        return TakenLine(self.lines, text[:left], is_last)
+        return TakenLine(self.lines, text[:left], self.is_full)

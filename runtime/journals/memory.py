@@ -76,6 +76,11 @@ class MemoryStream:
         if self._waiters:
             self._waiters.wake()
 
+    @property
+    def reading(self) -> ReadingSide:
+        """The reading side of its journal."""
+        return self._journal.reading
+
     def read(self, from_seq: int = 1) -> StreamReader:
         """Return the events from `from_seq` on, or from the oldest that is kept, until the stream has ended."""
         return StreamReader(self, from_seq)

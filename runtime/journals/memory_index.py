@@ -49,7 +49,8 @@ class MemoryIndex:
         """By run: what others said, and behind which event."""
         self._definitions: dict[str, str] = {}
         self._logs: dict[str, list[LogLine]] = {}
-        self._quotas: dict[tuple[str, str, int], LogQuota] = {}
+        self._quotas: dict[str, dict[tuple[str, int], LogQuota]] = {}
+        """By run: what each attempt may still say."""
         self._numbers: dict[str, int] = {}
 
     # ---- what is said -----------------------------------------------------------------------------------------
@@ -84,7 +85,7 @@ class MemoryIndex:
 
     def log(self, run_id: str, line: LogLine) -> None:
         """Keep what an attempt said, as far as its quota goes."""
-        quota = self._quotas.setdefault((run_id, line.node_id, line.attempt), LogQuota())
+        quota = self._quotas.setdefault(run_id, {}).setdefault((line.node_id, line.attempt), LogQuota())
         if (taken := quota.take(line.text)) is not None:
             cut = line.cut or taken.cut
             kept = replace(line, number=taken.number, text=taken.text, cut=cut)
@@ -92,9 +93,8 @@ class MemoryIndex:
 
     def forget(self, run_id: str) -> None:
         """Forget a run."""
-        for known in (self._begun, self._changes, self._logs, self._numbers):
+        for known in (self._begun, self._changes, self._logs, self._quotas, self._numbers):
             known.pop(run_id, None)
-        self._quotas = {key: quota for key, quota in self._quotas.items() if key[0] != run_id}
 
     def ended_before(self, before: datetime, statuses: Sequence[str]) -> list[str]:
         """Return the runs of whole trees that had ended by then, whose top has one of these statuses."""

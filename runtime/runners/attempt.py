@@ -15,12 +15,14 @@ from playbill.model.failures import failure_of
 from playbill.model.messages import Heartbeat, Returned
 from playbill.model.plain_text import bounded
 from playbill.runtime.redaction import NO_SECRETS
+from playbill.runtime.runners.logs.lines import AttemptLines
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from playbill.actors.ports import Dispatcher, Post, Receiver
     from playbill.model.facts import Failure, Output, Permit
+    from playbill.runtime.journals.line_keeper import LineKeeper
     from playbill.runtime.runners.program_pool import ProgramPool
 
 OnLoop: TypeAlias = "dict[asyncio.Task[None], HandlerAttempt]"
@@ -77,6 +79,8 @@ class AttemptServices:
     """Where programs wait for their turn; None: nobody can start one."""
     tell_progress: Callable[[Identity, Any], None] | None = None
     """Tells what a handler says of its progress to those who listen to its run; None: nobody can."""
+    lines: LineKeeper | None = None
+    """Keeps what handlers log, and what their programs and processes write; None: nobody does."""
     post: Post = field(init=False)
     """The dispatcher's method, bound once for all attempts."""
 
@@ -93,6 +97,8 @@ class HandlerAttempt:
     ended = False
     redaction = NO_SECRETS
     """Keeps out of its failure and its log what they must not show."""
+    _lines: AttemptLines | None = None
+    """None: it has said nothing yet."""
     _orphaned = False
     _release: Callable[[], None] | None = None
 
@@ -119,6 +125,19 @@ class HandlerAttempt:
         return self.services.programs if self.services.dispatcher.inside() else None
 
     @property
+    def lines(self) -> AttemptLines | None:
+        """What takes the lines it says, from any thread; None: nobody keeps them."""
+        if self._lines is None and (keeper := self.services.lines) is not None:
+            made = AttemptLines(self, keeper, self.services.dispatcher)
+            vars(self).setdefault("_lines", made)  # of two threads that are first, both have one's
+        return self._lines
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing counts that it says from now on: it has ended, or was given up."""
+        return self.ended or self._orphaned
+
+    @property
     def identity(self) -> Identity:
         """Whose attempt this is."""
         return Identity(self.run_id, self.node_id, self.number)
@@ -134,7 +153,7 @@ class HandlerAttempt:
         tell = self.services.tell_progress
         if tell is None or type(message) is not Heartbeat or message.progress is None:
             return
-        if not (self.ended or self._orphaned):
+        if not self.is_silent:
             tell(self.identity, shown_json(message.progress, self.hide) if self.redaction else message.progress)
 
     def sleep(self, seconds: float) -> Awaitable[None]:
@@ -143,6 +162,8 @@ class HandlerAttempt:
 
     def abandon(self, release: Callable[[Permit], None] | None, permit: Permit | None) -> None:
         """Keep it as an orphan; when it does end, or if it just has, call `release(permit)`."""
+        if self._lines is not None:
+            self._lines.flush()
         if release is not None and permit is not None:
             self._release = lambda: release(permit)
         if not self.ended:
@@ -159,6 +180,8 @@ class HandlerAttempt:
         """Answer, once; on the actors' thread."""
         if self.ended:
             return
+        if self._lines is not None:
+            self._lines.flush()
         self.ended = True
         # In virtual time an answer to being asked takes no time, and comes after it all the same.
         if at == self.asked_at:

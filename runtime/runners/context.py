@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import Mapping
-from traceback import format_exception
-from typing import TYPE_CHECKING, Any, Generic, Protocol, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -16,15 +13,17 @@ from playbill.model.facts import Output
 from playbill.model.fields import MAX_SECONDS, is_seconds, seconds_of
 from playbill.model.jsonable import NotJson, plain_json
 from playbill.model.messages import Heartbeat
-from playbill.model.plain_text import repr_of, said
+from playbill.model.plain_text import repr_of
 from playbill.model.wording import clip
+from playbill.runtime.runners.logs.node_log import NodeLog
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Generator
     from datetime import timedelta
 
     from typing_extensions import TypeVar
 
+    from playbill.runtime.runners.logs.node_log import Lines
     from playbill.runtime.runners.program_pool import ProgramPool
 
     ConfigT = TypeVar("ConfigT", default=Any)
@@ -32,57 +31,6 @@ else:
     from typing import TypeVar  # Python 3.11 has no defaults, and they are read by type checkers only
 
     ConfigT = TypeVar("ConfigT")
-
-logger = logging.getLogger("playbill.node")
-output_logger = logging.getLogger("playbill.node.output")
-"""Logs what handlers in processes print."""
-
-
-class NodeLog(logging.LoggerAdapter[logging.Logger]):
-    """Says in each line which node of which run speaks; run_id, node_id and attempt are in the record, too."""
-
-    def __init__(self, extra: Mapping[str, Any], hide: Callable[[str], str], target: logging.Logger = logger) -> None:
-        super().__init__(target, extra)
-        self._hide = hide
-
-    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
-        """Log a line without what it must not show."""
-        if not self.isEnabledFor(level):
-            return
-        given = self.extra or {}
-        speaker = f"{given['run_id']}/{given['node_id']}#{given['attempt']}: "
-        line = _Line(speaker, msg, args, self._hide)
-        if error := kwargs.get("exc_info"):
-            line.trace = self._hidden_trace(error)
-            kwargs["exc_info"] = None if line.trace else error
-        kwargs["extra"] = {**given, **(kwargs.get("extra") or {})}
-        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
-        self.logger.log(level, line, **kwargs)
-
-    def _hidden_trace(self, error: object) -> str:
-        """Return the traceback's text if something in it must be hidden; then it stands for the error.
-
-        Args:
-            error: as `exc_info` takes it; of a tuple it is the error that is being handled.
-        """
-        given = cast("tuple[object, ...]", error)[1:2] if isinstance(error, tuple) else (error,)
-        raised = next((each for each in given if isinstance(each, BaseException)), None) or sys.exception()
-        trace = "" if raised is None else said(lambda: "".join(format_exception(raised)))
-        return "" if (shown := self._hide(trace)) == trace else f"\n{shown.rstrip()}"
-
-
-class _Line:
-    """A line of the log, put together where somebody wants its text; of its own no `%` is anything special."""
-
-    __slots__ = ("_args", "_hide", "_msg", "_speaker", "trace")
-
-    def __init__(self, speaker: str, msg: object, args: tuple[object, ...], hide: Callable[[str], str]) -> None:
-        self._speaker, self._msg, self._args, self._hide = speaker, msg, args, hide
-        self.trace = ""
-
-    def __str__(self) -> str:
-        text = logging.LogRecord("", 0, "", 0, self._msg, self._args, None).getMessage()
-        return f"{self._speaker}{self._hide(text)}{self.trace}"
 
 
 class RunningAttempt(Protocol):
@@ -101,6 +49,11 @@ class RunningAttempt(Protocol):
     @property
     def programs(self) -> ProgramPool | None:
         """Where programs wait that its handler starts by itself; None: they are its process's own."""
+        ...
+
+    @property
+    def lines(self) -> Lines | None:
+        """What keeps what its handler logs; None: nobody does."""
         ...
 
     def send(self, message: Heartbeat) -> None:
@@ -139,9 +92,9 @@ class NodeContext(Struct, Generic[ConfigT], eq=False):
 
     @property
     def log(self) -> NodeLog:
-        """A logger that names run, node and attempt."""
+        """A logger that names run, node and attempt; all it is told is kept with the run, too."""
         extra = {"run_id": self.run_id, "node_id": self.node_id, "attempt": self.attempt}
-        return NodeLog(extra, self._running.hide)
+        return NodeLog(extra, self._running.hide, self._running.lines)
 
     @property
     def cancelled(self) -> bool:

@@ -9,6 +9,7 @@ from playbill.model.messages import Began, Heartbeat
 from playbill.runtime.processes.leader import SpawnerDied
 from playbill.runtime.processes.programs.program import Program
 from playbill.runtime.runners.attempt import AttemptServices, HandlerAttempt
+from playbill.runtime.runners.logs.program_output import ProgramOutput
 from playbill.runtime.runners.outputs import check_output
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ class ProgramAttempt(HandlerAttempt):
 
     _work: ProgramWork
     _program: Program | None = None
+    _said: ProgramOutput | None = None
+    """None: nobody keeps what it says."""
     _node: PipelineNode
 
     def __init__(
@@ -112,11 +115,13 @@ class ProgramAttempt(HandlerAttempt):
 
     def begin(self) -> bool:
         """Start the program; False: the system could not."""
+        if self.lines is not None:
+            self._said = ProgramOutput(self.lines, self.redaction)
         try:
             argv, cwd, env, stdin, limit = self._work.order
             self._program = Program(
                 argv, cwd=cwd, env=env, stdin=stdin, limit=limit, spawner=self._pool.spawner,
-                on_start=self._began, on_output=self._beat,
+                on_start=self._began, on_output=self._hear,
             )  # fmt: skip
         except (OSError, ValueError) as error:
             self.refuse(self._work.why_not(error), self.services.loop.time())
@@ -127,12 +132,16 @@ class ProgramAttempt(HandlerAttempt):
     def _began(self) -> None:
         self.send(Began(self.number))
 
-    def _beat(self) -> None:
+    def _hear(self, output: str, data: bytes) -> None:
         self.send(Heartbeat(self.number, None))
+        if self._said is not None:
+            self._said.feed(output, data)
 
     def _ended(self, ended: asyncio.Future[int]) -> None:
         """Answer: nothing of the program is left, or it was never born."""
         self._pool.leave(self)
+        if self._said is not None:
+            self._said.end()
         failure = output = None
         try:
             output = self._output(ended)

@@ -8,12 +8,14 @@ import pytest
 
 from playbill.model.errors import UnknownRun
 from playbill.model.events import EventType
-from playbill.model.facts import RunStatus
+from playbill.model.facts import Now, RunStatus
 from playbill.runtime.journals.index import ALIVE
+from playbill.runtime.journals.line_keeper import LineKeeper
 from playbill.runtime.journals.listing import LogLine, RunQuery
 from playbill.runtime.journals.log_quota import MAX_LOG_CHARACTERS, MAX_LOG_LINES
 from playbill.runtime.journals.memory import MemoryJournal
 from playbill.runtime.journals.refusals import RunIdTaken
+from playbill.runtime.runners.attempt import Identity
 from tests.contracts.journal_support import AT, COMPLETED, JOURNALS, Heard, event, put, row
 
 pytestmark = pytest.mark.anyio
@@ -188,6 +190,24 @@ async def test_a_log_is_kept_up_to_its_quota_and_marked_where_it_was_cut(journal
         (MAX_LOG_CHARACTERS // 2 - 1, True),
     ]
     assert [line.node_id for line in await journal.reading.logs("r")][-1] == "b"
+    assert await journal.reading.logs("nobody") == []
+
+
+async def test_what_attempts_say_is_kept_while_their_run_goes_on(journal: MemoryJournal) -> None:
+    class Clock:
+        def now(self) -> Now:
+            return Now(0.0, AT)
+
+    keeper = LineKeeper(journal, Clock())
+    await begin(journal, "r")
+    who = Identity("r", "a", 2)
+    keeper.keep("r", keeper.line(who, "info", "in time"))
+    keeper.keep("nobody", keeper.line(who, "info", "of another"))
+    await put(journal, event(2, COMPLETED))
+    keeper.keep("r", keeper.line(who, "info", "too late"))
+    await begin(journal, "s")  # behind the lines
+    (line,) = await journal.reading.logs("r")
+    assert line == LogLine(node_id="a", attempt=2, number=1, at=AT, level="info", text="in time")
     assert await journal.reading.logs("nobody") == []
 
 

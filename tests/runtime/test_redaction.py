@@ -140,3 +140,13 @@ def test_no_text_with_a_secret_is_left_as_it_is(secret: str, before: str, after:
 
 def test_it_shows_no_secret_itself() -> None:
     assert "hunter2" not in repr(Redaction(["hunter2"]))
+
+
+@pytest.mark.parametrize("left", range(1, 31))
+def test_of_a_text_that_was_cut_no_beginning_of_a_secret_is_left(left: int) -> None:
+    secret = "hunter2-hunter3-hunter4-hunter5"
+    assert set(Redaction([secret]).hide_cut("x" * 100 + secret[:left])) <= {"x", "*"}
+
+
+def test_without_secrets_a_text_that_was_cut_stays_as_it_is() -> None:
+    assert Redaction().hide_cut("some of it") == "some of it"

@@ -30,6 +30,8 @@ async def embedded(definition: playbill.PipelineDefinition) -> None:
             assert_type(event.type, playbill.EventType)
         async for item in run.events(progress=True):
             assert_type(item, playbill.Event | playbill.NodeProgress)
+        for line in await run.logs("a", attempt=1):
+            assert_type(line, playbill.LogLine)
         result = await run.result()
         assert_type(result.status, playbill.RunStatus)
         assert_type(result.raise_for_status(), playbill.RunResult)

@@ -59,7 +59,7 @@ class Program:
         stdin: bytes | None = None,
         limit: int = 256 * 1024,
         on_start: Callable[[], object] = lambda: None,
-        on_output: Callable[[], object] = lambda: None,
+        on_output: Callable[[str, bytes], object] = lambda _output, _data: None,
         spawner: SpawnerClient | None = None,
     ) -> None:
         """Start the program; call on the running loop.
@@ -71,7 +71,7 @@ class Program:
             stdin: What it reads; None: nothing.
             limit: How many bytes are kept of stdout and of stderr each.
             on_start: Called once it is started; with a spawner that is later.
-            on_output: Called whenever it has written something.
+            on_output: Called whenever it has written something, with the output's name and what it is.
             spawner: Who starts it; None: we do.
 
         Raises:
@@ -173,25 +173,26 @@ class Program:
 
     def _follow(self, inputs: Pipe | None, outputs: tuple[Pipe, Pipe]) -> None:
         """Let go of the program's ends, and read and write at ours."""
-        for pipe, capture in zip(outputs, (self.stdout, self.stderr), strict=True):
+        captures = {"stdout": self.stdout, "stderr": self.stderr}
+        for pipe, (name, capture) in zip(outputs, captures.items(), strict=True):
             pipe.close_write()
             os.set_blocking(pipe.read, False)
             self._outputs.add(pipe)
-            self._loop.add_reader(pipe.read, self._read, pipe, capture)
+            self._loop.add_reader(pipe.read, self._read, pipe, name, capture)
         if inputs is not None:
             inputs.close_read()
             os.set_blocking(inputs.write, False)
             self._stdin = inputs
             self._loop.add_writer(inputs.write, self._write, inputs)
 
-    def _read(self, pipe: Pipe, capture: Capture) -> None:
+    def _read(self, pipe: Pipe, name: str, capture: Capture) -> None:
         try:
             data = os.read(pipe.read, _CHUNK)
         except BlockingIOError:
             return
         if data:
             capture.feed(data)
-            self._on_output()
+            self._on_output(name, data)
             return
         self._close_output(pipe)
         if self._exited and not self._outputs:

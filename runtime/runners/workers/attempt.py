@@ -13,8 +13,9 @@ from playbill.model.frozen import freeze
 from playbill.model.messages import Began, Heartbeat
 from playbill.runtime.processes.exit_codes import signal_of
 from playbill.runtime.runners.attempt import AttemptServices, HandlerAttempt
-from playbill.runtime.runners.context import NodeLog, logger, output_logger
+from playbill.runtime.runners.logs.node_log import NodeLog, output_logger
 from playbill.runtime.runners.workers.limits import Limits, reached_by_death
+from playbill.runtime.runners.workers.output_log import LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,15 +117,30 @@ class ProcessAttempt(HandlerAttempt):
         """Tell the node's actor of a heartbeat."""
         self.send(Heartbeat(self.number, progress))
 
-    def log(self, level: int, text: str) -> None:
-        """Log a line that the process logged, in the name of its node."""
-        if logger.isEnabledFor(level):
+    def log(self, level: int, text: str, *, shown: bool) -> None:
+        """Keep a line that the process logged; log it in the name of its node, if its own logger would."""
+        if shown:
             self._context.log.log(level, "%s", text)
+        elif (lines := self.lines) is not None and lines.has_room:
+            lines.log(level, self.hide(text), shown=False)
 
-    def write(self, level: int, text: str) -> None:
-        """Log a line that the process wrote to an output; by a logger of its own, so that a host may show it."""
-        if output_logger.isEnabledFor(level):
-            NodeLog(self._context.log.extra or {}, self.hide, output_logger).log(level, "%s", text)
+    def write(self, output: str, text: str, *, cut: bool = False) -> None:
+        """Keep a line that the process wrote to an output; log it by a logger of its own, so that a host may show it.
+
+        Args:
+            output: stdout or stderr.
+            text: the line.
+            cut: whether its end is missing.
+        """
+        level, lines = LEVELS[output], self.lines
+        kept, shown = lines is not None and lines.has_room, output_logger.isEnabledFor(level)
+        if not (kept or shown):
+            return
+        text = self.redaction.hide_cut(text) if cut else self.hide(text)
+        if lines is not None:
+            lines.add(output, text, cut=cut)
+        if shown:
+            NodeLog(self._context.log.extra or {}, str, target=output_logger).log(level, "%s", text)
 
     def finish(self, ended: float, output: Any, failure: list[Any] | None, *, begun: bool = True) -> None:
         """Answer with the result.

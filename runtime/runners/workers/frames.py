@@ -131,6 +131,8 @@ class LogFrame(NamedTuple):
     serial: int
     level: int
     text: str
+    shown: bool
+    """Whether the host's logger shall have it; else it is kept alone."""
 
 
 class AskFrame(NamedTuple):
@@ -161,7 +163,7 @@ _ANYTHING: Final = (dict, list, str, int, float, bool, type(None))
 _TO_HOST: Final[dict[str, tuple[type[ToHost], tuple[tuple[type, ...], ...]]]] = {
     "BeganFrame": (BeganFrame, ((int,),)),
     "BeatFrame": (BeatFrame, ((int,), _ANYTHING)),
-    "LogFrame": (LogFrame, ((int,), (int,), (str,))),
+    "LogFrame": (LogFrame, ((int,), (int,), (str,), (bool,))),
     "AskFrame": (AskFrame, ((str,),)),
     "DoneFrame": (DoneFrame, ((int,), (float,), (dict, type(None)), (list, type(None)), (bool,))),
 }

@@ -5,18 +5,21 @@ from __future__ import annotations
 import logging
 import os
 import select
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
+
+from playbill.runtime.processes.line_splitter import LineSplitter
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
+    from playbill.runtime.processes.line_splitter import OutputLine
     from playbill.runtime.processes.pipe import Pipe
 
-__all__ = ["OutputLog"]
+__all__ = ["LEVELS", "OutputLog"]
 
-LONGEST_LINE: Final = 16 * 1024
-"""Bytes of a line that are logged; the rest of it counts as left out."""
+LEVELS: Final = {"stdout": logging.INFO, "stderr": logging.WARNING}
+"""What lines of an output are logged as."""
 MAX_BYTES: Final = 1024 * 1024
 """Bytes that one attempt may log; the pipe is read on, so that the handler is not stopped by it."""
 MAX_LINES: Final = 10_000
@@ -27,6 +30,13 @@ _LARGE_CHUNK: Final = 64 * 1024
 _NOBODY: Final = logging.getLogger("playbill.worker")
 
 
+class WriteLine(Protocol):
+    """Takes a line of an output."""
+
+    def __call__(self, output: str, text: str, *, cut: bool = False) -> None:
+        """Log it; `cut`: its end is missing."""
+
+
 class OutputLog:
     """Reads one output of one worker for as long as it lives."""
 
@@ -34,7 +44,7 @@ class OutputLog:
         self,
         loop: asyncio.AbstractEventLoop,
         pipe: Pipe,
-        level: int,
+        name: str,
         written: select.poll,
         hide: Callable[[str], str] = str,
     ) -> None:
@@ -43,43 +53,41 @@ class OutputLog:
         Args:
             loop: Whose thread calls all methods.
             pipe: Closed in the end.
-            level: Of all lines.
+            name: The output's: stdout or stderr.
             written: Asked by others whether there is more to read.
             hide: Takes out of lines that belong to no attempt what nobody may see.
         """
         self._loop = loop
         self._pipe = pipe
-        self._level = level
+        self._name = name
         self._hide = hide
-        self._log: Callable[[int, str], None] = self._log_nowhere
-        self._rest = b""
-        self._in_long_line = self._has_read = False
+        self._log: WriteLine = self._log_nowhere
+        self._splitter = LineSplitter()
+        self._has_read = False
         self._bytes = self._lines = self._left_out = 0
         self._written = written
         written.register(pipe.read, select.POLLIN)
         os.set_blocking(pipe.read, False)
         loop.add_reader(pipe.read, self.read)
 
-    def begin(self, log: Callable[[int, str], None]) -> None:
-        """Log to `log(level, text)` from here on."""
+    def begin(self, log: WriteLine) -> None:
+        """Log to `log` from here on."""
         self._log = log
         if self._has_read:
-            self._has_read = self._in_long_line = False
-            self._rest = b""
+            self._has_read = False
+            self._splitter = LineSplitter()
             self._bytes = self._lines = self._left_out = 0
 
     def end(self) -> None:
         """Log the line that has no end, and how much was left out."""
         if self._has_read:
-            if self._rest:
-                self._line(self._rest)
-            if self._left_out:
-                text = f"... {self._left_out:,} more bytes were written and left out of the log"
-                self._log(self._level, text)
+            self._line(self._splitter.end())
+            if left_out := self._left_out + self._splitter.left_out:
+                self._log(self._name, f"... {left_out:,} more bytes were written and left out of the log")
         self.begin(self._log_nowhere)
 
-    def _log_nowhere(self, level: int, text: str) -> None:
-        _NOBODY.log(level, "between attempts: %s", self._hide(text))
+    def _log_nowhere(self, output: str, text: str, *, cut: bool = False) -> None:
+        _NOBODY.log(LEVELS[output], "between attempts: %s", self._hide(text))
 
     def read(self) -> bool:
         """Read once; False: there is nothing now."""
@@ -112,34 +120,16 @@ class OutputLog:
         if self._is_full:
             self._left_out += len(data)
             return
-        first, *lines = data.split(b"\n")
-        if not lines:
-            self._extend(first)
-            return
-        self._extend(first)
-        self._line(self._rest)
-        self._in_long_line = False
-        for line in lines[:-1]:
+        for line in self._splitter.feed(data):
             self._line(line)
-        self._rest = b""
-        self._extend(lines[-1])
 
-    def _extend(self, data: bytes) -> None:
-        """Add to the line that has no end yet, as long as it may grow."""
-        if self._in_long_line:
-            self._left_out += len(data)
+    def _line(self, line: OutputLine) -> None:
+        size = len(line.data)
+        if not size:
             return
-        room = LONGEST_LINE - len(self._rest)
-        self._rest += data[:room]
-        if len(data) > room:
-            self._left_out += len(data) - room
-            self._in_long_line = True
-
-    def _line(self, line: bytes) -> None:
         if self._is_full:
-            self._left_out += len(line) + 1
-        elif line:
-            self._bytes += len(line) + 1
-            self._lines += 1
-            self._log(self._level, line.decode("utf-8", "replace"))
-        self._rest = b""
+            self._left_out += size + 1
+            return
+        self._bytes += size + 1
+        self._lines += 1
+        self._log(self._name, line.text, cut=line.cut)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from playbill.model.errors import NodeConfigError
 from playbill.model.plain_text import kind_of, text_of
 from playbill.runtime.processes.main_module import main_module
-from playbill.runtime.runners.context import logger as node_logger
+from playbill.runtime.runners.logs.node_log import logger as node_logger
 from playbill.runtime.runners.workers import frames
 from playbill.runtime.runners.workers.importable import check_importable
 from playbill.runtime.runners.workers.origin import origin_of

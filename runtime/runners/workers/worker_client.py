@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import select
 import signal
@@ -56,11 +55,11 @@ class Assigned(Protocol):
     def beat(self, progress: Any) -> None:
         """Take a heartbeat."""
 
-    def log(self, level: int, text: str) -> None:
-        """Log a line."""
+    def log(self, level: int, text: str, *, shown: bool) -> None:
+        """Keep a line, and log it if it is shown."""
 
-    def write(self, level: int, text: str) -> None:
-        """Log a line that it wrote to an output."""
+    def write(self, output: str, text: str, *, cut: bool = False) -> None:
+        """Log a line that it wrote to an output; `cut`: its end is missing."""
 
     def finish(self, ended: float, output: Any, failure: list[Any] | None, *, begun: bool = True) -> None:
         """Take the result; `ended` is when the handler did, in monotonic seconds, `failure` a Failure's fields."""
@@ -183,8 +182,8 @@ class WorkerClient:
         for pipe in (stdout, stderr):
             pipe.close_write()
         self._outputs = (
-            OutputLog(self._loop, stdout, logging.INFO, self._written, hide),
-            OutputLog(self._loop, stderr, logging.WARNING, self._written, hide),
+            OutputLog(self._loop, stdout, "stdout", self._written, hide),
+            OutputLog(self._loop, stderr, "stderr", self._written, hide),
         )
         self.leader.exited.add_done_callback(lambda _: self.leader.sweep())
         self.leader.ended.add_done_callback(self._ended)
@@ -252,7 +251,7 @@ class WorkerClient:
             case frames.BeatFrame():
                 attempt.beat(message.progress)
             case frames.LogFrame():
-                attempt.log(message.level, message.text)
+                attempt.log(message.level, message.text, shown=message.shown)
 
     def _drain(self, turns: int = _LAST_READS) -> None:
         """Log what was written before the result, a little on each turn; then deliver."""

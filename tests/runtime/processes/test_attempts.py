@@ -112,7 +112,7 @@ async def test_what_is_kept_of_a_node_and_sent_once_is_the_node_as_it_is_defined
 async def test_what_a_worker_writes_between_attempts_shows_no_secret(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     with Pipe() as pipe:
-        log = OutputLog(asyncio.get_running_loop(), pipe, logging.INFO, select.poll(), Redaction(["hunter2"]).hide)
+        log = OutputLog(asyncio.get_running_loop(), pipe, "stdout", select.poll(), Redaction(["hunter2"]).hide)
         os.write(pipe.write, b"it is hunter2")
         log.read()
         log.end()

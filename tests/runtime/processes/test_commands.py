@@ -181,7 +181,8 @@ from playbill.runtime.processes.spawner_client import SpawnerClient
 async def main():
     client = SpawnerClient(asyncio.get_running_loop())
     ready = asyncio.Event()
-    child = Program([sys.executable, "-c", sys.argv[1], sys.argv[2], "waits"], on_output=ready.set, spawner=client)
+    argv = [sys.executable, "-c", sys.argv[1], sys.argv[2], "waits"]
+    child = Program(argv, on_output=lambda *_: ready.set(), spawner=client)
     await ready.wait()
     print(client.pid, flush=True)
     await child.ended

@@ -105,7 +105,7 @@ NONSENSE = {
     "a number": (framed(b"7"), "which is no frame"),
     "deep": (framed(b"[" * 100_000), "which is no frame"),
     "too few": (framed(b'["DoneFrame", 1]'), "which is no DoneFrame"),
-    "another type": (framed(b'["LogFrame", 1, "high", "x"]'), "which is no LogFrame"),
+    "another type": (framed(b'["LogFrame", 1, "high", "x", true]'), "which is no LogFrame"),
     "no failure": (
         framed(json.dumps(["DoneFrame", 1, 0.0, None, [7], False]).encode()),
         "told of a failure that is none",

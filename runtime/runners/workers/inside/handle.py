@@ -8,8 +8,9 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from playbill.model.plain_text import repr_of
-from playbill.runtime.runners.context import Over, logger
+from playbill.runtime.journals.log_quota import LogQuota
+from playbill.runtime.runners.context import Over
+from playbill.runtime.runners.logs.node_log import describe_unwritable, logger
 from playbill.runtime.runners.workers import frames
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from playbill.runtime.runners.workers.inside.channel import Channel
     from playbill.runtime.runners.workers.inside.interrupts import Interrupts
 
-__all__ = ["AttemptHandle", "ForwardedLog", "Resources"]
+__all__ = ["AttemptHandle", "ForwardedLines", "ForwardedLog", "Resources"]
 
 LONGEST_TEXT: Final = 1024 * 1024
 """Characters of a logged line that are told to the host."""
@@ -37,6 +38,7 @@ class AttemptHandle:
         self._interrupts = interrupts
         self._serial = serial
         self.number = number
+        self.lines = ForwardedLines(channel, serial)
         self._on_loop = on_loop
 
     @property
@@ -62,6 +64,25 @@ class AttemptHandle:
             return asyncio.sleep(seconds)
         time.sleep(seconds)
         return Over()
+
+
+class ForwardedLines:
+    """Sends to the host what a handler logs and no logger shows, as far as the quota goes; the rest comes anyway."""
+
+    def __init__(self, channel: Channel, serial: int) -> None:
+        self._channel = channel
+        self._serial = serial
+        self._quota = LogQuota()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the host would keep another one."""
+        return not self._quota.is_full
+
+    def log(self, level: int, text: str, *, shown: bool) -> None:
+        """Have a record kept; what is shown, too, `ForwardedLog` sends."""
+        if self._quota.take(text) is not None and not shown:
+            self._channel.send(frames.LogFrame(self._serial, level, bounded_line(text), shown=False))
 
 
 class Resources(Mapping[str, Any]):
@@ -113,7 +134,12 @@ class ForwardedLog(logging.Handler):
         try:
             text = str(self.format(record)).removeprefix(self._speaker)
         except Exception as error:  # noqa: BLE001 (logging fails nobody whose arguments do not fit their text)
-            text = f"a line of the log cannot be written: {repr_of(error)}"
-        if len(text) > LONGEST_TEXT:
-            text = f"{text[:LONGEST_TEXT]}... {len(text) - LONGEST_TEXT} characters left out"
-        self._channel.send(frames.LogFrame(self._serial, record.levelno, text))
+            text = describe_unwritable(error)
+        self._channel.send(frames.LogFrame(self._serial, record.levelno, bounded_line(text), shown=True))
+
+
+def bounded_line(text: str) -> str:
+    """Return a text as the host is told it."""
+    if len(text) <= LONGEST_TEXT:
+        return text
+    return f"{text[:LONGEST_TEXT]}... {len(text) - LONGEST_TEXT} characters left out"

@@ -23,7 +23,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from playbill.runtime.runners.context import logger
+from playbill.runtime.runners.logs.node_log import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,1 @@
+"""What attempts say: what their handlers log and their programs write, on its way to loggers and to the journal."""

@@ -7,6 +7,7 @@ two cannot drift apart.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from playbill.model.events import NO_DATA, EventType
@@ -16,11 +17,12 @@ from playbill.model.results import NodeExecutionResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime
 
     from playbill.model.events import Event
     from playbill.model.facts import Inputs, Output, Receipt
 
+NEVER: Final = datetime.min.replace(tzinfo=UTC)
+"""Before all events."""
 RUNNING: Final = NodeStatus.RUNNING
 COMPLETED: Final = NodeStatus.COMPLETED
 
@@ -32,7 +34,7 @@ class RunState:
     status: RunStatus = RunStatus.PENDING
     seq: int = 0
     """Of the last event applied."""
-    at: datetime | None = None
+    at: datetime = NEVER
     """When that happened."""
     trigger_data: Output = field(default_factory=lambda: NO_DATA)
     nodes: dict[str, NodeExecutionResult] = field(default_factory=dict[str, NodeExecutionResult])

@@ -37,6 +37,8 @@ class NodeBase(Machine[NodeState]):
     """So many waits for slots and at breakers there were."""
     waits_since: Now | None = None
     """When it wanted the slot or the permit that it waits for."""
+    has_waited = False
+    """Whether one has ended since its last attempt began."""
     slot_ms = permit_ms = 0
     """How long the attempt that is to begin has waited, in all."""
     permit: Permit | None = None

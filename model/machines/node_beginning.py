@@ -134,7 +134,7 @@ class NodeBeginning(NodeBase):
 
     def _waited(self, now: Now, out: Outbox) -> int:
         """End a wait; return how many whole milliseconds it took."""
-        since, self.waits_since = self.waits_since, None
+        since, self.waits_since, self.has_waited = self.waits_since, None, True
         if self.state is not ASKING:
             out.drop_timer(Timer.WAITING)
         return 0 if since is None else int((now.monotonic - since.monotonic) * 1000)
@@ -156,10 +156,10 @@ class NodeBeginning(NodeBase):
 
     def _ready(self, now: Now, out: Outbox) -> None:
         self.attempts += 1
-        if self.slot_ms or self.permit_ms:
+        if self.has_waited:
             waited = self.slot_ms, self.permit_ms
             out.tell(self.supervisor, AttemptReady(self.plan.id, self.attempts, None, *waited))
-            self.slot_ms = self.permit_ms = 0
+            self.has_waited, self.slot_ms, self.permit_ms = False, 0, 0
         else:
             out.tell(self.supervisor, AttemptReady(self.plan.id, self.attempts))
         if self.plan.commits:

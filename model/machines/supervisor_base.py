@@ -74,8 +74,7 @@ class SupervisorBase(Machine[SupervisorState]):
         """Make an event, change the durable state by it, and have it kept; return it."""
         run = self.run
         at = now.utc
-        if run.at is not None and at < run.at:
-            at = run.at  # somebody has set the clock back
+        at = max(at, run.at)  # somebody has set the clock back
         event = Event(event_type, self.facts.run_id, run.seq + 1, at, node, attempt, data)
         run.apply(event)
         out.record(event)

@@ -7,7 +7,7 @@ import pytest
 
 from playbill.model.events import Event, EventType
 from playbill.model.facts import Cause, Failure, NodeStatus, Receipt, RunStatus, Stopped
-from playbill.model.runstate import RunState
+from playbill.model.runstate import NEVER, RunState
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 BROKEN = Failure("OSError", "gone", retryable=True)
@@ -38,7 +38,7 @@ def at(seconds: int) -> datetime:
 
 
 def test_nothing_has_happened_to_a_new_run() -> None:
-    assert RunState() == RunState(RunStatus.PENDING, 0, None, {}, {}, {}, {}, None, False, (), None, None, None)
+    assert RunState() == RunState(RunStatus.PENDING, 0, NEVER, {}, {}, {}, {}, None, False, (), None, None, None)
 
 
 def test_a_run_goes_from_its_start_over_a_pause_to_its_end() -> None:

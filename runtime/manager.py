@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from playbill.runtime.definitions.discovery import Source
     from playbill.runtime.definitions.files import Given
     from playbill.runtime.faults.plan import FaultPlan
-    from playbill.runtime.journals.memory import EventReader
+    from playbill.runtime.journals.readers import EventReader
     from playbill.runtime.options import OnExit, RunId
     from playbill.runtime.recovery.durable_runs import DurableRuns
     from playbill.runtime.run import Run

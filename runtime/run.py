@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from playbill.model.progress import NodeProgress
     from playbill.model.results import NodeExecutionResult, RunResult
     from playbill.runtime.journals.listing import LogLine
-    from playbill.runtime.journals.memory import EventReader, MemoryStream
+    from playbill.runtime.journals.memory import MemoryStream
+    from playbill.runtime.journals.readers import EventReader
 
 
 SHOWN_NODES: Final = 10

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from playbill.model.progress import NodeProgress
     from playbill.model.results import NodeExecutionResult, RunResult
     from playbill.runtime.journals.listing import LogLine
-    from playbill.runtime.journals.memory import EventReader
+    from playbill.runtime.journals.readers import EventReader
     from playbill.runtime.run import Run
 
 T = TypeVar("T")

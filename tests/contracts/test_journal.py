@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from playbill.model.events import LOOP, EventType, is_own
-from playbill.runtime.journals.memory import OWN_EVENTS, TAIL_EVENTS, MemoryJournal
+from playbill.runtime.journals.memory import OWN_EVENTS, MemoryJournal
+from playbill.runtime.journals.readers import TAIL_EVENTS
 from tests.contracts.journal_support import COMPLETED, JOURNALS, Heard, event, put, seqs, settle
 
 pytestmark = pytest.mark.anyio

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from playbill.model.events import Event
     from playbill.runtime.journals.index import RunRow
     from playbill.runtime.journals.listing import LogLine
-    from playbill.runtime.journals.memory import EventReader
+    from playbill.runtime.journals.readers import EventReader
     from playbill.runtime.journals.sqlite.files.connections import Connect, Synchronous
     from playbill.runtime.journals.sqlite.group import KeptGroup, WriteRows
 

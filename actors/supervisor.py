@@ -15,7 +15,7 @@ from playbill.model.machines.conclusion import conclude
 from playbill.model.machines.salvage import SalvageMachine, last_events
 from playbill.model.machines.supervisor import SupervisorMachine
 from playbill.model.machines.supervisor_state import SupervisorState
-from playbill.model.messages import GATED, Cancel, JournalBack, JournalFailed
+from playbill.model.messages import GATED, Cancel, JournalBack, JournalFailed, Park
 from playbill.model.plain_text import repr_of, text_of
 
 if TYPE_CHECKING:
@@ -26,10 +26,21 @@ if TYPE_CHECKING:
     from playbill.actors.shell import Shell
     from playbill.model.errors import JournalError
     from playbill.model.events import Event
-    from playbill.model.facts import Failure
+    from playbill.model.facts import Failure, Now
     from playbill.model.plan import RunFacts
     from playbill.model.results import RunResult
     from playbill.model.runstate import RunState
+
+
+class NullWriter:
+    """Keeps nothing, and never says that it does."""
+
+    def append(self, event: Event) -> bool:
+        """Let an event be forgotten; nothing that waits for it happens."""
+        return False
+
+    def push(self) -> None:
+        """Do nothing."""
 
 
 class SupervisorActor(RecordingShell[SupervisorMachine | SalvageMachine]):
@@ -110,6 +121,15 @@ class SupervisorActor(RecordingShell[SupervisorMachine | SalvageMachine]):
     def is_stopped(self) -> bool:
         """Whether nothing of the run is at work any more, its end kept or not."""
         return self.ended or self.result is not None
+
+    def park(self, now: Now) -> None:
+        """Begin nothing more, for another process will go on with the run; what ends until `leave` is recorded."""
+        self.receive(Park(), now)
+        self.want()
+
+    def leave(self) -> None:
+        """Record nothing more: what is stopped from here on goes on elsewhere."""
+        self.writer = NullWriter()
 
     def give_up(self, reason: str) -> JournalError:
         """End now: nobody waits any more until the journal has the run's end, which is not announced.

@@ -269,5 +269,17 @@ class RunSetAside(JournalError):
         return f"run '{self.run_id}' is set aside: {self.reason}"
 
 
+class RunParked(JournalError):
+    """A run was left by its manager, and goes on when its journal is opened again."""
+
+    def __init__(self, run_id: str) -> None:
+        """Take the run's id."""
+        super().__init__(run_id)
+        self.run_id = run_id
+
+    def __str__(self) -> str:
+        return f"run '{self.run_id}' is parked: it goes on when a manager opens its journal again"
+
+
 class InternalError(PlaybillError):
     """Playbill broke one of its own rules: our fault, please report it."""

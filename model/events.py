@@ -47,6 +47,7 @@ class EventType(StrEnum):
     PIPELINE_RUN_CANCEL_REQUESTED = "pipeline_run.cancel_requested"
     PIPELINE_RUN_PAUSED = "pipeline_run.paused"
     PIPELINE_RUN_RESUMED = "pipeline_run.resumed"
+    PIPELINE_RUN_PARKED = "pipeline_run.parked"
     PIPELINE_RUN_RECOVERED = "pipeline_run.recovered"
     PIPELINE_NODE_WAITING = "pipeline_node.waiting"
     PIPELINE_NODE_STARTED = "pipeline_node.started"

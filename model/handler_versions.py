@@ -60,7 +60,7 @@ class Changes:
     @property
     def reasons(self) -> list[str]:
         """Why the run cannot go on, each with the way out; empty: it can."""
-        gone = [f"'{name}' is gone: bring the handler back, or start the run anew" for name in self.gone]
+        gone = [f"'{name}' is gone: bring the handler back, or start it anew by another id" for name in self.gone]
         return [*self.refused.values(), *gone]
 
 
@@ -84,5 +84,6 @@ def _why_refused(name: str, recorded: HandlerVersion, now: HandlerVersion) -> st
     said = "says no version" if found is None else f"is version '{found}'"
     listed = ", ".join(f"'{each}'" for each in now["accepts"])
     accepts = f" and accepts {listed}" if listed else ""
-    way_out = f"write accepts=['{noted}'] if it can go on with such runs, or start the run anew"
+    version = "a version and " if found is None else ""
+    way_out = f"write {version}accepts=['{noted}'] if it can go on with such runs, or start it anew by another id"
     return f"'{name}' was version '{noted}' when the run was started, and {said} now{accepts}: {way_out}"

@@ -48,6 +48,10 @@ class Resume(Value, gc=False):
     """Go on after a Pause."""
 
 
+class Park(Value, gc=False):
+    """Begin nothing more: another process will go on with the run."""
+
+
 class JournalFailed(Value, gc=False):
     """The journal keeps nothing at present: hold the nodes."""
 
@@ -346,6 +350,7 @@ CONTROL: frozenset[type] = frozenset(
         Cancel,
         Pause,
         Resume,
+        Park,
         JournalFailed,
         JournalBack,
         SlotGranted,

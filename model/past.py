@@ -4,7 +4,7 @@ Rules:
 
 1. A run's time is that in which somebody owned it and nobody paused it: at a crash it ends with the last event.
 2. An attempt that was running at a crash is lost: it is not charged to `max_attempts`. Crashes are counted a node
-   since an attempt of it last came to an end by itself.
+   since an attempt of it last came to an end by itself; to be parked is no crash.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ class Past:
         """So many attempts of a node were lost in crashes, in all."""
         self.crashes: Counter[str] = Counter()
         """So many in a row."""
+        self._is_parked = False
+        """Whether it was left in good order: what is running then is lost, and no crash."""
         self._since: datetime | None = None
         """From when on its time goes; None: it stands still."""
         self._seconds = 0.0
@@ -86,7 +88,12 @@ class Past:
             self.running.pop(node, None)
             self.cut[node] = None
             self.lost[node] += 1
-            self.crashes[node] += 1
+            if not self._is_parked:
+                self.crashes[node] += 1
+        self._is_parked = False
+
+    def _parked(self, _event: Event) -> None:
+        self._is_parked = True
 
     def _node_started(self, event: Event) -> None:
         node = event.node_id or ""
@@ -112,6 +119,7 @@ class Past:
         EventType.PIPELINE_RUN_STARTED: _goes_on,
         EventType.PIPELINE_RUN_PAUSED: _paused,
         EventType.PIPELINE_RUN_RESUMED: _goes_on,
+        EventType.PIPELINE_RUN_PARKED: _parked,
         EventType.PIPELINE_RUN_RECOVERED: _recovered,
         EventType.PIPELINE_NODE_STARTED: _node_started,
         EventType.PIPELINE_NODE_RETRYING: _node_retrying,

@@ -163,6 +163,9 @@ class RunState:
     def _recovered(self, _event: Event) -> None:
         """Change nothing: what becomes of the attempts that were running then is an event of its own."""
 
+    def _parked(self, _event: Event) -> None:
+        """Change nothing: whoever goes on with the run takes it up as after a crash."""
+
     def _paused(self, _event: Event) -> None:
         self.status = RunStatus.PAUSED
 
@@ -188,6 +191,7 @@ class RunState:
     ROWS: ClassVar[Mapping[EventType, Callable[[Any, Event], None]]] = {
         EventType.PIPELINE_RUN_STARTED: _run_started,
         EventType.PIPELINE_RUN_CANCEL_REQUESTED: _cancel_requested,
+        EventType.PIPELINE_RUN_PARKED: _parked,
         EventType.PIPELINE_RUN_RECOVERED: _recovered,
         EventType.PIPELINE_RUN_PAUSED: _paused,
         EventType.PIPELINE_RUN_RESUMED: _resumed,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         RunCancelled,
         RunError,
         RunFailed,
+        RunParked,
         RunSetAside,
         RunTimedOut,
         UnknownRun,
@@ -103,6 +104,7 @@ __all__ = [
     "RunCancelled",
     "RunError",
     "RunFailed",
+    "RunParked",
     "RunResult",
     "RunSetAside",
     "RunStatus",
@@ -130,7 +132,7 @@ _HOMES = {
     "playbill.model.errors": (
         "AttemptTimedOut CircuitOpen DefinitionError HandlerKilled InternalError JournalError "
         "NodeConfigError NodeError NodeExecutionError PlaybillError Problem RunCancelled RunError "
-        "RunFailed RunSetAside RunTimedOut UnknownRun"
+        "RunFailed RunParked RunSetAside RunTimedOut UnknownRun"
     ),
     "playbill.model.events": "Event EventType",
     "playbill.model.facts": "NodeStatus Receipt RunStatus Stopped",

@@ -19,8 +19,9 @@ import weakref
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from playbill.model.diagnostics import list_names
 from playbill.model.messages import Cancel
-from playbill.runtime.last_ends import await_ends
+from playbill.runtime.last_ends import await_ends, park_all
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -60,10 +61,14 @@ class Closing:
         runs: Those that have not ended are cancelled.
         owner: The manager: let go once nobody holds it.
         place: Where it was made; None: nobody has to close it.
+        parks: Whether runs that have not ended are left for another process instead of cancelled.
     """
 
-    def __init__(self, system: ActorSystem, runs: Runs, owner: object, place: Place | None) -> None:
+    def __init__(
+        self, system: ActorSystem, runs: Runs, owner: object, place: Place | None, *, parks: bool = False
+    ) -> None:
         self._system = system
+        self._parks = parks
         self._runs = runs
         self._owner = weakref.ref(owner)
         self._task: asyncio.Task[None] | None = None
@@ -142,20 +147,31 @@ class Closing:
             warn_of(place)
 
     def _begin(self, grace: float | None) -> asyncio.Task[None]:
-        for run in list(self._runs.active.values()):
-            run.actor.post(Cancel("shutdown", "the manager is closed", grace))
+        if not self._parks:
+            self._cancel_all(grace)
         if self._left is not None:
             self._left.place = None  # from here on it is closed, however long that takes
         if self._task is None or self._task.cancelled():  # before its first step; from then on it takes no cancel
-            work = self._close(self._owner())
+            work = self._close(self._owner(), grace)
             self._task = asyncio.Task(work, loop=self._system.loop, name="playbill-closing")
         return self._task
 
-    async def _close(self, _owner: object) -> None:
+    def _cancel_all(self, grace: float | None) -> None:
+        runs = list(self._runs.active.values())
+        if runs and self._task is None and self._system.parts.journal.is_durable:
+            names = list_names([run.id for run in runs], 10)
+            logger.warning("the manager is closed, and cancels %s; on_exit='park' leaves runs to the next one", names)
+        for run in runs:
+            run.actor.post(Cancel("shutdown", "the manager is closed", grace))
+
+    async def _close(self, _owner: object, grace: float | None) -> None:
         """Close all; its owner is held until then, so that nobody takes it for left behind."""
         while self._runs.active:
             with suppress(asyncio.CancelledError):  # asyncio.run cancels all tasks at its end, and this one ends soon
-                await await_ends(self._runs)
+                if self._parks:
+                    await park_all(self._runs, self._system.parts.clock.now, grace)
+                else:
+                    await await_ends(self._runs)
         try:
             with suppress(asyncio.CancelledError):
                 await self._system.close()

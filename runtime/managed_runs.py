@@ -6,9 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from playbill.runtime.arguments import check_grace
+from playbill.runtime.journals.listing import RunQuery
 from playbill.runtime.options import run_id_of
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
+    from playbill.runtime.journals.listing import RunPage, RunQueryOptions
+    from playbill.runtime.journals.sides import ReadingSide
     from playbill.runtime.options import RunId
     from playbill.runtime.run import Run
     from playbill.runtime.runs import Runs
@@ -18,6 +23,10 @@ class ManagedRuns:
     """What may be asked of a manager about its runs."""
 
     _runs: Runs
+
+    def _reading(self) -> ReadingSide:
+        """Return what reads the journal; the manager knows it."""
+        raise NotImplementedError
 
     async def cancel_run(self, run_id: RunId, reason: str = "", grace: float | None = None) -> bool:
         """Stop a run within `grace` seconds and the kill bound; True if this cancel decided it.
@@ -51,6 +60,20 @@ class ManagedRuns:
     async def resume_run(self, run_id: RunId) -> bool:
         """Let a paused run go on; True if this resumed it."""
         return await self.get_run(run_id).resume()
+
+    async def list_runs(self, **asked: Unpack[RunQueryOptions]) -> RunPage:
+        """List runs, the newest first: those in the journal, be they under way, set aside or ended.
+
+        Args:
+            asked: all must hold; none: all runs. statuses, pipeline, since and until (when they were created), text
+                (a part of the id or of the pipeline's name), limit (50), and cursor: what the page before gave as
+                `next`.
+
+        Raises:
+            ValueError: the cursor or the limit is none.
+            JournalError: the journal cannot be read.
+        """
+        return await self._reading().runs(RunQuery(**asked))
 
     @property
     def active_runs(self) -> list[Run]:

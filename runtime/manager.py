@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from playbill.runtime.definitions.files import Given
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.journals.readers import EventReader
+    from playbill.runtime.journals.sides import ReadingSide
     from playbill.runtime.options import OnExit, RunId
     from playbill.runtime.recovery.durable_runs import DurableRuns
     from playbill.runtime.run import Run
@@ -54,7 +55,8 @@ class PipelineRunManager(ManagedRuns):
         secrets: what `${secrets.name}` stands for in configs, texts or numbers; never shown in failures.
         grace: seconds that stopped handlers have to clean up, unless somebody says otherwise.
         kill_bound: seconds after a kill until a handler is abandoned.
-        on_exit: leaving `async with` cancels live runs, or waits for them ("wait") and then cancels what is paused.
+        on_exit: leaving `async with` cancels live runs; or waits for them ("wait"), and then cancels what is paused,
+            or all if an exception leaves it; or leaves them to the next manager of its journal ("park").
         keep_runs: how many ended runs, and their events, it remembers.
         faults: what shall go wrong, for tests; a plan, or the mapping it is written as.
         max_orphans: abandoned handlers in threads until no new one may begin in a thread.
@@ -94,14 +96,12 @@ class PipelineRunManager(ManagedRuns):
         self.stop_policy = StopPolicy(grace=grace, kill_bound=kill_bound)
         hidden, policies, plan = check_secrets(secrets or {}), policies_of(breakers), faults_of(faults)
         bounds = (max_orphans, watchdog_seconds, watchdog_interrupts, max_processes, max_commands, simulate_agents)
-        self._settings = SystemSettings(
-            {} if resources is None else resources, hidden, policies, plan, journal, *bounds
-        )
+        given = {} if resources is None else resources
+        self._settings = SystemSettings(given, hidden, policies, plan, journal, *bounds)
         self._system: ActorSystem | None = None
         """What the actors live in; None: no loop has been used yet."""
         self._closing: Closing | None = None
-        self._closed = False
-        self._recovers = recover
+        self._closed, self._recovers = False, recover
         self._durable: DurableRuns | None = None
         """What is done with a journal that outlives the process; None: it does not, or no loop has been used yet."""
         self._on_exit, self._runs = on_exit, Runs(keep_runs)
@@ -278,12 +278,15 @@ class PipelineRunManager(ManagedRuns):
             raise RuntimeError("this manager is closed: make a new one")
         if self._system is None:
             self._system = ActorSystem(self._settings, partial(supervisors_of, self._runs.active))
-            self._closing = Closing(self._system, self._runs, self, self.place)
+            self._closing = Closing(self._system, self._runs, self, self.place, parks=self._on_exit == "park")
             if self._system.parts.journal.is_durable:
                 self._durable = self._made_durable(self._system)
         else:
             self._system.check_loop()
         return self._system
+
+    def _reading(self) -> ReadingSide:
+        return self._use_loop().parts.journal.reading
 
     def _made_durable(self, system: ActorSystem) -> DurableRuns:
         from playbill.runtime.recovery.durable_runs import DurableRuns  # noqa: PLC0415 (few need it)

@@ -13,7 +13,7 @@ from playbill.model.events import is_own
 from playbill.model.fields import MAX_SECONDS, is_seconds
 from playbill.model.policies import BreakerPolicy
 from playbill.model.wording import clip
-from playbill.runtime.journal_choice import problem_of_journal
+from playbill.runtime.journal_choice import MEMORY, problem_of_journal
 from playbill.runtime.secrets import check_secrets
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from playbill.runtime.secrets import Secret
 
 
-OnExit = Literal["cancel", "wait"]
+OnExit = Literal["cancel", "wait", "park"]
 RunId: TypeAlias = "str | UUID"
 """What may name a run; a UUID stands for its text."""
 SHORTEST_WATCH: Final = 0.01
@@ -105,7 +105,7 @@ def _is_list_of_sources(value: object) -> bool:
 
 
 def _is_way_to_exit(value: object) -> bool:
-    return isinstance(value, str) and value in {"cancel", "wait"}
+    return isinstance(value, str) and value in {"cancel", "wait", "park"}
 
 
 def _is_switch(value: object) -> bool:
@@ -118,7 +118,7 @@ def _is_timeout(value: object) -> bool:
 
 SECONDS: Final = seconds_from(0)
 RULES: Final = {
-    "on_exit": Rule(_is_way_to_exit, "is 'cancel' or 'wait'"),
+    "on_exit": Rule(_is_way_to_exit, "is 'cancel', 'wait' or 'park'"),
     "grace": SECONDS,
     "kill_bound": SECONDS,
     "keep_runs": count_from(0),
@@ -161,6 +161,9 @@ def check_options(options: Mapping[str, Any]) -> None:
     Raises:
         DefinitionError: some are not what they have to be; carries all problems.
     """
+    if options.get("on_exit") == "park" and options.get("journal") == MEMORY:
+        text = "on_exit 'park' leaves runs to the next manager of a journal in a file: name one, as journal='sqlite:///runs.db'"
+        raise DefinitionError.single("on-exit", "on_exit", text)
     problems = [problem for name, value in options.items() if (problem := _problem(name, value)) is not None]
     if problems:
         raise DefinitionError("", problems, "options" if len(problems) > 1 else "pipeline")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, overload
 
 from playbill.actors.futures import ActorDeadError
-from playbill.model.diagnostics import list_names
-from playbill.model.errors import DefinitionError
+from playbill.model.errors import DefinitionError, RunParked
 from playbill.model.facts import RunStatus
 from playbill.model.messages import Cancel, Pause, Resume
 from playbill.model.same_json import same_json
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from playbill.runtime.journals.readers import EventReader
 
 
-SHOWN_NODES: Final = 10
-"""Of each state, when it is told where a run stands."""
 DRAWN: Final[Any] = {"ui": True, "nodes": {"__all__": {"position", "ui"}}, "edges": {"__all__": {"ui"}}}
 """What of a definition no run looks at."""
 
@@ -139,6 +136,13 @@ class Run:
         """
         if self._result is None and self._given_up is None:
             self._given_up = self.actor.give_up(reason)
+            self._waiters.wake()
+
+    def park(self) -> None:
+        """Have who waits for its result know that it goes on elsewhere; for the manager."""
+        if self._result is None:
+            self.actor.give_up("it is parked")
+            self._given_up = RunParked(self.id)
             self._waiters.wake()
 
     async def rest(self) -> None:
@@ -285,14 +289,3 @@ class Run:
 def _same_pipeline(one: PipelineDefinition, other: PipelineDefinition) -> bool:
     """Tell whether two definitions say the same, also in their nodes' configs, where True is not 1."""
     return same_json(one.model_dump(exclude=DRAWN), other.model_dump(exclude=DRAWN))
-
-
-def standing_of(run: Run) -> str:
-    """Tell where a run stands, for people: which of its nodes are in which state; from any thread."""
-    nodes: dict[str, list[str]] = {}
-    for node, actor in run.actor.nodes.copy().items():
-        nodes.setdefault(str(actor.machine.state).replace("_", " "), []).append(node)
-    states = [f"{state}: {list_names(names, SHOWN_NODES)}" for state, names in nodes.items()]
-    if run.is_paused:
-        states.insert(0, "it is paused")
-    return "; ".join(states) or f"it is {run.status}"

@@ -14,9 +14,9 @@ from playbill.actors.ports import Timers
 from playbill.runtime.clocks.system import SystemClock
 from playbill.runtime.clocks.wheel import LoopTimers
 from playbill.runtime.dispatchers.loop import LoopDispatcher
-from playbill.runtime.journals.line_keeper import LineKeeper
 from playbill.runtime.journals.memory import MemoryJournal
 from playbill.runtime.journals.progress import teller_of
+from playbill.runtime.runners.logs.line_keeper import LineKeeper
 from playbill.runtime.runners.runner import RunRunner
 
 if TYPE_CHECKING:

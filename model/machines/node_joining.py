@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from playbill.model.effects import Timer
 from playbill.model.errors import HandlerKilled
 from playbill.model.facts import NodeStatus, Outcome
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 S: Final = NodeState
 # Bound once, see machine.py.
 HANDLER: Final = Kind.HANDLER
+LOST: Final = "crash of its program, so that nobody knows what it has done; on_crash: fail does not repeat it"
 
 
 class NodeJoining(NodeBeginning):
@@ -81,7 +84,7 @@ class NodeJoining(NodeBeginning):
     def _take_up(self, past: Recovered, now: Now, out: Outbox) -> None:
         """Go on where the last attempt, or the wait for the next, was left."""
         if past.was_running and self.plan.commits:
-            failure = failure_of(HandlerKilled("crash"))
+            failure = replace(failure_of(HandlerKilled(LOST)), retryable=False)
             self._end(out, Outcome(NodeStatus.FAILED, self.attempts, failure=failure))
         elif past.was_running:
             self._enqueue(now, out)

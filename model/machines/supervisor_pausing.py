@@ -1,4 +1,4 @@
-"""How a run is paused: by a user, whose pause stops its deadline, or while the journal keeps nothing."""
+"""How a run is paused: by a user, whose pause stops its deadline, while the journal keeps nothing, or to be left."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from playbill.model.messages import DeadlineReached, Pause, Resume
 if TYPE_CHECKING:
     from playbill.model.effects import Outbox
     from playbill.model.facts import Now
-    from playbill.model.messages import JournalBack, JournalFailed
+    from playbill.model.messages import JournalBack, JournalFailed, Park
 
 S: Final = SupervisorState
+LEAVING: Final = "leaving"
+"""Who pauses a run for good in this process: another one goes on with it."""
 JOURNAL: Final = "journal"
 """Who pauses a run while nothing can be kept: its deadline goes on."""
 
@@ -60,6 +62,11 @@ class SupervisorPausing(SupervisorRouting):
             self._resume_for(JOURNAL, now, out)
         else:
             out.dead_letter(message)
+
+    def park(self, message: Park, now: Now, out: Outbox) -> None:
+        """Begin nothing more; what runs may end, and is recorded, as long as anybody waits for it."""
+        self._record(EventType.PIPELINE_RUN_PARKED, now, out)
+        self._pause_for(LEAVING, out)
 
     def _pause_for(self, reason: str, out: Outbox) -> None:
         if not self.paused_by:

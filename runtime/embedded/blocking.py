@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from playbill.model.events import Event
     from playbill.model.machines.circuit_state import CircuitState
     from playbill.runtime.definitions.files import Given
+    from playbill.runtime.journals.listing import RunPage, RunQueryOptions
     from playbill.runtime.options import ManagerOptions, RunId
     from playbill.runtime.recovery.taken_up import TakenUp
 
@@ -86,6 +87,10 @@ class BlockingManager:
     def open_run(self, run_id: RunId) -> BlockingRun:
         """Return a run that is known, or that the journal has; as PipelineRunManager.open_run."""
         return BlockingRun(self, self.call(self._running.open_run(run_id)))
+
+    def list_runs(self, **asked: Unpack[RunQueryOptions]) -> RunPage:
+        """List runs, the newest first; as PipelineRunManager.list_runs."""
+        return self.call(self._running.list_runs(**asked))
 
     def recovered(self) -> TakenUp:
         """Wait until all unfinished runs of the journal were looked at; as PipelineRunManager.recovered."""

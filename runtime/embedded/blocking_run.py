@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
 from playbill.model.wording import describe_seconds
+from playbill.runtime.embedded.standing import standing_of
 from playbill.runtime.options import check_wait
-from playbill.runtime.run import standing_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence

@@ -33,7 +33,8 @@ def run(
         trigger_data: what it is started with.
         run_id: names the run, a text or a UUID.
         timeout_seconds: for the whole run; None: the definition's.
-        options: those of PipelineRunManager (resources, types, grace...).
+        options: those of PipelineRunManager (resources, types, grace, journal...). Of the runs in a journal only this
+            one is touched: the same id gives the run there is, or goes on with it.
 
     Raises:
         DefinitionError: the definition or the data is wrong.
@@ -50,6 +51,7 @@ def run(
     runs: list[Run] = []
 
     async def work() -> RunResult:
+        options.setdefault("recover", False)  # those of others that are in the journal are not ours to take up
         async with PipelineRunManager(**options) as manager:
             started = manager.start_run(definition, trigger_data, run_id=run_id, timeout_seconds=timeout_seconds)
             runs.append(await started)

@@ -5,14 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypedDict
 
 from msgspec import field
 
 from playbill.model.facts import RunStatus, Value
 from playbill.runtime.journals.index import RunRow, Scalar
 
-__all__ = ["LogLine", "PageEnd", "RunPage", "RunQuery", "end_before", "matches", "micros", "moment"]
+__all__ = [
+    "LogLine",
+    "PageEnd",
+    "RunPage",
+    "RunQuery",
+    "RunQueryOptions",
+    "end_before",
+    "matches",
+    "micros",
+    "moment",
+]
 
 MAX_PAGE: Final = 1000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,6 +48,18 @@ class RunQuery(Value, kw_only=True):
     """What the page before gave as `next`; None: the first page."""
     limit: int = 50
     """Runs a page, at most 1,000."""
+
+
+class RunQueryOptions(TypedDict, total=False):
+    """The fields of a RunQuery, for who hands them on."""
+
+    statuses: tuple[RunStatus, ...]
+    pipeline: str | None
+    since: datetime | None
+    until: datetime | None
+    text: str
+    cursor: str | None
+    limit: int
 
 
 class RunPage(Value):

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from msgspec.structs import replace
 
 from playbill.actors.supervisor import SupervisorActor
+from playbill.model.diagnostics import list_names
 from playbill.model.errors import DefinitionError, JournalError, RunSetAside
 from playbill.model.events import EventType
 from playbill.model.frozen import freeze
@@ -62,6 +63,8 @@ MAX_CRASHES: Final = 10
 PAGE: Final = 1000
 AHEAD: Final = 8
 """Runs whose events are read while others are taken up."""
+SHOWN: Final = 10
+"""Runs, where they are named."""
 KEPT: Final = 64
 """Compiled definitions that are remembered."""
 
@@ -94,7 +97,7 @@ class TakingUp:
         self._journal = system.parts.journal
 
     async def take_up_all(self) -> TakenUp:
-        """Let all runs go on that have not ended and are not set aside, the oldest first."""
+        """Let all runs go on that have not ended, the oldest first; those that were set aside are tried again."""
         taken, rows = TakenUp(), await self._unfinished()
         ahead: deque[asyncio.Task[list[Event]]] = deque()
         try:
@@ -105,8 +108,8 @@ class TakingUp:
         finally:
             for reading in ahead:
                 reading.cancel()
-        if taken.runs or taken.set_aside:
-            logger.info("%d runs go on, %d are set aside", len(taken.runs), len(taken.set_aside))
+        if taken.runs:
+            logger.info("from before go on: %s", list_names(taken.runs, SHOWN))
         return taken
 
     async def _take_up_one(self, row: RunRow, reading: asyncio.Task[list[Event]], taken: TakenUp) -> None:
@@ -124,7 +127,7 @@ class TakingUp:
                 taken.set_aside[row.run_id] = error.reason
 
     async def _unfinished(self) -> list[RunRow]:
-        """Return the rows of all runs that have not ended, the oldest first, but for those that are set aside."""
+        """Return the rows of all runs that have not ended, the oldest first."""
         found: list[RunRow] = []
         cursor: str | None = None
         while True:
@@ -132,7 +135,7 @@ class TakingUp:
             found += page.runs
             cursor = page.next
             if cursor is None:
-                return [row for row in reversed(found) if row.suspended_reason is None]
+                return found[::-1]
 
     async def find(self, run_id: str) -> Run | None:
         """Return the run that the journal has of an id: it goes on here, or has ended; None: there is none.
@@ -249,6 +252,8 @@ class TakingUp:
 
     async def _set_aside(self, row: RunRow, reason: str) -> None:
         logger.warning("run '%s' is set aside: %s", row.run_id, reason)
+        if row.suspended_reason == reason:
+            return  # since then
         now = self._system.parts.clock.now().utc
         await self._journal.change_run(row.run_id, {"suspended_reason": reason, "suspended_at": now})
 

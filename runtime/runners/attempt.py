@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from playbill.actors.ports import Dispatcher, Post, Receiver
     from playbill.model.facts import Failure, Output, Permit
-    from playbill.runtime.journals.line_keeper import LineKeeper
+    from playbill.runtime.runners.logs.line_keeper import LineKeeper
     from playbill.runtime.runners.program_pool import ProgramPool
 
 OnLoop: TypeAlias = "dict[asyncio.Task[None], HandlerAttempt]"

@@ -10,12 +10,12 @@ from playbill.model.errors import UnknownRun
 from playbill.model.events import EventType
 from playbill.model.facts import Now, RunStatus
 from playbill.runtime.journals.index import ALIVE
-from playbill.runtime.journals.line_keeper import LineKeeper
 from playbill.runtime.journals.listing import LogLine, RunQuery
 from playbill.runtime.journals.log_quota import MAX_LOG_CHARACTERS, MAX_LOG_LINES
 from playbill.runtime.journals.memory import MemoryJournal
 from playbill.runtime.journals.refusals import RunIdTaken
 from playbill.runtime.runners.attempt import Identity
+from playbill.runtime.runners.logs.line_keeper import LineKeeper
 from tests.contracts.journal_support import AT, COMPLETED, JOURNALS, Heard, event, put, row
 
 pytestmark = pytest.mark.anyio

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from playbill.model.facts import Now
-from playbill.runtime.journals.line_keeper import LineKeeper
 from playbill.runtime.journals.listing import LogLine
 from playbill.runtime.journals.log_quota import MAX_LOG_CHARACTERS, MAX_LOG_LINES
 from playbill.runtime.redaction import Redaction
 from playbill.runtime.runners.attempt import Identity
+from playbill.runtime.runners.logs.line_keeper import LineKeeper
 from playbill.runtime.runners.logs.lines import AttemptLines
 from playbill.runtime.runners.logs.node_log import NodeLog
 from playbill.runtime.runners.logs.program_output import ProgramOutput

@@ -215,7 +215,8 @@ async def test_who_fails_in_a_crash_never_begins_twice(url: str, tmp_path: Path)
         left = await left_at(manager, run, "pipeline_node.started", "a", tmp_path)
     async with Manager(journal=left, types=[step]) as manager:
         result = await (await manager.open_run("one")).result()
-    assert (result.status, str(result.error)) == ("failed", "HandlerKilled: handler was killed: crash")
+    assert result.status == "failed"
+    assert str(result.error).startswith("HandlerKilled: handler was killed: crash of its program")
     assert BEGUN == {("a", 1): 1}
 
 
@@ -277,6 +278,95 @@ async def test_a_run_goes_on_with_the_grace_and_defaults_it_was_started_with(url
         assert (stop.grace, stop.kill_bound) == (0.25, 0.75)
 
 
+# ---- left in good order ----------------------------------------------------------------------------------------
+
+
+async def test_a_manager_that_parks_leaves_its_runs_to_the_next_one(url: str) -> None:
+    resources = {"b": asyncio.Event()}
+    async with Manager(journal=url, types=[step], resources=resources, on_exit="park", grace=0) as manager:
+        run = await manager.start_run(chain("a", "b", "c"), {"n": 1}, run_id="one")
+        ended = await manager.start_run(chain("x"), run_id="two")
+        await ended.result()
+        async for event in run.events():
+            if event.type == "pipeline_node.started" and event.node_id == "b":
+                break
+    with pytest.raises(playbill.RunParked, match="run 'one' is parked: it goes on when a manager opens its journal"):
+        await run.result()
+    async with Manager(journal=url, types=[step]) as manager:
+        assert (await manager.recovered()).runs == ["one"]
+        run = await manager.open_run("one")
+        assert (await run.result()).status == "completed"
+        told = [str(event.type) for event in [event async for event in run.events()]]
+    assert told.count("pipeline_run.parked") == told.count("pipeline_run.recovered") == 1
+    assert "pipeline_run.cancel_requested" not in told
+    assert BEGUN == {("a", 1): 1, ("b", 1): 1, ("b", 2): 1, ("c", 1): 1, ("x", 1): 1}
+
+
+async def test_who_must_not_begin_twice_may_end_before_its_run_is_parked(url: str) -> None:
+    resources = {"a": asyncio.Event()}
+    async with Manager(journal=url, types=[step], resources=resources, on_exit="park", grace=0) as manager:
+        run = await manager.start_run(chain("a", "b", on_crash="fail"), run_id="one")
+        async for event in run.events():
+            if event.type == "pipeline_node.started" and event.node_id == "a":
+                break
+        asyncio.get_running_loop().call_later(0.1, resources["a"].set)
+    async with Manager(journal=url, types=[step]) as manager:
+        assert (await (await manager.open_run("one")).result()).status == "completed"
+    assert BEGUN == {("a", 1): 1, ("b", 1): 1}
+
+
+async def test_an_exception_in_the_block_parks_too(url: str) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with Manager(journal=url, types=[step], on_exit="park", grace=0) as manager:
+            await manager.start_run(chain("a", "b"), run_id="one")
+            raise ZeroDivisionError
+    async with Manager(journal=url, types=[step]) as manager:
+        assert (await (await manager.open_run("one")).result()).status == "completed"
+
+
+async def test_who_cancels_runs_that_could_have_been_left_is_told(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    async with Manager(journal=url, types=[step], resources={"a": asyncio.Event()}) as manager:
+        await manager.start_run(chain("a"), run_id="one")
+    assert "cancels 'one'; on_exit='park' leaves runs to the next one" in caplog.text
+
+
+async def test_only_a_journal_in_a_file_can_be_left() -> None:
+    with pytest.raises(playbill.DefinitionError, match="on_exit 'park' leaves runs to the next manager of a journal"):
+        Manager(on_exit="park")
+
+
+# ---- found again -----------------------------------------------------------------------------------------------
+
+
+async def test_runs_are_listed_whatever_became_of_them(url: str) -> None:
+    async with Manager(journal=url, types=[step, versioned("1", [])], on_exit="park", grace=0) as manager:
+        for name in ("one", "two"):
+            await (await manager.start_run(chain("a"), run_id=name)).result()
+        await manager.start_run(pipeline(node("a", "durable_versioned")), run_id="three")
+        page = await manager.list_runs(limit=2)
+        assert [row.run_id for row in page.runs] == ["three", "two"]
+        assert [row.run_id for row in (await manager.list_runs(limit=2, cursor=page.next)).runs] == ["one"]
+        assert [row.run_id for row in (await manager.list_runs(text="tw")).runs] == ["two"]
+    async with Manager(journal=url, types=[]) as manager:
+        await manager.recovered()
+        rows = {row.run_id: row for row in (await manager.list_runs()).runs}
+        assert (rows["one"].status, rows["one"].suspended_reason) == ("completed", None)
+    async with Manager(types=[step]) as manager:
+        await (await manager.start_run(chain("a"), run_id="four")).result()
+        assert [row.run_id for row in (await manager.list_runs()).runs] == ["four"]
+
+
+async def test_a_program_that_runs_one_pipeline_takes_up_no_other_run(url: str) -> None:
+    async with Manager(
+        journal=url, types=[step], resources={"a": asyncio.Event()}, on_exit="park", grace=0
+    ) as manager:
+        await manager.start_run(chain("a"), run_id="one")
+    result = await asyncio.to_thread(playbill.run, chain("b"), run_id="two", journal=url, types=[step])
+    assert result.status == "completed"
+    async with Manager(journal=url, types=[step]) as manager:
+        assert (await manager.recovered()).runs == ["one"]
+
+
 # ---- set aside -------------------------------------------------------------------------------------------------
 
 
@@ -323,7 +413,7 @@ async def test_a_run_that_cannot_go_on_is_set_aside_until_its_cause_is_gone(
         assert row is not None
         assert row.suspended_reason == taken.set_aside["one"]
     async with Manager(journal=left, types=[versioned("2", ["1"])]) as manager:
-        assert await manager.recovered() == playbill.TakenUp()  # it was set aside, and stays so until somebody asks
+        assert (await manager.recovered()).runs == ["one"]  # each start tries it again
         assert (await (await manager.open_run("one")).result()).status == "completed"
         row = await journal_of(manager).reading.run("one")
         assert row is not None

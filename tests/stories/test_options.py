@@ -19,9 +19,9 @@ WRONG: list[tuple[str, Any, str]] = [
     ("journal", ["memory"], "unknown journal ['memory']: use 'memory'"),
     *[("grace", value, f"grace {SECONDS}, not {value!r}") for value in (NAN, INF, -1, "5", True, None)],
     *[("kill_bound", value, f"kill_bound {SECONDS}, not {value!r}") for value in (NAN, INF, -1, "5", True, None)],
-    ("on_exit", "parc", "on_exit is 'cancel' or 'wait', not 'parc'"),
-    ("on_exit", [], "on_exit is 'cancel' or 'wait', not []"),
-    ("on_exit", None, "on_exit is 'cancel' or 'wait', not None"),
+    ("on_exit", "parc", "on_exit is 'cancel', 'wait' or 'park', not 'parc'"),
+    ("on_exit", [], "on_exit is 'cancel', 'wait' or 'park', not []"),
+    ("on_exit", None, "on_exit is 'cancel', 'wait' or 'park', not None"),
     *[
         ("keep_runs", value, f"keep_runs is a whole number, 0 or more, not {value!r}")
         for value in ("5", -1, 1.5, True, None, NAN)

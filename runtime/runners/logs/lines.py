@@ -17,8 +17,8 @@ from playbill.runtime.journals.log_quota import LogQuota
 
 if TYPE_CHECKING:
     from playbill.actors.ports import Dispatcher
-    from playbill.runtime.journals.line_keeper import LineKeeper, Talker
     from playbill.runtime.journals.listing import LogLine
+    from playbill.runtime.runners.logs.line_keeper import LineKeeper, Talker
 
 __all__ = ["AttemptLines"]
 

@@ -147,9 +147,10 @@ def test_an_attempt_that_was_running_is_made_again_and_not_charged() -> None:
 def test_who_fails_in_a_crash_never_begins_again() -> None:
     job = Job(on_crash="fail", retry={"max_attempts": 3})
     end = outcome(job.tell(m.Recovered(1, 1, was_running=True), INPUT))
-    assert (end.status, end.attempts, str(end.failure)) == (
-        NodeStatus.FAILED, 1, "HandlerKilled: handler was killed: crash",
-    )  # fmt: skip
+    assert (end.status, end.attempts, end.failure and end.failure.retryable) == (NodeStatus.FAILED, 1, False)
+    assert str(end.failure).startswith(
+        "HandlerKilled: handler was killed: crash of its program, so that nobody knows"
+    )
 
 
 def test_who_fails_in_a_crash_and_was_not_running_goes_on() -> None:
@@ -298,3 +299,41 @@ def test_a_stop_that_came_after_a_failure_had_decided_the_run_is_not_forgotten()
     assert [call[0] for call in calls] == [
         "pipeline_run.recovered", "drop_timer", "pipeline_node.cancelled", "pipeline_run.failed", "finish",
     ]  # fmt: skip
+
+
+# ---- parked ----------------------------------------------------------------------------------------------------
+
+
+def test_a_parked_run_begins_nothing_more_and_records_what_ends() -> None:
+    run = Run(step("a", "b"), step("b"), step("c")).started()
+    run.tell(m.AttemptReady("a", 1), m.AttemptReady("c", 1))
+    assert run.tell(m.Park(), now=1.0) == [
+        ("pipeline_run.parked", None, None, {}), ("tell", "a", m.Pause()), ("tell", "c", m.Pause()),
+    ]  # fmt: skip
+    calls = run.tell(m.Ended("a", completed(x=1)), now=2.0)
+    assert [call[0] for call in calls] == ["forget", "pipeline_node.completed"]
+    again = left(run)
+    calls = recovered(again)
+    assert calls[0] == ("pipeline_run.recovered", None, None, {"epoch": 1, "attempts": ("c",)})
+    assert ("tell", "b", m.Input("a", {"a": {"x": 1}})) in calls
+
+
+def test_to_be_parked_is_no_crash_and_charges_nothing() -> None:
+    run = Run(step("a")).started()
+    run.tell(m.AttemptReady("a", 1), m.Park())
+    run = left(run)
+    recovered(run)
+    past = Past(run.events)
+    assert (past.crashes["a"], past.lost["a"], [*past.cut]) == (0, 1, ["a"])
+    run.tell(m.AttemptReady("a", 2))
+    run = left(run)
+    recovered(run)
+    assert (Past(run.events).crashes["a"], Past(run.events).lost["a"]) == (1, 2)
+
+
+def test_a_paused_run_can_be_parked_and_stays_paused() -> None:
+    run = Run(step("a")).started()
+    run.tell(m.Pause(), m.Park())
+    again = left(run)
+    recovered(again)
+    assert (again.state, again.machine.run.status) == ("paused", RunStatus.PAUSED)

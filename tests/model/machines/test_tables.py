@@ -127,6 +127,7 @@ def supervisor_messages(machine: Machine[Any], rng: random.Random, now: float) -
     yield m.Cancel("user", grace=rng.choice((None, 0.0)))
     yield m.Pause()
     yield m.Resume()
+    yield m.Park()
     yield m.JournalFailed("disk full")
     yield m.JournalBack()
     yield m.DeadlineReached()

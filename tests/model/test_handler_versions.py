@@ -43,7 +43,7 @@ def test_a_refusal_names_the_type_both_versions_and_the_way_out() -> None:
     (why,) = compare_versions(noted("1"), noted("3", "2")).reasons
     assert why == (
         "'ship' was version '1' when the run was started, and is version '3' now and accepts '2': write accepts=['1']"
-        " if it can go on with such runs, or start the run anew"
+        " if it can go on with such runs, or start it anew by another id"
     )
     (why,) = compare_versions(noted("1"), noted()).reasons
     assert "says no version now: write" in why
@@ -52,5 +52,5 @@ def test_a_refusal_names_the_type_both_versions_and_the_way_out() -> None:
 def test_a_type_that_is_gone_sets_the_run_aside_and_a_new_one_does_not() -> None:
     changes = compare_versions(noted(), {})
     assert (changes.gone, changes.sets_aside) == (("ship",), True)
-    assert changes.reasons == ["'ship' is gone: bring the handler back, or start the run anew"]
+    assert changes.reasons == ["'ship' is gone: bring the handler back, or start it anew by another id"]
     assert compare_versions({}, noted()) == Changes()

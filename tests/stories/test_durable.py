@@ -316,10 +316,13 @@ async def test_who_must_not_begin_twice_may_end_before_its_run_is_parked(url: st
 
 
 async def test_an_exception_in_the_block_parks_too(url: str) -> None:
-    with pytest.raises(ZeroDivisionError):
+    async def program() -> None:
         async with Manager(journal=url, types=[step], on_exit="park", grace=0) as manager:
             await manager.start_run(chain("a", "b"), run_id="one")
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await program()
     async with Manager(journal=url, types=[step]) as manager:
         assert (await (await manager.open_run("one")).result()).status == "completed"
 

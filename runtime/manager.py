@@ -290,11 +290,10 @@ class PipelineRunManager(ManagedRuns):
 
     def _made_durable(self, system: ActorSystem) -> DurableRuns:
         from playbill.runtime.recovery.durable_runs import DurableRuns  # noqa: PLC0415 (few need it)
+        from playbill.runtime.recovery.taking_up import TakingUp  # noqa: PLC0415
 
-        made = DurableRuns(system, self._runs, self.compiler, self._conclude, self._use_loop)
-        if self._recovers:
-            made.recover()
-        return made
+        taking_up = TakingUp(system, self._runs, self.compiler, self._conclude, self._use_loop)
+        return DurableRuns(taking_up, recovers=self._recovers)
 
     def __repr__(self) -> str:
         return f"<PipelineRunManager {self._runs!r}>"

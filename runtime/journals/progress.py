@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from playbill.model.events import Event
     from playbill.runtime.clocks.system import Clock
 
-__all__ = ["ProgressNews", "ProgressReader", "teller_of"]
+__all__ = ["ProgressNews", "ProgressReader", "Speaker", "teller_of"]
 
 Latest: TypeAlias = "dict[str, tuple[int, NodeProgress]]"
 """By node: how many events there were before it, and what it said; the newest last."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from playbill.actors.answers import PATIENCE_SECONDS, NotKeptYet
 from playbill.model.frozen import freeze
 from playbill.model.run_inputs import check_trigger_data
 from playbill.model.stored_form import definition_of
@@ -14,18 +15,12 @@ from playbill.runtime.definitions.content import is_large, size_of
 from playbill.runtime.definitions.slices import in_slices
 from playbill.runtime.recovery.pins import pins_of, row_of_run
 from playbill.runtime.recovery.taken_up import TakenUp
-from playbill.runtime.recovery.taking_up import TakingUp
 from playbill.runtime.starting import begin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from playbill.model.results import RunResult
-    from playbill.runtime.actor_system import ActorSystem
-    from playbill.runtime.definitions.compile_once import PipelineCompiler
     from playbill.runtime.definitions.compiler import CompiledPipeline
+    from playbill.runtime.recovery.taking_up import TakingUp
     from playbill.runtime.run import Run
-    from playbill.runtime.runs import Runs
     from playbill.runtime.starting import Wanted
 
 __all__ = ["DurableRuns"]
@@ -35,33 +30,18 @@ class DurableRuns:
     """The runs of a manager whose journal outlives the process.
 
     Args:
-        system: what they live in.
-        runs: those that the manager knows.
-        compiler: the manager's own.
-        conclude: is told each result.
-        check: raises once nothing may begin any more.
+        taking_up: what is done with those that the journal has.
+        recovers: whether those that have not ended go on, beside all else.
     """
 
-    def __init__(
-        self,
-        system: ActorSystem,
-        runs: Runs,
-        compiler: PipelineCompiler,
-        conclude: Callable[[RunResult], None],
-        check: Callable[[], object],
-    ) -> None:
-        self.taking_up = TakingUp(system, runs, compiler, conclude, check)
-        self._system = system
-        self._runs = runs
-        self._conclude = conclude
-        self._check = check
+    def __init__(self, taking_up: TakingUp, *, recovers: bool) -> None:
+        self.taking_up = taking_up
+        self._system, self._runs = taking_up.system, taking_up.runs
         self._recovery: asyncio.Task[TakenUp] | None = None
-        runs.hint = "`await manager.open_run(...)` looks in the journal, too"
-
-    def recover(self) -> None:
-        """Let the runs go on that have not ended, beside all else."""
-        self._recovery = asyncio.Task(self.taking_up.take_up_all(), name="playbill-recovery")
-        self._recovery.add_done_callback(_told)
+        self._runs.hint = "`await manager.open_run(...)` looks in the journal, too"
+        if recovers:
+            self._recovery = asyncio.Task(taking_up.take_up_all(), name="playbill-recovery")
+            self._recovery.add_done_callback(_told)
 
     async def recovered(self) -> TakenUp:
         """Wait until they do; who is cancelled cancels only their own wait.
@@ -87,19 +67,39 @@ class DurableRuns:
             if known is not None:
                 known.check_same(definition, data, definition_of(json.loads(compiled.pin.text)))
                 return known
+        check = self.taking_up.check
         if is_large(definition):
-            await in_slices(compiled.pinned(), definition.written.folder, self._check, size=size_of(definition))
-        self._check()
-        system, journal = self._system, self._system.parts.journal
-        run_id = wanted.run_id or system.parts.new_id()
-        told, row = pins_of(compiled), row_of_run(run_id, compiled, system.parts.clock.now().utc)
-        kept = journal.begin_run(row, compiled.pin.text)
-        run = begin(system, self._runs, compiled, replace(wanted, data=data, run_id=run_id), self._conclude, told)
-        await asyncio.shield(kept)
+            await in_slices(compiled.pinned(), definition.written.folder, check, size=size_of(definition))
+        check()
+        return await self._begin(compiled, replace(wanted, data=data))
+
+    async def _begin(self, compiled: CompiledPipeline, wanted: Wanted) -> Run:
+        """Begin a run, and wait until the journal has its start.
+
+        Raises:
+            DefinitionError: it wants another policy for a breaker than the pipeline that used it first.
+            JournalError: the journal has failed to keep the start for a while.
+        """
+        parts = self._system.parts
+        run_id = wanted.run_id or parts.new_id()
+        told, row = pins_of(compiled), row_of_run(run_id, compiled, parts.clock.now().utc)
+        kept = parts.journal.begin_run(row, compiled.pin.text)
+        try:
+            wanted = replace(wanted, run_id=run_id)
+            run = begin(self._system, self._runs, compiled, wanted, self.taking_up.conclude, told)
+        except BaseException:
+            parts.journal.drop(run_id)
+            raise
+        while not kept.done():
+            await asyncio.wait([kept], timeout=PATIENCE_SECONDS)
+            if not kept.done() and run.actor.journal_error is not None:
+                kept.add_done_callback(_told)
+                raise NotKeptYet(f"run '{run_id}' begins as soon as it is kept", run.actor.journal_error)
+        kept.result()
         return run
 
 
-def _told(recovery: asyncio.Task[TakenUp]) -> None:
-    """Take note of how a recovery ended: whoever asks for it is told, and nobody has to."""
-    if not recovery.cancelled():
-        recovery.exception()
+def _told(ended: asyncio.Future[Any]) -> None:
+    """Take note of how something ended: whoever asks for it is told, and nobody has to."""
+    if not ended.cancelled():
+        ended.exception()

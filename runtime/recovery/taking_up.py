@@ -88,11 +88,11 @@ class TakingUp:
         conclude: Callable[[RunResult], None],
         check: Callable[[], object],
     ) -> None:
-        self._system = system
-        self._runs = runs
+        self.system = system
+        self.runs = runs
         self._compiler = compiler
-        self._conclude = conclude
-        self._check = check
+        self.conclude = conclude
+        self.check = check
         self._compiled: dict[tuple[Any, ...], CompiledPipeline] = {}
         self._journal = system.parts.journal
 
@@ -115,9 +115,9 @@ class TakingUp:
     async def _take_up_one(self, row: RunRow, reading: asyncio.Task[list[Event]], taken: TakenUp) -> None:
         """Take up a run whose events are being read, unless somebody has asked for it meanwhile."""
         await asyncio.wait([reading])
-        async with self._runs.reserve(row.run_id):
-            self._check()
-            if self._runs.find(row.run_id) is not None:
+        async with self.runs.reserve(row.run_id):
+            self.check()
+            if self.runs.find(row.run_id) is not None:
                 reading.exception()  # whoever asked for it was told
                 return
             try:
@@ -165,12 +165,12 @@ class TakingUp:
             changed = _changes(events[0].data, compiled)
             past = Past(events)
             _check_crashes(past)
-            breakers = self._system.breakers_of(compiled.definition, compiled.breaker_keys)
+            breakers = self.system.breakers_of(compiled.definition, compiled.breaker_keys)
         except (DefinitionError, JournalError, LookupError, TypeError, ValueError, RecursionError) as error:
             reason = str(error) if isinstance(error, (DefinitionError, JournalError)) else f"{error!r}"
             await self._set_aside(row, reason)
             raise RunSetAside(row.run_id, reason) from error
-        self._check()
+        self.check()
         told: dict[str, Any] = {"playbill": our_version(), **({"handlers": changed} if changed else {})}
         return self._go_on(events, compiled, breakers, Recover(past, told))
 
@@ -181,15 +181,15 @@ class TakingUp:
         breakers: Mapping[str, Shell[Any]],
         recover: Recover,
     ) -> Run:
-        system, first, state = self._system, events[0], RunState()
+        system, first, state = self.system, events[0], RunState()
         for event in events:
             state.apply(event)
         data, run_id = state.trigger_data, first.stream
         facts = RunFacts(run_id, compiled.plan, data, next(system.run_numbers))
         ports, timeout = system.ports_of_run(compiled.bindings), first.data["timeout"]
-        actor = SupervisorActor(ports, facts, timeout, breakers, self._conclude, state, events)
+        actor = SupervisorActor(ports, facts, timeout, breakers, self.conclude, state, events)
         run = Run(compiled.definition, data, actor, self._journal.streams[run_id], system)
-        self._runs.active[run_id] = run
+        self.runs.active[run_id] = run
         actor.post(recover)
         return run
 
@@ -203,8 +203,8 @@ class TakingUp:
         definition, state = await self._definition(row, events[0].data), RunState()
         for event in events:
             state.apply(event)
-        run = StoredRun(definition, row.run_id, state, self._journal.stored(row.run_id, events), self._system)
-        self._runs.remember(run)
+        run = StoredRun(definition, row.run_id, state, self._journal.stored(row.run_id, events), self.system)
+        self.runs.remember(run)
         return run
 
     async def _events(self, row: RunRow) -> list[Event]:
@@ -254,7 +254,7 @@ class TakingUp:
         logger.warning("run '%s' is set aside: %s", row.run_id, reason)
         if row.suspended_reason == reason:
             return  # since then
-        now = self._system.parts.clock.now().utc
+        now = self.system.parts.clock.now().utc
         await self._journal.change_run(row.run_id, {"suspended_reason": reason, "suspended_at": now})
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
@@ -490,6 +491,39 @@ async def test_a_sync_program_has_the_same(url: str) -> None:
             assert manager.open_run("one").result() == result
 
     await asyncio.to_thread(program)
+
+
+async def test_a_start_that_cannot_be_kept_is_told_and_begins_when_it_can(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("playbill.runtime.recovery.durable_runs.PATIENCE_SECONDS", 0.2)
+    async with Manager(journal=url, types=[step]) as manager:
+        await (await manager.start_run(chain("a"), run_id="one")).result()
+        journal = journal_of(manager)
+        with monkeypatch.context() as broken:
+            broken.setattr("playbill.runtime.journals.sqlite.writing.store.Store._keep", _disk_full)
+            with pytest.raises(
+                JournalError, match="run 'two' begins as soon as it is kept; the journal has not kept"
+            ):
+                await manager.start_run(chain("a"), run_id="two")
+            assert BEGUN == {("a", 1): 1}
+        assert (await manager.get_run("two").result()).status == "completed"
+        assert journal.metrics.failures > 0
+
+
+def _disk_full(self: object, encoded: object) -> None:
+    raise sqlite3.OperationalError("database or disk is full")
+
+
+async def test_a_run_that_another_policy_keeps_from_beginning_leaves_nothing(url: str) -> None:
+    def using(failures: int) -> playbill.PipelineDefinition:
+        return pipeline(node("a", "durable_step", breaker="shop"), breakers={"shop": {"failures": failures}})
+
+    async with Manager(journal=url, types=[step]) as manager:
+        await (await manager.start_run(using(3), run_id="one")).result()
+        with pytest.raises(playbill.DefinitionError, match="breaker 'shop' has two policies"):
+            await manager.start_run(using(4), run_id="two")
+        assert (await (await manager.start_run(using(3), run_id="two")).result()).status == "completed"
 
 
 # ---- for real --------------------------------------------------------------------------------------------------

@@ -11,29 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from playbill.runtime.clocks.system import Clock
+    from playbill.runtime.journals.progress import Speaker
 
-__all__ = ["LineKeeper", "Talker"]
+__all__ = ["LineKeeper"]
 
 logger = logging.getLogger("playbill")
-
-
-class Talker(Protocol):
-    """Which attempt of which node of which run says something."""
-
-    @property
-    def run_id(self) -> str:
-        """The run."""
-        ...
-
-    @property
-    def node_id(self) -> str:
-        """The node."""
-        ...
-
-    @property
-    def attempt(self) -> int:
-        """Counts from 1."""
-        ...
 
 
 class Closable(Protocol):
@@ -67,7 +49,7 @@ class LineKeeper:
         self._journal = journal
         self._clock = clock
 
-    def line(self, who: Talker, level: str, text: str, *, cut: bool = False) -> LogLine:
+    def line(self, who: Speaker, level: str, text: str, *, cut: bool = False) -> LogLine:
         """Make a line of what is said now, from any thread; the journal counts its number."""
         at = self._clock.now().utc
         return LogLine(node_id=who.node_id, attempt=who.attempt, number=0, at=at, level=level, text=text, cut=cut)

@@ -18,7 +18,8 @@ from playbill.runtime.journals.log_quota import LogQuota
 if TYPE_CHECKING:
     from playbill.actors.ports import Dispatcher
     from playbill.runtime.journals.listing import LogLine
-    from playbill.runtime.runners.logs.line_keeper import LineKeeper, Talker
+    from playbill.runtime.journals.progress import Speaker
+    from playbill.runtime.runners.logs.line_keeper import LineKeeper
 
 __all__ = ["AttemptLines"]
 
@@ -29,7 +30,7 @@ class LineSource(Protocol):
     """An attempt, as what keeps its lines sees it."""
 
     @property
-    def identity(self) -> Talker:
+    def identity(self) -> Speaker:
         """Whose attempt it is."""
         ...
 

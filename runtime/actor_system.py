@@ -177,13 +177,15 @@ class ActorSystem:
         context.run(SIMULATE_AGENTS.set, self._simulate_agents)
         return replace(self._ports, runner=self.parts.runner(self._services, bindings, context))
 
-    def breakers_of(self, definition: PipelineDefinition, keys: frozenset[str]) -> dict[str, Shell[Any]]:
-        """Return the breakers that a pipeline uses, by key.
+    def breakers_of(
+        self, definition: PipelineDefinition, keys: frozenset[str], *, agree: bool = True
+    ) -> dict[str, Shell[Any]]:
+        """Return the breakers that a pipeline uses, by key; `agree` False: for a run from before, which takes any.
 
         Raises:
             DefinitionError: it wants another policy for a key than the pipeline that used the key first.
         """
-        return self.breakers.of(definition, keys, self._ports)
+        return self.breakers.of(definition, keys, self._ports, agree=agree)
 
     async def force(self, key: str, state: str) -> None:
         """Set a circuit, or all of a type, by hand.

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from playbill.model.definition import PipelineDefinition
 
 DEFAULT: Final = BreakerPolicy()
+FROM_BEFORE: Final = "a run from before"
+"""Whose policies bind nobody: those of a pipeline that is started now may be others."""
 
 
 class Breakers:
@@ -31,15 +33,20 @@ class Breakers:
         self._owners = dict.fromkeys(policies, "the manager")
         self._actors: dict[str, BreakerActor] = {}
 
-    def of(self, definition: PipelineDefinition, keys: frozenset[str], ports: Ports) -> dict[str, Shell[Any]]:
+    def of(
+        self, definition: PipelineDefinition, keys: frozenset[str], ports: Ports, *, agree: bool = True
+    ) -> dict[str, Shell[Any]]:
         """Return the breakers that a pipeline uses; those that nobody has used yet are made with `ports`.
+
+        `agree` False: it is of a run from before, which takes the policies that others have by now.
 
         Raises:
             DefinitionError: it wants another policy for a key than the pipeline that used the key first.
         """
-        for key in definition.breakers:
-            self._agree(key, definition)
-        owner = f"pipeline '{definition.name}'"
+        if agree:
+            for key in definition.breakers:
+                self._agree(key, definition)
+        owner = f"pipeline '{definition.name}'" if agree else FROM_BEFORE
         for key, policy in definition.breakers.items():
             self._owners.setdefault(key, owner)
             self._policies.setdefault(key, policy)
@@ -75,7 +82,7 @@ class Breakers:
     def _agree(self, key: str, definition: PipelineDefinition) -> None:
         """Refuse a second, different policy, unless the manager's rules anyway."""
         owner = self._owners.get(key)
-        if owner is None or owner == "the manager":
+        if owner is None or owner in {"the manager", FROM_BEFORE}:
             return
         if self._policies.get(key, DEFAULT) != definition.breakers[key]:
             text = (

@@ -96,7 +96,7 @@ class PipelineRunManager(ManagedRuns):
         self.stop_policy = StopPolicy(grace=grace, kill_bound=kill_bound)
         hidden, policies, plan = check_secrets(secrets or {}), policies_of(breakers), faults_of(faults)
         bounds = (max_orphans, watchdog_seconds, watchdog_interrupts, max_processes, max_commands, simulate_agents)
-        given = {} if resources is None else resources
+        given: Mapping[str, Any] = {} if resources is None else resources
         self._settings = SystemSettings(given, hidden, policies, plan, journal, *bounds)
         self._system: ActorSystem | None = None
         """What the actors live in; None: no loop has been used yet."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 from playbill.actors.futures import ActorDeadError
-from playbill.model.errors import DefinitionError, RunParked
+from playbill.model.errors import RunParked
 from playbill.model.facts import RunStatus
 from playbill.model.messages import Cancel, Pause, Resume
 from playbill.model.same_json import same_json
 from playbill.runtime.arguments import check_grace, check_seq, check_text
 from playbill.runtime.journals.waiters import Waiters
+from playbill.runtime.same_run import check_same_run, taken_by
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
     from playbill.runtime.journals.listing import LogLine
     from playbill.runtime.journals.memory import MemoryStream
     from playbill.runtime.journals.readers import EventReader
-
-
-DRAWN: Final[Any] = {"ui": True, "nodes": {"__all__": {"position", "ui"}}, "edges": {"__all__": {"ui"}}}
-"""What of a definition no run looks at."""
 
 
 class Whereabouts(Protocol):
@@ -266,16 +263,10 @@ class Run:
         Raises:
             DefinitionError: it has another definition or other trigger data.
         """
-        differs: list[str] = []
-        if self.definition is not definition and not (
-            _same_pipeline(self.definition, definition) or (stored and _same_pipeline(self.definition, stored))
-        ):
-            differs.append("definition")
-        if not same_json(self.trigger_data, data):
-            differs.append("trigger data")
-        if differs:
-            text = f"run_id '{self.id}' is taken by a run with another {' and other '.join(differs)}: choose a new id"
-            raise DefinitionError.single("run-id-reused", "run_id", text)
+        if self.definition is not definition:
+            check_same_run(self.id, self.definition, self.trigger_data, (definition, data, stored))
+        elif not same_json(self.trigger_data, data):
+            raise taken_by(self.id, ["trigger data"])
 
     def conclude(self, result: RunResult) -> None:
         """Take the result; for the manager."""
@@ -284,8 +275,3 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run {self.id} {self.status} of {self.definition.name!r}>"
-
-
-def _same_pipeline(one: PipelineDefinition, other: PipelineDefinition) -> bool:
-    """Tell whether two definitions say the same, also in their nodes' configs, where True is not 1."""
-    return same_json(one.model_dump(exclude=DRAWN), other.model_dump(exclude=DRAWN))

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from playbill.model.errors import JournalError
 
-__all__ = ["Fenced", "RunIdTaken"]
+__all__ = ["Fenced", "JournalAway", "RunIdTaken"]
+
+
+class JournalAway(JournalError):
+    """The journal cannot be reached just now; what it has may be well."""
 
 
 class RunIdTaken(JournalError):

@@ -15,9 +15,13 @@ from playbill.runtime.definitions.content import is_large, size_of
 from playbill.runtime.definitions.slices import in_slices
 from playbill.runtime.recovery.pins import pins_of, row_of_run
 from playbill.runtime.recovery.taken_up import TakenUp
+from playbill.runtime.same_run import check_same_run
 from playbill.runtime.starting import begin
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from playbill.model.definition import PipelineDefinition
     from playbill.runtime.definitions.compiler import CompiledPipeline
     from playbill.runtime.recovery.taking_up import TakingUp
     from playbill.runtime.run import Run
@@ -63,9 +67,15 @@ class DurableRuns:
         definition = compiled.definition
         data = freeze(check_trigger_data(definition, wanted.data))
         if wanted.run_id is not None:
-            known = self._runs.find(wanted.run_id) or await self.taking_up.find(wanted.run_id)
+            stored = definition_of(json.loads(compiled.pin.text))
+            run_id = wanted.run_id
+
+            def agree(own: PipelineDefinition, own_data: Mapping[str, Any]) -> None:
+                check_same_run(run_id, own, own_data, (definition, data, stored))
+
+            known = self._runs.find(run_id) or await self.taking_up.find(run_id, agree)
             if known is not None:
-                known.check_same(definition, data, definition_of(json.loads(compiled.pin.text)))
+                known.check_same(definition, data, stored)
                 return known
         check = self.taking_up.check
         if is_large(definition):

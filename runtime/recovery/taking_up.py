@@ -12,39 +12,30 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections import deque
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
-
-from msgspec.structs import replace
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from playbill.actors.supervisor import SupervisorActor
 from playbill.model.diagnostics import list_names
 from playbill.model.errors import DefinitionError, JournalError, RunSetAside
-from playbill.model.events import EventType
-from playbill.model.frozen import freeze
 from playbill.model.handler_versions import compare_versions
 from playbill.model.messages import Recover
 from playbill.model.past import Past
 from playbill.model.plan import RunFacts
 from playbill.model.policies import StopPolicy
 from playbill.model.runstate import RunState
-from playbill.model.stored_form import definition_of
-from playbill.model.written import Written
 from playbill.runtime.definitions.compile_once import PipelineCompiler
 from playbill.runtime.journals.index import ALIVE
-from playbill.runtime.journals.listing import RunQuery
 from playbill.runtime.recovery.pins import our_version
+from playbill.runtime.recovery.stored_history import StoredHistory
 from playbill.runtime.recovery.stored_run import StoredRun
 from playbill.runtime.recovery.taken_up import TakenUp
 from playbill.runtime.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-    from playbill.actors.shell import Shell
     from playbill.model.definition import PipelineDefinition
     from playbill.model.events import Event
     from playbill.model.handler_versions import HandlerVersion
@@ -60,13 +51,29 @@ logger = logging.getLogger("playbill")
 
 MAX_CRASHES: Final = 10
 """In so many crashes in a row a node may be running until its run is set aside: it or a neighbour is the culprit."""
-PAGE: Final = 1000
 AHEAD: Final = 8
 """Runs whose events are read while others are taken up."""
 SHOWN: Final = 10
 """Runs, where they are named."""
 KEPT: Final = 64
 """Compiled definitions that are remembered."""
+
+
+Agree: TypeAlias = "Callable[[PipelineDefinition, Mapping[str, Any]], None]"
+
+
+def folded(events: Iterable[Event]) -> RunState:
+    """Return the durable state of a run that has these events."""
+    state = RunState()
+    for event in events:
+        state.apply(event)
+    return state
+
+
+def _told(reading: asyncio.Task[Any]) -> None:
+    """Take note of how a reading ended that nobody waits for."""
+    if reading.done() and not reading.cancelled():
+        reading.exception()
 
 
 class TakingUp:
@@ -95,19 +102,21 @@ class TakingUp:
         self.check = check
         self._compiled: dict[tuple[Any, ...], CompiledPipeline] = {}
         self._journal = system.parts.journal
+        self._stored = StoredHistory(self._journal.reading, check)
 
     async def take_up_all(self) -> TakenUp:
         """Let all runs go on that have not ended, the oldest first; those that were set aside are tried again."""
-        taken, rows = TakenUp(), await self._unfinished()
+        taken, rows = TakenUp(), await self._stored.unfinished()
         ahead: deque[asyncio.Task[list[Event]]] = deque()
         try:
             for place, row in enumerate(rows):
                 for next_row in rows[place + len(ahead) : place + AHEAD]:
-                    ahead.append(asyncio.ensure_future(self._events(next_row)))
+                    ahead.append(asyncio.ensure_future(self._stored.events(next_row)))
                 await self._take_up_one(row, ahead.popleft(), taken)
         finally:
             for reading in ahead:
                 reading.cancel()
+                reading.add_done_callback(_told)
         if taken.runs:
             logger.info("from before go on: %s", list_names(taken.runs, SHOWN))
         return taken
@@ -118,7 +127,7 @@ class TakingUp:
         async with self.runs.reserve(row.run_id):
             self.check()
             if self.runs.find(row.run_id) is not None:
-                reading.exception()  # whoever asked for it was told
+                _told(reading)  # whoever asked for it was told
                 return
             try:
                 await self._take_up(row, reading)
@@ -126,34 +135,32 @@ class TakingUp:
             except RunSetAside as error:
                 taken.set_aside[row.run_id] = error.reason
 
-    async def _unfinished(self) -> list[RunRow]:
-        """Return the rows of all runs that have not ended, the oldest first."""
-        found: list[RunRow] = []
-        cursor: str | None = None
-        while True:
-            page = await self._journal.reading.runs(RunQuery(statuses=ALIVE, limit=PAGE, cursor=cursor))
-            found += page.runs
-            cursor = page.next
-            if cursor is None:
-                return found[::-1]
-
-    async def find(self, run_id: str) -> Run | None:
+    async def find(self, run_id: str, agree: Agree = lambda _definition, _data: None) -> Run | None:
         """Return the run that the journal has of an id: it goes on here, or has ended; None: there is none.
 
         Only for who has reserved the id.
 
+        Args:
+            run_id: its id.
+            agree: told its definition and what it was started with, before it goes on; what it raises is raised.
+
         Raises:
+            DefinitionError: no journal can have such an id.
             RunSetAside: it has not ended, and cannot go on.
             JournalError: it cannot be read.
         """
-        row = await self._journal.reading.run(run_id)
+        row = await self._stored.row(run_id)
         if row is None:
             return None
-        return await (self._take_up(row, self._events(row)) if row.status in ALIVE else self._read_back(row))
+        if row.status in ALIVE:
+            return await self._take_up(row, self._stored.events(row), agree)
+        return await self._read_back(row)
 
     # ---- one run ----------------------------------------------------------------------------------------------
 
-    async def _take_up(self, row: RunRow, reading: Awaitable[list[Event]]) -> Run:
+    async def _take_up(
+        self, row: RunRow, reading: Awaitable[list[Event]], agree: Agree = lambda _definition, _data: None
+    ) -> Run:
         """Let a run go on.
 
         Raises:
@@ -161,35 +168,29 @@ class TakingUp:
         """
         try:
             events = await reading
-            compiled = await self._compile(row, events[0].data)
-            changed = _changes(events[0].data, compiled)
-            past = Past(events)
+            first = events[0].data
+            compiled = await self._compile(row, first)
+            changed = _changes(first, compiled)
+            past, state = Past(events), folded(events)
             _check_crashes(past)
-            breakers = self.system.breakers_of(compiled.definition, compiled.breaker_keys)
-        except (DefinitionError, JournalError, LookupError, TypeError, ValueError, RecursionError) as error:
+        except Exception as error:  # whatever is wrong with one run, it harms no other
+            self.check()  # nobody reads a journal whose manager is closed
             reason = str(error) if isinstance(error, (DefinitionError, JournalError)) else f"{error!r}"
             await self._set_aside(row, reason)
             raise RunSetAside(row.run_id, reason) from error
+        agree(compiled.definition, state.trigger_data)
         self.check()
         told: dict[str, Any] = {"playbill": our_version(), **({"handlers": changed} if changed else {})}
-        return self._go_on(events, compiled, breakers, Recover(past, told))
+        return self._go_on(events, state, compiled, Recover(past, told))
 
-    def _go_on(
-        self,
-        events: list[Event],
-        compiled: CompiledPipeline,
-        breakers: Mapping[str, Shell[Any]],
-        recover: Recover,
-    ) -> Run:
-        system, first, state = self.system, events[0], RunState()
-        for event in events:
-            state.apply(event)
-        data, run_id = state.trigger_data, first.stream
-        facts = RunFacts(run_id, compiled.plan, data, next(system.run_numbers))
+    def _go_on(self, events: list[Event], state: RunState, compiled: CompiledPipeline, recover: Recover) -> Run:
+        system, first, data = self.system, events[0], state.trigger_data
+        facts = RunFacts(first.stream, compiled.plan, data, next(system.run_numbers))
+        breakers = system.breakers_of(compiled.definition, compiled.breaker_keys, agree=False)
         ports, timeout = system.ports_of_run(compiled.bindings), first.data["timeout"]
         actor = SupervisorActor(ports, facts, timeout, breakers, self.conclude, state, events)
-        run = Run(compiled.definition, data, actor, self._journal.streams[run_id], system)
-        self.runs.active[run_id] = run
+        run = Run(compiled.definition, data, actor, self._journal.streams[first.stream], system)
+        self.runs.active[first.stream] = run
         actor.post(recover)
         return run
 
@@ -199,51 +200,20 @@ class TakingUp:
         Raises:
             JournalError: its definition, or an event of its, cannot be read.
         """
-        events = await self._events(row)
-        definition, state = await self._definition(row, events[0].data), RunState()
-        for event in events:
-            state.apply(event)
+        events = await self._stored.events(row)
+        definition, state = await self._stored.definition(row, events[0].data), folded(events)
         run = StoredRun(definition, row.run_id, state, self._journal.stored(row.run_id, events), self.system)
-        self.runs.remember(run)
+        forgotten = self.runs.remember(run)
+        if forgotten is not None:
+            self._journal.drop(forgotten)
         return run
-
-    async def _events(self, row: RunRow) -> list[Event]:
-        """Return all events of a run, outputs read-only.
-
-        Raises:
-            JournalError: they do not begin with its start, or one is missing.
-        """
-        found: list[Event] = []
-        while True:
-            page = await self._journal.reading.events(row.run_id, len(found) + 1, PAGE)
-            found += map(_frozen, page)
-            if len(page) < PAGE:
-                break
-        if not found or found[0].type is not EventType.PIPELINE_RUN_STARTED:
-            raise JournalError("its first event is not there: restore a backup of the journal")
-        if [event.seq for event in found] != list(range(1, len(found) + 1)):
-            raise JournalError("some of its events are missing: restore a backup of the journal")
-        return found
-
-    async def _definition(self, row: RunRow, first: Mapping[str, Any]) -> PipelineDefinition:
-        """Return the stored definition of a run.
-
-        Raises:
-            JournalError, DefinitionError: it is not there, or cannot be read.
-        """
-        text = None if row.definition is None else await self._journal.reading.definition(row.definition)
-        if text is None:
-            raise JournalError(f"its definition {row.definition} is not in the journal: restore a backup")
-        definition = definition_of(json.loads(text))
-        folder = first.get("folder")
-        return definition.of_text(Written(folder=Path(folder))) if folder else definition
 
     async def _compile(self, row: RunRow, first: Mapping[str, Any]) -> CompiledPipeline:
         """Return the stored definition of a run, ready to go on; of one definition once."""
         key = (row.definition, first.get("folder"), first["grace"], first["kill_bound"])
         known = self._compiled.get(key)
         if known is None:
-            definition = await self._definition(row, first)
+            definition = await self._stored.definition(row, first)
             compiler = self._compiler.with_stop(StopPolicy(grace=first["grace"], kill_bound=first["kill_bound"]))
             known = self._compiled[key] = compiler.of(definition)
             if len(self._compiled) > KEPT:
@@ -281,10 +251,3 @@ def _check_crashes(past: Past) -> None:
         if past.crashes[node] + 1 >= MAX_CRASHES:
             text = f"node '{node}' was running in {MAX_CRASHES} crashes in a row: look what ends the process"
             raise JournalError(text)
-
-
-def _frozen(event: Event) -> Event:
-    """Return an event whose outputs nobody can change, as those of a live run."""
-    data = event.data
-    large = {name: freeze(data[name], event.node_id or "") for name in ("output", "trigger_data") if name in data}
-    return replace(event, data={**data, **large}) if large else event

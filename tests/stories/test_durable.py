@@ -16,6 +16,7 @@ import pytest
 import playbill
 from playbill.model.errors import JournalError, RunSetAside, UnknownRun
 from playbill.runtime.journals.sqlite.journal import SqliteJournal
+from playbill.runtime.journals.sqlite.reading.facts import read_events_of
 from tests.stories.support import node, pipeline
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real("a file, whose disk knows no virtual time")]
@@ -438,6 +439,86 @@ async def test_another_source_is_no_reason_to_stop_and_is_told(url: str, tmp_pat
     told = events[playbill.EventType.PIPELINE_RUN_RECOVERED].data
     assert [*told["handlers"]] == ["durable_versioned"]
     assert told["attempts"] == ("a",)
+
+
+async def test_another_policy_of_a_breaker_neither_sets_a_run_aside_nor_refuses_a_new_one(
+    url: str, tmp_path: Path
+) -> None:
+    def using(failures: int) -> playbill.PipelineDefinition:
+        return pipeline(node("a", "durable_step", breaker="shop"), breakers={"shop": {"failures": failures}})
+
+    async with Manager(journal=url, types=[step], resources={"a": asyncio.Event()}, grace=0) as manager:
+        run = await manager.start_run(using(3), run_id="old")
+        left = await left_at(manager, run, "pipeline_node.started", "a", tmp_path)
+    async with Manager(journal=left, types=[step]) as manager:
+        assert (await (await manager.open_run("old")).result()).status == "completed"
+        assert (await (await manager.start_run(using(4))).result()).status == "completed"
+
+
+async def test_a_journal_that_is_away_for_a_moment_sets_nothing_aside(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resources = {"a": asyncio.Event()}
+    async with Manager(journal=url, types=[step], resources=resources, grace=0) as manager:
+        run = await manager.start_run(chain("a"), run_id="one")
+        left = await left_at(manager, run, "pipeline_node.started", "a", tmp_path)
+    real, failures = read_events_of, [sqlite3.OperationalError("disk I/O error")] * 2
+
+    def shaky(*arguments: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return real(*arguments)
+
+    monkeypatch.setattr("playbill.runtime.journals.sqlite.reading.reader.read_events_of", shaky)
+    async with Manager(journal=left, types=[step]) as manager:
+        taken = await manager.recovered()
+        assert (taken.runs, taken.set_aside, failures) == (["one"], {}, [])
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("UPDATE events SET at = 9223372036854775807 WHERE seq = 2", "OverflowError"),
+        ("UPDATE events SET data = 'x' WHERE seq = 2", "damaged"),
+        ("DELETE FROM events WHERE seq = 2", "some of its events are missing"),
+        ("UPDATE events SET version = 9 WHERE seq = 1", "written by a newer playbill"),
+        ("UPDATE events SET type = 'pipeline_run.exploded' WHERE seq = 2", "not a valid EventType"),
+        ("DELETE FROM definitions", "is not in the journal"),
+    ],
+)
+async def test_what_is_damaged_of_one_run_harms_no_other(url: str, tmp_path: Path, damage: str, said: str) -> None:
+    resources = {"a": asyncio.Event()}
+    async with Manager(journal=url, types=[step], resources=resources, grace=0) as manager:
+        run = await manager.start_run(chain("a"), run_id="one")
+        left = await left_at(manager, run, "pipeline_node.started", "a", tmp_path)
+    with sqlite3.connect(left.removeprefix("sqlite:///")) as connection:
+        connection.execute(damage)
+    connection.close()
+    async with Manager(journal=left, types=[step]) as manager:
+        taken = await manager.recovered()
+        assert said in taken.set_aside["one"]
+        with pytest.raises(RunSetAside):
+            await manager.open_run("one")
+        assert (await (await manager.start_run(chain("a"))).result()).status == "completed"
+
+
+async def test_who_wants_another_run_of_an_id_does_not_set_the_one_there_is_going(url: str, tmp_path: Path) -> None:
+    resources = {"a": asyncio.Event()}
+    async with Manager(journal=url, types=[step], resources=resources, grace=0) as manager:
+        run = await manager.start_run(chain("a"), {"n": 1}, run_id="one")
+        left = await left_at(manager, run, "pipeline_node.started", "a", tmp_path)
+    async with Manager(journal=left, types=[step], recover=False) as manager:
+        with pytest.raises(playbill.DefinitionError, match="taken by a run with another trigger data"):
+            await manager.start_run(chain("a"), {"n": 2}, run_id="one")
+        assert manager.active_runs == []
+        assert (await (await manager.start_run(chain("a"), {"n": 1}, run_id="one")).result()).status == "completed"
+
+
+async def test_an_id_that_no_journal_can_have_is_refused(url: str) -> None:
+    async with Manager(journal=url, types=[step]) as manager:
+        for asks in (manager.open_run("a\ud800"), manager.start_run(chain("a"), run_id="a\ud800")):
+            with pytest.raises(playbill.DefinitionError, match="halves of characters"):
+                await asks
 
 
 async def test_one_that_is_set_aside_keeps_no_other_from_going_on(url: str, tmp_path: Path) -> None:

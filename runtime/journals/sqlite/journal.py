@@ -278,7 +278,8 @@ class SqliteJournal(MemoryJournal):
         self._batches.close()
         lost = self._lost()
         for waiting in self._batches.futures():
-            waiting.cancel()
+            waiting.set_exception(JournalError(f"journal {self.path} is closed, and could not keep this"))
+            waiting.exception()  # who waits is told, and nobody has to
         super().close()
         if self._thread.is_alive:  # a disk that does not answer: who owned the file next would write beside it
             said = "its disk does not answer: it stays locked until this process ends"

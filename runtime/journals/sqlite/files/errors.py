@@ -7,6 +7,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Final
 
 from playbill.model.errors import JournalError
+from playbill.runtime.journals.refusals import JournalAway
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +53,8 @@ def explained(error: Exception, path: Path, doing: str = "kept") -> JournalError
         return error
     way_out = OF_ERRNO.get(error.errno or 0, "") if isinstance(error, OSError) else _way_out(error)
     said = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    made = JournalError(f"journal {path} cannot be {doing}: {said}" + (f"; {way_out}" if way_out else ""))
+    kind = JournalAway if isinstance(error, (sqlite3.OperationalError, OSError)) else JournalError
+    made = kind(f"journal {path} cannot be {doing}: {said}" + (f"; {way_out}" if way_out else ""))
     made.__cause__ = error
     return made
 

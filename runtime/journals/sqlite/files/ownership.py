@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import socket
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -27,6 +28,9 @@ __all__ = ["Ownership"]
 FileKey: TypeAlias = tuple[int, int]
 """Device and inode."""
 
+BURIAL_SECONDS: Final = 5.0
+"""How long a dead owner's processes may take to be buried."""
+LOOK_SECONDS: Final = 0.02
 OWNED: Final[dict[FileKey, Ownership]] = {}
 """What journals of this process own."""
 
@@ -59,7 +63,7 @@ class Ownership:
     def _lock(self, path: Path) -> None:
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(descriptor)
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, json.dumps(_who()).encode(), 0)
         except BlockingIOError:
@@ -91,6 +95,38 @@ class Ownership:
 
     def __repr__(self) -> str:
         return f"<Ownership {self.path} {'held' if self._descriptor >= 0 else 'released'}>"
+
+
+def _take(descriptor: int) -> None:
+    """Take the lock; an owner that is dead holds it as long as the last of its processes is being buried.
+
+    Raises:
+        BlockingIOError: another process has it.
+    """
+    until = time.monotonic() + BURIAL_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until or not _is_dead(os.pread(descriptor, 4096, 0)):
+                raise
+            time.sleep(LOOK_SECONDS)
+        else:
+            return
+
+
+def _is_dead(said: bytes) -> bool:
+    """Tell whether the owner that a lock's file names was of this machine, and is dead."""
+    with suppress(ValueError, KeyError, TypeError):
+        owner = json.loads(said)
+        if owner["host"] == socket.gethostname():
+            try:
+                os.kill(owner["pid"], 0)
+            except ProcessLookupError:
+                return True
+            except OSError:
+                return False
+    return False
 
 
 def _who() -> dict[str, Any]:

@@ -105,7 +105,10 @@ class SqliteReader:
         if self._closed:
             return
         self._closed = True
-        dropped = self._thread.submit(self._drop)
+        try:
+            dropped = self._thread.submit(self._drop)
+        except RuntimeError:
+            return  # the interpreter ends, and has ended the thread
         while not dropped.done():
             connection = self._connection
             if connection is not None and self.reading is not None:

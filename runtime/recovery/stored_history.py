@@ -1,0 +1,134 @@
+"""Reads runs from a journal: their rows, events and definitions; one that is away for a while is waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from msgspec.structs import replace
+
+from playbill.model.errors import DefinitionError, JournalError
+from playbill.model.events import EventType
+from playbill.model.frozen import freeze
+from playbill.model.stored_form import definition_of
+from playbill.model.written import Written
+from playbill.runtime.journals.index import ALIVE
+from playbill.runtime.journals.listing import RunQuery
+from playbill.runtime.journals.refusals import JournalAway
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from playbill.model.definition import PipelineDefinition
+    from playbill.model.events import Event
+    from playbill.runtime.journals.index import RunRow
+    from playbill.runtime.journals.sides import ReadingSide
+
+__all__ = ["StoredHistory"]
+
+logger = logging.getLogger("playbill")
+T = TypeVar("T")
+
+PAGE: Final = 1000
+FIRST_SECONDS: Final = 0.05
+LONGEST_SECONDS: Final = 1.0
+"""Between two tries to read."""
+
+
+class StoredHistory:
+    """What a journal has of runs.
+
+    Args:
+        reading: reads it.
+        check: raises once nobody shall wait for it any more.
+    """
+
+    def __init__(self, reading: ReadingSide, check: Callable[[], object]) -> None:
+        self._reading = reading
+        self._check = check
+
+    async def unfinished(self) -> list[RunRow]:
+        """Return the rows of all runs that have not ended, the oldest first."""
+        found: list[RunRow] = []
+        cursor: str | None = None
+        while True:
+            query = RunQuery(statuses=ALIVE, limit=PAGE, cursor=cursor)
+            page = await self._patiently(lambda query=query: self._reading.runs(query))  # type: ignore[misc]
+            found += page.runs
+            cursor = page.next
+            if cursor is None:
+                return found[::-1]
+
+    async def row(self, run_id: str) -> RunRow | None:
+        """Return the row of a run; None: there is none of this id.
+
+        Raises:
+            DefinitionError: no journal can have such an id.
+            JournalError: it cannot be read.
+        """
+        try:
+            run_id.encode()
+        except UnicodeEncodeError:
+            text = f"run_id {run_id!r} has halves of characters, which a journal cannot keep: choose another"
+            raise DefinitionError.single("run-id", "run_id", text) from None
+        return await self._reading.run(run_id)
+
+    async def events(self, row: RunRow) -> list[Event]:
+        """Return all events of a run, outputs read-only.
+
+        Raises:
+            JournalError: they do not begin with its start, or one is missing.
+        """
+        found: list[Event] = []
+        while True:
+            place = len(found) + 1
+            page = await self._patiently(lambda place=place: self._reading.events(row.run_id, place, PAGE))  # type: ignore[misc]
+            found += map(_frozen, page)
+            if len(page) < PAGE:
+                break
+        if not found or found[0].type is not EventType.PIPELINE_RUN_STARTED:
+            raise JournalError("its first event is not there: restore a backup of the journal")
+        if [event.seq for event in found] != list(range(1, max(len(found), row.last_seq) + 1)):
+            raise JournalError("some of its events are missing: restore a backup of the journal")
+        return found
+
+    async def definition(self, row: RunRow, first: Mapping[str, Any]) -> PipelineDefinition:
+        """Return the stored definition of a run, whose first event says `first`.
+
+        Raises:
+            JournalError, DefinitionError: it is not there, or cannot be read.
+        """
+        digest = row.definition
+        text = None if digest is None else await self._patiently(lambda: self._reading.definition(digest))
+        if text is None:
+            raise JournalError(f"its definition {digest} is not in the journal: restore a backup")
+        definition = definition_of(json.loads(text))
+        folder = first.get("folder")
+        return definition.of_text(Written(folder=Path(folder))) if folder else definition
+
+    async def _patiently(self, read: Callable[[], Awaitable[T]]) -> T:
+        """Read, again and again while the journal is away.
+
+        Raises:
+            JournalError: what is there cannot be read.
+            RuntimeError: nobody shall wait any more.
+        """
+        seconds = FIRST_SECONDS
+        while True:
+            try:
+                return await read()
+            except JournalAway as error:
+                logger.warning("%s; it is read again in %.2g s", error, seconds)
+            await asyncio.sleep(seconds)
+            self._check()
+            seconds = min(2 * seconds, LONGEST_SECONDS)
+
+
+def _frozen(event: Event) -> Event:
+    """Return an event whose outputs nobody can change, as those of a live run."""
+    data = event.data
+    large = {name: freeze(data[name], event.node_id or "") for name in ("output", "trigger_data") if name in data}
+    return replace(event, data={**data, **large}) if large else event

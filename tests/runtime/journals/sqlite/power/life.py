@@ -16,18 +16,19 @@ LIVE_RUNS = 5
 
 
 class Witness:
-    """A keeper that records what is acknowledged, when it is."""
+    """A keeper that records what is acknowledged, when it is; own streams number their events anew in each life."""
 
     def __init__(self, recording: Recording, name: str, seq: int = 0) -> None:
         self._recording = recording
         self._name = name
+        self._before = seq if is_own(name) else 0
         self._news = asyncio.Event()
         self._seq = seq
         self._error = ""
 
     def kept(self, seq: int) -> None:
-        self._recording.add(Told("kept", self._name, seq))
-        self._seq = seq
+        self._seq = self._before + seq
+        self._recording.add(Told("kept", self._name, self._seq))
         self._news.set()
 
     def failed(self, error: str) -> None:

@@ -14,7 +14,7 @@ from playbill.model.wording import clip
 
 MAX_SHOWN: Final = 100
 """Characters of one value."""
-HIDDEN: Final = frozenset({"traceback", "kinds"})
+HIDDEN: Final = frozenset({"traceback", "kinds", "told"})
 """Fields of messages that are left out."""
 
 

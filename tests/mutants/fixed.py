@@ -77,7 +77,7 @@ FIXED: Final = (
     Fixed(
         "total_timeout never fires",
         "model/machines/node_joining.py",
-        "out.set_timer(Timer.TOTAL, plan.total_timeout, TotalOverdue())",
+        "out.set_timer(Timer.TOTAL, left, TotalOverdue())",
         "pass",
     ),
     Fixed(
@@ -136,7 +136,7 @@ FIXED: Final = (
     ),
     Fixed(
         "a failure that nothing handles does not stop the run",
-        "model/machines/supervisor.py",
+        "model/machines/supervisor_base.py",
         "return not (finish and cause is not None",
         "return not (cause is not None",
     ),

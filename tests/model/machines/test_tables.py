@@ -26,6 +26,9 @@ from playbill.model.runstate import RunState
 from tests.model.machines.recorder import EPOCH, FATAL, FLAKY, Recorder, at, facts_of, plan_of
 from tests.model.machines.walks import Walked, expected, pairs, walk
 
+pytestmark = pytest.mark.timeout(300)
+"""Seconds: the first test of each machine walks for all of them, slowly while lines are counted on a busy machine."""
+
 JOB = {"id": "job", "type": "agent", "config": {"agent_id": "a", "task": "t"}}
 TIMES: dict[str, Any] = {"timeout": 5.0, "idle_timeout": 4.0, "total_timeout": 30.0, "retry": 3}
 

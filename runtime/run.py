@@ -8,10 +8,9 @@ from playbill.actors.futures import ActorDeadError
 from playbill.model.errors import RunParked
 from playbill.model.facts import RunStatus
 from playbill.model.messages import Cancel, Pause, Resume
-from playbill.model.same_json import same_json
 from playbill.runtime.arguments import check_grace, check_seq, check_text
 from playbill.runtime.journals.waiters import Waiters
-from playbill.runtime.same_run import check_same_run, taken_by
+from playbill.runtime.same_run import check_same_run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -250,23 +249,17 @@ class Run:
         except ActorDeadError:  # it has ended while the message was on its way
             return False
 
-    def check_same(
-        self, definition: PipelineDefinition, data: Mapping[str, Any], stored: PipelineDefinition | None = None
-    ) -> None:
+    def check_same(self, definition: PipelineDefinition, data: Mapping[str, Any]) -> None:
         """Refuse to be taken for another run of the same id.
 
         Args:
             definition: that of the other.
             data: what that is started with.
-            stored: its definition as a journal would give it back, where all defaults are said.
 
         Raises:
             DefinitionError: it has another definition or other trigger data.
         """
-        if self.definition is not definition:
-            check_same_run(self.id, self.definition, self.trigger_data, (definition, data, stored))
-        elif not same_json(self.trigger_data, data):
-            raise taken_by(self.id, ["trigger data"])
+        check_same_run(self.id, self.definition, self.trigger_data, (definition, data, None))
 
     def conclude(self, result: RunResult) -> None:
         """Take the result; for the manager."""

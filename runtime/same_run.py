@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from playbill.model.definition import PipelineDefinition
 
-__all__ = ["check_same_run", "taken_by"]
+__all__ = ["check_same_run"]
 
 DRAWN: Final[Any] = {"ui": True, "nodes": {"__all__": {"position", "ui"}}, "edges": {"__all__": {"ui", "id"}}}
 """What of a definition no run looks at."""
@@ -42,15 +42,10 @@ def check_same_run(
     if not same_json(data, other_data):
         differs.append("trigger data")
     if differs:
-        raise taken_by(run_id, differs)
-
-
-def taken_by(run_id: str, differs: list[str]) -> DefinitionError:
-    """Return the error of who wants another run than the one that has an id, which differs in these."""
-    text = f"run_id '{run_id}' is taken by a run with another {' and other '.join(differs)}: choose a new id"
-    return DefinitionError.single("run-id-reused", "run_id", text)
+        text = f"run_id '{run_id}' is taken by a run with another {' and other '.join(differs)}: choose a new id"
+        raise DefinitionError.single("run-id-reused", "run_id", text)
 
 
 def _same_pipeline(one: PipelineDefinition, other: PipelineDefinition) -> bool:
     """Tell whether two definitions say the same, also in their nodes' configs, where True is not 1."""
-    return same_json(one.model_dump(exclude=DRAWN), other.model_dump(exclude=DRAWN))
+    return one is other or same_json(one.model_dump(exclude=DRAWN), other.model_dump(exclude=DRAWN))

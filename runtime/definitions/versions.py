@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from playbill.model.catalog import ActionType, Catalog, NodeType
     from playbill.model.definition import PipelineDefinition
 
-__all__ = ["handler_versions"]
+__all__ = ["handler_versions", "our_version"]
 
 ACTION: Final = "action:"
 PYTHON: Final = "python:"
@@ -63,14 +63,14 @@ def _key_of(node_type: NodeType, chosen: NodeType | ActionType) -> str:
 
 def _version(handler: Callable[..., Any] | None, declared: DeclaredVersion) -> HandlerVersion:
     is_ours = handler is None or str(getattr(handler, "__module__", "")).startswith("playbill.")
-    source = _our_version() if handler is None or is_ours else source_of(handler)
+    source = f"playbill {our_version()}".rstrip() if handler is None or is_ours else source_of(handler)
     return HandlerVersion(version=declared.version, source=source, accepts=list(declared.accepts))
 
 
 @cache
-def _our_version() -> str:
-    """Return what stands for the handlers that playbill brings, and for its machines."""
+def our_version() -> str:
+    """Return playbill's own version; empty: it runs from a folder."""
     try:
-        return f"playbill {metadata.version('playbill')}"
-    except metadata.PackageNotFoundError:  # run from a folder
-        return "playbill"
+        return metadata.version("playbill")
+    except metadata.PackageNotFoundError:
+        return ""

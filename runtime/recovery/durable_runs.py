@@ -15,6 +15,7 @@ from playbill.runtime.definitions.content import is_large, size_of
 from playbill.runtime.definitions.slices import in_slices
 from playbill.runtime.recovery.pins import pins_of, row_of_run
 from playbill.runtime.recovery.taken_up import TakenUp
+from playbill.runtime.recovery.taking_up import take_note
 from playbill.runtime.same_run import check_same_run
 from playbill.runtime.starting import begin
 
@@ -45,7 +46,7 @@ class DurableRuns:
         self._runs.hint = "`await manager.open_run(...)` looks in the journal, too"
         if recovers:
             self._recovery = asyncio.Task(taking_up.take_up_all(), name="playbill-recovery")
-            self._recovery.add_done_callback(_told)
+            self._recovery.add_done_callback(take_note)
 
     async def recovered(self) -> TakenUp:
         """Wait until they do; who is cancelled cancels only their own wait.
@@ -66,22 +67,32 @@ class DurableRuns:
         """
         definition = compiled.definition
         data = freeze(check_trigger_data(definition, wanted.data))
-        if wanted.run_id is not None:
-            stored = definition_of(json.loads(compiled.pin.text))
-            run_id = wanted.run_id
-
-            def agree(own: PipelineDefinition, own_data: Mapping[str, Any]) -> None:
-                check_same_run(run_id, own, own_data, (definition, data, stored))
-
-            known = self._runs.find(run_id) or await self.taking_up.find(run_id, agree)
-            if known is not None:
-                known.check_same(definition, data, stored)
-                return known
+        if wanted.run_id is not None and (known := await self._find(wanted.run_id, compiled, data)) is not None:
+            return known
         check = self.taking_up.check
         if is_large(definition):
             await in_slices(compiled.pinned(), definition.written.folder, check, size=size_of(definition))
         check()
         return await self._begin(compiled, replace(wanted, data=data))
+
+    async def _find(self, run_id: str, compiled: CompiledPipeline, data: Mapping[str, Any]) -> Run | None:
+        """Return the run there is of an id; None: there is none.
+
+        Raises:
+            DefinitionError: it has another definition or other trigger data.
+            JournalError: it cannot go on.
+        """
+
+        def agree(own: PipelineDefinition, own_data: Mapping[str, Any]) -> None:
+            wanted = compiled.definition
+            stored = None if own is wanted else definition_of(json.loads(compiled.pin.text))
+            check_same_run(run_id, own, own_data, (wanted, data, stored))
+
+        known = self._runs.find(run_id)
+        if known is None:
+            return await self.taking_up.find(run_id, agree)
+        agree(known.definition, known.trigger_data)
+        return known
 
     async def _begin(self, compiled: CompiledPipeline, wanted: Wanted) -> Run:
         """Begin a run, and wait until the journal has its start.
@@ -103,13 +114,7 @@ class DurableRuns:
         while not kept.done():
             await asyncio.wait([kept], timeout=PATIENCE_SECONDS)
             if not kept.done() and run.actor.journal_error is not None:
-                kept.add_done_callback(_told)
+                kept.add_done_callback(take_note)
                 raise NotKeptYet(f"run '{run_id}' begins as soon as it is kept", run.actor.journal_error)
         kept.result()
         return run
-
-
-def _told(ended: asyncio.Future[Any]) -> None:
-    """Take note of how something ended: whoever asks for it is told, and nobody has to."""
-    if not ended.cancelled():
-        ended.exception()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from playbill.runtime.definitions.versions import our_version
 from playbill.runtime.journals.index import RunRow
 
 if TYPE_CHECKING:
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 
     from playbill.runtime.definitions.compiler import CompiledPipeline
 
-__all__ = ["our_version", "pins_of", "row_of_run"]
+__all__ = ["pins_of", "row_of_run"]
 
 
 def pins_of(compiled: CompiledPipeline) -> Mapping[str, Any]:
@@ -38,12 +37,3 @@ def row_of_run(run_id: str, compiled: CompiledPipeline, now: datetime) -> RunRow
         created_at=now,
         definition=compiled.pin.hash,
     )
-
-
-@cache
-def our_version() -> str:
-    """Return playbill's own version; empty: it runs from a folder."""
-    try:
-        return metadata.version("playbill")
-    except metadata.PackageNotFoundError:
-        return ""

@@ -26,8 +26,8 @@ from playbill.model.plan import RunFacts
 from playbill.model.policies import StopPolicy
 from playbill.model.runstate import RunState
 from playbill.runtime.definitions.compile_once import PipelineCompiler
+from playbill.runtime.definitions.versions import our_version
 from playbill.runtime.journals.index import ALIVE
-from playbill.runtime.recovery.pins import our_version
 from playbill.runtime.recovery.stored_history import StoredHistory
 from playbill.runtime.recovery.stored_run import StoredRun
 from playbill.runtime.recovery.taken_up import TakenUp
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from playbill.runtime.journals.index import RunRow
     from playbill.runtime.runs import Runs
 
-__all__ = ["MAX_CRASHES", "TakingUp"]
+__all__ = ["MAX_CRASHES", "TakingUp", "take_note"]
 
 logger = logging.getLogger("playbill")
 
@@ -70,10 +70,10 @@ def folded(events: Iterable[Event]) -> RunState:
     return state
 
 
-def _told(reading: asyncio.Task[Any]) -> None:
-    """Take note of how a reading ended that nobody waits for."""
-    if reading.done() and not reading.cancelled():
-        reading.exception()
+def take_note(ended: asyncio.Future[Any]) -> None:
+    """Take note of how something ended: whoever asks for it is told, and nobody has to."""
+    if not ended.cancelled():
+        ended.exception()
 
 
 class TakingUp:
@@ -116,7 +116,7 @@ class TakingUp:
         finally:
             for reading in ahead:
                 reading.cancel()
-                reading.add_done_callback(_told)
+                reading.add_done_callback(take_note)
         if taken.runs:
             logger.info("from before go on: %s", list_names(taken.runs, SHOWN))
         return taken
@@ -127,7 +127,7 @@ class TakingUp:
         async with self.runs.reserve(row.run_id):
             self.check()
             if self.runs.find(row.run_id) is not None:
-                _told(reading)  # whoever asked for it was told
+                take_note(reading)  # whoever asked for it was told
                 return
             try:
                 await self._take_up(row, reading)
@@ -142,7 +142,8 @@ class TakingUp:
 
         Args:
             run_id: its id.
-            agree: told its definition and what it was started with, before it goes on; what it raises is raised.
+            agree: told its definition and what it was started with, before it goes on or is remembered; what it
+                raises is raised.
 
         Raises:
             DefinitionError: no journal can have such an id.
@@ -154,7 +155,7 @@ class TakingUp:
             return None
         if row.status in ALIVE:
             return await self._take_up(row, self._stored.events(row), agree)
-        return await self._read_back(row)
+        return await self._read_back(row, agree)
 
     # ---- one run ----------------------------------------------------------------------------------------------
 
@@ -194,7 +195,7 @@ class TakingUp:
         actor.post(recover)
         return run
 
-    async def _read_back(self, row: RunRow) -> Run:
+    async def _read_back(self, row: RunRow, agree: Agree) -> Run:
         """Return a run that has ended.
 
         Raises:
@@ -202,6 +203,7 @@ class TakingUp:
         """
         events = await self._stored.events(row)
         definition, state = await self._stored.definition(row, events[0].data), folded(events)
+        agree(definition, state.trigger_data)
         run = StoredRun(definition, row.run_id, state, self._journal.stored(row.run_id, events), self.system)
         forgotten = self.runs.remember(run)
         if forgotten is not None:

@@ -3,12 +3,15 @@
 import asyncio
 import gc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import playbill
+from playbill.model.stored_form import definition_of
 from playbill.runtime.definitions import slices
+from playbill.runtime.recovery import durable_runs
 
 pytestmark = pytest.mark.anyio
 Manager = playbill.PipelineRunManager
@@ -212,3 +215,23 @@ async def test_who_waits_at_the_exit_waits_for_what_is_planned_too(monkeypatch: 
         starting = [await start_soon(manager, large()), await start_soon(manager, large())]
     for each in starting:
         assert (await (await each).result()).status == "completed"
+
+
+async def test_a_new_id_costs_a_durable_start_no_look_at_its_own_definition(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be pinned and read back at once, and others on the loop would wait: only who finds a run compares."""
+    read: list[object] = []
+
+    def note(stored: Any) -> playbill.PipelineDefinition:
+        read.append(stored["nodes"][0]["id"])
+        return definition_of(stored)
+
+    monkeypatch.setattr(durable_runs, "definition_of", note)
+    async with Manager(types=[nothing], journal=f"sqlite:///{tmp_path}/runs.db") as manager:
+        run = await manager.start_run(large(), run_id="r")
+        assert read == []
+        with pytest.raises(playbill.DefinitionError, match="with another definition"):
+            await manager.start_run(large(name="other"), run_id="r")
+        assert read == ["n0"]
+        await run.cancel()

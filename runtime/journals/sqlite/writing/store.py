@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from playbill.runtime.journals.index import ENDED
 from playbill.runtime.journals.sqlite.files.connections import open_writer, prepare_writer
 from playbill.runtime.journals.sqlite.schema.migrations import migrate
 from playbill.runtime.journals.sqlite.writing.encoded import EncodedGroup
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from playbill.runtime.journals.sqlite.writing.checkpoints import Checkpoints
 
 __all__ = ["Store"]
-
-ENDS = frozenset({"completed", "failed", "cancelled", "timeout"})
 
 
 def close_connection(connection: sqlite3.Connection) -> None:
@@ -115,7 +114,7 @@ class Store:
             position = positions.of_own(name) if stream.is_own else positions.of_run(name)
             if position is not None:
                 position.last = max(position.last, last)
-            ended = (event.change and event.change.get("status") in ENDS for event in stream.events)
+            ended = (event.change and event.change.get("status") in ENDED for event in stream.events)
             if any(ended):
                 positions.forget(name)
             self._metrics.events += len(stream.events)

@@ -382,7 +382,7 @@ def test_an_actor_is_told_what_it_failed_at_after_it_has_failed() -> None:
     _, sim = failing("supervisor", "Start")
     assert [(delivery.message, delivery.was, delivery.became) for delivery in sim.trace[:2]] == [
         ("<injected: the actor fails>", "new", "ended"),
-        ("Start(trigger_data={}, told={})", "ended", "ended"),
+        ("Start(trigger_data={})", "ended", "ended"),
     ]
 
 

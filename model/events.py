@@ -21,6 +21,7 @@ from playbill.model.forms import (
     MOMENT,
     NUMBER,
     OBJECT,
+    ORIGIN,
     OUTPUT,
     RECEIPT,
     TEXT,
@@ -94,6 +95,8 @@ def is_own(stream: str) -> bool:
 LIVE: Final = many(WHOLE)
 BOUNDS: Final = ("timeout", "grace", "kill_bound")
 """The seconds that bound a run; files of playbill 0.1 may lack them, as they do a cancel's grace."""
+REUSED: Final = {"reused_from": TEXT}
+"""The run in which the node has ended so, and from which this one has it."""
 PINS: Final = {"playbill": TEXT, "definition": TEXT, "handlers": OBJECT, "folder": TEXT}
 """What a run is pinned to that may outlive its process: playbill's version, the hash of its definition, the versions
 of its handlers, and the folder of its file, in which modules of `imports` may stand."""
@@ -106,6 +109,7 @@ FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
         "trigger_data": OUTPUT,
         **dict.fromkeys(BOUNDS, NUMBER),
         **PINS,
+        "origin": ORIGIN,
     },
     EventType.PIPELINE_RUN_COMPLETED: ENDED,
     EventType.PIPELINE_RUN_FAILED: ENDED,
@@ -121,6 +125,7 @@ FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
         "passed_on": many(TEXT),
         "from_trigger": FLAG,
         "failure": FAILURE,
+        **REUSED,
     },
     EventType.PIPELINE_NODE_FAILED: {
         "failure": FAILURE,
@@ -128,6 +133,7 @@ FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
         "live": LIVE,
         "handled": FLAG,
         "edge_failure": FAILURE,
+        **REUSED,
     },
     EventType.PIPELINE_NODE_RETRYING: {"failure": FAILURE, "due_at": MOMENT, "receipt": RECEIPT},
     EventType.PIPELINE_NODE_CANCELLED: {"failure": FAILURE, "receipt": RECEIPT, "status": one_of(NodeStatus)},
@@ -139,12 +145,12 @@ FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
     EventType.LOOP_BLOCKED: {"run_id": or_none(TEXT), "seconds": NUMBER, "stack": TEXT},
 }
 OPTIONAL: Final[Mapping[EventType, frozenset[str]]] = {
-    EventType.PIPELINE_RUN_STARTED: frozenset({*BOUNDS, *PINS}),
+    EventType.PIPELINE_RUN_STARTED: frozenset({*BOUNDS, *PINS, "origin"}),
     EventType.PIPELINE_RUN_CANCEL_REQUESTED: frozenset({"grace"}),
     EventType.PIPELINE_RUN_RECOVERED: frozenset({"playbill", "handlers"}),
     EventType.PIPELINE_NODE_STARTED: frozenset({"due_at", "slot_ms", "permit_ms"}),
-    EventType.PIPELINE_NODE_COMPLETED: frozenset({"output", "passed_on", "from_trigger", "failure"}),
-    EventType.PIPELINE_NODE_FAILED: frozenset({"edge_failure"}),
+    EventType.PIPELINE_NODE_COMPLETED: frozenset({"output", "passed_on", "from_trigger", "failure", *REUSED}),
+    EventType.PIPELINE_NODE_FAILED: frozenset({"edge_failure", *REUSED}),
     **dict.fromkeys(TERMINAL, frozenset({"outputs"})),
     **{kind: frozenset({"failure", "target"}) for kind in EventType if kind.startswith("breaker.")},
 }

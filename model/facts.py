@@ -15,6 +15,7 @@ __all__ = [
     "Inputs",
     "NodeStatus",
     "Now",
+    "Origin",
     "Outcome",
     "Output",
     "Permit",
@@ -173,6 +174,18 @@ class Cause(Value):
     """What they said, for people."""
     seconds: float = 0.0
     """The timeout that passed, when that was it."""
+
+
+class Origin(Value):
+    """Of which run another one is a retry or a fork."""
+
+    run: str
+    how: str
+    """retry or fork."""
+    first: str | None = None
+    """The first of several retries, whose idempotency keys they go on with; None, of a fork: that has its own."""
+    node: str = ""
+    """Where it was forked."""
 
 
 class Outcome(Value):

@@ -8,7 +8,7 @@ from datetime import datetime
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from playbill.model.facts import Cause, Failure, Receipt, RunStatus, Stopped
+from playbill.model.facts import Cause, Failure, Origin, Receipt, RunStatus, Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +22,7 @@ __all__ = [
     "MOMENT",
     "NUMBER",
     "OBJECT",
+    "ORIGIN",
     "OUTPUT",
     "RECEIPT",
     "TEXT",
@@ -166,6 +167,7 @@ FAILURE: Final = or_none(
 RECEIPT: Final = or_none(
     _fact(Receipt, frozenset({"kill_ms"}), how=one_of(Stopped), ms=NUMBER, kill_ms=or_none(NUMBER))
 )
+ORIGIN: Final = _fact(Origin, frozenset({"first"}), run=TEXT, how=TEXT, first=or_none(TEXT), node=TEXT)
 CAUSE: Final = or_none(
     _fact(Cause, status=one_of(RunStatus), error=FAILURE, node=TEXT, source=TEXT, reason=TEXT, seconds=NUMBER)
 )

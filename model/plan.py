@@ -112,6 +112,8 @@ class RunFacts:
     trigger_data: Output
     number: int = 0
     """How many runs its manager had begun before: of two with one id they differ."""
+    first_run: str | None = None
+    """The run whose idempotency keys this one goes on with, since it is a retry of it; None: it has its own."""
     name: str = field(init=False)
     """Of this very run, for its asks: the number first, so that no other's can be the same text."""
 

@@ -42,8 +42,11 @@ NODE: Final[Mapping[str, Form]] = {
     "started_at": MAYBE_MOMENT,
     "ended_at": MAYBE_MOMENT,
     "receipt": RECEIPT,
+    "reused_from": or_none(TEXT),
 }
 """How the result of a node is written; `failure` is its error with all that is known of it."""
+LATER: Final = frozenset({"reused_from"})
+"""What results that an older playbill wrote lack."""
 RUN: Final[Mapping[str, Form]] = {
     "run_id": TEXT,
     "status": one_of(RunStatus),
@@ -71,6 +74,8 @@ class NodeExecutionResult(Struct):
     ended_at: datetime | None = None
     receipt: Receipt | None = None
     """How it was stopped; None: it ended by itself."""
+    reused_from: str | None = None
+    """The run in which it ended so: this one, a retry or a fork, has it from there; None: it ended here."""
 
     @property
     def retry_count(self) -> int:
@@ -102,6 +107,7 @@ class NodeExecutionResult(Struct):
             "ended_at": MAYBE_MOMENT.write(self.ended_at),
             "duration_ms": self.duration_ms,
             "receipt": RECEIPT.write(self.receipt),
+            "reused_from": self.reused_from,
         }
 
     @classmethod
@@ -111,7 +117,7 @@ class NodeExecutionResult(Struct):
         Raises:
             DefinitionError: it is not such a mapping; names the field.
         """
-        fields = _read(mapping, NODE, "the result of a node")
+        fields = _read(mapping, NODE, "the result of a node", LATER)
         return cls(error=fields.pop("failure"), **fields)
 
 
@@ -183,7 +189,9 @@ class RunResult:
         return cls(node_results=nodes, **fields)
 
 
-def _read(mapping: Mapping[str, Any], forms: Mapping[str, Form], what: str) -> dict[str, Any]:
+def _read(
+    mapping: Mapping[str, Any], forms: Mapping[str, Form], what: str, optional: frozenset[str] = frozenset()
+) -> dict[str, Any]:
     """Read the fields that a result is made of; what else stands in a mapping follows from them.
 
     Raises:
@@ -193,6 +201,6 @@ def _read(mapping: Mapping[str, Any], forms: Mapping[str, Form], what: str) -> d
         raise DefinitionError.single("bad-result", "result", f"{what} is a mapping, not {mapping!r:.60}")
     raw = copied({name: item for name, item in mapping.items() if name in forms})
     try:
-        return read_fields(raw, forms)
+        return read_fields(raw, forms, optional)
     except (LookupError, TypeError, ValueError) as error:
         raise DefinitionError.single("bad-result", "result", f"this is not {what}: {error}") from None

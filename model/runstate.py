@@ -103,6 +103,8 @@ class RunState:
         node.receipt = None
         node.ended_at = event.at
         self.live[node.node_id] = data["live"]
+        if "reused_from" in data:
+            node.reused_from = data["reused_from"]
         if "failure" in data:
             self._decide(Cause(RunStatus.FAILED, data["failure"]))
 
@@ -135,6 +137,7 @@ class RunState:
         node.attempts = event.attempt or 0
         node.error = data["failure"]
         node.ended_at = event.at
+        node.reused_from = data.get("reused_from")
         self._receive(node, data["receipt"])
         self.live[node.node_id] = data["live"]
         if "edge_failure" in data:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         UnknownRun,
     )
     from playbill.model.events import Event, EventType
-    from playbill.model.facts import NodeStatus, Receipt, RunStatus, Stopped
+    from playbill.model.facts import NodeStatus, Origin, Receipt, RunStatus, Stopped
     from playbill.model.machines.circuit_state import CircuitState
     from playbill.model.policies import BreakerPolicy, LimitsPolicy, RetryPolicy
     from playbill.model.progress import NodeProgress
@@ -91,6 +91,7 @@ __all__ = [
     "NodeExecutionResult",
     "NodeProgress",
     "NodeStatus",
+    "Origin",
     "PipelineDefinition",
     "PipelineEdge",
     "PipelineExecutor",
@@ -135,7 +136,7 @@ _HOMES = {
         "RunFailed RunParked RunSetAside RunTimedOut UnknownRun"
     ),
     "playbill.model.events": "Event EventType",
-    "playbill.model.facts": "NodeStatus Receipt RunStatus Stopped",
+    "playbill.model.facts": "NodeStatus Origin Receipt RunStatus Stopped",
     "playbill.model.machines.circuit_state": "CircuitState",
     "playbill.model.policies": "BreakerPolicy LimitsPolicy RetryPolicy",
     "playbill.model.progress": "NodeProgress",

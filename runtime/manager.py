@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from playbill.model.errors import UnknownRun
 from playbill.model.policies import StopPolicy
 from playbill.runtime.actor_system import ActorSystem, SystemSettings
 from playbill.runtime.arguments import check_grace
@@ -16,7 +15,7 @@ from playbill.runtime.definitions.content import is_large
 from playbill.runtime.definitions.discovery import catalog_of
 from playbill.runtime.journal_choice import MEMORY
 from playbill.runtime.managed_runs import ManagedRuns
-from playbill.runtime.options import check_options, faults_of, policies_of, run_id_of, run_id_to_start
+from playbill.runtime.options import check_options, faults_of, policies_of, run_id_to_start
 from playbill.runtime.recovery.taken_up import TakenUp
 from playbill.runtime.runners.program_pool import MAX_COMMANDS
 from playbill.runtime.runs import Runs, supervisors_of
@@ -39,6 +38,8 @@ if TYPE_CHECKING:
     from playbill.runtime.journals.sides import ReadingSide
     from playbill.runtime.options import OnExit, RunId
     from playbill.runtime.recovery.durable_runs import DurableRuns
+    from playbill.runtime.recovery.reruns import Reruns
+    from playbill.runtime.recovery.taking_up import TakingUp
     from playbill.runtime.run import Run
     from playbill.runtime.secrets import Secret
 
@@ -164,23 +165,6 @@ class PipelineRunManager(ManagedRuns):
         if forgotten is not None and self._system is not None:
             self._system.parts.journal.drop(forgotten)
 
-    async def open_run(self, run_id: RunId) -> Run:
-        """Return a run that is known, or that the journal has: it goes on here, unless it has ended.
-
-        Raises:
-            UnknownRun: there is none of this id.
-            JournalError: it cannot be read, or cannot go on: RunSetAside says why.
-        """
-        self._use_loop()
-        name = run_id_of(run_id)
-        async with self._runs.reserve(name):
-            known = self._runs.find(name)
-            if known is None and self._durable is not None:
-                known = await self._durable.taking_up.find(name)
-            if known is None:
-                raise UnknownRun(name)
-            return known
-
     async def recovered(self) -> TakenUp:
         """Wait until all runs that had not ended at its first use were looked at; tell what became of them.
 
@@ -290,10 +274,19 @@ class PipelineRunManager(ManagedRuns):
 
     def _made_durable(self, system: ActorSystem) -> DurableRuns:
         from playbill.runtime.recovery.durable_runs import DurableRuns  # noqa: PLC0415 (few need it)
-        from playbill.runtime.recovery.taking_up import TakingUp  # noqa: PLC0415
 
-        taking_up = TakingUp(system, self._runs, self.compiler, self._conclude, self._use_loop)
-        return DurableRuns(taking_up, recovers=self._recovers)
+        return DurableRuns(self._taking_up(system), recovers=self._recovers)
+
+    def _taking_up(self, system: ActorSystem) -> TakingUp:
+        from playbill.runtime.recovery.taking_up import TakingUp  # noqa: PLC0415 (few need it)
+
+        return TakingUp(system, self._runs, self.compiler, self._conclude, self._use_loop)
+
+    def _reruns(self) -> Reruns:
+        from playbill.runtime.recovery.reruns import Reruns  # noqa: PLC0415 (few need it)
+
+        system = self._use_loop()
+        return Reruns(self._taking_up(system) if self._durable is None else self._durable.taking_up)
 
     def __repr__(self) -> str:
         return f"<PipelineRunManager {self._runs!r}>"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from playbill.model.definition import PipelineDefinition
     from playbill.model.errors import JournalError
     from playbill.model.events import Event
+    from playbill.model.facts import Origin
     from playbill.model.progress import NodeProgress
     from playbill.model.results import NodeExecutionResult, RunResult
     from playbill.runtime.journals.listing import LogLine
@@ -75,6 +76,17 @@ class Run:
     def run_id(self) -> str:
         """The run's id."""
         return self.actor.actor_urn
+
+    @property
+    def origin(self) -> Origin | None:
+        """The run of which it is a retry or a fork; None: it is neither."""
+        events = self._stream.events
+        return events[0].data.get("origin") if events else None
+
+    @property
+    def kept_events(self) -> Sequence[Event]:
+        """Its events so far, for who begins another run with them."""
+        return tuple(self._stream.events)
 
     @property
     def status(self) -> RunStatus:

@@ -50,8 +50,11 @@ from playbill.model.messages import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from playbill.model.effects import Outbox
-    from playbill.model.facts import Now
+    from playbill.model.facts import Now, Output
+    from playbill.model.plan import Plan
 
 S: Final = SupervisorState
 # Bound once, see machine.py.
@@ -79,16 +82,7 @@ class SupervisorMachine(SupervisorRecovery, SupervisorStopping):
 
     def start(self, message: Start, now: Now, out: Outbox) -> None:
         """Record the start and begin the roots."""
-        definition, stop = self.facts.plan.definition, self.facts.plan.stop
-        data = {
-            "pipeline": definition.name,
-            "version": definition.version,
-            "trigger_data": message.trigger_data,
-            "timeout": self.timeout,
-            "grace": stop.grace,
-            "kill_bound": stop.kill_bound,
-            **message.told,
-        }
+        data = start_data(self.facts.plan, message.trigger_data, self.timeout, message.told)
         self._record(EventType.PIPELINE_RUN_STARTED, now, out, data=data)
         self.become(S.RUNNING)
         self.deadline_at = now.monotonic + self.timeout
@@ -192,6 +186,19 @@ class SupervisorMachine(SupervisorRecovery, SupervisorStopping):
             S.ENDED: AFTER_THE_END,
         }
     )
+
+
+def start_data(plan: Plan, trigger_data: Output, timeout: float, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the first event of a run says; `told` is what else it shall say."""
+    return {
+        "pipeline": plan.definition.name,
+        "version": plan.definition.version,
+        "trigger_data": trigger_data,
+        "timeout": timeout,
+        "grace": plan.stop.grace,
+        "kill_bound": plan.stop.kill_bound,
+        **told,
+    }
 
 
 def waits_of(message: AttemptReady) -> dict[str, Any]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from playbill.runtime.definitions.files import Given
     from playbill.runtime.journals.listing import RunPage, RunQueryOptions
     from playbill.runtime.options import ManagerOptions, RunId
+    from playbill.runtime.recovery.changes import ForkOptions, RetryOptions
     from playbill.runtime.recovery.taken_up import TakenUp
 
 T = TypeVar("T")
@@ -87,6 +88,14 @@ class BlockingManager:
     def open_run(self, run_id: RunId) -> BlockingRun:
         """Return a run that is known, or that the journal has; as PipelineRunManager.open_run."""
         return BlockingRun(self, self.call(self._running.open_run(run_id)))
+
+    def retry_run(self, run_id: RunId, **changes: Unpack[RetryOptions]) -> BlockingRun:
+        """Begin a retry of a run that failed, timed out or was cancelled; as PipelineRunManager.retry_run."""
+        return BlockingRun(self, self.call(self._running.retry_run(run_id, **changes)))
+
+    def fork_run(self, run_id: RunId, node: str, **changes: Unpack[ForkOptions]) -> BlockingRun:
+        """Begin a run that runs a node of an old one, and all after it, again; as PipelineRunManager.fork_run."""
+        return BlockingRun(self, self.call(self._running.fork_run(run_id, node, **changes)))
 
     def list_runs(self, **asked: Unpack[RunQueryOptions]) -> RunPage:
         """List runs, the newest first; as PipelineRunManager.list_runs."""

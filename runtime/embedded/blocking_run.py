@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from playbill.model.definition import PipelineDefinition
     from playbill.model.events import Event
-    from playbill.model.facts import RunStatus
+    from playbill.model.facts import Origin, RunStatus
     from playbill.model.progress import NodeProgress
     from playbill.model.results import NodeExecutionResult, RunResult
     from playbill.runtime.journals.listing import LogLine
@@ -60,6 +60,11 @@ class BlockingRun:
     def trigger_data(self) -> Mapping[str, Any]:
         """What it was started with."""
         return self._run.trigger_data
+
+    @property
+    def origin(self) -> Origin | None:
+        """The run of which it is a retry or a fork; None: it is neither."""
+        return self._run.origin
 
     @property
     def status(self) -> RunStatus:

@@ -80,8 +80,9 @@ class RunRow(Value, kw_only=True):
 def row_of(event: Event) -> RunRow:
     """Return the row of a run of which nobody said more than its first event does."""
     data = event.data if event.type is EventType.PIPELINE_RUN_STARTED else NO_DATA
-    pipeline, version = str(data.get("pipeline", "")), str(data.get("version", ""))
-    return RunRow(run_id=event.stream, pipeline=pipeline, version=version, created_at=event.at)
+    pipeline, version, origin = str(data.get("pipeline", "")), str(data.get("version", "")), data.get("origin")
+    of = None if origin is None else origin.run
+    return RunRow(run_id=event.stream, pipeline=pipeline, version=version, created_at=event.at, origin=of)
 
 
 def change_of(event: Event) -> Change | None:

@@ -27,8 +27,8 @@ def pins_of(compiled: CompiledPipeline) -> Mapping[str, Any]:
     return pins if folder is None else {**pins, "folder": str(folder)}
 
 
-def row_of_run(run_id: str, compiled: CompiledPipeline, now: datetime) -> RunRow:
-    """Return the row with which a run begins."""
+def row_of_run(run_id: str, compiled: CompiledPipeline, now: datetime, origin: str | None = None) -> RunRow:
+    """Return the row with which a run begins; `origin` is the run of which it is a retry or a fork."""
     definition = compiled.definition
     return RunRow(
         run_id=run_id,
@@ -36,4 +36,5 @@ def row_of_run(run_id: str, compiled: CompiledPipeline, now: datetime) -> RunRow
         version=definition.version,
         created_at=now,
         definition=compiled.pin.hash,
+        origin=origin,
     )

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from playbill.actors.supervisor import SupervisorActor
 from playbill.model.diagnostics import list_names
-from playbill.model.errors import DefinitionError, JournalError, RunSetAside
+from playbill.model.errors import DefinitionError, JournalError, RunSetAside, UnknownRun
 from playbill.model.handler_versions import compare_versions
 from playbill.model.messages import Recover
 from playbill.model.past import Past
 from playbill.model.plan import RunFacts
 from playbill.model.policies import StopPolicy
+from playbill.model.reuse import Earlier
 from playbill.model.runstate import RunState
 from playbill.runtime.definitions.compile_once import PipelineCompiler
 from playbill.runtime.definitions.versions import our_version
@@ -97,7 +98,7 @@ class TakingUp:
     ) -> None:
         self.system = system
         self.runs = runs
-        self._compiler = compiler
+        self.compiler = compiler
         self.conclude = conclude
         self.check = check
         self._compiled: dict[tuple[Any, ...], CompiledPipeline] = {}
@@ -157,6 +158,26 @@ class TakingUp:
             return await self._take_up(row, self._stored.events(row), agree)
         return await self._read_back(row, agree)
 
+    async def earlier(self, run_id: str) -> Earlier:
+        """Return what there is of a run, under way or ended, for who begins another one with it.
+
+        Raises:
+            UnknownRun: there is none of this id.
+            DefinitionError: nothing of it is kept yet.
+            JournalError: it cannot be read.
+        """
+        known = self.runs.find(run_id)
+        if known is not None:
+            if not known.kept_events:
+                text = f"run '{run_id}' has only just begun, and nothing of it is kept yet: wait for its first event"
+                raise DefinitionError.single("not-kept", "run_id", text)
+            return Earlier(known.definition, known.kept_events)
+        row = await self._stored.row(run_id) if self._journal.is_durable else None
+        if row is None:
+            raise UnknownRun(run_id)
+        events = await self._stored.events(row)
+        return Earlier(await self._stored.definition(row, events[0].data), events)
+
     # ---- one run ----------------------------------------------------------------------------------------------
 
     async def _take_up(
@@ -182,11 +203,14 @@ class TakingUp:
         agree(compiled.definition, state.trigger_data)
         self.check()
         told: dict[str, Any] = {"playbill": our_version(), **({"handlers": changed} if changed else {})}
-        return self._go_on(events, state, compiled, Recover(past, told))
+        return self.go_on(events, state, compiled, Recover(past, told))
 
-    def _go_on(self, events: list[Event], state: RunState, compiled: CompiledPipeline, recover: Recover) -> Run:
+    def go_on(self, events: list[Event], state: RunState, compiled: CompiledPipeline, recover: Recover) -> Run:
+        """Let a run go on that has these events, which fold to this state."""
         system, first, data = self.system, events[0], state.trigger_data
-        facts = RunFacts(first.stream, compiled.plan, data, next(system.run_numbers))
+        origin = first.data.get("origin")
+        first_run = None if origin is None else origin.first
+        facts = RunFacts(first.stream, compiled.plan, data, next(system.run_numbers), first_run)
         breakers = system.breakers_of(compiled.definition, compiled.breaker_keys, agree=False)
         ports, timeout = system.ports_of_run(compiled.bindings), first.data["timeout"]
         actor = SupervisorActor(ports, facts, timeout, breakers, self.conclude, state, events)
@@ -216,7 +240,7 @@ class TakingUp:
         known = self._compiled.get(key)
         if known is None:
             definition = await self._stored.definition(row, first)
-            compiler = self._compiler.with_stop(StopPolicy(grace=first["grace"], kill_bound=first["kill_bound"]))
+            compiler = self.compiler.with_stop(StopPolicy(grace=first["grace"], kill_bound=first["kill_bound"]))
             known = self._compiled[key] = compiler.of(definition)
             if len(self._compiled) > KEPT:
                 del self._compiled[next(iter(self._compiled))]

@@ -84,11 +84,17 @@ class NodeContext(Struct, Generic[ConfigT], eq=False):
     """The node's config: an instance of its type's model, or the plain mapping of a type without one."""
     resources: Mapping[str, Any]
     """What the host registered: databases, agents..."""
+    first_run: str | None = None
+    """The first run of which this one is a retry; None: it is none."""
 
     @property
     def idempotency_key(self) -> str:
-        """`run_id/node_id`, each percent-encoded: the same for all attempts, also after a restart; fits a header."""
-        return "/".join(quote(part, safe="", errors="surrogatepass") for part in (self.run_id, self.node_id))
+        """`run_id/node_id`, each percent-encoded; fits a header.
+
+        The same for all attempts, also after a restart, and in a retry of the run, which has that of the first run.
+        """
+        parts = (self.first_run or self.run_id, self.node_id)
+        return "/".join(quote(part, safe="", errors="surrogatepass") for part in parts)
 
     @property
     def log(self) -> NodeLog:

@@ -64,6 +64,7 @@ def test_a_run_as_data_tells_each_node_with_its_failure_and_its_receipt() -> Non
                 "ended_at": "2026-01-01T00:00:01.500000+00:00",
                 "duration_ms": 1500.0,
                 "receipt": {"how": "killed", "ms": 7.0, "kill_ms": 2.0},
+                "reused_from": None,
             }
         },
         "error": "OSError: gone",
@@ -77,7 +78,7 @@ def test_a_run_as_data_tells_each_node_with_its_failure_and_its_receipt() -> Non
 def test_what_never_was_is_none_in_the_data() -> None:
     node = NodeExecutionResult("a").as_dict()
     assert [name for name, value in node.items() if value is None] == [
-        "output", "error", "failure", "started_at", "ended_at", "duration_ms", "receipt",
+        "output", "error", "failure", "started_at", "ended_at", "duration_ms", "receipt", "reused_from",
     ]  # fmt: skip
     run = result(RunStatus.COMPLETED).as_dict()
     assert [name for name, value in run.items() if value is None] == ["error", "cause", "started_at", "ended_at"]
@@ -100,6 +101,7 @@ def test_a_result_comes_back_from_its_data(cause: Cause | None) -> None:
         ),
         "b": NodeExecutionResult("b", NodeStatus.COMPLETED, {"x": [1, {"y": None}]}, None, 1, BEGAN, ENDED),
         "c": NodeExecutionResult("c"),
+        "d": NodeExecutionResult("d", NodeStatus.COMPLETED, {}, ended_at=ENDED, reused_from="before"),
     }
     status = RunStatus.COMPLETED if cause is None else cause.status
     run = RunResult("run", status, {"b": {"x": 1}}, nodes, cause, ("a",), BEGAN, ENDED)
@@ -152,3 +154,9 @@ def test_a_run_that_did_not_complete_raises_its_cause(cause: Cause, error: Playb
 def test_a_receipt_tells_its_grace_and_what_came_after_the_kill() -> None:
     assert (Receipt(Stopped.KILLED, 7.0, 2.0).grace_ms, Receipt(Stopped.INTERRUPTED, 7.0).grace_ms) == (5.0, 7.0)
     assert RECEIPT.read({"how": "killed", "ms": 7.0}) == Receipt(Stopped.KILLED, 7.0)  # as playbill 0.1 wrote it
+
+
+def test_a_result_that_an_older_playbill_wrote_is_read() -> None:
+    written = NodeExecutionResult("a").as_dict()
+    del written["reused_from"]
+    assert NodeExecutionResult.from_dict(written) == NodeExecutionResult("a")

@@ -71,6 +71,7 @@ class AttemptArguments(NamedTuple):
 
     attempt: int
     run_id: str
+    first_run: str | None
     trigger_data: Any
     inputs: Any
     node_config: Any

@@ -80,7 +80,15 @@ class Packer:
         config = None if context.config is node_config else context.config
         level = node_logger.getEffectiveLevel()
         values = frames.AttemptArguments(
-            context.attempt, context.run_id, context.trigger_data, inputs, rendered, config, limits, level
+            context.attempt,
+            context.run_id,
+            context.first_run,
+            context.trigger_data,
+            inputs,
+            rendered,
+            config,
+            limits,
+            level,
         )
         try:
             arguments = pickle.dumps(values, pickle.HIGHEST_PROTOCOL)

@@ -3,7 +3,8 @@
 It is told every message before its receiver is, every event as it is recorded, and all that is done to attempts; it
 knows nothing of the machines but their messages, and says what must follow.
 
-Not seen: runs of a world whose handlers' answers it is not told; what an actor does after its own fault.
+Not seen: runs of a world whose handlers' answers it is not told; what an actor does after its own fault; anything
+once a run goes on that has a history: a retry, a fork.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from playbill.runtime.simulation.reference.node import NodeModel
 
 FROM_NODES: Final = frozenset({m.Withdraw, m.Settle})
+
+
+def _judge_nothing(_message: Any, _now: Now) -> None:
+    """Take what an actor is told of whom nothing is known."""
 
 
 class ReferenceModel:
@@ -85,6 +90,9 @@ class ReferenceModel:
         if isinstance(actor, BreakerActor):
             return partial(self._tell_breaker, self._breaker(actor))
         supervisor = cast("SupervisorActor", actor)
+        if supervisor.machine.run.seq:  # its past is not known here, nor what that lets others wait for
+            self.stop_judging()
+            return _judge_nothing
         run = RunModel(supervisor, self._report, self._lateness, self.letters, now)
         self._by_actor[actor] = self.runs[actor.actor_urn] = run
         return run.told

@@ -166,7 +166,14 @@ class Worker:
         node = node.with_config(copied(node.config) if given.node_config is None else given.node_config)
         config = node.config if given.config is None else given.config
         context = NodeContext(
-            handle, handle.number, given.run_id, node.id, given.trigger_data, config, self._resources
+            handle,
+            handle.number,
+            given.run_id,
+            node.id,
+            given.trigger_data,
+            config,
+            self._resources,
+            given.first_run,
         )
         return lambda: self._call(handler, node, given.inputs, context, given.limits, on_loop=on_loop)
 

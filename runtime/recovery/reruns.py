@@ -1,0 +1,189 @@
+"""Retries and forks: a new run that begins with what an earlier one has, and then goes on as after a restart.
+
+Its history is kept in one commit: who is killed in the midst of it leaves no run, or one that stands alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Final
+
+from playbill.actors.answers import PATIENCE_SECONDS, NotKeptYet
+from playbill.model.errors import DefinitionError
+from playbill.model.events import TERMINAL, Event, EventType
+from playbill.model.facts import Origin
+from playbill.model.frozen import freeze
+from playbill.model.machines.supervisor import start_data
+from playbill.model.messages import Recover
+from playbill.model.past import Past
+from playbill.model.policies import StopPolicy
+from playbill.model.reuse import Earlier, Fork, forked, retried
+from playbill.model.run_inputs import check_trigger_data
+from playbill.model.stored_form import definition_of
+from playbill.runtime.definitions.versions import our_version
+from playbill.runtime.recovery.pins import pins_of, row_of_run
+from playbill.runtime.recovery.taking_up import folded, take_note
+from playbill.runtime.same_run import check_same_run
+from playbill.runtime.starting import planned
+
+if TYPE_CHECKING:
+    from playbill.runtime.definitions.compiler import CompiledPipeline
+    from playbill.runtime.definitions.files import Given
+    from playbill.runtime.recovery.changes import RerunChanges
+    from playbill.runtime.recovery.taking_up import TakingUp
+    from playbill.runtime.run import Run
+
+__all__ = ["Reruns"]
+
+RETRY: Final = "retry"
+FORK: Final = "fork"
+
+
+class HistoryKeeper:
+    """Hears whether the history of a run is kept."""
+
+    def __init__(self) -> None:
+        self.error: str | None = None
+        """Why it is not, at the moment."""
+
+    def kept(self, seq: int) -> None:
+        """Hear that it is."""
+        self.error = None
+
+    def failed(self, error: str) -> None:
+        """Hear that it is not yet."""
+        self.error = error
+
+
+class Reruns:
+    """The retries and forks of a manager.
+
+    Args:
+        taking_up: knows its runs, and lets those go on that have a history.
+    """
+
+    def __init__(self, taking_up: TakingUp) -> None:
+        self._taking_up = taking_up
+
+    async def retry(self, run_id: str, changes: RerunChanges) -> Run:
+        """Begin a retry of a run that has ended unsuccessfully.
+
+        Raises:
+            UnknownRun: there is none of this id.
+            DefinitionError: it has completed, or not ended; or the new id is another run's.
+            JournalError: the journal cannot be read, or has not kept the retry's start for a while.
+        """
+        earlier = await self._taking_up.earlier(run_id)
+        last, first = earlier.events[-1].type, earlier.events[0]
+        if last not in TERMINAL:
+            text = f"run '{run_id}' has not ended: cancel it first, or let it go on"
+            raise DefinitionError.single("not-ended", "run_id", text)
+        if last is EventType.PIPELINE_RUN_COMPLETED:
+            text = f"run '{run_id}' has completed: fork it, if some of its nodes shall run again"
+            raise DefinitionError.single("completed", "run_id", text)
+        compiled = await self._compiled(earlier.definition, first)
+        before = first.data.get("origin")
+        keys = (before and before.first) or run_id
+        return await self._begin(earlier, compiled, Origin(run_id, RETRY, keys), changes)
+
+    async def fork(self, run_id: str, node: str, changes: RerunChanges) -> Run:
+        """Begin a fork of a run at one of its nodes.
+
+        Raises:
+            UnknownRun: there is none of this id.
+            DefinitionError: it cannot be forked there; or the new id is another run's; or what is given is wrong.
+            JournalError: the journal cannot be read, or has not kept the fork's start for a while.
+        """
+        earlier = await self._taking_up.earlier(run_id)
+        given = earlier.definition if changes.definition is None else changes.definition
+        compiled = await self._compiled(given, None if changes.definition is not None else earlier.events[0])
+        return await self._begin(earlier, compiled, Origin(run_id, FORK, node=node), changes)
+
+    async def _compiled(self, given: Given, first: Event | None) -> CompiledPipeline:
+        """Compile a pipeline; of a run whose first event is given, with its grace and kill bound."""
+        taking_up = self._taking_up
+        compiler = taking_up.compiler
+        if first is not None:
+            stop = StopPolicy(grace=first.data["grace"], kill_bound=first.data["kill_bound"])
+            compiler = compiler.with_stop(stop)
+        return await planned(compiler, compiler.take(given), taking_up.runs, taking_up.check)
+
+    async def _begin(
+        self, earlier: Earlier, compiled: CompiledPipeline, origin: Origin, changes: RerunChanges
+    ) -> Run:
+        """Begin the run, and wait until the journal has its history; who is cancelled leaves it to begin."""
+        run_id = changes.run_id or self._taking_up.system.parts.new_id()
+        history, keeper = self._history(earlier, compiled, origin, changes, run_id), HistoryKeeper()
+        beginning = asyncio.ensure_future(self._find_or_record(history, compiled, keeper))
+        beginning.add_done_callback(take_note)
+        while not beginning.done():
+            await asyncio.wait([beginning], timeout=PATIENCE_SECONDS)
+            if not beginning.done() and keeper.error is not None:
+                raise NotKeptYet(f"run '{run_id}' begins as soon as its start is kept", keeper.error)
+        return beginning.result()
+
+    def _history(
+        self, earlier: Earlier, compiled: CompiledPipeline, origin: Origin, changes: RerunChanges, run_id: str
+    ) -> list[Event]:
+        first, plan, parts = earlier.events[0].data, compiled.plan, self._taking_up.system.parts
+        given = first["trigger_data"] if changes.trigger_data is None else changes.trigger_data
+        data = freeze(check_trigger_data(compiled.definition, given))
+        timeout = changes.timeout_seconds or (
+            first["timeout"] if changes.definition is None else compiled.definition.timeout
+        )
+        pins = pins_of(compiled) if parts.journal.is_durable else {}
+        told = start_data(plan, data, timeout, {**pins, "origin": origin})
+        now = parts.clock.now().utc
+        started = Event(EventType.PIPELINE_RUN_STARTED, run_id, 1, now, None, None, told)
+        if origin.how == RETRY:
+            return retried(earlier, started)
+        return forked(earlier, started, Fork(origin.node, plan, compiled.catalog))
+
+    async def _find_or_record(self, history: list[Event], compiled: CompiledPipeline, keeper: HistoryKeeper) -> Run:
+        """Return the run there is of this id, or record one and let it go on.
+
+        Raises:
+            DefinitionError: the run there is is another one.
+        """
+        taking_up, started = self._taking_up, history[0]
+        run_id, journal = started.stream, self._taking_up.system.parts.journal
+        async with taking_up.runs.reserve(run_id):
+            known = taking_up.runs.find(run_id)
+            if known is None and journal.is_durable:
+                known = await taking_up.find(run_id)
+            if known is not None:
+                return _checked(known, compiled, started)
+            taking_up.check()
+            kept = None
+            if journal.is_durable:
+                row = row_of_run(run_id, compiled, started.at, started.data["origin"].run)
+                kept = journal.begin_run(row, compiled.pin.text)
+            stream = journal.open(run_id, keeper)
+            for event in history:
+                stream.append(event)
+            stream.push()
+            try:
+                if kept is not None:
+                    await kept
+                taking_up.check()
+            except BaseException:
+                journal.drop(run_id)
+                raise
+            recover = Recover(Past(history), {"playbill": our_version()})
+            return taking_up.go_on(history, folded(history), compiled, recover)
+
+
+def _checked(known: Run, compiled: CompiledPipeline, started: Event) -> Run:
+    """Return the run there is of an id, if it is the one that somebody wants to begin.
+
+    Raises:
+        DefinitionError: it is another one.
+    """
+    if known.origin != started.data["origin"]:
+        text = f"run_id '{known.id}' is taken by a run with another origin: choose a new id"
+        raise DefinitionError.single("run-id-reused", "run_id", text)
+    stored = definition_of(json.loads(compiled.pin.text))
+    data = started.data["trigger_data"]
+    check_same_run(known.id, known.definition, known.trigger_data, (compiled.definition, data, stored))
+    return known

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from playbill.actors.answers import PATIENCE_SECONDS, NotKeptYet
 from playbill.model.errors import DefinitionError
@@ -28,6 +28,8 @@ from playbill.runtime.same_run import check_same_run
 from playbill.runtime.starting import planned
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from playbill.runtime.definitions.compiler import CompiledPipeline
     from playbill.runtime.definitions.files import Given
     from playbill.runtime.recovery.changes import RerunChanges
@@ -132,7 +134,7 @@ class Reruns:
         timeout = changes.timeout_seconds or (
             first["timeout"] if changes.definition is None else compiled.definition.timeout
         )
-        pins = pins_of(compiled) if parts.journal.is_durable else {}
+        pins: Mapping[str, Any] = pins_of(compiled) if parts.journal.is_durable else {}
         told = start_data(plan, data, timeout, {**pins, "origin": origin})
         now = parts.clock.now().utc
         started = Event(EventType.PIPELINE_RUN_STARTED, run_id, 1, now, None, None, told)

@@ -119,8 +119,17 @@ class ActorSystem:
                     loop, settings.resources, redaction, client=spawner, max_workers=settings.max_processes
                 )
         programs = ProgramPool(self._spawner, settings.max_commands)
+        outlives = parts.journal.is_durable and not world.simulated
         attempts = AttemptServices(
-            loop, parts.dispatcher, self.orphans, parts.draw, on_loop, programs, parts.tell_progress, parts.lines
+            loop,
+            parts.dispatcher,
+            self.orphans,
+            parts.draw,
+            on_loop,
+            programs,
+            parts.tell_progress,
+            parts.lines,
+            self.leave_runs if outlives else None,
         )
         self._services = RunnerServices(
             attempts, self._threads, settings.resources, settings.secrets, self._processes, redaction
@@ -201,6 +210,13 @@ class ActorSystem:
             raise DefinitionError.single("unknown-state", key, text)
         actor, target = found
         await actor.actor_ref.ask(Force(state, target), block=False)
+
+    def leave_runs(self) -> None:
+        """Record nothing more of any run: its loop ends, and the next owner of its journal goes on with it."""
+        now = self.parts.clock.now()
+        for actor in self._runs():
+            actor.park(now)
+            actor.leave()
 
     async def close(self) -> None:
         """Let everything go: processes are killed, other abandoned work stays an orphan.

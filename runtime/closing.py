@@ -3,7 +3,7 @@
 1. There is one closing of a manager, a task of its own: all who close wait for it, and who is cancelled cancels only
    their own wait.
 2. A manager that nobody closes is closed when its loop shuts its async generators down, as `asyncio.run` does at its
-   end: one of these is its.
+   end: one of these is its. Runs in a journal that outlives the process are left there, as if it had been killed.
 3. One that nobody holds any more, or whose loop was closed without that, is let go at once: its processes are killed.
 4. 2 and 3 are its user's mistake, and warned of, unless it is the process's manager.
 """
@@ -141,6 +141,7 @@ class Closing:
         if self._left is None or self._left.is_over:
             return
         place = self._left.place
+        self._parks = self._parks or self._system.parts.journal.is_durable
         try:
             await self.close(None)
         finally:

@@ -81,6 +81,8 @@ class AttemptServices:
     """Tells what a handler says of its progress to those who listen to its run; None: nobody can."""
     lines: LineKeeper | None = None
     """Keeps what handlers log, and what their programs and processes write; None: nobody does."""
+    loop_ends: Callable[[], None] | None = None
+    """Hears that all tasks of the loop are cancelled, as `asyncio.run` does; None: no run outlives that."""
     post: Post = field(init=False)
     """The dispatcher's method, bound once for all attempts."""
 

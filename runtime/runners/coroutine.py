@@ -58,6 +58,8 @@ class LoopAttempt(HandlerAttempt):
         except BaseException as error:  # noqa: BLE001 (asyncio would carry SystemExit out of the loop)
             if self.services.loop.is_closed():
                 return  # an orphan that outlived its loop is collected: nobody is left to hear of it
+            if self.asked_at is None and isinstance(error, asyncio.CancelledError):
+                self._cancelled_by_others()
             failure = self._failure(error)
         if self._again is not None:
             self._again.cancel()
@@ -66,6 +68,12 @@ class LoopAttempt(HandlerAttempt):
         else:
             self._leave()
         self._end(self.services.loop.time(), output, failure)
+
+    def _cancelled_by_others(self) -> None:
+        """Tell if it is cancelled with all tasks there are: its loop ends, and it may be made again elsewhere."""
+        tell, loop = self.services.loop_ends, self.services.loop
+        if tell is not None and all(task.cancelling() for task in asyncio.all_tasks(loop)):
+            tell()
 
     CALLER: Final = _run.__code__
     """What stands above it on a stack is a handler's code."""

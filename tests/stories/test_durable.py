@@ -317,6 +317,37 @@ async def test_who_must_not_begin_twice_may_end_before_its_run_is_parked(url: st
     assert BEGUN == {("a", 1): 1, ("b", 1): 1}
 
 
+FORGETFUL = """
+import asyncio, sys
+import playbill
+
+@playbill.node_type("nap")
+async def nap(node, inputs, context):
+    if context.attempt == 1:
+        await asyncio.sleep(60)
+    return {"attempt": context.attempt}
+
+async def main():
+    manager = playbill.PipelineRunManager(journal=sys.argv[1])
+    run = await manager.start_run({"nodes": [{"id": "a", "type": "nap", "timeout": 90}]}, run_id="one")
+    async for event in run.events():
+        if event.type == "pipeline_node.started":
+            break
+    if sys.argv[2:]:
+        print((await run.result()).outputs)
+        await manager.close()
+
+asyncio.run(main())
+"""
+
+
+def test_a_program_that_ends_and_closes_nothing_leaves_its_runs_to_the_next_one(url: str) -> None:
+    forgotten = subprocess.run([sys.executable, "-c", FORGETFUL, url], capture_output=True, text=True, timeout=60)
+    assert (forgotten.returncode, "Traceback" in forgotten.stderr) == (0, False), forgotten.stderr
+    again = subprocess.run([sys.executable, "-c", FORGETFUL, url, "wait"], capture_output=True, text=True, timeout=60)
+    assert (again.returncode, again.stdout) == (0, "{'a': {'attempt': 2}}\n"), again.stderr
+
+
 async def test_an_exception_in_the_block_parks_too(url: str) -> None:
     async def program() -> None:
         async with Manager(journal=url, types=[step], on_exit="park", grace=0) as manager:

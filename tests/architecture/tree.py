@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import pytest
@@ -49,4 +49,10 @@ def modules(root: Path = ROOT, folders: tuple[str, ...] = (*FLOORS, "playbill"))
     paths = [
         path for folder in folders for path in (root / folder).glob("*.py" if folder == "playbill" else "**/*.py")
     ]
-    return [Module(root, path) for path in sorted(paths)]
+    return [of_ours(path) if root == ROOT else Module(root, path) for path in sorted(paths)]
+
+
+@cache
+def of_ours(path: Path) -> Module:
+    """A module of this tree, which is read and parsed once for all tests."""
+    return Module(ROOT, path)

@@ -119,18 +119,9 @@ class ActorSystem:
                     loop, settings.resources, redaction, client=spawner, max_workers=settings.max_processes
                 )
         programs = ProgramPool(self._spawner, settings.max_commands)
-        outlives = parts.journal.is_durable and not world.simulated
-        attempts = AttemptServices(
-            loop,
-            parts.dispatcher,
-            self.orphans,
-            parts.draw,
-            on_loop,
-            programs,
-            parts.tell_progress,
-            parts.lines,
-            self.leave_runs if outlives else None,
-        )
+        loop_ends = self.leave_runs if parts.journal.is_durable and not world.simulated else None
+        told = parts.tell_progress, parts.lines, loop_ends
+        attempts = AttemptServices(loop, parts.dispatcher, self.orphans, parts.draw, on_loop, programs, *told)
         self._services = RunnerServices(
             attempts, self._threads, settings.resources, settings.secrets, self._processes, redaction
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
+from playbill.actors.answers import NotKept
 from playbill.actors.futures import ActorDeadError
 from playbill.model.errors import RunParked
 from playbill.model.facts import RunStatus
@@ -100,7 +101,7 @@ class Run:
         """Wait for the end; never raises for a failed run (see `RunResult.raise_for_status`).
 
         Raises:
-            JournalError: its manager is closed, and the journal has not kept its end; names the run.
+            JournalError: its end is not kept: its manager is closed, or its journal is another's; names the run.
             RuntimeError: it has not ended, and this is not its loop: nobody would wake who waits here.
         """
         while self._result is None:
@@ -113,7 +114,7 @@ class Run:
         """Refuse who waits for an end that the journal will not keep any more.
 
         Raises:
-            JournalError: its manager was closed before.
+            JournalError: its manager was closed before, or its journal was lost.
         """
         if self._given_up is not None:
             raise self._given_up.with_traceback(None)
@@ -140,6 +141,11 @@ class Run:
             self.actor.give_up("it is parked")
             self._given_up = RunParked(self.id)
             self._waiters.wake()
+
+    def fence(self, error: JournalError) -> None:
+        """Have who waits for its result know that nothing of it is kept any more; for the manager."""
+        self._given_up = NotKept(f"run '{self.id}' was stopped", str(error))
+        self._waiters.wake()
 
     async def rest(self) -> None:
         """Wait until it has ended or is paused; for the manager."""

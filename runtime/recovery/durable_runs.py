@@ -111,6 +111,7 @@ class DurableRuns:
         except BaseException:
             parts.journal.drop(run_id)
             raise
+        self.taking_up.let_go_if_fenced(run)
         while not kept.done():
             await asyncio.wait([kept], timeout=PATIENCE_SECONDS)
             if not kept.done() and run.actor.journal_error is not None:

@@ -192,8 +192,19 @@ class TakingUp:
         actor = SupervisorActor(ports, facts, timeout, breakers, self.conclude, state, events)
         run = Run(compiled.definition, data, actor, self._journal.streams[first.stream], system)
         self.runs.active[first.stream] = run
+        self.let_go_if_fenced(run)
         actor.post(recover)
         return run
+
+    def let_go_if_fenced(self, run: Run) -> None:
+        """Forget a run, should its journal keep nothing of it any more, once its work has stopped."""
+
+        def let_go(error: JournalError) -> None:
+            self.runs.active.pop(run.id, None)
+            self._journal.drop(run.id)
+            run.fence(error)
+
+        run.actor.on_fenced = let_go
 
     async def _read_back(self, row: RunRow, agree: Agree) -> Run:
         """Return a run that has ended.

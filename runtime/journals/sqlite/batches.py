@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable
 
+    from playbill.model.errors import JournalError
     from playbill.model.events import Event
     from playbill.runtime.journals.listing import LogLine
     from playbill.runtime.journals.sqlite.group import Begin, KeptGroup, Rows, Stream
@@ -73,6 +74,8 @@ class Batches:
 
     def add_log(self, run_id: str, line: LogLine) -> None:
         """Collect a log line."""
+        if self._closed:
+            return
         self._group.logs.append((run_id, line))
         if self._timer is None:
             self._linger()
@@ -156,6 +159,20 @@ class Batches:
             if not future.done():
                 future.set_exception(failure)
         self._send()  # what keepers have pushed as they heard it
+
+    def lose(self, error: JournalError, streams: Iterable[Stream]) -> None:
+        """Hear that nothing is kept any more; these streams and whoever waits hear it, too."""
+        logger.error("%s", error)
+        self.close()
+        waiting = self.futures()
+        self._sent, self._group, self._begins = None, Group(), {}
+        self.reported.wake()
+        for future in waiting:
+            future.set_exception(error)
+            future.exception()  # who waits is told, and nobody has to
+        for stream in streams:
+            if stream.refused is None:
+                _tell(stream, stream.fence, error)
 
     def close(self) -> None:
         """Hand over nothing more: the thread has ended."""

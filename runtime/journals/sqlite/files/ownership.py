@@ -4,6 +4,9 @@
    and ends with the process, whatever ends it. Its file says whose it is.
 2. In one process the same file is known by device and inode, whatever it is called.
 3. A fork closes what it inherited: it owns nothing.
+4. Two names of one file would be two locks: a file with hard links is refused. An owner whose file or lock is no
+   longer where it was, since somebody has moved, removed or replaced it, owns nothing any more: `check` says so,
+   before each commit. What is done to them in the midst of a commit is found by the next.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from playbill.model.errors import JournalError
+from playbill.runtime.journals.refusals import JournalLost
 from playbill.runtime.journals.sqlite.files.errors import explained
 
 if TYPE_CHECKING:
@@ -47,23 +51,35 @@ class Ownership:
 
     def __init__(self, path: Path) -> None:
         self.path = path.with_name(f"{path.name}.lock")
+        self._database = path
         self._descriptor = -1
         try:
             status = path.stat()
-            self._key: FileKey = (status.st_dev, status.st_ino)
+            self._key = _key_of(status)
             if self._key in OWNED:
                 raise JournalError(
                     f"journal {path} is open in this process already: share its manager, or name another file"
                 )
-            self._lock(path)
+            if status.st_nlink > 1:
+                raise JournalError(
+                    f"journal {path} has {status.st_nlink} names (hard links), and two processes could own it by two:"
+                    " remove the others, or make a copy instead of a link"
+                )
+            while not self._lock(path):
+                pass  # somebody has replaced the lock's file meanwhile
         except OSError as error:
             raise explained(error, path, "locked") from error
         OWNED[self._key] = self
 
-    def _lock(self, path: Path) -> None:
+    def _lock(self, path: Path) -> bool:
+        """Take the lock; False: on a file that is not there any more, so that it locks nothing."""
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             _take(descriptor)
+            self._lock_key = _key_of(os.fstat(descriptor))
+            if _key_at(self.path) != self._lock_key:
+                os.close(descriptor)
+                return False
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, json.dumps(_who()).encode(), 0)
         except BlockingIOError:
@@ -76,6 +92,19 @@ class Ownership:
             os.close(descriptor)
             raise
         self._descriptor = descriptor
+        return True
+
+    def check(self) -> None:
+        """See that the database and its lock are still those that it owns; from any thread, some microseconds.
+
+        Raises:
+            JournalLost: one is not: somebody else may write by now.
+            OSError: the file system does not say.
+        """
+        for path, key in ((self._database, self._key), (self.path, self._lock_key)):
+            found = _key_at(path)
+            if found != key:
+                raise JournalLost(self._database, path, "is gone" if found is None else "is another file now")
 
     def fileno(self) -> int:
         """Return the lock's descriptor: a process to which it is passed keeps the journal owned while it lives."""
@@ -95,6 +124,18 @@ class Ownership:
 
     def __repr__(self) -> str:
         return f"<Ownership {self.path} {'held' if self._descriptor >= 0 else 'released'}>"
+
+
+def _key_of(status: os.stat_result) -> FileKey:
+    return status.st_dev, status.st_ino
+
+
+def _key_at(path: Path) -> FileKey | None:
+    """Return which file is at a path; None: there is none."""
+    try:
+        return _key_of(path.stat())
+    except FileNotFoundError:
+        return None
 
 
 def _take(descriptor: int) -> None:

@@ -285,6 +285,7 @@ async def test_a_second_journal_of_one_file_is_refused_in_one_process_whatever_i
             SqliteJournal(f"sqlite:///{tmp_path}/{name}")
     await put(journal, event(2))
     journal.close()
+    (tmp_path / "hard.db").unlink()
     SqliteJournal(f"sqlite:///{tmp_path}/journal.db").close()
 
 

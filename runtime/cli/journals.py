@@ -6,12 +6,12 @@ import os
 import re
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, TypeAlias
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from playbill.model.diagnostics import list_names
 from playbill.model.errors import DefinitionError, JournalError
+from playbill.runtime.cli.options.journal import FOLDER, JournalOption, journal_named
+from playbill.runtime.journal_choice import MEMORY
 from playbill.runtime.journals.sqlite.files.connections import connect
 from playbill.runtime.journals.sqlite.files.headers import check_header
 from playbill.runtime.journals.sqlite.files.places import path_of
@@ -24,20 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["FOLDER", "JournalOption", "find_run", "journal_named", "journals", "reading"]
 
-FOLDER: Final = ".playbill"
-"""Of the working folder, where `playbill run` keeps its runs."""
-MEMORY: Final = "memory"
-VARIABLE: Final = "PLAYBILL_JOURNAL"
 NAMES: Final = re.compile(r"runs(?:-([2-9]|[1-9]\d+))?\.db")
 LEAST: Final = 4
 """Characters of an id's beginning that stand for it."""
 SHOWN: Final = 5
 """Runs, where they are named."""
-JOURNAL_HELP: Final = (
-    "the journal: sqlite:///runs.db, or the path of its file; without it what PLAYBILL_JOURNAL says, "
-    "else all of .playbill/ in this folder."
-)
-JournalOption: TypeAlias = Annotated[str | None, Parameter(name="--journal", help=JOURNAL_HELP)]
 
 
 class FoundRun(NamedTuple):
@@ -45,11 +36,6 @@ class FoundRun(NamedTuple):
 
     path: Path
     row: RunRow
-
-
-def journal_named(option: str | None) -> str | None:
-    """Return the journal that the command line names, or else the environment; None: neither does."""
-    return option or os.environ.get(VARIABLE) or None
 
 
 def path_named(name: str) -> Path:

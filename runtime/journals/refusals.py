@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from playbill.model.errors import JournalError
 
-__all__ = ["Fenced", "JournalAway", "RunIdTaken"]
+__all__ = ["Fenced", "JournalAway", "JournalInUse", "RunIdTaken"]
 
 
 class JournalAway(JournalError):
     """The journal cannot be reached just now; what it has may be well."""
+
+
+class JournalInUse(JournalError):
+    """The journal has another owner, of this machine or of another one."""
 
 
 class RunIdTaken(JournalError):

@@ -8,24 +8,27 @@ import signal
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 from cyclopts import Parameter
 
-from playbill.model.errors import DefinitionError, JournalError
+from playbill.model.errors import DefinitionError, JournalError, RunSetAside
 from playbill.model.events import Event
 from playbill.model.facts import NodeStatus
-from playbill.runtime.cli.exit_codes import OF_RUNS
+from playbill.runtime.cli.exit_codes import FOUND, NOT_KEPT, OF_RUNS
 from playbill.runtime.cli.modules import open_definition
 from playbill.runtime.cli.options.host import Resources, Secrets, make_resources, read_secrets
 from playbill.runtime.cli.options.imports import Imports
+from playbill.runtime.cli.options.journal import JournalOption, journal_named
 from playbill.runtime.cli.options.option_names import with_options
 from playbill.runtime.cli.options.seconds import Seconds
 from playbill.runtime.cli.options.trigger_data import Inputs, trigger_data_of
 from playbill.runtime.cli.progress import progress_of
+from playbill.runtime.cli.runs.following import follow
 from playbill.runtime.cli.terminal.logs import show_logs
 from playbill.runtime.cli.terminal.streams import complain, reserve_output
 from playbill.runtime.embedded.private_loop import PATIENT_PRESSES, PrivateLoop
+from playbill.runtime.journal_choice import MEMORY
 from playbill.runtime.journals.event_file import EventFile
 from playbill.runtime.manager import PipelineRunManager
 
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from playbill.model.definition import PipelineDefinition
+    from playbill.model.progress import NodeProgress
     from playbill.model.results import RunResult
     from playbill.runtime.options import ManagerOptions
     from playbill.runtime.reports.board import Board
@@ -52,6 +56,8 @@ def run(  # noqa: PLR0913 (a user names those they want)
     input_json: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     secrets: Secrets = None,
     resources: Resources = None,
+    journal: JournalOption = None,
+    run_id: Annotated[str | None, Parameter(name="--id")] = None,
     timeout: Seconds | None = None,
     grace: Seconds = 5.0,
     imports: Imports = None,
@@ -68,6 +74,8 @@ def run(  # noqa: PLR0913 (a user names those they want)
         input_json: a JSON file with the trigger data, - for standard input; single values of --input win.
         secrets: what ${secrets.NAME} stands for.
         resources: what handlers find in context.resources.
+        journal: where the run is kept.
+        run_id: names the run; the same id, pipeline and data again give the run there is.
         timeout: seconds for the whole run, or 5m; without it the pipeline's.
         grace: seconds that stopped handlers have to clean up.
         imports: modules that define node types.
@@ -88,9 +96,16 @@ def run(  # noqa: PLR0913 (a user names those they want)
         loop = PrivateLoop()
         try:
             with _write_events(events) as write:
-                result = loop.run(_run(definition, data, timeout, resources or [], options, write))
+                wanted = Wanted(definition, data, run_id, timeout)
+                result = loop.run(_run(wanted, resources or [], options, journal, write))
         except DefinitionError as error:
             raise with_options(error, OPTIONS if input_json is None else OPTIONS[1:]) from None
+        except RunSetAside as error:
+            complain(str(error))
+            return FOUND
+        except JournalError as error:
+            complain(str(error))
+            return NOT_KEPT
         finally:
             loop.close()
         if verbose and result.error is not None and result.error.traceback:
@@ -99,26 +114,58 @@ def run(  # noqa: PLR0913 (a user names those they want)
     return OF_RUNS[result.status]
 
 
+class Wanted(NamedTuple):
+    """The run that is to be."""
+
+    definition: PipelineDefinition
+    data: dict[str, Any]
+    run_id: str | None
+    timeout_seconds: float | None
+
+
 async def _run(
-    definition: PipelineDefinition,
-    data: dict[str, Any],
-    timeout_seconds: float | None,
+    wanted: Wanted,
     resources: list[str],
     options: ManagerOptions,
+    journal: str | None,
     write: Callable[[Event], None] | None,
 ) -> RunResult:
     options["resources"] = await make_resources(resources)
-    async with PipelineRunManager(**options) as manager:
-        started = await manager.start_run(definition, data, timeout_seconds=timeout_seconds)
-        with progress_of(definition, manager.stop_policy.grace) as progress:
-            _stop_on_signals(started, progress.board)
-            async for item in started.events(progress=True):
-                if write is not None and isinstance(item, Event):
-                    write(item)
-                progress.take(item)
-            result = await started.result()
-            progress.end(result)
-        return result
+    manager, path = await _manager(options, journal, wanted.run_id)
+    started: Run | None = None
+    try:
+        async with manager:
+            started = await manager.start_run(
+                wanted.definition, wanted.data, run_id=wanted.run_id, timeout_seconds=wanted.timeout_seconds
+            )
+            if path is not None:
+                complain(f"{'run':<10}{started.id}{' has ended before: it is not run again' if started.done else ''}")
+            with progress_of(wanted.definition, manager.stop_policy.grace) as progress:
+                _stop_on_signals(started, progress.board)
+
+                def take(item: Event | NodeProgress) -> None:
+                    if write is not None and isinstance(item, Event):
+                        write(item)
+                    progress.take(item)
+
+                if await follow(started, take):
+                    progress.end(await started.result())
+        return await started.result()
+    except JournalError as error:
+        if started is None:
+            raise
+        raise JournalError(f"{error}; `playbill recover {started.id}` goes on with it") from error
+
+
+async def _manager(
+    options: ManagerOptions, journal: str | None, run_id: str | None
+) -> tuple[PipelineRunManager, Path | None]:
+    """Return a manager, and the file in which it keeps its runs; None: it keeps them in memory."""
+    if journal_named(journal) == MEMORY:
+        return PipelineRunManager(**options), None
+    from playbill.runtime.cli.runs.keeping import open_manager  # noqa: PLC0415 (SQLite, which is slow to import)
+
+    return await open_manager(options, journal, run_id)
 
 
 @contextmanager
@@ -131,9 +178,24 @@ def _write_events(events: Path | None) -> Generator[Callable[[Event], None] | No
     if events is None:
         yield None
         return
+    with _as_usage_error():
+        file = EventFile(events)
+
+    def write(event: Event) -> None:
+        with _as_usage_error():
+            file.write(event)
+
     try:
-        with EventFile(events) as file:
-            yield file.write
+        yield write
+    finally:
+        with _as_usage_error():
+            file.close()
+
+
+@contextmanager
+def _as_usage_error() -> Generator[None]:
+    try:
+        yield
     except JournalError as error:
         raise DefinitionError.single("events", "--events", f"--events {error}") from error
 

@@ -6,14 +6,22 @@ from typing import TYPE_CHECKING
 
 from playbill.model.errors import JournalError
 
+<<<<<<< HEAD
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["Fenced", "JournalAway", "JournalLost", "RunIdTaken"]
+=======
+__all__ = ["Fenced", "JournalAway", "JournalInUse", "JournalLost", "RunIdTaken"]
+>>>>>>> cli~2
 
 
 class JournalAway(JournalError):
     """The journal cannot be reached just now; what it has may be well."""
+
+
+class JournalInUse(JournalError):
+    """The journal has another owner, of this machine or of another one."""
 
 
 class RunIdTaken(JournalError):

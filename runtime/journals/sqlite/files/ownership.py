@@ -18,25 +18,55 @@ import socket
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from playbill.model.errors import JournalError
-from playbill.runtime.journals.refusals import JournalLost
+from playbill.runtime.journals.refusals import JournalInUse, JournalLost
 from playbill.runtime.journals.sqlite.files.errors import explained
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Ownership"]
+__all__ = ["Owner", "Ownership", "owner_of"]
 
 FileKey: TypeAlias = tuple[int, int]
 """Device and inode."""
 
 BURIAL_SECONDS: Final = 5.0
 """How long a dead owner's processes may take to be buried."""
+GLANCE_SECONDS: Final = 0.01
+"""How long who only looks whose it is may have the lock."""
 LOOK_SECONDS: Final = 0.02
 OWNED: Final[dict[FileKey, Ownership]] = {}
 """What journals of this process own."""
+
+
+class Owner(NamedTuple):
+    """Who holds a lock, as far as its file says so."""
+
+    pid: int | None = None
+    """None: it says nothing, as while somebody takes it, or looks at it."""
+    host: str = ""
+    since: datetime | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it may be at work: it is of another machine, or its process is there."""
+        if self.pid is None:
+            return False
+        if self.host == socket.gethostname():
+            try:
+                os.kill(self.pid, 0)
+            except ProcessLookupError:
+                return False
+            except OSError:
+                return True
+        return True
+
+    def __str__(self) -> str:
+        if self.pid is None or self.since is None:
+            return "another process"
+        return f"process {self.pid} on {self.host} since {self.since.isoformat()}"
 
 
 class Ownership:
@@ -83,11 +113,9 @@ class Ownership:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, json.dumps(_who()).encode(), 0)
         except BlockingIOError:
-            said = os.pread(descriptor, 4096, 0)
+            owner = _owner_in(descriptor)
             os.close(descriptor)
-            raise JournalError(
-                f"journal {path} is in use by {_whose(said)}: end that one, or name another file"
-            ) from None
+            raise JournalInUse(f"journal {path} is in use by {owner}: end that one, or name another file") from None
         except BaseException:
             os.close(descriptor)
             raise
@@ -138,48 +166,60 @@ def _key_at(path: Path) -> FileKey | None:
         return None
 
 
+def owner_of(path: Path) -> Owner | None:
+    """Return who owns a journal's file; None: nobody does.
+
+    Not for its owner's process. To look takes the lock for a moment, for which an owner that begins just then waits.
+
+    Raises:
+        JournalError: the lock's file cannot be read.
+    """
+    lock = path.with_name(f"{path.name}.lock")
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise explained(error, lock, "read") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _owner_in(descriptor)
+    finally:
+        os.close(descriptor)
+    return None
+
+
 def _take(descriptor: int) -> None:
     """Take the lock; an owner that is dead holds it as long as the last of its processes is being buried.
 
     Raises:
         BlockingIOError: another process has it.
     """
-    until = time.monotonic() + BURIAL_SECONDS
+    now = time.monotonic()
+    until, looked = now + BURIAL_SECONDS, now + GLANCE_SECONDS
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > until or not _is_dead(os.pread(descriptor, 4096, 0)):
+            now = time.monotonic()
+            if now > until or (now > looked and _owner_in(descriptor).is_alive):
                 raise
             time.sleep(LOOK_SECONDS)
         else:
             return
 
 
-def _is_dead(said: bytes) -> bool:
-    """Tell whether the owner that a lock's file names was of this machine, and is dead."""
-    with suppress(ValueError, KeyError, TypeError):
-        owner = json.loads(said)
-        if owner["host"] == socket.gethostname():
-            try:
-                os.kill(owner["pid"], 0)
-            except ProcessLookupError:
-                return True
-            except OSError:
-                return False
-    return False
-
-
 def _who() -> dict[str, Any]:
     return {"pid": os.getpid(), "host": socket.gethostname(), "started_at": datetime.now(UTC).isoformat()}
 
 
-def _whose(said: bytes) -> str:
-    """Tell who holds a lock, as far as its file says so."""
+def _owner_in(descriptor: int) -> Owner:
+    """Return whom a lock's file names; its numbers are None where it names nobody."""
     with suppress(ValueError, KeyError, TypeError):
-        owner = json.loads(said)
-        return f"process {owner['pid']} on {owner['host']} since {owner['started_at']}"
-    return "another process"
+        said = json.loads(os.pread(descriptor, 4096, 0))
+        return Owner(int(said["pid"]), str(said["host"]), datetime.fromisoformat(said["started_at"]))
+    return Owner()
 
 
 def _forget_in_fork() -> None:

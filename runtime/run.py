@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from playbill.actors.supervisor import SupervisorActor
+    from playbill.model.attributes import Scalar
     from playbill.model.definition import PipelineDefinition
     from playbill.model.errors import JournalError
     from playbill.model.events import Event
@@ -245,6 +246,11 @@ class Run:
             JournalError: it goes on, and the journal has failed to keep that for 5 s.
         """
         return bool(await self._ask(Resume()))
+
+    async def set_attributes(self, attributes: Mapping[str, Scalar]) -> None:
+        """Set attributes of the run, once the journal has them; as PipelineRunManager.set_attributes."""
+        self._home.check_process()
+        await self._stream.set_attributes(self.id, attributes)
 
     async def _ask(self, message: object) -> Any:
         self._home.check_process()

@@ -6,14 +6,10 @@ from typing import TYPE_CHECKING
 
 from playbill.model.errors import JournalError
 
-<<<<<<< HEAD
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Fenced", "JournalAway", "JournalLost", "RunIdTaken"]
-=======
 __all__ = ["Fenced", "JournalAway", "JournalInUse", "JournalLost", "RunIdTaken"]
->>>>>>> cli~2
 
 
 class JournalAway(JournalError):

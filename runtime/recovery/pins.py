@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from playbill.model.attributes import Scalar
     from playbill.runtime.definitions.compiler import CompiledPipeline
 
 __all__ = ["pins_of", "row_of_run"]
@@ -27,7 +28,7 @@ def pins_of(compiled: CompiledPipeline) -> Mapping[str, Any]:
     return pins if folder is None else {**pins, "folder": str(folder)}
 
 
-def row_of_run(run_id: str, compiled: CompiledPipeline, now: datetime) -> RunRow:
+def row_of_run(run_id: str, compiled: CompiledPipeline, now: datetime, attributes: Mapping[str, Scalar]) -> RunRow:
     """Return the row with which a run begins."""
     definition = compiled.definition
     return RunRow(
@@ -36,4 +37,5 @@ def row_of_run(run_id: str, compiled: CompiledPipeline, now: datetime) -> RunRow
         version=definition.version,
         created_at=now,
         definition=compiled.pin.hash,
+        attributes=dict(attributes),
     )

@@ -60,7 +60,7 @@ class Batches:
         self._closed = False
         self.reported = Waiters()
         """Who waits for the thread's next report."""
-        self._error: str | None = None
+        self.error: str | None = None
         """Why nothing is kept at the moment."""
 
     def add(self, stream: Stream, event: Event) -> None:
@@ -124,8 +124,8 @@ class Batches:
 
     def _tick(self) -> None:
         self._timer = None
-        if self._error is not None:
-            _tell_failed(self._group.streams, self._error)
+        if self.error is not None:
+            _tell_failed(self._group.streams, self.error)
         if self._group:
             self.flush()
 
@@ -140,12 +140,12 @@ class Batches:
 
     def failed(self, error: str) -> None:
         """Hear that the group with the thread is not kept yet; who waits hears it, too."""
-        self._error = error
+        self.error = error
         _tell_failed([*(self._sent.streams if self._sent else ()), *self._group.streams], error)
 
     def kept(self, outcome: KeptGroup) -> None:
         """Hear that the group with the thread is kept."""
-        self._sent = self._error = None
+        self._sent = self.error = None
         self._send()
         self.reported.wake()
         for stream, error in outcome.fenced:

@@ -173,6 +173,11 @@ class SqliteJournal(MemoryJournal):
         self._batches.add_rows(Rows(write, kept))
         return kept
 
+    @property
+    def error(self) -> str | None:
+        """Why nothing is kept at the moment; None: it is."""
+        return self._batches.error
+
     def log(self, run_id: str, line: LogLine) -> None:
         """Keep what an attempt said, as far as its quota goes; nobody waits for it."""
         self._batches.add_log(run_id, line)
@@ -229,8 +234,7 @@ class SqliteJournal(MemoryJournal):
 
     def _lose(self, error: JournalLost) -> None:
         self._is_lost = error
-        streams = [stream for stream in self.streams.values() if isinstance(stream, SqliteStream)]
-        self._batches.lose(error, streams)
+        self._batches.lose(error, [stream for stream in self.streams.values() if isinstance(stream, SqliteStream)])
         self._thread.refuse_the_rest(error)
 
     # ---- its end ----------------------------------------------------------------------------------------------
@@ -276,7 +280,7 @@ class SqliteJournal(MemoryJournal):
     def _let_go(self) -> None:
         self._reports.hear()
         self._batches.close()
-        lost = self._lost()
+        lost = [f"'{name}'" for name, one in self.streams.items() if isinstance(one, SqliteStream) and one.waits]
         for waiting in self._batches.futures():
             waiting.set_exception(JournalError(f"journal {self.path} is closed, and could not keep this"))
             waiting.exception()  # who waits is told, and nobody has to
@@ -290,10 +294,6 @@ class SqliteJournal(MemoryJournal):
                 f"journal {self.path} is closed, and could not keep all of {', '.join(lost)}:"
                 " make it writable, and start these runs again"
             )
-
-    def _lost(self) -> list[str]:
-        lost = [name for name, stream in self.streams.items() if isinstance(stream, SqliteStream) and stream.waits]
-        return [f"'{name}'" for name in lost]
 
     def __repr__(self) -> str:
         return f"<SqliteJournal {self.path} {'closed' if self._closed else 'open'} streams={len(self.streams)}>"

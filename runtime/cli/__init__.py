@@ -20,12 +20,14 @@ __all__ = ["main"]
 COMMANDS: Final = {
     "run:run": """Run a pipeline. Ctrl-C stops it, a second one at once.
 
-Its progress and all logs go to standard error, its outputs to standard output.
+Its progress and all logs go to standard error, its outputs to standard output. The run is kept in .playbill/ of this
+folder: see `playbill runs`.
 
 Exits with
   0    the run completed
   1    it failed, or its output could not be written
-  2    wrong definition or usage; nothing has begun
+  2    wrong definition or usage, or a journal that cannot be had; nothing has begun
+  74   the journal has failed to keep the run's end, and `playbill recover` goes on with it
   124  it was stopped by its timeout
   130  it was cancelled, as by Ctrl-C or SIGTERM
 """,
@@ -92,11 +94,14 @@ def _call(arguments: Sequence[str]) -> int:
         with _nothing_collected():
             command, given, _ = app.parse_args(arguments, exit_on_error=False, print_error=False)
         code = command(*given.args, **given.kwargs)
-    except (CycloptsError, _definition_error()) as error:  # it is looked up only when something is raised
-        streams.complain(str(error))
-        return WRONG
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Exception as error:
+        ended = _code_of(error)
+        if ended is None:
+            raise
+        streams.complain(str(error))
+        return ended
     return code if isinstance(code, int) else FINE
 
 
@@ -119,7 +124,13 @@ def _version() -> str:
     return version("playbill")
 
 
-def _definition_error() -> type[ValueError]:
-    from playbill.model.errors import DefinitionError  # noqa: PLC0415 (a --help does not need it)
+def _code_of(error: Exception) -> int | None:
+    """Return the exit code that an error stands for, which is not one of ours; None: it is."""
+    from playbill.model.errors import DefinitionError, JournalError, RunSetAside  # noqa: PLC0415 (few raise anything)
 
-    return DefinitionError
+    if isinstance(error, RunSetAside):
+        return FOUND
+    if isinstance(error, (CycloptsError, DefinitionError, JournalError)):
+        code: int = getattr(error, "exit_code", WRONG)
+        return code
+    return None

@@ -54,6 +54,55 @@ Exits with
   1  its output could not be written
   2  the definition, recording, change or usage is wrong
 """,
+    "runs.listing:runs": """List the runs that are kept, the newest first.
+
+Of all journals in .playbill/ of this folder, whoever writes them now. A run of which only the beginning of its id is
+shown is found by that.
+
+Example: playbill runs --status failed --since 24h
+
+Exits with
+  0  they are listed, also if there are none
+  2  wrong usage, or there is no journal that can be read
+""",
+    "runs.showing:show": """Show a run at a glance: how it stands and why, and its nodes.
+
+Example: playbill show 0a1b2c3d
+
+Exits with
+  0  it is shown
+  2  wrong usage, or there is no such run, or its journal cannot be read
+""",
+    "runs.tailing:events": """Print the events of a run, one a line.
+
+Example: playbill events 0a1b2c3d --follow
+
+Exits with
+  0   they are printed, with --follow until the run has ended
+  2   wrong usage, or there is no such run, or its journal cannot be read
+  75  followed, and the run has not ended, but nobody goes on with it
+""",
+    "runs.showing:result": """Print what a run has given, as `playbill run` does.
+
+Example: playbill result 0a1b2c3d --json
+
+Exits with
+  0    the run completed
+  1    it failed, or its output could not be written
+  2    wrong usage, or there is no such run, or its journal cannot be read
+  75   it has not ended
+  124  it was stopped by its timeout
+  130  it was cancelled
+""",
+    "runs.tailing:logs": """Print what a run's handlers have logged, and what their processes and commands wrote.
+
+Example: playbill logs 0a1b2c3d fetch --attempt 2
+
+Exits with
+  0   it is printed, with --follow until the run has ended
+  2   wrong usage, or there is no such run or node, or its journal cannot be read
+  75  followed, and the run has not ended, but nobody goes on with it
+""",
 }
 """What users read of each, by module and function; named, so that only the one that is called gets imported."""
 

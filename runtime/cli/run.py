@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 from contextlib import contextmanager
 from itertools import count
@@ -14,7 +13,6 @@ from cyclopts import Parameter
 
 from playbill.model.errors import DefinitionError, JournalError
 from playbill.model.events import Event
-from playbill.model.facts import NodeStatus
 from playbill.runtime.cli.exit_codes import OF_RUNS
 from playbill.runtime.cli.modules import open_definition
 from playbill.runtime.cli.options.host import Resources, Secrets, make_resources, read_secrets
@@ -25,6 +23,7 @@ from playbill.runtime.cli.options.seconds import Seconds
 from playbill.runtime.cli.options.trigger_data import Inputs, trigger_data_of
 from playbill.runtime.cli.progress import progress_of
 from playbill.runtime.cli.runs.following import EndNotKept, follow
+from playbill.runtime.cli.runs.results import print_result
 from playbill.runtime.cli.terminal.logs import show_logs
 from playbill.runtime.cli.terminal.streams import complain, reserve_output
 from playbill.runtime.embedded.private_loop import PATIENT_PRESSES, PrivateLoop
@@ -35,7 +34,6 @@ from playbill.runtime.manager import PipelineRunManager
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from types import FrameType
-    from typing import TextIO
 
     from playbill.model.definition import PipelineDefinition
     from playbill.model.progress import NodeProgress
@@ -100,7 +98,7 @@ def run(  # noqa: PLR0913 (a user names those they want)
             loop.close()
         if verbose and result.error is not None and result.error.traceback:
             complain(result.error.traceback)
-        _print(definition, result, output, as_json=as_json)
+        print_result(definition, result, output, as_json=as_json)
     return OF_RUNS[result.status]
 
 
@@ -215,19 +213,3 @@ def _stop_on_signals(started: Run, board: Board) -> None:
             raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, press)  # the loop is woken all the same
-
-
-def _print(definition: PipelineDefinition, result: RunResult, output: TextIO, *, as_json: bool) -> None:
-    """Print the outputs: the definition's, or else those of the nodes that lead nowhere."""
-    if as_json:
-        shown: Any = result.as_dict()
-    elif definition.outputs:
-        shown = result.outputs
-    else:
-        inner = {edge.from_node for edge in definition.edges}
-        ends = {node: end for node, end in result.node_results.items() if node not in inner}
-        shown = {node: end.output for node, end in ends.items() if end.status is NodeStatus.COMPLETED}
-    if shown:
-        escapes = not output.encoding.lower().startswith("utf")
-        output.write(f"{json.dumps(shown, indent=2, ensure_ascii=escapes)}\n")
-        output.flush()

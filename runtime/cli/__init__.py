@@ -103,8 +103,63 @@ Exits with
   2   wrong usage, or there is no such run or node, or its journal cannot be read
   75  followed, and the run has not ended, but nobody goes on with it
 """,
+    "runs.recovering:recover": """Go on with runs whose process has gone, in the foreground, until they have ended.
+
+A journal that another process owns is left alone. A run that is paused stays so. Ctrl-C leaves the runs as they are,
+and cancels none: recover them again.
+
+Example: playbill recover --all
+
+Exits with
+  0    all have completed, or there was nothing to recover; of one run: it completed
+  1    one has failed or is set aside
+  2    wrong usage, or there is no such run, or its journal cannot be had
+  74   the journal has failed to keep what happened
+  75   the run is paused
+  124  the run was stopped by its timeout
+  130  left, as by Ctrl-C; or the run was cancelled
+""",
+    "runs.journal_files:prune": """Forget runs that ended long ago, and give their space back.
+
+Only of journals that nobody owns: a program that has one open prunes it itself.
+
+Example: playbill prune --older-than 30d --status completed
+
+Exits with
+  0  they are forgotten, also if there were none
+  2  wrong usage, or a journal is in use or cannot be had
+""",
+    "runs.doctor:doctor": """Look whether the journals are well: owner, sizes, schema, integrity, file system.
+
+Also names SQLite's version, and whether it has a fault that matters.
+
+Example: playbill doctor --journal runs.db
+
+Exits with
+  0  all is well
+  1  something is not
+  2  wrong usage, or there is no such journal
+""",
 }
 """What users read of each, by module and function; named, so that only the one that is called gets imported."""
+
+
+JOURNAL: Final = "Print the SQL that makes a journal, or copy a journal while it is in use."
+JOURNAL_COMMANDS: Final = {
+    "runs.journal_files:sql": """Print the SQL that makes a journal, with a word on each table.
+
+Example: playbill journal sql | less
+""",
+    "runs.journal_files:copy": """Copy a journal into a new file, whoever writes it meanwhile.
+
+Example: playbill journal copy backup.db
+
+Exits with
+  0  it is copied
+  2  wrong usage, or there is no such journal, or the copy cannot be written
+""",
+}
+"""The same of `playbill journal ...`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -139,6 +194,10 @@ def _call(arguments: Sequence[str]) -> int:
     app = App(name="playbill", help="Run pipelines as actors.", version=_version, help_format="plaintext")
     for place, text in COMMANDS.items():
         app.command(f"playbill.runtime.cli.{place}", help=text)
+    journal = App(name="journal", help=JOURNAL, help_format="plaintext")
+    for place, text in JOURNAL_COMMANDS.items():
+        journal.command(f"playbill.runtime.cli.{place}", help=text)
+    app.command(journal)
     try:
         with _nothing_collected():
             command, given, _ = app.parse_args(arguments, exit_on_error=False, print_error=False)

@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
+from msgspec import Struct
+from msgspec.structs import asdict
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
 from playbill.model.wording import describe_seconds
 from playbill.runtime.reports.board_lines import cut_middle
+from playbill.runtime.reports.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from playbill.runtime.journals.index import RunRow
 
-__all__ = ["LEFT", "LOOKS", "columns", "console", "describe_duration", "describe_moment", "write_json"]
+__all__ = ["columns", "console", "describe_duration", "describe_moment", "look_of", "plain", "way_out", "write_json"]
 
 PIPE_WIDTH: Final = 10_000
 """Columns where nobody says how many there are: nothing is left out."""
@@ -33,8 +36,24 @@ LOOKS: Final = {
     "timeout": ("✘", "red"),
 }
 """A run's status as a symbol and a colour."""
-LEFT: Final = ("↻", "yellow")
-"""Of a run that has not ended, and with which nobody goes on."""
+INTERRUPTED: Final = ("interrupted", "↻", "yellow")
+"""Of a run whose process has gone, and with which nobody goes on."""
+
+
+def look_of(status: str, *, left: bool) -> tuple[str, str, str]:
+    """Return how a run's status is called, its symbol and its colour.
+
+    Args:
+        status: as its journal has it.
+        left: whether it has not ended, and nobody goes on with it.
+    """
+    return INTERRUPTED if left and status != "paused" else (status, *LOOKS[status])
+
+
+def way_out(run_id: str) -> str:
+    """Tell what may be done with a run that nobody goes on with."""
+    shown = printable(run_id, sys.stdout.encoding or "utf-8")
+    return f"its process has gone: `playbill recover {shown}` goes on with it"
 
 
 def console() -> Console:
@@ -80,6 +99,11 @@ def describe_duration(row: RunRow, *, left: bool) -> str:
     return describe_seconds(max(0.0, ((row.ended_at or datetime.now(UTC)) - row.started_at).total_seconds()))
 
 
-def write_json(value: Any) -> None:
-    """Write a value as JSON to standard output."""
-    sys.stdout.write(f"{json.dumps(value, indent=2)}\n")
+def plain(value: Struct) -> dict[str, Any]:
+    """Return a value's fields as JSON has them, moments as all our JSON writes them."""
+    return {name: each.isoformat() if isinstance(each, datetime) else each for name, each in asdict(value).items()}
+
+
+def write_json(value: Any, output: TextIO | None = None) -> None:
+    """Write a value as JSON to a stream; None: standard output."""
+    (output or sys.stdout).write(f"{json.dumps(value, indent=2)}\n")

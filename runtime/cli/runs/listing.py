@@ -9,7 +9,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 from cyclopts import Parameter
-from msgspec import to_builtins
 from rich.text import Text
 
 from playbill.model.errors import DefinitionError
@@ -19,12 +18,13 @@ from playbill.runtime.cli.journals import journals, reading
 from playbill.runtime.cli.options.journal import JournalOption
 from playbill.runtime.cli.options.moments import Moment
 from playbill.runtime.cli.runs.columns import (
-    LEFT,
-    LOOKS,
     columns,
     console,
     describe_duration,
     describe_moment,
+    look_of,
+    plain,
+    way_out,
     write_json,
 )
 from playbill.runtime.cli.runs.stored import row_is_left
@@ -57,7 +57,7 @@ class ListedRun(NamedTuple):
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as a mapping that JSON can say."""
-        return {**to_builtins(self.row), "left": self.left, "journal": str(self.path)}
+        return {**plain(self.row), "left": self.left, "journal": str(self.path)}
 
 
 def runs(  # noqa: PLR0913 (a user names those they want)
@@ -152,8 +152,8 @@ def _show(found: Sequence[ListedRun]) -> None:
 
 
 def _cells(run: ListedRun, *, is_wide: bool) -> list[Text]:
-    row, status = run.row, str(run.row.status)
-    symbol, colour = LEFT if run.left else LOOKS[status]
+    row = run.row
+    status, symbol, colour = look_of(str(row.status), left=run.left)
     run_id = row.run_id[:SHORT_ID] if not is_wide and len(row.run_id) == OURS and row.run_id.isalnum() else row.run_id
     encoding = _encoding()
     return [
@@ -169,7 +169,7 @@ def _note(run: ListedRun) -> str:
     reason = run.row.suspended_reason
     if reason is not None:
         return printable(f"set aside: {reason}", _encoding())
-    return f"nobody goes on with it: `playbill recover {printable(run.row.run_id, _encoding())}`" if run.left else ""
+    return way_out(run.row.run_id) if run.left else ""
 
 
 def _encoding() -> str:

@@ -6,18 +6,19 @@ import sys
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
-from msgspec import to_builtins
 from rich.text import Text
 
+from playbill.model.facts import RunStatus
 from playbill.runtime.cli.exit_codes import FINE, NOT_ENDED, OF_RUNS
 from playbill.runtime.cli.options.journal import JournalOption
 from playbill.runtime.cli.progress import summary
 from playbill.runtime.cli.runs.columns import (
-    LEFT,
-    LOOKS,
     console,
     describe_duration,
     describe_moment,
+    look_of,
+    plain,
+    way_out,
     write_json,
 )
 from playbill.runtime.cli.runs.results import print_result
@@ -50,8 +51,7 @@ def show(run_id: RunId, /, *, journal: JournalOption = None, as_json: AsJson = F
         write_json(_as_dict(run))
         return FINE
     screen, board = console(), _board(run)
-    status = str(run.row.status)
-    symbol, colour = LEFT if run.is_left else LOOKS[status]
+    _, symbol, colour = look_of(str(run.row.status), left=run.is_left)
     head, *why = _head(run, board)
     screen.print(Text(f"{symbol} {run.row.run_id}  {head}", f"bold {colour}"), soft_wrap=True)
     for line in why:
@@ -98,7 +98,8 @@ def _head(run: ReadRun, board: Board) -> list[str]:
     if run.row.status not in ALIVE:
         return summary(board, result_of(run.definition, run.row.run_id, run.state)).splitlines()
     since = describe_duration(run.row, left=run.is_left)
-    head = f"{run.row.status}{f' for {since}' if since else ''}: {board.summary()}"
+    status, *_ = look_of(str(run.row.status), left=run.is_left)
+    head = f"{status}{f' for {since}' if since else ''}: {board.summary()}"
     return [head, *([] if run.row.suspended_reason is not None else [_whereabouts(run)])]
 
 
@@ -108,10 +109,10 @@ def _whereabouts(run: ReadRun) -> str:
     if run.row.suspended_reason is not None:
         reason = printable(run.row.suspended_reason, _encoding())
         return f"it is set aside: {reason}; `playbill recover {run_id}` tries it again"
+    if run.row.status is RunStatus.PAUSED:
+        return "it is paused" + ("" if run.owner is None else f" in {run.owner}")
     if run.is_left:
-        return f"nobody goes on with it: `playbill recover {run_id}`"
-    if run.row.status == "paused":
-        return f"it is paused in {run.owner}"
+        return way_out(run.row.run_id)
     return f"it is in {run.owner}; `playbill events {run_id} --follow` shows it"
 
 
@@ -141,10 +142,10 @@ def _as_dict(run: ReadRun) -> dict[str, Any]:
     state = run.state
     known = result_of(run.definition, run.row.run_id, state).as_dict()
     return {
-        **to_builtins(run.row),
+        **plain(run.row),
         "left": run.is_left,
         "journal": str(run.path),
-        "owner": to_builtins(run.owner._asdict()) if run.owner is not None else None,
+        "owner": None if run.owner is None else str(run.owner),
         "trigger_data": state.trigger_data,
         **{name: known[name] for name in ("node_results", "error", "cause", "orphans")},
     }

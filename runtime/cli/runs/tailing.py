@@ -10,7 +10,6 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 from cyclopts import Parameter
-from msgspec import to_builtins
 from rich.text import Text
 
 from playbill.model.diagnostics import did_you_mean, list_names
@@ -18,7 +17,7 @@ from playbill.model.errors import DefinitionError
 from playbill.runtime.cli.exit_codes import FINE, NOT_ENDED
 from playbill.runtime.cli.journals import find_run, journals, reading
 from playbill.runtime.cli.options.journal import JournalOption
-from playbill.runtime.cli.runs.columns import console
+from playbill.runtime.cli.runs.columns import console, plain, way_out
 from playbill.runtime.cli.runs.stored import ImpatientHistory, row_is_left
 from playbill.runtime.cli.terminal.streams import complain
 from playbill.runtime.journals.codec import event_to_json
@@ -178,7 +177,7 @@ class LogTail:
             attempt = (line.node_id, line.attempt)
             if line.number > self._printed.get(attempt, 0):
                 self._printed[attempt] = line.number
-                yield json.dumps(to_builtins(line)) if self._as_json else _log_line(line)
+                yield json.dumps(plain(line)) if self._as_json else _log_line(line)
 
 
 def _log_line(line: LogLine) -> Text:
@@ -215,7 +214,7 @@ async def _why_left(reader: SqliteReader, row: RunRow, path: Path) -> str:
     if row.suspended_reason is not None:
         return f"run '{row.run_id}' is set aside: {row.suspended_reason}"
     if await row_is_left(reader, row, owner_of(path)):
-        return f"run '{row.run_id}' has not ended, and nobody goes on with it: `playbill recover {row.run_id}`"
+        return f"run '{row.run_id}' has not ended, and {way_out(row.run_id)}"
     return ""
 
 

@@ -56,7 +56,7 @@ def doctor(
         journal: which journal.
         as_json: print JSON.
     """
-    findings = {"": [_sqlite(sqlite3.sqlite_version_info)]}
+    findings = {"": [sqlite_finding(sqlite3.sqlite_version_info)]}
     try:
         paths = journals(journal)
     except DefinitionError as error:
@@ -74,16 +74,16 @@ def doctor(
     return FINE if is_fine else FOUND
 
 
-def _sqlite(version: tuple[int, ...]) -> Finding:
+def sqlite_finding(version: tuple[int, ...]) -> Finding:
     """Tell whether this SQLite can damage a file that two connections write; playbill has one that does."""
     said = ".".join(map(str, version))
     branch = (version[0], version[1])
     if version >= (3, 51, 3) or version[2] >= FIXED.get(branch, version[2] + 1):
         return Finding("SQLite", said)
-    fault = (
-        "before 3.51.3, 3.50.7 and 3.44.6 it can damage a WAL that two connections write; playbill has one that does"
+    fault = "before 3.51.3, 3.50.7 and 3.44.6 it can damage a WAL that two connections write"
+    return Finding(
+        "SQLite", f"{said}: {fault}, and playbill has one that does: let no other program write a journal", NOTE
     )
-    return Finding("SQLite", f"{said}: {fault}, so let no other program write a journal", NOTE)
 
 
 async def _look_at(path: Path) -> list[Finding]:

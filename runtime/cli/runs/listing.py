@@ -169,7 +169,7 @@ def _note(run: ListedRun) -> str:
     reason = run.row.suspended_reason
     if reason is not None:
         return printable(f"set aside: {reason}", _encoding())
-    return way_out(run.row.run_id) if run.left else ""
+    return way_out(run.row.run_id) if run.left and run.row.status is not RunStatus.PAUSED else ""
 
 
 def _encoding() -> str:

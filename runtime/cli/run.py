@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 from contextlib import contextmanager
 from itertools import count
@@ -12,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 from cyclopts import Parameter
 
-from playbill.model.errors import DefinitionError, JournalError, RunSetAside
+from playbill.model.errors import DefinitionError, JournalError
 from playbill.model.events import Event
-from playbill.model.facts import NodeStatus
-from playbill.runtime.cli.exit_codes import FOUND, NOT_KEPT, OF_RUNS
+from playbill.runtime.cli.exit_codes import OF_RUNS
 from playbill.runtime.cli.modules import open_definition
 from playbill.runtime.cli.options.host import Resources, Secrets, make_resources, read_secrets
 from playbill.runtime.cli.options.imports import Imports
@@ -24,7 +22,8 @@ from playbill.runtime.cli.options.option_names import with_options
 from playbill.runtime.cli.options.seconds import Seconds
 from playbill.runtime.cli.options.trigger_data import Inputs, trigger_data_of
 from playbill.runtime.cli.progress import progress_of
-from playbill.runtime.cli.runs.following import follow
+from playbill.runtime.cli.runs.following import EndNotKept, follow
+from playbill.runtime.cli.runs.results import print_result
 from playbill.runtime.cli.terminal.logs import show_logs
 from playbill.runtime.cli.terminal.streams import complain, reserve_output
 from playbill.runtime.embedded.private_loop import PATIENT_PRESSES, PrivateLoop
@@ -35,7 +34,6 @@ from playbill.runtime.manager import PipelineRunManager
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from types import FrameType
-    from typing import TextIO
 
     from playbill.model.definition import PipelineDefinition
     from playbill.model.progress import NodeProgress
@@ -87,34 +85,24 @@ def run(  # noqa: PLR0913 (a user names those they want)
     show_logs(verbose)
     with reserve_output(wanted=as_json) as output:
         definition = open_definition(file, imports)
-        data = trigger_data_of(definition, input_json, inputs or [])
-        options: ManagerOptions = {
-            "grace": grace,
-            "secrets": read_secrets(secrets or []),
-            "simulate_agents": simulate_agents,
-        }
+        requested = RequestedRun(definition, trigger_data_of(definition, input_json, inputs or []), run_id, timeout)
+        hidden = read_secrets(secrets or [])
+        options: ManagerOptions = {"grace": grace, "secrets": hidden, "simulate_agents": simulate_agents}
         loop = PrivateLoop()
         try:
             with _write_events(events) as write:
-                wanted = Wanted(definition, data, run_id, timeout)
-                result = loop.run(_run(wanted, resources or [], options, journal, write))
+                result = loop.run(_run(requested, resources or [], options, journal, write))
         except DefinitionError as error:
             raise with_options(error, OPTIONS if input_json is None else OPTIONS[1:]) from None
-        except RunSetAside as error:
-            complain(str(error))
-            return FOUND
-        except JournalError as error:
-            complain(str(error))
-            return NOT_KEPT
         finally:
             loop.close()
         if verbose and result.error is not None and result.error.traceback:
             complain(result.error.traceback)
-        _print(definition, result, output, as_json=as_json)
+        print_result(definition, result, output, as_json=as_json)
     return OF_RUNS[result.status]
 
 
-class Wanted(NamedTuple):
+class RequestedRun(NamedTuple):
     """The run that is to be."""
 
     definition: PipelineDefinition
@@ -124,23 +112,26 @@ class Wanted(NamedTuple):
 
 
 async def _run(
-    wanted: Wanted,
+    requested: RequestedRun,
     resources: list[str],
     options: ManagerOptions,
     journal: str | None,
     write: Callable[[Event], None] | None,
 ) -> RunResult:
     options["resources"] = await make_resources(resources)
-    manager, path = await _manager(options, journal, wanted.run_id)
+    manager, path = await _manager(options, journal, requested.run_id)
     started: Run | None = None
     try:
         async with manager:
             started = await manager.start_run(
-                wanted.definition, wanted.data, run_id=wanted.run_id, timeout_seconds=wanted.timeout_seconds
+                requested.definition,
+                requested.data,
+                run_id=requested.run_id,
+                timeout_seconds=requested.timeout_seconds,
             )
             if path is not None:
                 complain(f"{'run':<10}{started.id}{' has ended before: it is not run again' if started.done else ''}")
-            with progress_of(wanted.definition, manager.stop_policy.grace) as progress:
+            with progress_of(requested.definition, manager.stop_policy.grace) as progress:
                 _stop_on_signals(started, progress.board)
 
                 def take(item: Event | NodeProgress) -> None:
@@ -154,7 +145,7 @@ async def _run(
     except JournalError as error:
         if started is None:
             raise
-        raise JournalError(f"{error}; `playbill recover {started.id}` goes on with it") from error
+        raise EndNotKept(f"{error}; `playbill recover {started.id}` goes on with it") from error
 
 
 async def _manager(
@@ -222,19 +213,3 @@ def _stop_on_signals(started: Run, board: Board) -> None:
             raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, press)  # the loop is woken all the same
-
-
-def _print(definition: PipelineDefinition, result: RunResult, output: TextIO, *, as_json: bool) -> None:
-    """Print the outputs: the definition's, or else those of the nodes that lead nowhere."""
-    if as_json:
-        shown: Any = result.as_dict()
-    elif definition.outputs:
-        shown = result.outputs
-    else:
-        inner = {edge.from_node for edge in definition.edges}
-        ends = {node: end for node, end in result.node_results.items() if node not in inner}
-        shown = {node: end.output for node, end in ends.items() if end.status is NodeStatus.COMPLETED}
-    if shown:
-        escapes = not output.encoding.lower().startswith("utf")
-        output.write(f"{json.dumps(shown, indent=2, ensure_ascii=escapes)}\n")
-        output.flush()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from playbill.model.errors import JournalError
+from playbill.runtime.cli.exit_codes import NOT_KEPT
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -12,10 +15,16 @@ if TYPE_CHECKING:
     from playbill.model.progress import NodeProgress
     from playbill.runtime.run import Run
 
-__all__ = ["follow"]
+__all__ = ["EndNotKept", "follow"]
 
 PATIENCE_SECONDS: Final = 1.0
 """How long the end of a run that has stopped may take to be kept, until its manager is closed; that waits for 5 s."""
+
+
+class EndNotKept(JournalError):
+    """Runs have stopped, and their journal has failed to keep that."""
+
+    exit_code = NOT_KEPT
 
 
 async def follow(run: Run, take: Callable[[Event | NodeProgress], None]) -> bool:

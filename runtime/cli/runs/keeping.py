@@ -19,7 +19,6 @@ from playbill.runtime.journal_choice import MEMORY
 from playbill.runtime.journals.index import ALIVE
 from playbill.runtime.journals.listing import RunQuery
 from playbill.runtime.journals.refusals import JournalInUse
-from playbill.runtime.journals.sqlite.files.errors import explained
 from playbill.runtime.journals.sqlite.files.ownership import owner_of
 from playbill.runtime.journals.sqlite.files.places import SCHEME
 from playbill.runtime.manager import PipelineRunManager
@@ -105,7 +104,8 @@ def _made(folder: Path) -> Path:
             ignored.touch(0o600)
             ignored.write_text("*\n", encoding="utf-8")
     except OSError as error:
-        raise explained(error, folder, "made") from error
+        text = f"{folder} cannot be made: {error.strerror or error}; name another place by --journal"
+        raise JournalError(text) from error
     return folder
 
 

@@ -110,7 +110,7 @@ def test_a_folder_that_cannot_be_written_is_told_and_the_run_is_in_memory(folder
     code, _, err = play(folder, "run", "hello.yaml")
     assert code == 0
     first, *_ = err.splitlines()
-    assert first.startswith("this run is kept in memory alone: journal ")
+    assert first.startswith(f"this run is kept in memory alone: {folder}")
     assert play(folder, "run", "hello.yaml", "--id", "mine")[0] == 2
 
 

@@ -12,6 +12,7 @@ from playbill.model.facts import RunStatus
 from playbill.runtime.journals.index import RunRow
 from playbill.runtime.journals.listing import PageEnd, RunPage, end_before, micros, moment
 from playbill.runtime.journals.sqlite.rows import attribute_text
+from playbill.runtime.journals.sqlite.trees import prunable_trees
 
 if TYPE_CHECKING:
     import sqlite3
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from playbill.runtime.journals.listing import RunQuery
 
-__all__ = ["find_ids", "find_run", "list_runs", "statements_of"]
+__all__ = ["count_prunable", "find_ids", "find_run", "list_runs", "statements_of"]
 
 COLUMNS: Final = (
     "runs.id, runs.run_id, pipeline, version, definition, status, runs.created_at, started_at, ended_at, wake_at,"
@@ -47,6 +48,14 @@ def find_ids(connection: sqlite3.Connection, beginning: str, limit: int) -> list
     query = "SELECT run_id FROM runs WHERE run_id BETWEEN ? AND ? ORDER BY run_id LIMIT ?"
     last = f"{beginning}{chr(sys.maxunicode)}"
     return [run_id for (run_id,) in connection.execute(query, (beginning, last, limit))]
+
+
+def count_prunable(connection: sqlite3.Connection, before: int, statuses: Sequence[str]) -> int:
+    """Return how many runs would be pruned."""
+    query = prunable_trees(before, statuses)
+    sql = f"SELECT count(*) FROM runs WHERE root IN ({query.sql})"  # noqa: S608 (ours)
+    count: int = connection.execute(sql, query.parameters).fetchone()[0]
+    return count
 
 
 def list_runs(connection: sqlite3.Connection, query: RunQuery) -> RunPage:

@@ -13,8 +13,8 @@ from playbill.model.errors import JournalError
 from playbill.runtime.journals.sqlite.files.connections import open_reader
 from playbill.runtime.journals.sqlite.files.errors import explained
 from playbill.runtime.journals.sqlite.metrics import ReadInProgress
-from playbill.runtime.journals.sqlite.reading.facts import find_definition, read_events_of, read_logs
-from playbill.runtime.journals.sqlite.reading.queries import find_ids, find_run, list_runs
+from playbill.runtime.journals.sqlite.reading.facts import find_damage, find_definition, read_events_of, read_logs
+from playbill.runtime.journals.sqlite.reading.queries import count_prunable, find_ids, find_run, list_runs
 from playbill.runtime.journals.sqlite.schema.migrations import check_schema
 
 if TYPE_CHECKING:
@@ -63,6 +63,14 @@ class SqliteReader:
         """Return the first ids of runs, by the alphabet, that begin so."""
         what = f"ids that begin with '{beginning}'"
         return await self._read(what, lambda connection: find_ids(connection, beginning, limit))
+
+    async def prunable(self, before: int, statuses: Sequence[str]) -> int:
+        """Return how many runs would be pruned, of trees that had ended before (microseconds since 1970)."""
+        return await self._read("prunable runs", lambda connection: count_prunable(connection, before, statuses))
+
+    async def integrity(self) -> Sequence[str]:
+        """Return what is wrong with the file, as SQLite sees it; nothing: it is whole."""
+        return await self._read("quick_check", find_damage)
 
     async def definition(self, digest: str) -> str | None:
         """Return the stored form of a definition, as JSON."""

@@ -119,6 +119,49 @@ Exits with
   124  the run was stopped by its timeout
   130  left, as by Ctrl-C; or the run was cancelled
 """,
+    "runs.control:cancel": """Stop runs, whoever has them at work.
+
+The process that has a run at work stops it with grace, as Ctrl-C would; one that nobody has at work ends at once.
+
+Example: playbill cancel 0a1b2c3d --reason "wrong input" --grace 10s
+
+Exits with
+  0   each is cancelled
+  1   one had ended, or was being stopped already
+  2   wrong usage, or there is no such run, and nothing was done
+  74  the journal cannot be written; what is at work is stopped all the same
+""",
+    "runs.control:pause": """Have runs begin nothing more until they are resumed, whoever has them at work.
+
+What is running goes on to its end. A run that nobody has at work is paused when it is taken up.
+
+Example: playbill pause 0a1b2c3d
+
+Exits with
+  0   each is paused
+  1   one was paused already, is being stopped, or has ended
+  2   wrong usage, or there is no such run, and nothing was done
+  74  the journal cannot be written
+""",
+    "runs.control:resume": """Have paused runs go on; one that nobody has at work does so when it is taken up.
+
+Example: playbill resume 0a1b2c3d
+
+Exits with
+  0   each is resumed
+  1   one was not paused
+  2   wrong usage, or there is no such run, and nothing was done
+  74  the journal cannot be written
+""",
+    "runs.control:attributes": """Set attributes of a run, by which `playbill runs` finds it, and print those it has.
+
+Example: playbill attributes 0a1b2c3d customer=acme priority=3
+
+Exits with
+  0   they are set
+  2   wrong usage, or there is no such run
+  74  the journal cannot be written
+""",
     "runs.journal_files:prune": """Forget runs that ended long ago, and give their space back.
 
 Only of journals that nobody owns: a program that has one open prunes it itself.

@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import ValidationError
-
 from playbill.model.errors import JournalError, UnknownRun
-from playbill.runtime.control.commands import COMMANDS
+from playbill.runtime.control.commands import request_of
 from playbill.runtime.control.frames import VERSION, error_frame
 
 if TYPE_CHECKING:
@@ -34,8 +32,6 @@ async def answer_to(frame: Mapping[str, Any], control: ControlTarget) -> dict[st
     try:
         command, asked = _read(frame)
         answer = await command.handle(control, asked)
-    except ValidationError as error:
-        return error_frame("request", f"'{frame['command']}': {_described(error)}")
     except tuple(KINDS) as error:
         kind = next(kind for cause, kind in KINDS.items() if isinstance(error, cause))
         return error_frame(kind, str(error))
@@ -55,15 +51,4 @@ def _read(frame: Mapping[str, Any]) -> tuple[ControlCommand, Any]:
         raise ValueError(f"version {version!r:.60} of the protocol: this playbill speaks {VERSION}; use the same one")
     if unknown := sorted(frame.keys() - {"version", "command", "request"}):
         raise ValueError(f"unknown {', '.join(unknown)[:200]}: a frame has version, command and request")
-    name = frame.get("command")
-    command = COMMANDS.get(name) if isinstance(name, str) else None
-    if command is None:
-        raise ValueError(f"unknown command {name!r:.60}: commands are {', '.join(COMMANDS)}")
-    return command, command.asked.model_validate(frame.get("request", {}))
-
-
-def _described(error: ValidationError) -> str:
-    problems = [
-        f"{'.'.join(map(str, problem['loc'])) or 'request'}: {problem['msg']}" for problem in error.errors()[:5]
-    ]
-    return "; ".join(problems)
+    return request_of(frame.get("command"), frame.get("request", {}))

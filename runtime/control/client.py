@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from pydantic import ValidationError
 
 from playbill.model.errors import DefinitionError, JournalError, UnknownRun
-from playbill.runtime.control.commands import COMMANDS
+from playbill.runtime.control.commands import request_of
 from playbill.runtime.control.frames import (
     HEADER_BYTES,
     VERSION,
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ReachedOwner", "reach_owner"]
 
+CONNECT_SECONDS: Final = 10.0
+
 
 def reach_owner(journal: Path) -> ReachedOwner | None:
     """Return the owner of a journal's file; None: none answers, or its socket could not be made.
@@ -35,7 +37,7 @@ def reach_owner(journal: Path) -> ReachedOwner | None:
     """
     for path in sockets_of(journal):
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.settimeout(COMMANDS["ping"].seconds)
+        connection.settimeout(CONNECT_SECONDS)
         with suppress(OSError):
             connection.connect(str(path))
             if is_ours(connection):
@@ -68,9 +70,8 @@ class ReachedOwner:
             DefinitionError: the request is wrong.
             JournalError: the owner cannot do it, is gone, or does not answer in time.
         """
-        row = COMMANDS[command]
-        request = row.asked.model_validate(asked).model_dump(mode="json")
-        frame = {"version": VERSION, "command": command, "request": request}
+        row, request = request_of(command, asked)
+        frame = {"version": VERSION, "command": command, "request": request.model_dump(mode="json")}
         try:
             self._connection.settimeout(row.seconds)
             self._connection.sendall(encoded(frame))

@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from playbill.actors.answers import NotKeptYet
+from playbill.model.errors import DefinitionError
 from playbill.runtime.definitions.versions import our_version
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from playbill.runtime.recovery.taken_up import TakenUp
 
-__all__ = ["COMMANDS", "ControlCommand", "ControlTarget", "Controlled"]
+__all__ = ["COMMANDS", "ControlCommand", "ControlTarget", "Controlled", "request_of"]
 
 
 class Controlled(Protocol):
@@ -222,3 +223,22 @@ COMMANDS: Final[Mapping[str, ControlCommand]] = {
     "recover": ControlCommand(RecoverAsked, RecoverAnswer, _recover, LONG),
 }
 """By name."""
+
+
+def request_of(name: object, given: object) -> tuple[ControlCommand, Any]:
+    """Return a command, and what it is asked, by its model.
+
+    Raises:
+        DefinitionError: there is no such command, or it cannot be asked this.
+    """
+    command = COMMANDS.get(name) if isinstance(name, str) else None
+    if command is None:
+        text = f"unknown command {name!r:.60}: commands are {', '.join(COMMANDS)}"
+        raise DefinitionError.single("command", "command", text)
+    try:
+        return command, command.asked.model_validate(given)
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(map(str, problem['loc'])) or 'request'}: {problem['msg']}" for problem in error.errors()[:5]
+        ]
+        raise DefinitionError.single("request", "request", f"'{name}': {'; '.join(problems)}") from None

@@ -11,7 +11,7 @@ from playbill.model.errors import DefinitionError, UnknownRun
 from playbill.model.messages import Cancel, Pause, Resume
 from playbill.runtime.arguments import check_moment
 from playbill.runtime.control.client import reach_owner
-from playbill.runtime.control.commands import COMMANDS, ControlTarget
+from playbill.runtime.control.commands import ControlTarget, request_of
 from playbill.runtime.journals.index import check_ended
 from playbill.runtime.journals.refusals import JournalInUse
 from playbill.runtime.journals.sqlite.files.places import SCHEME
@@ -59,8 +59,7 @@ def control(journal: Path, command: str, **asked: Any) -> Any:
 
 
 async def _alone(journal: Path, command: str, asked: Mapping[str, Any]) -> Any:
-    row = COMMANDS[command]
-    request = row.asked.model_validate(asked)
+    row, request = request_of(command, asked)
     owned = SqliteJournal(f"{SCHEME}{journal}")
     try:
         return await row.handle(ControlTarget(OfflineRuns(owned), journal), request)

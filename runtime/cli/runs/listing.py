@@ -92,7 +92,7 @@ def runs(  # noqa: PLR0913 (a user names those they want)
         pipeline=pipeline,
         since=since,
         until=until,
-        attributes=_attributes(attribute or []),
+        attributes=attributes_of(attribute or []),
         text=text,
         limit=limit,
     )
@@ -109,8 +109,8 @@ def runs(  # noqa: PLR0913 (a user names those they want)
     return FINE
 
 
-def _attributes(options: Sequence[str]) -> dict[str, Scalar]:
-    """Return attributes by name; a value that is not JSON is text.
+def attributes_of(options: Sequence[str], name_of: str = "--attribute ") -> dict[str, Scalar]:
+    """Return attributes by name; a value that is not JSON is text. `name_of` is what the command line calls them.
 
     Raises:
         DefinitionError: one has no value.
@@ -119,7 +119,7 @@ def _attributes(options: Sequence[str]) -> dict[str, Scalar]:
     for option in options:
         name, equals, value = option.partition("=")
         if not (name and equals):
-            raise DefinitionError.single("attribute", "--attribute", f"--attribute takes NAME=VALUE, not '{option}'")
+            raise DefinitionError.single("attribute", name_of, f"{name_of}takes NAME=VALUE, not '{option}'")
         found[name] = value
         with suppress(ValueError):
             said = json.loads(value)

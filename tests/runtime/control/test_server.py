@@ -336,7 +336,7 @@ async def test_who_waits_too_long_is_told(server: ControlServer, runs: Runs, mon
 
     runs.held = asyncio.Event()
     hasty = {name: command._replace(seconds=0.05) for name, command in COMMANDS.items()}
-    monkeypatch.setattr("playbill.runtime.control.client.COMMANDS", hasty)
+    monkeypatch.setattr("playbill.runtime.control.commands.COMMANDS", hasty)
 
     def asking(owner: ReachedOwner) -> None:
         with pytest.raises(JournalError, match=r"has not answered 'cancel' within 0\.05 s, and may have done it"):

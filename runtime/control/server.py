@@ -179,7 +179,6 @@ def _bound(path: Path) -> socket.socket:
         os.fchmod(made.fileno(), 0o600)
         _remove_left_over(path)
         made.bind(str(path))
-        path.chmod(0o600)
         made.listen(MAX_CONNECTIONS)
         made.setblocking(False)  # noqa: FBT003 (as sockets are)
     except BaseException:

@@ -226,3 +226,21 @@ async def test_runs_are_taken_up_when_somebody_asks_for_it(url: str) -> None:
         assert await memory.recover() == playbill.TakenUp()
         with pytest.raises(playbill.UnknownRun):
             await memory.recover("one")
+
+
+@pytest.mark.real("a file")
+async def test_who_recovers_while_runs_are_taken_up_waits_for_that(url: str) -> None:
+    async with Manager(journal=url, types=[step]) as manager:
+        assert await manager.recover() == playbill.TakenUp()
+        assert (await manager.recovered()).runs == ["one", "two"]
+
+
+@pytest.mark.real("a file")
+async def test_a_run_that_crashed_too_often_goes_on_when_somebody_asks_for_just_that(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("playbill.runtime.recovery.taking_up.MAX_CRASHES", 1)
+    async with Manager(journal=url, types=[step]) as manager:
+        assert set((await manager.recover()).set_aside) == {"one", "two"}
+        assert (await manager.recover("one")).runs == ["one"]
+        assert (await (await manager.open_run("one")).result()).status == "completed"

@@ -5,9 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -182,6 +184,24 @@ async def test_a_journal_that_is_in_use_and_has_no_socket_is_told(
         silent.kill()
 
 
+def test_who_finds_the_lock_held_for_a_moment_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "runs.db"
+    with playbill.BlockingManager(journal=f"sqlite:///{path}", types=[]) as manager:
+        manager.start_run(pipeline(node("a", "parallel")), run_id="one").result()
+    command = [sys.executable, "-c", SILENT, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as silent:
+        assert silent.stdout is not None
+        silent.stdout.readline()
+
+        def let_go(seconds: float) -> None:
+            silent.kill()
+            silent.wait()
+
+        waits = SimpleNamespace(monotonic=time.monotonic, sleep=let_go)
+        monkeypatch.setattr("playbill.runtime.control.offline.time", waits)
+        assert control(path, "set_attributes", run="one", attributes={"a": 1}).kept
+
+
 async def test_while_the_journal_fails_a_cancel_acts_at_once_and_says_that_it_is_not_kept(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,7 +229,9 @@ async def test_while_the_journal_fails_a_cancel_acts_at_once_and_says_that_it_is
         await began.wait()
         with monkeypatch.context() as broken:
             broken.setattr("playbill.runtime.journals.sqlite.writing.store.Store._keep", disk_full)
-            code, out, err = await asyncio.to_thread(told, capsys, path, "cancel", "one")
+            answer = await asyncio.to_thread(control, path, "cancel", run="one")
+            assert (answer.decided, answer.kept) == (True, False)
+            code, out, err = await asyncio.to_thread(told, capsys, path, "cancel", "one", "--grace", "0")
             assert stopped.is_set()
             assert (code, out) == (74, "")
             assert err == "run 'one' is cancelled; its journal has not kept that yet, and goes on trying\n"

@@ -21,7 +21,7 @@ from playbill.runtime.journals.index import ALIVE
 from playbill.runtime.reports.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from playbill.runtime.cli.journals import FoundRun
     from playbill.runtime.journals.index import RunRow
@@ -49,7 +49,9 @@ def cancel(
         as_json: print JSON: what became of each.
     """
     asked = {"reason": reason, "grace": grace}
-    return _tell("cancel", run_ids, journal, asked, _Words("is cancelled", _not_cancelled), as_json=as_json)
+    return _tell(
+        "cancel", run_ids, journal, asked, _Words("is cancelled", "is being stopped already"), as_json=as_json
+    )
 
 
 def pause(run_ids: RunIds, /, *, journal: JournalOption = None, as_json: AsJson = False) -> int:
@@ -60,7 +62,7 @@ def pause(run_ids: RunIds, /, *, journal: JournalOption = None, as_json: AsJson 
         journal: where to look.
         as_json: print JSON: what became of each.
     """
-    words = _Words("is paused", lambda row: _ended(row) or "is paused already, or is being stopped")
+    words = _Words("is paused", "is paused already, or is being stopped")
     return _tell("pause", run_ids, journal, {}, words, as_json=as_json)
 
 
@@ -72,7 +74,7 @@ def resume(run_ids: RunIds, /, *, journal: JournalOption = None, as_json: AsJson
         journal: where to look.
         as_json: print JSON: what became of each.
     """
-    words = _Words("is resumed", lambda row: _ended(row) or "is not paused")
+    words = _Words("is resumed", "is not paused")
     return _tell("resume", run_ids, journal, {}, words, as_json=as_json)
 
 
@@ -115,16 +117,8 @@ class _Words(NamedTuple):
     """How a command tells what it has done."""
 
     done: str
-    not_done: Callable[[RunRow], str]
-    """Why it changed nothing."""
-
-
-def _ended(row: RunRow) -> str:
-    return "" if row.status in ALIVE else f"has ended {row.status}"
-
-
-def _not_cancelled(row: RunRow) -> str:
-    return _ended(row) or "is being stopped already"
+    not_done: str
+    """Why it changed nothing of a run that has not ended."""
 
 
 def _tell(
@@ -163,7 +157,8 @@ def _tell_one(row: RunRow, words: _Words, *, changed: bool | None, kept: bool) -
     elif changed:
         _say(f"run '{row.run_id}' {words.done}")
     else:
-        complain(f"run '{row.run_id}' {words.not_done(row)}: nothing was changed")
+        why = words.not_done if row.status in ALIVE else f"has ended {row.status}"
+        complain(f"run '{row.run_id}' {why}: nothing was changed")
 
 
 def _say(text: str) -> None:

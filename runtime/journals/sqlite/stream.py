@@ -106,7 +106,6 @@ class SqliteStream(MemoryStream):
         self._pending.clear()
         if not isinstance(error, RunIdTaken | JournalLost):  # who began the run is told; what is lost is told once
             logger.error("%s", error)
-        self.close()
         self.keeper.fenced(error)
 
     def __repr__(self) -> str:

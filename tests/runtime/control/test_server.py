@@ -82,7 +82,11 @@ def runs() -> Runs:
 
 @pytest.fixture
 async def server(folder: Path, runs: Runs) -> AsyncIterator[ControlServer]:
-    made = ControlServer(folder / "runs.db", lambda: runs, asyncio.get_running_loop())
+    before = os.umask(0)
+    try:
+        made = ControlServer(folder / "runs.db", lambda: runs, asyncio.get_running_loop())
+    finally:
+        os.umask(before)
     yield made
     made.close()
 
@@ -289,6 +293,23 @@ async def test_who_does_not_take_the_answer_is_cut_off(
         while server._connections:
             assert len(await exchange(server, encoded(PING))) == 1  # others are answered meanwhile
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("size", range(150_000, 300_000, 30_000))
+async def test_who_asks_nothing_more_and_reads_late_still_gets_the_whole_answer(
+    server: ControlServer, runs: Runs, size: int
+) -> None:
+    runs.error = JournalError("x" * size)  # some of these sizes are a little more than the system takes at once
+    reader, writer = await connected(server)
+    reader._transport.pause_reading()  # type: ignore[attr-defined]
+    writer.write(encoded({**PING, "command": "cancel", "request": {"run": "one"}}))
+    writer.write_eof()
+    await until(lambda: runs.asked)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    reader._transport.resume_reading()  # type: ignore[attr-defined]
+    assert len((await read(reader))["error"]["text"]) == size
+    writer.close()
 
 
 async def test_an_answer_that_is_too_large_is_told_so(server: ControlServer, runs: Runs) -> None:

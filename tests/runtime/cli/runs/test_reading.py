@@ -74,6 +74,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def there(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(kept)
     monkeypatch.delenv("PLAYBILL_JOURNAL")
+    monkeypatch.setattr("playbill.runtime.cli.runs.recovering.show_logs", lambda _verbosity: None)  # as they are here
 
 
 def listed(capsys: Out, *arguments: str) -> list[str]:

@@ -48,7 +48,7 @@ def pipeline(name: str) -> dict[str, Any]:
 
 @playbill.node_type("works")
 async def works(node: object, inputs: object, context: Any) -> dict[str, int]:
-    context.log.info("working")
+    context.log.info("a\tb")
     context.log.warning("nearly \x1b[31mdone")
     return {"n": context.trigger_data["n"]}
 
@@ -207,7 +207,7 @@ def test_logs_are_shown_with_their_level_and_move_no_cursor(capsys: Out) -> None
     for arguments in ([], ["work"], ["work", "--attempt", "1"]):
         assert _call(["logs", "works-1", *arguments]) == 0
         first, second = capsys.readouterr().out.splitlines()
-        assert first.endswith(" work#1 working")
+        assert first.endswith(" work#1 a       b")
         assert second.endswith(r" work#1 warning: nearly \x1b[31mdone")
     assert _call(["logs", "works-1", "start"]) == 0
     assert _call(["logs", "works-1", "--attempt", "2"]) == 0

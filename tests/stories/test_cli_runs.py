@@ -98,6 +98,7 @@ def test_runs_of_killed_commands_are_told_and_go_on_and_others_follow_one_that_i
     for run_id in ("killed-1", "killed-2"):
         with folder.begin(run_id) as process:
             process.kill()
+        assert listed(look)[run_id] == ("running", True)  # its WAL is as the kill has left it
     with folder.begin("live-1", "--events", "live.jsonl") as live:
         assert listed(look) == {
             "live-1": ("running", False),

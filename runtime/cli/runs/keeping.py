@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from playbill.model.diagnostics import list_names
 from playbill.model.errors import DefinitionError, JournalError
+from playbill.model.facts import RunStatus
 from playbill.runtime.cli.journals import FOLDER, journal_named, numbered, path_named, reading
 from playbill.runtime.cli.terminal.streams import complain
 from playbill.runtime.journal_choice import MEMORY
@@ -65,7 +66,12 @@ async def open_manager(options: ManagerOptions, journal: str | None, run_id: str
             raise DefinitionError.single("journal", "--journal", str(error)) from error
         complain(f"this run is kept in memory alone: {error}")
         return KeepingManager(await _opened(options, MEMORY), None)
-    await _tell_unfinished(manager, path, run_id)
+    try:
+        await _check_not_paused(manager, run_id)
+        await _tell_unfinished(manager, path, run_id)
+    except BaseException:
+        await manager.close()
+        raise
     return KeepingManager(manager, path)
 
 
@@ -116,6 +122,20 @@ async def _journal_of(paths: Iterable[Path], run_id: str) -> Path | None:
             if await reader.run(run_id) is not None:
                 return path
     return None
+
+
+async def _check_not_paused(manager: PipelineRunManager, run_id: str | None) -> None:
+    """Refuse to wait for a run that somebody has paused.
+
+    Raises:
+        DefinitionError: it is.
+    """
+    if run_id is None:
+        return
+    paused = await manager.list_runs(statuses=(RunStatus.PAUSED,), text=run_id, limit=LOOKED_AT)
+    if run_id in {row.run_id for row in paused.runs}:
+        text = f"run '{run_id}' is paused: `playbill resume {run_id}` lets it go on"
+        raise DefinitionError.single("run-id", "--id", text)
 
 
 async def _tell_unfinished(manager: PipelineRunManager, path: Path, run_id: str | None) -> None:

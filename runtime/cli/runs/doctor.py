@@ -132,10 +132,10 @@ def _show(findings: Mapping[str, Sequence[Finding]]) -> None:
     screen = console()
     for place, found in findings.items():
         if place:
-            screen.print(Text(f"\n{place}", "bold"), soft_wrap=True)
+            screen.print(Text(f"\n{place}", "bold"))
         for each in found:
             name = Text(f" {each.name:<11}", "bright_black")
-            screen.print(Text(*LOOKS[each.state]) + name + Text(each.said), soft_wrap=True)
+            screen.print(Text(*LOOKS[each.state]) + name + Text(each.said))
 
 
 def _as_dict(findings: dict[str, list[Finding]], *, is_fine: bool) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from playbill.model.diagnostics import list_names
 from playbill.model.errors import DefinitionError, JournalError
 from playbill.model.facts import RunStatus
 from playbill.runtime.cli.journals import FOLDER, journal_named, numbered, path_named, reading
@@ -23,6 +22,7 @@ from playbill.runtime.journals.refusals import JournalInUse
 from playbill.runtime.journals.sqlite.files.ownership import owner_of
 from playbill.runtime.journals.sqlite.files.places import SCHEME
 from playbill.runtime.manager import PipelineRunManager
+from playbill.runtime.reports.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -145,9 +145,10 @@ async def _tell_unfinished(manager: PipelineRunManager, path: Path, run_id: str 
         if other != path:
             left += await _left_in(other)
     names = [row.run_id for row in left if row.run_id != run_id]
-    if names:
-        runs, them = ("1 run has", "it") if len(names) == 1 else (f"{len(names)} runs have", "them")
-        complain(f"{runs} not ended, and nobody goes on with {them}: {list_names(names, 3)}; see `playbill recover`")
+    if len(names) == 1:
+        complain(f"1 unfinished run: see `playbill recover {printable(names[0])}`")
+    elif names:
+        complain(f"{len(names)} unfinished runs: see `playbill recover --all`")
 
 
 async def _left_in(path: Path) -> tuple[RunRow, ...]:

@@ -77,7 +77,8 @@ def look(folder: Folder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
 
     def look(*arguments: str) -> tuple[int, str, str]:
         code = _call(arguments)
-        return code, *capsys.readouterr()
+        out, err = capsys.readouterr()
+        return code, out, err
 
     return look
 

@@ -36,7 +36,7 @@ WRONG: Final = "wrong"
 LOOKS: Final = {WELL: ("✔", "green"), NOTE: ("!", "yellow"), WRONG: ("✘", "red")}
 
 
-class Finding(NamedTuple):
+class HealthCheck(NamedTuple):
     """One thing that was looked at."""
 
     name: str
@@ -62,7 +62,7 @@ def doctor(
     except DefinitionError as error:
         if journal_named(journal) is not None:
             raise
-        findings[FOLDER] = [Finding("journals", str(error))]
+        findings[FOLDER] = [HealthCheck("journals", str(error))]
         paths = []
     for path in paths:
         findings[str(path)] = asyncio.run(_look_at(path))
@@ -74,49 +74,49 @@ def doctor(
     return FINE if is_fine else FOUND
 
 
-def sqlite_finding(version: tuple[int, ...]) -> Finding:
+def sqlite_finding(version: tuple[int, ...]) -> HealthCheck:
     """Tell whether this SQLite can damage a file that two connections write; playbill has one that does."""
     said = ".".join(map(str, version))
     branch = (version[0], version[1])
     if version >= (3, 51, 3) or version[2] >= FIXED.get(branch, version[2] + 1):
-        return Finding("SQLite", said)
+        return HealthCheck("SQLite", said)
     fault = "before 3.51.3, 3.50.7 and 3.44.6 it can damage a WAL that two connections write"
-    return Finding(
+    return HealthCheck(
         "SQLite", f"{said}: {fault}, and playbill has one that does: let no other program write a journal", NOTE
     )
 
 
-async def _look_at(path: Path) -> list[Finding]:
+async def _look_at(path: Path) -> list[HealthCheck]:
     """Return what is found of one journal."""
     found = [*_files(path)]
     try:
         owner = owner_of(path)
-        found.append(Finding("owner", "nobody" if owner is None else str(owner)))
+        found.append(HealthCheck("owner", "nobody" if owner is None else str(owner)))
         check_file_system(path)
         async with reading(path) as reader:
             page = await reader.runs(RunQuery(statuses=ALIVE, limit=MAX_PAGE))
-            found.append(Finding("schema", f"version {MIGRATIONS[-1].version}"))
+            found.append(HealthCheck("schema", f"version {MIGRATIONS[-1].version}"))
             damage = await reader.integrity()
-            found.append(Finding("integrity", "; ".join(damage) or "whole", WRONG if damage else WELL))
+            found.append(HealthCheck("integrity", "; ".join(damage) or "whole", WRONG if damage else WELL))
     except JournalError as error:
-        return [*found, Finding("error", str(error), WRONG)]
+        return [*found, HealthCheck("error", str(error), WRONG)]
     aside = [row.run_id for row in page.runs if row.suspended_reason is not None]
     if page.runs:
         said = f"{len(page.runs)}{' or more' if page.next else ''}, of them {len(aside)} set aside"
-        found.append(Finding("unfinished", said, WRONG if aside else WELL))
+        found.append(HealthCheck("unfinished", said, WRONG if aside else WELL))
     return found
 
 
-def _files(path: Path) -> Iterator[Finding]:
+def _files(path: Path) -> Iterator[HealthCheck]:
     status = path.stat()
-    yield Finding("size", describe_bytes(status.st_size))
+    yield HealthCheck("size", describe_bytes(status.st_size))
     if status.st_mode & 0o077:
         text = f"{status.st_mode & 0o777:o}: others may read or write it; `chmod 600 {path}`"
-        yield Finding("mode", text, WRONG)
+        yield HealthCheck("mode", text, WRONG)
     wal = path.with_name(f"{path.name}-wal")
     size = wal.stat().st_size if wal.exists() else 0
     long = f"; a reader may keep its owner from copying it: end long reads of {path.name}" if size > LARGE_WAL else ""
-    yield Finding("WAL", f"{describe_bytes(size)}{long}", WRONG if long else WELL)
+    yield HealthCheck("WAL", f"{describe_bytes(size)}{long}", WRONG if long else WELL)
 
 
 def describe_bytes(size: float) -> str:
@@ -128,7 +128,7 @@ def describe_bytes(size: float) -> str:
     return f"{size:.3g} GiB"
 
 
-def _show(findings: Mapping[str, Sequence[Finding]]) -> None:
+def _show(findings: Mapping[str, Sequence[HealthCheck]]) -> None:
     screen = console()
     for place, found in findings.items():
         if place:
@@ -138,7 +138,7 @@ def _show(findings: Mapping[str, Sequence[Finding]]) -> None:
             screen.print(Text(*LOOKS[each.state]) + name + Text(each.said))
 
 
-def _as_dict(findings: dict[str, list[Finding]], *, is_fine: bool) -> dict[str, Any]:
+def _as_dict(findings: dict[str, list[HealthCheck]], *, is_fine: bool) -> dict[str, Any]:
     own, *_ = findings[""]
     told = {
         place: [{"name": each.name, "said": each.said, "state": each.state} for each in found]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
@@ -19,13 +18,12 @@ from playbill.runtime.journals.index import ALIVE
 from playbill.runtime.journals.listing import MAX_PAGE, RunQuery
 from playbill.runtime.journals.sqlite.files.ownership import owner_of
 from playbill.runtime.journals.sqlite.files.places import check_file_system
+from playbill.runtime.journals.sqlite.files.versions import has_wal_fault, sqlite_version
 from playbill.runtime.journals.sqlite.schema.migrations import MIGRATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-FIXED: Final = {(3, 44): 6, (3, 50): 7, (3, 51): 3}
-"""By branch of SQLite: the first release without the fault by which two connections can damage a WAL."""
 LARGE_WAL: Final = 256 * 1024 * 1024
 """Bytes of a WAL that its owner should long have copied."""
 
@@ -56,7 +54,7 @@ def doctor(
         journal: which journal.
         as_json: print JSON.
     """
-    findings = {"": [sqlite_finding(sqlite3.sqlite_version_info)]}
+    findings = {"": [_sqlite()]}
     try:
         paths = journals(journal)
     except DefinitionError as error:
@@ -74,16 +72,14 @@ def doctor(
     return FINE if is_fine else FOUND
 
 
-def sqlite_finding(version: tuple[int, ...]) -> HealthCheck:
-    """Tell whether this SQLite can damage a file that two connections write; playbill has one that does."""
+def _sqlite() -> HealthCheck:
+    """Tell which SQLite is at work; its fault is none of ours, as long as playbill alone writes."""
+    version = sqlite_version()
     said = ".".join(map(str, version))
-    branch = (version[0], version[1])
-    if version >= (3, 51, 3) or version[2] >= FIXED.get(branch, version[2] + 1):
+    if not has_wal_fault(version):
         return HealthCheck("SQLite", said)
     fault = "before 3.51.3, 3.50.7 and 3.44.6 it can damage a WAL that two connections write"
-    return HealthCheck(
-        "SQLite", f"{said}: {fault}, and playbill has one that does: let no other program write a journal", NOTE
-    )
+    return HealthCheck("SQLite", f"{said}: {fault}, and playbill has one that does: let no other program write", NOTE)
 
 
 async def _look_at(path: Path) -> list[HealthCheck]:

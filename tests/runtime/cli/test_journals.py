@@ -23,7 +23,7 @@ def no_default(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def made(path: Path, run_ids: Sequence[str] = ()) -> Path:
     """A journal that has these runs."""
-    async with PipelineRunManager(journal=f"sqlite:///{path}") as manager:
+    async with PipelineRunManager(journal=f"sqlite:///{path}", types=[]) as manager:
         for run_id in run_ids:
             await (await manager.start_run(HELLO, run_id=run_id)).result()
     return path

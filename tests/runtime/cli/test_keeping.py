@@ -130,7 +130,7 @@ def test_a_paused_run_is_not_waited_for_and_stays_as_it_is(folder: Path) -> None
 
 async def leave_paused(path: Path, run_id: str) -> None:
     delay = {"id": "a", "type": "delay", "config": {"seconds": 3600}}
-    async with playbill.PipelineRunManager(journal=f"sqlite:///{path}", on_exit="park") as manager:
+    async with playbill.PipelineRunManager(journal=f"sqlite:///{path}", types=[], on_exit="park") as manager:
         run = await manager.start_run({"name": "hello", "nodes": [delay]}, run_id=run_id)
         await run.pause()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 from cyclopts import Parameter
 
-from playbill.model.errors import DefinitionError, JournalError
+from playbill.model.errors import DefinitionError, JournalError, RunSetAside
 from playbill.model.events import Event
 from playbill.runtime.cli.exit_codes import OF_RUNS
 from playbill.runtime.cli.modules import open_definition
@@ -121,6 +121,8 @@ async def _run(
     options["resources"] = await make_resources(resources)
     manager, path = await _manager(options, journal, requested.run_id)
     started: Run | None = None
+    progress = progress_of(requested.definition, manager.stop_policy.grace)
+    watch = _stop_on_signals(progress.board)
     try:
         async with manager:
             started = await manager.start_run(
@@ -131,8 +133,8 @@ async def _run(
             )
             if path is not None:
                 complain(f"{'run':<10}{started.id}{' has ended before: it is not run again' if started.done else ''}")
-            with progress_of(requested.definition, manager.stop_policy.grace) as progress:
-                _stop_on_signals(started, progress.board)
+            watch(started)
+            with progress:
 
                 def take(item: Event | NodeProgress) -> None:
                     if write is not None and isinstance(item, Event):
@@ -142,10 +144,11 @@ async def _run(
                 if await follow(started, take):
                     progress.end(await started.result())
         return await started.result()
+    except RunSetAside:
+        raise
     except JournalError as error:
-        if started is None:
-            raise
-        raise EndNotKept(f"{error}; `playbill recover {started.id}` goes on with it") from error
+        way_out = "" if started is None else f"; `playbill recover {started.id}` goes on with it"
+        raise EndNotKept(f"{error}{way_out}") from error
 
 
 async def _manager(
@@ -191,17 +194,26 @@ def _as_usage_error() -> Generator[None]:
         raise DefinitionError.single("events", "--events", f"--events {error}") from error
 
 
-def _stop_on_signals(started: Run, board: Board) -> None:
-    """Cancel with grace at the first Ctrl-C or SIGTERM, without once it is stopping.
+def _stop_on_signals(board: Board) -> Callable[[Run], None]:
+    """Cancel with grace at the first Ctrl-C or SIGTERM, without once it is stopping; return what is told the run.
 
-    A loop that a handler blocks hears of neither: the third Ctrl-C is raised where the program is.
+    One that comes while the run begins cancels it as soon as it has. A loop that a handler blocks hears of neither:
+    the third Ctrl-C is raised where the program is.
     """
-    asked = False
+    begun: Run | None = None
+    asked = 0
 
     def stop() -> None:
         nonlocal asked
-        started.request_cancel("interrupted", 0.0 if asked or board.stop is not None else None)
-        asked = True
+        asked += 1
+        if begun is not None:
+            begun.request_cancel("interrupted", 0.0 if asked > 1 or board.stop is not None else None)
+
+    def watch(run: Run) -> None:
+        nonlocal begun
+        begun = run
+        if asked:
+            run.request_cancel("interrupted", 0.0 if asked > 1 else None)
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -213,3 +225,4 @@ def _stop_on_signals(started: Run, board: Board) -> None:
             raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, press)  # the loop is woken all the same
+    return watch

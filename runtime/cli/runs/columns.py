@@ -22,10 +22,23 @@ if TYPE_CHECKING:
 
     from playbill.runtime.journals.index import RunRow
 
-__all__ = ["columns", "console", "describe_duration", "describe_moment", "look_of", "plain", "way_out", "write_json"]
+__all__ = [
+    "columns",
+    "console",
+    "describe_duration",
+    "describe_moment",
+    "look_of",
+    "plain",
+    "short_id",
+    "way_out",
+    "write_json",
+]
 
 PIPE_WIDTH: Final = 10_000
 """Columns where nobody says how many there are: nothing is left out."""
+OURS: Final = 32
+"""Characters of an id of ours, which are hexadecimal digits."""
+SHORT_ID: Final = 12
 LOOKS: Final = {
     "pending": ("●", "cyan"),
     "running": ("●", "cyan"),
@@ -50,10 +63,15 @@ def look_of(status: str, *, left: bool) -> tuple[str, str, str]:
     return INTERRUPTED if left and status != "paused" else (status, *LOOKS[status])
 
 
+def short_id(run_id: str) -> str:
+    """Return an id as it may be shown: of one of ours the beginning, which is enough to find it."""
+    is_ours = len(run_id) == OURS and run_id.isalnum()
+    return printable(run_id[:SHORT_ID] if is_ours else run_id, sys.stdout.encoding or "utf-8")
+
+
 def way_out(run_id: str) -> str:
     """Tell what may be done with a run that nobody goes on with."""
-    shown = printable(run_id, sys.stdout.encoding or "utf-8")
-    return f"its process has gone: `playbill recover {shown}` goes on with it"
+    return f"its process has gone: `playbill recover {short_id(run_id)}`"
 
 
 def console() -> Console:

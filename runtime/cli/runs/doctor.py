@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
@@ -19,13 +18,12 @@ from playbill.runtime.journals.index import ALIVE
 from playbill.runtime.journals.listing import MAX_PAGE, RunQuery
 from playbill.runtime.journals.sqlite.files.ownership import owner_of
 from playbill.runtime.journals.sqlite.files.places import check_file_system
+from playbill.runtime.journals.sqlite.files.versions import has_wal_fault, sqlite_version
 from playbill.runtime.journals.sqlite.schema.migrations import MIGRATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-FIXED: Final = {(3, 44): 6, (3, 50): 7, (3, 51): 3}
-"""By branch of SQLite: the first release without the fault by which two connections can damage a WAL."""
 LARGE_WAL: Final = 256 * 1024 * 1024
 """Bytes of a WAL that its owner should long have copied."""
 
@@ -36,7 +34,7 @@ WRONG: Final = "wrong"
 LOOKS: Final = {WELL: ("✔", "green"), NOTE: ("!", "yellow"), WRONG: ("✘", "red")}
 
 
-class Finding(NamedTuple):
+class HealthCheck(NamedTuple):
     """One thing that was looked at."""
 
     name: str
@@ -56,13 +54,13 @@ def doctor(
         journal: which journal.
         as_json: print JSON.
     """
-    findings = {"": [sqlite_finding(sqlite3.sqlite_version_info)]}
+    findings = {"": [_sqlite()]}
     try:
         paths = journals(journal)
     except DefinitionError as error:
         if journal_named(journal) is not None:
             raise
-        findings[FOLDER] = [Finding("journals", str(error))]
+        findings[FOLDER] = [HealthCheck("journals", str(error))]
         paths = []
     for path in paths:
         findings[str(path)] = asyncio.run(_look_at(path))
@@ -74,49 +72,47 @@ def doctor(
     return FINE if is_fine else FOUND
 
 
-def sqlite_finding(version: tuple[int, ...]) -> Finding:
-    """Tell whether this SQLite can damage a file that two connections write; playbill has one that does."""
+def _sqlite() -> HealthCheck:
+    """Tell which SQLite is at work; its fault is none of ours, as long as playbill alone writes."""
+    version = sqlite_version()
     said = ".".join(map(str, version))
-    branch = (version[0], version[1])
-    if version >= (3, 51, 3) or version[2] >= FIXED.get(branch, version[2] + 1):
-        return Finding("SQLite", said)
+    if not has_wal_fault(version):
+        return HealthCheck("SQLite", said)
     fault = "before 3.51.3, 3.50.7 and 3.44.6 it can damage a WAL that two connections write"
-    return Finding(
-        "SQLite", f"{said}: {fault}, and playbill has one that does: let no other program write a journal", NOTE
-    )
+    return HealthCheck("SQLite", f"{said}: {fault}, and playbill has one that does: let no other program write", NOTE)
 
 
-async def _look_at(path: Path) -> list[Finding]:
+async def _look_at(path: Path) -> list[HealthCheck]:
     """Return what is found of one journal."""
     found = [*_files(path)]
     try:
         owner = owner_of(path)
-        found.append(Finding("owner", "nobody" if owner is None else str(owner)))
+        found.append(HealthCheck("owner", "nobody" if owner is None else str(owner)))
         check_file_system(path)
         async with reading(path) as reader:
             page = await reader.runs(RunQuery(statuses=ALIVE, limit=MAX_PAGE))
-            found.append(Finding("schema", f"version {MIGRATIONS[-1].version}"))
+            found.append(HealthCheck("schema", f"version {MIGRATIONS[-1].version}"))
             damage = await reader.integrity()
-            found.append(Finding("integrity", "; ".join(damage) or "whole", WRONG if damage else WELL))
+            found.append(HealthCheck("integrity", "; ".join(damage) or "whole", WRONG if damage else WELL))
     except JournalError as error:
-        return [*found, Finding("error", str(error), WRONG)]
+        return [*found, HealthCheck("error", str(error), WRONG)]
     aside = [row.run_id for row in page.runs if row.suspended_reason is not None]
     if page.runs:
         said = f"{len(page.runs)}{' or more' if page.next else ''}, of them {len(aside)} set aside"
-        found.append(Finding("unfinished", said, WRONG if aside else WELL))
+        found.append(HealthCheck("unfinished", said, WRONG if aside else WELL))
     return found
 
 
-def _files(path: Path) -> Iterator[Finding]:
+def _files(path: Path) -> Iterator[HealthCheck]:
     status = path.stat()
-    yield Finding("size", describe_bytes(status.st_size))
+    yield HealthCheck("size", describe_bytes(status.st_size))
     if status.st_mode & 0o077:
         text = f"{status.st_mode & 0o777:o}: others may read or write it; `chmod 600 {path}`"
-        yield Finding("mode", text, WRONG)
+        yield HealthCheck("mode", text, WRONG)
     wal = path.with_name(f"{path.name}-wal")
     size = wal.stat().st_size if wal.exists() else 0
     long = f"; a reader may keep its owner from copying it: end long reads of {path.name}" if size > LARGE_WAL else ""
-    yield Finding("WAL", f"{describe_bytes(size)}{long}", WRONG if long else WELL)
+    yield HealthCheck("WAL", f"{describe_bytes(size)}{long}", WRONG if long else WELL)
 
 
 def describe_bytes(size: float) -> str:
@@ -128,17 +124,17 @@ def describe_bytes(size: float) -> str:
     return f"{size:.3g} GiB"
 
 
-def _show(findings: Mapping[str, Sequence[Finding]]) -> None:
+def _show(findings: Mapping[str, Sequence[HealthCheck]]) -> None:
     screen = console()
     for place, found in findings.items():
         if place:
-            screen.print(Text(f"\n{place}", "bold"), soft_wrap=True)
+            screen.print(Text(f"\n{place}", "bold"))
         for each in found:
             name = Text(f" {each.name:<11}", "bright_black")
-            screen.print(Text(*LOOKS[each.state]) + name + Text(each.said), soft_wrap=True)
+            screen.print(Text(*LOOKS[each.state]) + name + Text(each.said))
 
 
-def _as_dict(findings: dict[str, list[Finding]], *, is_fine: bool) -> dict[str, Any]:
+def _as_dict(findings: dict[str, list[HealthCheck]], *, is_fine: bool) -> dict[str, Any]:
     own, *_ = findings[""]
     told = {
         place: [{"name": each.name, "said": each.said, "state": each.state} for each in found]

@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from playbill.model.diagnostics import list_names
 from playbill.model.errors import DefinitionError
 from playbill.model.facts import RunStatus
+from playbill.model.fields import is_seconds
 from playbill.runtime.cli.exit_codes import FINE, WRONG
 from playbill.runtime.cli.journals import journals, reading
 from playbill.runtime.cli.options.journal import JournalOption
@@ -55,6 +56,9 @@ def prune(
     if alive := [one for one in status or () if one not in ENDED]:
         text = f"--status {alive[0]}: only runs that have ended are pruned: {list_names(map(str, ENDED))}"
         raise DefinitionError.single("status", "--status", text)
+    if not is_seconds(older_than):
+        text = f"--older-than is {older_than:g}, and takes a number of seconds, or text such as 30d"
+        raise DefinitionError.single("older-than", "--older-than", text)
     before = datetime.now(UTC) - timedelta(seconds=older_than)
     statuses = [str(one) for one in status or ENDED]
     counts: dict[str, int] = {}

@@ -11,8 +11,8 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from playbill.model.diagnostics import list_names
 from playbill.model.errors import DefinitionError, JournalError
+from playbill.model.facts import RunStatus
 from playbill.runtime.cli.journals import FOLDER, journal_named, numbered, path_named, reading
 from playbill.runtime.cli.terminal.streams import complain
 from playbill.runtime.journal_choice import MEMORY
@@ -22,6 +22,7 @@ from playbill.runtime.journals.refusals import JournalInUse
 from playbill.runtime.journals.sqlite.files.ownership import owner_of
 from playbill.runtime.journals.sqlite.files.places import SCHEME
 from playbill.runtime.manager import PipelineRunManager
+from playbill.runtime.reports.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,7 +66,12 @@ async def open_manager(options: ManagerOptions, journal: str | None, run_id: str
             raise DefinitionError.single("journal", "--journal", str(error)) from error
         complain(f"this run is kept in memory alone: {error}")
         return KeepingManager(await _opened(options, MEMORY), None)
-    await _tell_unfinished(manager, path, run_id)
+    try:
+        await _check_not_paused(manager, run_id)
+        await _tell_unfinished(manager, path, run_id)
+    except BaseException:
+        await manager.close()
+        raise
     return KeepingManager(manager, path)
 
 
@@ -118,6 +124,20 @@ async def _journal_of(paths: Iterable[Path], run_id: str) -> Path | None:
     return None
 
 
+async def _check_not_paused(manager: PipelineRunManager, run_id: str | None) -> None:
+    """Refuse to wait for a run that somebody has paused.
+
+    Raises:
+        DefinitionError: it is.
+    """
+    if run_id is None:
+        return
+    paused = await manager.list_runs(statuses=(RunStatus.PAUSED,), text=run_id, limit=LOOKED_AT)
+    if run_id in {row.run_id for row in paused.runs}:
+        text = f"run '{run_id}' is paused: `playbill resume {run_id}` lets it go on"
+        raise DefinitionError.single("run-id", "--id", text)
+
+
 async def _tell_unfinished(manager: PipelineRunManager, path: Path, run_id: str | None) -> None:
     """Say in one line that runs have not ended which nobody goes on with, if there are any."""
     left = [*(await manager.list_runs(statuses=ALIVE, limit=LOOKED_AT)).runs]
@@ -125,9 +145,10 @@ async def _tell_unfinished(manager: PipelineRunManager, path: Path, run_id: str 
         if other != path:
             left += await _left_in(other)
     names = [row.run_id for row in left if row.run_id != run_id]
-    if names:
-        runs, them = ("1 run has", "it") if len(names) == 1 else (f"{len(names)} runs have", "them")
-        complain(f"{runs} not ended, and nobody goes on with {them}: {list_names(names, 3)}; see `playbill recover`")
+    if len(names) == 1:
+        complain(f"1 unfinished run: see `playbill recover {printable(names[0])}`")
+    elif names:
+        complain(f"{len(names)} unfinished runs: see `playbill recover --all`")
 
 
 async def _left_in(path: Path) -> tuple[RunRow, ...]:

@@ -24,6 +24,7 @@ from playbill.runtime.cli.runs.columns import (
     describe_moment,
     look_of,
     plain,
+    short_id,
     way_out,
     write_json,
 )
@@ -41,10 +42,8 @@ if TYPE_CHECKING:
 
 WIDE: Final = 100
 """Columns from which on ids and times are shown whole."""
-SHORT_ID: Final = 12
-"""Characters of an id of ours, elsewhere."""
-OURS: Final = 32
-"""Characters of an id of ours, which are hexadecimal digits."""
+LEAST_ID: Final = 12
+"""Characters that are always shown of an id."""
 
 
 class ListedRun(NamedTuple):
@@ -145,7 +144,7 @@ def _show(found: Sequence[ListedRun]) -> None:
     screen = console()
     is_wide = screen.width >= WIDE
     table = [_cells(run, is_wide=is_wide) for run in found]
-    for run, line in zip(found, columns(table, screen.width, {2: 8, 1: SHORT_ID}), strict=True):
+    for run, line in zip(found, columns(table, screen.width, {2: 8, 1: LEAST_ID}), strict=True):
         screen.print(line, no_wrap=True, overflow="ellipsis", crop=True)
         if note := _note(run):
             screen.print(Text(f"  {note}", "yellow"), no_wrap=not is_wide, overflow="ellipsis", crop=True)
@@ -154,11 +153,10 @@ def _show(found: Sequence[ListedRun]) -> None:
 def _cells(run: ListedRun, *, is_wide: bool) -> list[Text]:
     row = run.row
     status, symbol, colour = look_of(str(row.status), left=run.left)
-    run_id = row.run_id[:SHORT_ID] if not is_wide and len(row.run_id) == OURS and row.run_id.isalnum() else row.run_id
     encoding = _encoding()
     return [
         Text(f"{symbol} {status}", colour),
-        Text(printable(run_id, encoding)),
+        Text(printable(row.run_id, encoding) if is_wide else short_id(row.run_id)),
         Text(printable(row.pipeline, encoding), "bold"),
         Text(describe_moment(row.started_at or row.created_at, short=not is_wide), "bright_black"),
         Text(describe_duration(row, left=run.left), "bright_black"),

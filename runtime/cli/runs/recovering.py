@@ -23,7 +23,7 @@ from playbill.runtime.cli.options.imports import Imports
 from playbill.runtime.cli.options.journal import JournalOption
 from playbill.runtime.cli.options.seconds import Seconds
 from playbill.runtime.cli.progress import PlainProgress, progress_of
-from playbill.runtime.cli.runs.columns import write_json
+from playbill.runtime.cli.runs.columns import short_id, write_json
 from playbill.runtime.cli.runs.following import EndNotKept, follow
 from playbill.runtime.cli.terminal.logs import show_logs
 from playbill.runtime.cli.terminal.streams import complain, reserve_output
@@ -221,10 +221,8 @@ async def _follow_all(manager: PipelineRunManager, runs: list[Run], seen: Seen) 
 
 async def _follow_one(run: Run, grace: float, seen: Seen, *, alone: bool) -> None:
     complain(f"{'run':<10}{run.id}")
-    board = (
-        progress_of(run.definition, grace) if alone else PlainProgress(Board(run.definition, grace), f"{run.id}  ")
-    )
-    with board as progress:
+    beside_others = PlainProgress(Board(run.definition, grace), f"{short_id(run.id)}  ")
+    with progress_of(run.definition, grace) if alone else beside_others as progress:
         if await follow(run, progress.take):
             result = await run.result()
             seen.results.append(result)

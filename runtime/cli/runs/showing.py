@@ -53,11 +53,11 @@ def show(run_id: RunId, /, *, journal: JournalOption = None, as_json: AsJson = F
     screen, board = console(), _board(run)
     _, symbol, colour = look_of(str(run.row.status), left=run.is_left)
     head, *why = _head(run, board)
-    screen.print(Text(f"{symbol} {run.row.run_id}  {head}", f"bold {colour}"), soft_wrap=True)
+    screen.print(Text(f"{symbol} {run.row.run_id}  {head}", f"bold {colour}"))
     for line in why:
-        screen.print(Text(line, colour), soft_wrap=True)
+        screen.print(Text(line, colour))
     for name, said in _facts(run):
-        screen.print(Text(f"{name:<11}", "bright_black") + Text(printable(said, _encoding())), soft_wrap=True)
+        screen.print(Text(f"{name:<11}", "bright_black") + Text(printable(said, _encoding())))
     if board.lines:
         screen.print()
     for node in board.table(board.lines.values(), screen.width):

@@ -185,7 +185,7 @@ def _log_line(line: LogLine) -> Text:
     said.append(_printable(f"{line.node_id}#{line.attempt}"), "bold")
     if line.level not in {"info", "stdout"}:
         said.append(f" {line.level}:", LEVELS.get(line.level, ""))
-    said.append(f" {_printable(line.text)}")
+    said.append(f" {_printable(line.text.expandtabs())}")
     return said.append(" (cut here)", "yellow") if line.cut else said
 
 

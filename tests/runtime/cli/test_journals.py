@@ -23,7 +23,7 @@ def no_default(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def made(path: Path, run_ids: Sequence[str] = ()) -> Path:
     """A journal that has these runs."""
-    async with PipelineRunManager(journal=f"sqlite:///{path}") as manager:
+    async with PipelineRunManager(journal=f"sqlite:///{path}", types=[]) as manager:
         for run_id in run_ids:
             await (await manager.start_run(HELLO, run_id=run_id)).result()
     return path
@@ -68,11 +68,11 @@ def test_a_journal_that_is_not_there_is_refused(tmp_path: Path, option: str | No
 
 async def test_a_run_is_found_by_its_id_or_its_beginning(tmp_path: Path) -> None:
     one = await made(tmp_path / "one.db", ["abcd", "abcd-1", "order-1"])
-    two = await made(tmp_path / "two.db", ["order-2", "other"])
+    two = await made(tmp_path / "two.db", ["order-2", "elsewhere"])
     for said, path, run_id in (
         ("abcd", one, "abcd"),
         ("abcd-", one, "abcd-1"),
-        ("othe", two, "other"),
+        ("elsew", two, "elsewhere"),
         ("order-2", two, "order-2"),
     ):
         found = await find_run([one, two], said)
@@ -91,7 +91,7 @@ async def test_a_run_is_found_by_its_id_or_its_beginning(tmp_path: Path) -> None
 )
 async def test_an_id_that_means_no_single_run_is_refused(tmp_path: Path, said: str, error: str) -> None:
     one = await made(tmp_path / "one.db", ["order-1", "same"])
-    two = await made(tmp_path / "two.db", ["order-2", "other", "same"])
+    two = await made(tmp_path / "two.db", ["order-2", "elsewhere", "same"])
     with pytest.raises(DefinitionError, match=error):
         await find_run([one, two], said)
 

@@ -1,5 +1,6 @@
 """Where `playbill run` keeps its run: real processes in folders of their own."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import playbill
 from playbill.runtime.journals.sqlite.files.ownership import Ownership
 
 TYPES = """
@@ -18,6 +20,11 @@ import playbill
 async def dies(node, inputs, context):
     if context.trigger_data.get("die", True):
         os.kill(os.getpid(), signal.SIGKILL)
+
+@playbill.node_type("stops")
+async def stops(node, inputs, context):
+    os.kill(os.getpid(), signal.SIGINT)
+    await context.sleep(3600)
 
 @playbill.node_type("breaks")
 async def breaks(node, inputs, context):
@@ -42,7 +49,7 @@ main(sys.argv[1:])
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "kinds.py").write_text(TYPES, encoding="utf-8")
     (tmp_path / "hello.yaml").write_text(HELLO, encoding="utf-8")
-    for kind in ("dies", "breaks"):
+    for kind in ("dies", "stops", "breaks"):
         text = f"name: {kind}\nimports: [kinds]\nnodes: [{{id: a, type: {kind}}}]\n"
         (tmp_path / f"{kind}.yaml").write_text(text, encoding="utf-8")
     return tmp_path
@@ -90,19 +97,42 @@ def test_what_is_unfinished_is_told_and_left_alone_and_goes_on_by_its_id(folder:
     assert play(folder, "run", "dies.yaml", "--id", "dead")[0] == -9
     code, _, err = play(folder, "run", "hello.yaml")
     assert code == 0
-    assert "1 run has not ended, and nobody goes on with it: 'dead'; see `playbill recover`" in err
+    assert "1 unfinished run: see `playbill recover dead`\n" in err
     code, _, err = play(folder, "run", "dies.yaml", "--id", "dead")
-    assert (code, "nobody goes on" in err) == (-9, False)
+    assert (code, "unfinished" in err) == (-9, False)
     with_lock = Ownership(folder / ".playbill" / "runs.db")
     try:
         code, _, err = play(folder, "run", "hello.yaml")
-        assert (code, "nobody goes on" in err) == (0, False)  # its owner may go on with it
+        assert (code, "unfinished" in err) == (0, False)  # its owner may go on with it
         assert (folder / ".playbill" / "runs-2.db").exists()
         code, _, err = play(folder, "run", "dies.yaml", "--id", "dead")
         assert code == 2
         assert f"is in use by process {os.getpid()} on " in err
     finally:
         with_lock.release()
+
+
+def test_ctrl_c_cancels_and_that_is_kept(folder: Path) -> None:
+    assert play(folder, "run", "stops.yaml", "--id", "stopped")[0] == 130
+    code, out, _ = play(folder, "result", "stopped", "--json")
+    told = json.loads(out)
+    assert (code, told["status"], told["cause"]["reason"]) == (130, "cancelled", "interrupted")
+
+
+def test_a_paused_run_is_not_waited_for_and_stays_as_it_is(folder: Path) -> None:
+    asyncio.run(leave_paused(folder / ".playbill" / "runs.db", "later"))
+    code, _, err = play(folder, "run", "hello.yaml", "--id", "later")
+    assert (code, "run 'later' is paused: `playbill resume later` lets it go on" in err) == (2, True)
+    code, out, _ = play(folder, "recover", "later")
+    assert (code, out) == (75, "")
+    assert json.loads(play(folder, "show", "later", "--json")[1])["status"] == "paused"
+
+
+async def leave_paused(path: Path, run_id: str) -> None:
+    delay = {"id": "a", "type": "delay", "config": {"seconds": 3600}}
+    async with playbill.PipelineRunManager(journal=f"sqlite:///{path}", types=[], on_exit="park") as manager:
+        run = await manager.start_run({"name": "hello", "nodes": [delay]}, run_id=run_id)
+        await run.pause()
 
 
 def test_a_folder_that_cannot_be_written_is_told_and_the_run_is_in_memory(folder: Path) -> None:

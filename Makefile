@@ -68,5 +68,5 @@ $(STAMP): pyproject.toml Makefile
 	@touch $@
 
 clean:
-	rm -rf build dist reports *.egg-info .coverage .coverage.* .hypothesis .mutants .*_cache
+	rm -rf build dist reports .playbill *.egg-info .coverage .coverage.* .hypothesis .mutants .*_cache
 	find actors model runtime playbill tests examples -name __pycache__ -type d -prune -exec rm -rf {} +

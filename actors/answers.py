@@ -31,6 +31,9 @@ PATIENCE_SECONDS: Final = 5.0
 class NotKeptYet(JournalError):
     """What was asked for is in force, and the journal, which fails, has not kept it yet."""
 
+    answer: Any = None
+    """What is answered once it is kept, as far as one knows."""
+
     def __init__(self, what: str, reason: str) -> None:
         """Take what is in force, and what the journal says."""
         super().__init__(what, reason)
@@ -119,7 +122,9 @@ class Answers:
         if isinstance(message, HeldAnswer):
             if message in self._held and message.timer is not None:
                 self._held.remove(message)
-                message.fail(self._not_kept_yet())
+                error = self._not_kept_yet()
+                error.answer = message.response
+                message.fail(error)
         elif self._is_failing:
             for held in self._held:
                 if held.timer is None:

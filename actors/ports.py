@@ -10,6 +10,7 @@ from msgspec.structs import force_setattr
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from playbill.model.errors import JournalError
     from playbill.model.events import Event
     from playbill.model.facts import Inputs, Now, Permit
     from playbill.model.plan import NodePlan, RunFacts
@@ -126,6 +127,9 @@ class Keeper(Protocol):
 
     def failed(self, error: str) -> None:
         """Hear, on the actors' thread, that the journal keeps nothing now; it tries again by itself."""
+
+    def fenced(self, error: JournalError) -> None:
+        """Hear, on the actors' thread, that it keeps nothing of this stream any more: its keeper lets go of it."""
 
 
 class Writer(Protocol):

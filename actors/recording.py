@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from playbill.actors.gate import HeldMail
     from playbill.actors.ports import Ports, Writer
+    from playbill.model.errors import JournalError
     from playbill.model.events import Event
 
 M = TypeVar("M", bound=Machine[Any])
@@ -89,6 +90,10 @@ class RecordingShell(Shell[M], Generic[M]):
         self.journal_error = error
         if self.answers is not None:
             self.answers.failed(error)
+
+    def fenced(self, error: JournalError) -> None:
+        """Go on without a journal: who waits for an answer hears that it is not kept."""
+        self.failed(str(error))
 
     # ---- the end ----------------------------------------------------------------------------------------------
 

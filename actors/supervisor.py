@@ -51,6 +51,10 @@ class SupervisorActor(RecordingShell[SupervisorMachine | SalvageMachine]):
 
     on_stopped: Callable[[], None] | None = None
     """Is called when its machine has finished and the journal has yet to keep that."""
+    on_fenced: Callable[[JournalError], None] | None = None
+    """Is called when all work of a run has stopped of which the journal keeps nothing any more."""
+    fence: JournalError | None = None
+    """Why it keeps nothing; None: it does."""
 
     def __init__(
         self,
@@ -110,10 +114,13 @@ class SupervisorActor(RecordingShell[SupervisorMachine | SalvageMachine]):
             node.give_up()
         self.nodes.clear()
         self.result = result
-        if not self.gate.closed:
+        if self.fence is not None:
+            self._let_go(self.fence)
+        elif not self.gate.closed:
             self._announce()
             return
-        self.want()
+        else:
+            self.want()
         if self.on_stopped is not None:
             self.on_stopped()
 
@@ -173,6 +180,25 @@ class SupervisorActor(RecordingShell[SupervisorMachine | SalvageMachine]):
         if self.journal_failed and not self.gate.closed:
             self.journal_failed = False
             self.post(JournalBack())
+
+    def fenced(self, error: JournalError) -> None:
+        """Stop what is at work by the ladder, and announce nothing: somebody else goes on with the run, or nobody."""
+        if self.ended or self.fence is not None:
+            return
+        super().failed(str(error))
+        self.fence = error
+        self.leave()
+        if self.result is not None:
+            self._let_go(error)
+        else:
+            self.post(Cancel("journal", str(error)))
+
+    def _let_go(self, error: JournalError) -> None:
+        """End, all work being stopped; who waits for the result hears why there is none."""
+        on_fenced = self.on_fenced
+        self.give_up("its journal keeps nothing of it any more")
+        if on_fenced is not None:
+            on_fenced(error)
 
     def release(self, held: HeldMail) -> None:
         """Send mail that waited in the gate, if its node is still there."""

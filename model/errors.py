@@ -266,7 +266,8 @@ class RunSetAside(JournalError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"run '{self.run_id}' is set aside: {self.reason}"
+        way_out = "mend that and open it again, or cancel it by `manager.cancel_run` or `playbill cancel`"
+        return f"run '{self.run_id}' is set aside: {self.reason}; {way_out}"
 
 
 class RunParked(JournalError):

@@ -116,6 +116,7 @@ FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
     EventType.PIPELINE_RUN_CANCELLED: ENDED,
     EventType.PIPELINE_RUN_TIMEOUT: ENDED,
     EventType.PIPELINE_RUN_CANCEL_REQUESTED: {"cause": CAUSE, "grace": or_none(NUMBER)},
+    EventType.PIPELINE_RUN_PAUSED: {"unowned": FLAG},
     EventType.PIPELINE_RUN_RECOVERED: {"epoch": WHOLE, "attempts": many(TEXT), "playbill": TEXT, "handlers": OBJECT},
     EventType.PIPELINE_NODE_WAITING: {"for": TEXT, "key": or_none(TEXT), "since": MOMENT},
     EventType.PIPELINE_NODE_STARTED: {"due_at": MOMENT, "slot_ms": WHOLE, "permit_ms": WHOLE},
@@ -147,6 +148,7 @@ FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
 OPTIONAL: Final[Mapping[EventType, frozenset[str]]] = {
     EventType.PIPELINE_RUN_STARTED: frozenset({*BOUNDS, *PINS, "origin"}),
     EventType.PIPELINE_RUN_CANCEL_REQUESTED: frozenset({"grace"}),
+    EventType.PIPELINE_RUN_PAUSED: frozenset({"unowned"}),
     EventType.PIPELINE_RUN_RECOVERED: frozenset({"playbill", "handlers"}),
     EventType.PIPELINE_NODE_STARTED: frozenset({"due_at", "slot_ms", "permit_ms"}),
     EventType.PIPELINE_NODE_COMPLETED: frozenset({"output", "passed_on", "from_trigger", "failure", *REUSED}),

@@ -2,7 +2,8 @@
 
 Rules:
 
-1. A run's time is that in which somebody owned it and nobody paused it: at a crash it ends with the last event.
+1. A run's time is that in which somebody owned it and nobody paused it: at a crash it ends with the last event. Who
+   pauses or resumes a run that nobody owns adds none.
 2. An attempt that was running at a crash is lost: it is not charged to `max_attempts`. Crashes are counted a node
    since an attempt of it last came to an end by itself; to be parked is no crash.
 """
@@ -78,7 +79,7 @@ class Past:
         self._since = event.at
 
     def _paused(self, event: Event) -> None:
-        self._seconds, self._since = self._seconds_at(event.at), None
+        self._seconds, self._since = self._seconds_at(self._at if "unowned" in event.data else event.at), None
 
     def _recovered(self, event: Event) -> None:
         self.epoch += 1

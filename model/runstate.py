@@ -181,6 +181,14 @@ class RunState:
         self.outputs = event.data.get("outputs")
         if event.data["cause"] is not None:
             self._decide(event.data["cause"])
+        if self.status is RunStatus.CANCELLED:
+            self._settle(event.at)
+
+    def _settle(self, at: datetime) -> None:
+        """End what was under way in a run that was cancelled while nobody had it at work."""
+        for node in self.nodes.values():
+            if node.ended_at is None:
+                node.status, node.ended_at = NodeStatus.CANCELLED, at
 
     def _receive(self, node: NodeExecutionResult, receipt: Receipt | None) -> None:
         node.receipt = receipt

@@ -94,6 +94,8 @@ class ActorSystem:
         self.loop = loop = _running_loop()
         _refuse_workers()
         self._process = os.getpid()
+        self.shut: Callable[[], None] | None = None
+        """Lets nobody in any more who asks from other processes; None: nobody can."""
         self._runs = runs
         self.dead_letters = CountedDeadLetters()
         self.orphans = Orphans()
@@ -224,6 +226,8 @@ class ActorSystem:
                 parts.push_async_callback(self._spawner.aclose)
                 parts.callback(self._processes.close)
                 parts.push_async_callback(self._processes.aclose)
+            if self.shut is not None:
+                parts.callback(self.shut)
 
     def end(self) -> None:
         """Let everything go at once and without its loop, which is closed or stands still: nobody hears of it."""
@@ -236,6 +240,8 @@ class ActorSystem:
             if self._processes is not None and self._spawner is not None:
                 parts.callback(self._spawner.close)
                 parts.callback(self._processes.close)
+            if self.shut is not None:
+                parts.callback(self.shut)
 
     def _add_threads(self, parts: ExitStack | AsyncExitStack) -> None:
         parts.callback(self.parts.timers.close)

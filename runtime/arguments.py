@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from playbill.model.fields import MAX_SECONDS, is_seconds
 
-__all__ = ["check_grace", "check_seq", "check_text"]
+__all__ = ["check_grace", "check_moment", "check_seq", "check_text"]
 
 
 def check_grace(grace: object) -> float | None:
@@ -40,3 +42,14 @@ def check_seq(seq: object) -> None:
     """
     if not isinstance(seq, int) or isinstance(seq, bool):
         raise ValueError(f"from_seq is a whole number, 1 for the first event, not {seq!r}")  # noqa: TRY004
+
+
+def check_moment(name: str, value: object) -> datetime:
+    """Return a moment that somebody gave.
+
+    Raises:
+        ValueError: it is none, or has no time zone.
+    """
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        raise ValueError(f"{name} is a datetime with its time zone, such as datetime.now(UTC), not {value!r:.60}")
+    return value

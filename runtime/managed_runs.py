@@ -6,18 +6,23 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from playbill.model.errors import UnknownRun
-from playbill.runtime.arguments import check_grace
+from playbill.model.messages import Cancel, Pause, Resume
+from playbill.runtime.arguments import check_grace, check_moment, check_text
+from playbill.runtime.journals.index import check_ended
 from playbill.runtime.journals.listing import RunQuery
 from playbill.runtime.options import check_options, run_id_of, run_id_to_start
 from playbill.runtime.recovery.changes import RerunChanges
+from playbill.runtime.recovery.taken_up import TakenUp
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
     from typing import Any, Unpack
 
+    from playbill.model.attributes import Scalar
+    from playbill.runtime.actor_system import ActorSystem
     from playbill.runtime.definitions.files import Given
     from playbill.runtime.journals.listing import RunPage, RunQueryOptions
-    from playbill.runtime.journals.sides import ReadingSide
     from playbill.runtime.options import RunId
     from playbill.runtime.recovery.durable_runs import DurableRuns
     from playbill.runtime.recovery.reruns import Reruns
@@ -32,22 +37,82 @@ class ManagedRuns:
     _durable: DurableRuns | None
     """What is done with a journal that outlives the process; None: it does not, or no loop has been used yet."""
 
-    def _reading(self) -> ReadingSide:
-        """Return what reads the journal, if this is the manager's loop; the manager knows it."""
+    def _use_loop(self) -> ActorSystem:
+        """Return what the actors live in; the manager knows it."""
         raise NotImplementedError
 
     def _reruns(self) -> Reruns:
         """Return what begins retries and forks; the manager knows it."""
         raise NotImplementedError
 
+    async def open_run(self, run_id: RunId) -> Run:
+        """Return a run that is known, or that the journal has: it goes on here, unless it has ended.
+
+        Raises:
+            UnknownRun: there is none of this id.
+            JournalError: it cannot be read, or cannot go on: RunSetAside says why.
+        """
+        self._use_loop()
+        name = run_id_of(run_id)
+        async with self._runs.reserve(name):
+            known = self._runs.find(name)
+            if known is None and self._durable is not None:
+                known = await self._durable.taking_up.find(name)
+            if known is None:
+                raise UnknownRun(name)
+            return known
+
+    async def recovered(self) -> TakenUp:
+        """Wait until all runs that had not ended at its first use were looked at; tell what became of them.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        self._use_loop()
+        return TakenUp() if self._durable is None else await self._durable.recovered()
+
+    async def recover(self, run_id: RunId | None = None) -> TakenUp:
+        """Take up unfinished runs of the journal that are not at work here, also those that were set aside.
+
+        Args:
+            run_id: this one, however often a node of it was running in a crash; None: all.
+
+        Returns:
+            What became of them; a run that is at work, or has ended, is not among them.
+
+        Raises:
+            UnknownRun: there is none of this id.
+            JournalError: the journal cannot be read.
+        """
+        self._use_loop()
+        if self._durable is None:
+            if run_id is not None:
+                self.get_run(run_id)
+            return TakenUp()
+        return await self._durable.recover(None if run_id is None else run_id_of(run_id))
+
     async def cancel_run(self, run_id: RunId, reason: str = "", grace: float | None = None) -> bool:
         """Stop a run within `grace` seconds and the kill bound; True if this cancel decided it.
+
+        One that is in the journal and not at work here, as it was set aside, ends at once.
 
         Raises:
             JournalError: it is being stopped, and the journal has failed to keep that for 5 s.
             UnknownRun: there is none of this id.
         """
-        return await self.get_run(run_id).cancel(reason, grace)
+        told = await self._tell_unowned(run_id, Cancel("user", check_text("reason", reason), check_grace(grace)))
+        return await self.get_run(run_id).cancel(reason, grace) if told is None else told
+
+    async def _tell_unowned(self, run_id: RunId, message: Cancel | Pause | Resume) -> bool | None:
+        """Tell a run something that only the journal has; None: it is known here, or there is none."""
+        name = run_id_of(run_id)
+        if self._runs.find(name) is None:
+            self._use_loop()
+            if self._durable is not None:
+                async with self._runs.reserve(name):
+                    if self._runs.find(name) is None:
+                        return await self._durable.taking_up.tell(name, message)
+        return None
 
     async def cancel_all(self, reason: str = "", grace: float | None = None) -> int:
         """Stop all active runs; return how many of them these cancels decided.
@@ -66,29 +131,48 @@ class ManagedRuns:
         return sum(answer is True for answer in answers)
 
     async def pause_run(self, run_id: RunId) -> bool:
-        """Let a run begin nothing more; True if this paused it."""
-        return await self.get_run(run_id).pause()
+        """Let a run begin nothing more, also once it is taken up; True if this paused it."""
+        told = await self._tell_unowned(run_id, Pause())
+        return await self.get_run(run_id).pause() if told is None else told
 
     async def resume_run(self, run_id: RunId) -> bool:
-        """Let a paused run go on; True if this resumed it."""
-        return await self.get_run(run_id).resume()
+        """Let a paused run go on, or have it do so when it is taken up; True if this resumed it."""
+        told = await self._tell_unowned(run_id, Resume())
+        return await self.get_run(run_id).resume() if told is None else told
 
-    async def open_run(self, run_id: RunId) -> Run:
-        """Return a run that is known, or that the journal has: it goes on here, unless it has ended.
+    async def set_attributes(self, run_id: RunId, attributes: Mapping[str, Scalar]) -> None:
+        """Set attributes of a run, by which `list_runs` finds it, once the journal has them; its others stay.
+
+        Args:
+            run_id: a run in the journal, be it under way, set aside or ended.
+            attributes: name -> text, number or bool. A name begins with a letter or `_`, and has up to 64 letters,
+                digits, `_`, `.` and `-`; a value has up to 4 KiB; a run has up to 64.
 
         Raises:
+            DefinitionError: one is none of these, or they are too many.
             UnknownRun: there is none of this id.
-            JournalError: it cannot be read, or cannot go on: RunSetAside says why.
+            JournalError: the journal has failed to keep them for 5 s.
         """
-        self._reading()
-        name = run_id_of(run_id)
-        async with self._runs.reserve(name):
-            known = self._runs.find(name)
-            if known is None and self._durable is not None:
-                known = await self._durable.taking_up.find(name)
-            if known is None:
-                raise UnknownRun(name)
-            return known
+        await self._use_loop().parts.journal.set_attributes(run_id_of(run_id), attributes)
+
+    async def prune(self, before: datetime, statuses: Sequence[str] = ()) -> int:
+        """Forget runs that had ended by then, with their events, logs and ids; return how many.
+
+        Args:
+            before: a moment with its time zone.
+            statuses: of these alone, such as `["completed"]`; none: all that have ended.
+
+        Raises:
+            ValueError: the moment has no time zone, or a status is not that of a run that has ended.
+            JournalError: the journal cannot be written.
+        """
+        journal = self._use_loop().parts.journal
+        count = await journal.prune(check_moment("before", before), check_ended(statuses))
+        for run in list(self._runs.ended.values()):
+            if await journal.reading.run(run.id) is None:
+                self._runs.ended.pop(run.id, None)
+                journal.drop(run.id)
+        return count
 
     async def retry_run(
         self, run_id: RunId, *, new_id: RunId | None = None, timeout_seconds: float | None = None
@@ -148,15 +232,15 @@ class ManagedRuns:
         """List runs, the newest first: those in the journal, be they under way, set aside or ended.
 
         Args:
-            asked: all must hold; none: all runs. statuses, pipeline, since and until (when they were created), text
-                (a part of the id or of the pipeline's name), limit (50), and cursor: what the page before gave as
-                `next`.
+            asked: all must hold; none: all runs. statuses, pipeline, since and until (when they were created),
+                attributes (each has just this value), text (a part of the id, of the pipeline's name or of an
+                attribute's text), limit (50), and cursor: what the page before gave as `next`.
 
         Raises:
             ValueError: the cursor or the limit is none.
             JournalError: the journal cannot be read.
         """
-        return await self._reading().runs(RunQuery(**asked))
+        return await self._use_loop().parts.journal.reading.runs(RunQuery(**asked))
 
     @property
     def active_runs(self) -> list[Run]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
+from weakref import ref
 
+from playbill.model.attributes import check_attributes
 from playbill.model.policies import StopPolicy
 from playbill.runtime.actor_system import ActorSystem, SystemSettings
 from playbill.runtime.arguments import check_grace
@@ -16,7 +18,6 @@ from playbill.runtime.definitions.discovery import catalog_of
 from playbill.runtime.journal_choice import MEMORY
 from playbill.runtime.managed_runs import ManagedRuns
 from playbill.runtime.options import check_options, faults_of, policies_of, run_id_to_start
-from playbill.runtime.recovery.taken_up import TakenUp
 from playbill.runtime.runners.program_pool import MAX_COMMANDS
 from playbill.runtime.runs import Runs, supervisors_of
 from playbill.runtime.secrets import check_secrets
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from types import TracebackType
 
+    from playbill.model.attributes import Scalar
     from playbill.model.definition import PipelineDefinition
     from playbill.model.machines.circuit_state import CircuitState
     from playbill.model.policies import BreakerPolicy
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from playbill.runtime.definitions.files import Given
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.journals.readers import EventReader
-    from playbill.runtime.journals.sides import ReadingSide
     from playbill.runtime.options import OnExit, RunId
     from playbill.runtime.recovery.durable_runs import DurableRuns
     from playbill.runtime.recovery.reruns import Reruns
@@ -104,7 +105,6 @@ class PipelineRunManager(ManagedRuns):
         self._closing: Closing | None = None
         self._closed, self._recovers = False, recover
         self._durable: DurableRuns | None = None
-        """What is done with a journal that outlives the process; None: it does not, or no loop has been used yet."""
         self._on_exit, self._runs = on_exit, Runs(keep_runs)
         self.place: Place | None = place_of_caller()
         """Where it was made, for who finds that it was never closed; None: nobody has to close it."""
@@ -117,6 +117,7 @@ class PipelineRunManager(ManagedRuns):
         *,
         run_id: RunId | None = None,
         timeout_seconds: float | None = None,
+        attributes: Mapping[str, Scalar] | None = None,
     ) -> Run:
         """Start a run and return it: at once, or, of a large pipeline, once that is planned beside what else goes on.
 
@@ -126,6 +127,7 @@ class PipelineRunManager(ManagedRuns):
             trigger_data: what it is started with; checked against the definition's `inputs`.
             run_id: names the run, a text or a UUID; the same id, definition and data again give the run there is.
             timeout_seconds: for the whole run; None: the definition's.
+            attributes: by which `list_runs` finds it, as `set_attributes` takes them; a run there is keeps its own.
 
         Raises:
             DefinitionError: the pipeline, the data or an option is wrong; carries all problems.
@@ -134,9 +136,11 @@ class PipelineRunManager(ManagedRuns):
         """
         system = self._use_loop()
         check_options({"timeout_seconds": timeout_seconds})
+        check_attributes({} if attributes is None else attributes)
         pipeline = self.compiler.take(definition)
         name = None if run_id is None else run_id_to_start(run_id)
-        wanted = Wanted({} if trigger_data is None else trigger_data, name, timeout_seconds)
+        data: object = {} if trigger_data is None else trigger_data
+        wanted = Wanted(data, name, timeout_seconds, dict(attributes or {}))
         if isinstance(pipeline, Taken) and (system.simulated or not is_large(pipeline.definition)):
             pipeline = self.compiler.finish(pipeline)
         durable = self._durable
@@ -164,15 +168,6 @@ class PipelineRunManager(ManagedRuns):
         forgotten = self._runs.conclude(result)
         if forgotten is not None and self._system is not None:
             self._system.parts.journal.drop(forgotten)
-
-    async def recovered(self) -> TakenUp:
-        """Wait until all runs that had not ended at its first use were looked at; tell what became of them.
-
-        Raises:
-            JournalError: the journal cannot be read.
-        """
-        self._use_loop()
-        return TakenUp() if self._durable is None else await self._durable.recovered()
 
     # ---- what all runs share ----------------------------------------------------------------------------------
 
@@ -269,12 +264,14 @@ class PipelineRunManager(ManagedRuns):
             self._system.check_loop()
         return self._system
 
-    def _reading(self) -> ReadingSide:
-        return self._use_loop().parts.journal.reading
-
     def _made_durable(self, system: ActorSystem) -> DurableRuns:
-        from playbill.runtime.recovery.durable_runs import DurableRuns  # noqa: PLC0415 (few need it)
+        from playbill.runtime.control.server import serve  # noqa: PLC0415 (few need it)
+        from playbill.runtime.journals.sqlite.journal import SqliteJournal  # noqa: PLC0415
+        from playbill.runtime.recovery.durable_runs import DurableRuns  # noqa: PLC0415
 
+        journal = system.parts.journal
+        if isinstance(journal, SqliteJournal) and (server := serve(journal.path, ref(self), system.loop)) is not None:
+            system.shut = server.close
         return DurableRuns(self._taking_up(system), recovers=self._recovers)
 
     def _taking_up(self, system: ActorSystem) -> TakingUp:

@@ -19,6 +19,7 @@ from playbill.runtime.secrets import check_secrets
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from playbill.model.attributes import Scalar
     from playbill.runtime.definitions.discovery import Source
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.secrets import Secret
@@ -63,6 +64,7 @@ class StartOptions(TypedDict, total=False):
 
     run_id: RunId | None
     timeout_seconds: float | None
+    attributes: Mapping[str, Scalar] | None
 
 
 class Rule(NamedTuple):

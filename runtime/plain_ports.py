@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from playbill.actors.ports import Receiver
+    from playbill.model.errors import JournalError
     from playbill.model.facts import Inputs
     from playbill.model.plan import NodePlan, RunFacts
 
@@ -38,6 +39,9 @@ class NullKeeper:
         """Take note of nothing: nobody waits for these records."""
 
     def failed(self, error: str) -> None:
+        """Take note of nothing: nobody waits for these records."""
+
+    def fenced(self, error: JournalError) -> None:
         """Take note of nothing: nobody waits for these records."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
+from playbill.actors.answers import NotKept
 from playbill.actors.futures import ActorDeadError
 from playbill.model.errors import RunParked
 from playbill.model.facts import RunStatus
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from playbill.actors.supervisor import SupervisorActor
+    from playbill.model.attributes import Scalar
     from playbill.model.definition import PipelineDefinition
     from playbill.model.errors import JournalError
     from playbill.model.events import Event
@@ -112,7 +114,7 @@ class Run:
         """Wait for the end; never raises for a failed run (see `RunResult.raise_for_status`).
 
         Raises:
-            JournalError: its manager is closed, and the journal has not kept its end; names the run.
+            JournalError: its end is not kept: its manager is closed, or its journal is another's; names the run.
             RuntimeError: it has not ended, and this is not its loop: nobody would wake who waits here.
         """
         while self._result is None:
@@ -125,7 +127,7 @@ class Run:
         """Refuse who waits for an end that the journal will not keep any more.
 
         Raises:
-            JournalError: its manager was closed before.
+            JournalError: its manager was closed before, or its journal was lost.
         """
         if self._given_up is not None:
             raise self._given_up.with_traceback(None)
@@ -152,6 +154,11 @@ class Run:
             self.actor.give_up("it is parked")
             self._given_up = RunParked(self.id)
             self._waiters.wake()
+
+    def fence(self, error: JournalError) -> None:
+        """Have who waits for its result know that nothing of it is kept any more; for the manager."""
+        self._given_up = NotKept(f"run '{self.id}' was stopped", str(error))
+        self._waiters.wake()
 
     async def rest(self) -> None:
         """Wait until it has ended or is paused; for the manager."""
@@ -251,6 +258,11 @@ class Run:
             JournalError: it goes on, and the journal has failed to keep that for 5 s.
         """
         return bool(await self._ask(Resume()))
+
+    async def set_attributes(self, attributes: Mapping[str, Scalar]) -> None:
+        """Set attributes of the run, once the journal has them; as PipelineRunManager.set_attributes."""
+        self._home.check_process()
+        await self._stream.set_attributes(self.id, attributes)
 
     async def _ask(self, message: object) -> Any:
         self._home.check_process()

@@ -27,6 +27,7 @@ from playbill.runtime.run import Run
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from playbill.model.attributes import Scalar
     from playbill.model.definition import PipelineDefinition
     from playbill.model.frozen import FrozenDict
     from playbill.model.results import RunResult
@@ -45,6 +46,8 @@ class Wanted:
     """None: one is made."""
     timeout_seconds: float | None
     """None: the definition's."""
+    attributes: Mapping[str, Scalar]
+    """By which people find it."""
 
     def copied(self, definition: PipelineDefinition) -> Wanted:
         """Return what stays as it is, whatever is done to the data; the schema is asked later.
@@ -113,5 +116,7 @@ def begin(
     timeout = wanted.timeout_seconds or definition.timeout
     actor = SupervisorActor(system.ports_of_run(compiled.bindings), facts, timeout, breakers, conclude)
     run = runs.active[run_id] = Run(definition, data, actor, system.parts.journal.streams[run_id], system)
+    if wanted.attributes and told is None:  # else they stand in its row
+        system.parts.journal.change_run(run_id, {"attributes": wanted.attributes})
     actor.post(Start(data) if told is None else Start(data, told))
     return run

@@ -14,6 +14,8 @@ settings.register_profile("dev", deadline=None)
 found = tuple(phase for phase in Phase if phase is not Phase.shrink)
 settings.register_profile("ci", deadline=None, derandomize=True, phases=found)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+# Commands that tests call leave nothing in the project's folder; who tests what they keep says where.
+os.environ["PLAYBILL_JOURNAL"] = "memory"
 # A shell's background job ignores it, and hands that on to all programs that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -20,12 +20,14 @@ __all__ = ["main"]
 COMMANDS: Final = {
     "run:run": """Run a pipeline. Ctrl-C stops it, a second one at once.
 
-Its progress and all logs go to standard error, its outputs to standard output.
+Its progress and all logs go to standard error, its outputs to standard output. The run is kept in .playbill/ of this
+folder: see `playbill runs`.
 
 Exits with
   0    the run completed
   1    it failed, or its output could not be written
-  2    wrong definition or usage; nothing has begun
+  2    wrong definition or usage, or a journal that cannot be had; nothing has begun
+  74   the journal has failed to keep the run's end, and `playbill recover` goes on with it
   124  it was stopped by its timeout
   130  it was cancelled, as by Ctrl-C or SIGTERM
 """,
@@ -52,8 +54,155 @@ Exits with
   1  its output could not be written
   2  the definition, recording, change or usage is wrong
 """,
+    "runs.listing:runs": """List the runs that are kept, the newest first.
+
+Of all journals in .playbill/ of this folder, whoever writes them now. A run of which only the beginning of its id is
+shown is found by that.
+
+Example: playbill runs --status failed --since 24h
+
+Exits with
+  0  they are listed, also if there are none
+  2  wrong usage, or there is no journal that can be read
+""",
+    "runs.showing:show": """Show a run at a glance: how it stands and why, and its nodes.
+
+Example: playbill show 0a1b2c3d
+
+Exits with
+  0  it is shown
+  2  wrong usage, or there is no such run, or its journal cannot be read
+""",
+    "runs.tailing:events": """Print the events of a run, one a line.
+
+Example: playbill events 0a1b2c3d --follow
+
+Exits with
+  0   they are printed, with --follow until the run has ended
+  2   wrong usage, or there is no such run, or its journal cannot be read
+  75  followed, and the run has not ended, but nobody goes on with it
+""",
+    "runs.showing:result": """Print what a run has given, as `playbill run` does.
+
+Example: playbill result 0a1b2c3d --json
+
+Exits with
+  0    the run completed
+  1    it failed, or its output could not be written
+  2    wrong usage, or there is no such run, or its journal cannot be read
+  75   it has not ended
+  124  it was stopped by its timeout
+  130  it was cancelled
+""",
+    "runs.tailing:logs": """Print what a run's handlers have logged, and what their processes and commands wrote.
+
+Example: playbill logs 0a1b2c3d fetch --attempt 2
+
+Exits with
+  0   it is printed, with --follow until the run has ended
+  2   wrong usage, or there is no such run or node, or its journal cannot be read
+  75  followed, and the run has not ended, but nobody goes on with it
+""",
+    "runs.recovering:recover": """Go on with runs whose process has gone, in the foreground, until they have ended.
+
+A journal that another process owns is left alone. A run that is paused stays so. Ctrl-C leaves the runs as they are,
+and cancels none: recover them again.
+
+Example: playbill recover --all
+
+Exits with
+  0    all have completed, or there was nothing to recover; of one run: it completed
+  1    one has failed or is set aside
+  2    wrong usage, or there is no such run, or its journal cannot be had
+  74   the journal has failed to keep what happened
+  75   the run is paused
+  124  the run was stopped by its timeout
+  130  left, as by Ctrl-C; or the run was cancelled
+""",
+    "runs.control:cancel": """Stop runs, whoever has them at work.
+
+The process that has a run at work stops it with grace, as Ctrl-C would; one that nobody has at work ends at once.
+
+Example: playbill cancel 0a1b2c3d --reason "wrong input" --grace 10s
+
+Exits with
+  0   each is cancelled
+  1   one had ended, or was being stopped already
+  2   wrong usage, or there is no such run, and nothing was done
+  74  the journal cannot be written; what is at work is stopped all the same
+""",
+    "runs.control:pause": """Have runs begin nothing more until they are resumed, whoever has them at work.
+
+What is running goes on to its end. A run that nobody has at work is paused when it is taken up.
+
+Example: playbill pause 0a1b2c3d
+
+Exits with
+  0   each is paused
+  1   one was paused already, is being stopped, or has ended
+  2   wrong usage, or there is no such run, and nothing was done
+  74  the journal cannot be written
+""",
+    "runs.control:resume": """Have paused runs go on; one that nobody has at work does so when it is taken up.
+
+Example: playbill resume 0a1b2c3d
+
+Exits with
+  0   each is resumed
+  1   one was not paused
+  2   wrong usage, or there is no such run, and nothing was done
+  74  the journal cannot be written
+""",
+    "runs.control:attributes": """Set attributes of a run, by which `playbill runs` finds it, and print those it has.
+
+Example: playbill attributes 0a1b2c3d customer=acme priority=3
+
+Exits with
+  0   they are set
+  2   wrong usage, or there is no such run
+  74  the journal cannot be written
+""",
+    "runs.journal_files:prune": """Forget runs that ended long ago, and give their space back.
+
+Only of journals that nobody owns: a program that has one open prunes it itself.
+
+Example: playbill prune --older-than 30d --status completed
+
+Exits with
+  0  they are forgotten, also if there were none
+  2  wrong usage, or a journal is in use or cannot be had
+""",
+    "runs.doctor:doctor": """Look whether the journals are well: owner, sizes, schema, integrity, file system.
+
+Also names SQLite's version, and whether it has a fault that matters.
+
+Example: playbill doctor --journal runs.db
+
+Exits with
+  0  all is well
+  1  something is not
+  2  wrong usage, or there is no such journal
+""",
 }
 """What users read of each, by module and function; named, so that only the one that is called gets imported."""
+
+
+JOURNAL: Final = "Print the SQL that makes a journal, or copy a journal while it is in use."
+JOURNAL_COMMANDS: Final = {
+    "runs.journal_files:sql": """Print the SQL that makes a journal, with a word on each table.
+
+Example: playbill journal sql | less
+""",
+    "runs.journal_files:copy": """Copy a journal into a new file, whoever writes it meanwhile.
+
+Example: playbill journal copy backup.db
+
+Exits with
+  0  it is copied
+  2  wrong usage, or there is no such journal, or the copy cannot be written
+""",
+}
+"""The same of `playbill journal ...`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -88,15 +237,22 @@ def _call(arguments: Sequence[str]) -> int:
     app = App(name="playbill", help="Run pipelines as actors.", version=_version, help_format="plaintext")
     for place, text in COMMANDS.items():
         app.command(f"playbill.runtime.cli.{place}", help=text)
+    journal = App(name="journal", help=JOURNAL, help_format="plaintext")
+    for place, text in JOURNAL_COMMANDS.items():
+        journal.command(f"playbill.runtime.cli.{place}", help=text)
+    app.command(journal)
     try:
         with _nothing_collected():
             command, given, _ = app.parse_args(arguments, exit_on_error=False, print_error=False)
         code = command(*given.args, **given.kwargs)
-    except (CycloptsError, _definition_error()) as error:  # it is looked up only when something is raised
-        streams.complain(str(error))
-        return WRONG
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Exception as error:
+        ended = _code_of(error)
+        if ended is None:
+            raise
+        streams.complain(str(error))
+        return ended
     return code if isinstance(code, int) else FINE
 
 
@@ -119,7 +275,13 @@ def _version() -> str:
     return version("playbill")
 
 
-def _definition_error() -> type[ValueError]:
-    from playbill.model.errors import DefinitionError  # noqa: PLC0415 (a --help does not need it)
+def _code_of(error: Exception) -> int | None:
+    """Return the exit code that an error stands for, which is not one of ours; None: it is."""
+    from playbill.model.errors import DefinitionError, JournalError, RunSetAside  # noqa: PLC0415 (few raise anything)
 
-    return DefinitionError
+    if isinstance(error, RunSetAside):
+        return FOUND
+    if isinstance(error, (CycloptsError, DefinitionError, JournalError)):
+        code: int = getattr(error, "exit_code", WRONG)
+        return code
+    return None

@@ -31,10 +31,16 @@ def progress_of(definition: PipelineDefinition, grace: float) -> PlainProgress:
 
 
 class PlainProgress:
-    """One line for each thing that happens to a node."""
+    """One line for each thing that happens to a node.
 
-    def __init__(self, board: Board) -> None:
+    Args:
+        board: what is known of the run.
+        prefix: before each line, where there are several runs.
+    """
+
+    def __init__(self, board: Board, prefix: str = "") -> None:
         self.board = board
+        self._prefix = prefix
 
     def __enter__(self) -> Self:
         return self
@@ -47,15 +53,19 @@ class PlainProgress:
         stop, now = self.board.stop, datetime.now(UTC)
         line = self.board.take(item)
         if line is not None and line.state == "running":
-            complain(f"started   {printable(line.node)}{f' (attempt {line.attempts})' if line.attempts > 1 else ''}")
+            again = f" (attempt {line.attempts})" if line.attempts > 1 else ""
+            self._say(f"started   {printable(line.node)}{again}")
         elif line is not None:
-            complain(f"{line.state:<10}{' '.join(filter(None, line.words(now)))}")
+            self._say(f"{line.state:<10}{' '.join(filter(None, line.words(now)))}")
         if self.board.stop is not None and self.board.stop is not stop:
-            complain(self.board.stop.describe(now))
+            self._say(self.board.stop.describe(now))
 
     def end(self, result: RunResult) -> None:
         """Show how the run ended."""
-        complain(summary(self.board, result))
+        self._say(summary(self.board, result))
+
+    def _say(self, text: str) -> None:
+        complain("\n".join(f"{self._prefix}{line}" for line in text.splitlines()))
 
 
 class LiveProgress(PlainProgress):

@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 from cyclopts import Parameter
 
-from playbill.model.errors import DefinitionError, JournalError
+from playbill.model.errors import DefinitionError, JournalError, RunSetAside
 from playbill.model.events import Event
-from playbill.model.facts import NodeStatus
 from playbill.runtime.cli.exit_codes import OF_RUNS
 from playbill.runtime.cli.modules import open_definition
 from playbill.runtime.cli.options.host import Resources, Secrets, make_resources, read_secrets
 from playbill.runtime.cli.options.imports import Imports
+from playbill.runtime.cli.options.journal import JournalOption, journal_named
 from playbill.runtime.cli.options.option_names import with_options
 from playbill.runtime.cli.options.seconds import Seconds
 from playbill.runtime.cli.options.trigger_data import Inputs, trigger_data_of
 from playbill.runtime.cli.progress import progress_of
+from playbill.runtime.cli.runs.following import EndNotKept, follow
+from playbill.runtime.cli.runs.results import print_result
 from playbill.runtime.cli.terminal.logs import show_logs
 from playbill.runtime.cli.terminal.streams import complain, reserve_output
 from playbill.runtime.embedded.private_loop import PATIENT_PRESSES, PrivateLoop
+from playbill.runtime.journal_choice import MEMORY
 from playbill.runtime.journals.event_file import EventFile
 from playbill.runtime.manager import PipelineRunManager
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from types import FrameType
-    from typing import TextIO
 
     from playbill.model.definition import PipelineDefinition
+    from playbill.model.progress import NodeProgress
     from playbill.model.results import RunResult
     from playbill.runtime.options import ManagerOptions
     from playbill.runtime.reports.board import Board
@@ -52,6 +54,8 @@ def run(  # noqa: PLR0913 (a user names those they want)
     input_json: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     secrets: Secrets = None,
     resources: Resources = None,
+    journal: JournalOption = None,
+    run_id: Annotated[str | None, Parameter(name="--id")] = None,
     timeout: Seconds | None = None,
     grace: Seconds = 5.0,
     imports: Imports = None,
@@ -68,6 +72,8 @@ def run(  # noqa: PLR0913 (a user names those they want)
         input_json: a JSON file with the trigger data, - for standard input; single values of --input win.
         secrets: what ${secrets.NAME} stands for.
         resources: what handlers find in context.resources.
+        journal: where the run is kept.
+        run_id: names the run; the same id, pipeline and data again give the run there is.
         timeout: seconds for the whole run, or 5m; without it the pipeline's.
         grace: seconds that stopped handlers have to clean up.
         imports: modules that define node types.
@@ -79,46 +85,81 @@ def run(  # noqa: PLR0913 (a user names those they want)
     show_logs(verbose)
     with reserve_output(wanted=as_json) as output:
         definition = open_definition(file, imports)
-        data = trigger_data_of(definition, input_json, inputs or [])
-        options: ManagerOptions = {
-            "grace": grace,
-            "secrets": read_secrets(secrets or []),
-            "simulate_agents": simulate_agents,
-        }
+        requested = RequestedRun(definition, trigger_data_of(definition, input_json, inputs or []), run_id, timeout)
+        hidden = read_secrets(secrets or [])
+        options: ManagerOptions = {"grace": grace, "secrets": hidden, "simulate_agents": simulate_agents}
         loop = PrivateLoop()
         try:
             with _write_events(events) as write:
-                result = loop.run(_run(definition, data, timeout, resources or [], options, write))
+                result = loop.run(_run(requested, resources or [], options, journal, write))
         except DefinitionError as error:
             raise with_options(error, OPTIONS if input_json is None else OPTIONS[1:]) from None
         finally:
             loop.close()
         if verbose and result.error is not None and result.error.traceback:
             complain(result.error.traceback)
-        _print(definition, result, output, as_json=as_json)
+        print_result(definition, result, output, as_json=as_json)
     return OF_RUNS[result.status]
 
 
+class RequestedRun(NamedTuple):
+    """The run that is to be."""
+
+    definition: PipelineDefinition
+    data: dict[str, Any]
+    run_id: str | None
+    timeout_seconds: float | None
+
+
 async def _run(
-    definition: PipelineDefinition,
-    data: dict[str, Any],
-    timeout_seconds: float | None,
+    requested: RequestedRun,
     resources: list[str],
     options: ManagerOptions,
+    journal: str | None,
     write: Callable[[Event], None] | None,
 ) -> RunResult:
     options["resources"] = await make_resources(resources)
-    async with PipelineRunManager(**options) as manager:
-        started = await manager.start_run(definition, data, timeout_seconds=timeout_seconds)
-        with progress_of(definition, manager.stop_policy.grace) as progress:
-            _stop_on_signals(started, progress.board)
-            async for item in started.events(progress=True):
-                if write is not None and isinstance(item, Event):
-                    write(item)
-                progress.take(item)
-            result = await started.result()
-            progress.end(result)
-        return result
+    manager, path = await _manager(options, journal, requested.run_id)
+    started: Run | None = None
+    progress = progress_of(requested.definition, manager.stop_policy.grace)
+    watch = _stop_on_signals(progress.board)
+    try:
+        async with manager:
+            started = await manager.start_run(
+                requested.definition,
+                requested.data,
+                run_id=requested.run_id,
+                timeout_seconds=requested.timeout_seconds,
+            )
+            if path is not None:
+                complain(f"{'run':<10}{started.id}{' has ended before: it is not run again' if started.done else ''}")
+            watch(started)
+            with progress:
+
+                def take(item: Event | NodeProgress) -> None:
+                    if write is not None and isinstance(item, Event):
+                        write(item)
+                    progress.take(item)
+
+                if await follow(started, take):
+                    progress.end(await started.result())
+        return await started.result()
+    except RunSetAside:
+        raise
+    except JournalError as error:
+        way_out = "" if started is None else f"; `playbill recover {started.id}` goes on with it"
+        raise EndNotKept(f"{error}{way_out}") from error
+
+
+async def _manager(
+    options: ManagerOptions, journal: str | None, run_id: str | None
+) -> tuple[PipelineRunManager, Path | None]:
+    """Return a manager, and the file in which it keeps its runs; None: it keeps them in memory."""
+    if journal_named(journal) == MEMORY:
+        return PipelineRunManager(**options), None
+    from playbill.runtime.cli.runs.keeping import open_manager  # noqa: PLC0415 (SQLite, which is slow to import)
+
+    return await open_manager(options, journal, run_id)
 
 
 @contextmanager
@@ -131,24 +172,48 @@ def _write_events(events: Path | None) -> Generator[Callable[[Event], None] | No
     if events is None:
         yield None
         return
+    with _as_usage_error():
+        file = EventFile(events)
+
+    def write(event: Event) -> None:
+        with _as_usage_error():
+            file.write(event)
+
     try:
-        with EventFile(events) as file:
-            yield file.write
+        yield write
+    finally:
+        with _as_usage_error():
+            file.close()
+
+
+@contextmanager
+def _as_usage_error() -> Generator[None]:
+    try:
+        yield
     except JournalError as error:
         raise DefinitionError.single("events", "--events", f"--events {error}") from error
 
 
-def _stop_on_signals(started: Run, board: Board) -> None:
-    """Cancel with grace at the first Ctrl-C or SIGTERM, without once it is stopping.
+def _stop_on_signals(board: Board) -> Callable[[Run], None]:
+    """Cancel with grace at the first Ctrl-C or SIGTERM, without once it is stopping; return what is told the run.
 
-    A loop that a handler blocks hears of neither: the third Ctrl-C is raised where the program is.
+    One that comes while the run begins cancels it as soon as it has. A loop that a handler blocks hears of neither:
+    the third Ctrl-C is raised where the program is.
     """
-    asked = False
+    begun: Run | None = None
+    asked = 0
 
     def stop() -> None:
         nonlocal asked
-        started.request_cancel("interrupted", 0.0 if asked or board.stop is not None else None)
-        asked = True
+        asked += 1
+        if begun is not None:
+            begun.request_cancel("interrupted", 0.0 if asked > 1 or board.stop is not None else None)
+
+    def watch(run: Run) -> None:
+        nonlocal begun
+        begun = run
+        if asked:
+            run.request_cancel("interrupted", 0.0 if asked > 1 else None)
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -160,19 +225,4 @@ def _stop_on_signals(started: Run, board: Board) -> None:
             raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, press)  # the loop is woken all the same
-
-
-def _print(definition: PipelineDefinition, result: RunResult, output: TextIO, *, as_json: bool) -> None:
-    """Print the outputs: the definition's, or else those of the nodes that lead nowhere."""
-    if as_json:
-        shown: Any = result.as_dict()
-    elif definition.outputs:
-        shown = result.outputs
-    else:
-        inner = {edge.from_node for edge in definition.edges}
-        ends = {node: end for node, end in result.node_results.items() if node not in inner}
-        shown = {node: end.output for node, end in ends.items() if end.status is NodeStatus.COMPLETED}
-    if shown:
-        escapes = not output.encoding.lower().startswith("utf")
-        output.write(f"{json.dumps(shown, indent=2, ensure_ascii=escapes)}\n")
-        output.flush()
+    return watch

@@ -11,9 +11,11 @@ from playbill.runtime.manager import PipelineRunManager
 from playbill.runtime.options import check_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Mapping
+    from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+    from datetime import datetime
     from types import TracebackType
 
+    from playbill.model.attributes import Scalar
     from playbill.model.definition import PipelineDefinition
     from playbill.model.events import Event
     from playbill.model.machines.circuit_state import CircuitState
@@ -61,9 +63,12 @@ class BlockingManager:
         *,
         run_id: RunId | None = None,
         timeout_seconds: float | None = None,
+        attributes: Mapping[str, Scalar] | None = None,
     ) -> BlockingRun:
         """Start a run and return it at once; as PipelineRunManager.start_run."""
-        start = self._running.start_run(definition, trigger_data, run_id=run_id, timeout_seconds=timeout_seconds)
+        start = self._running.start_run(
+            definition, trigger_data, run_id=run_id, timeout_seconds=timeout_seconds, attributes=attributes
+        )
         return BlockingRun(self, self.call(start))
 
     def prepare(self, definition: Given) -> PipelineDefinition:
@@ -105,6 +110,10 @@ class BlockingManager:
         """Wait until all unfinished runs of the journal were looked at; as PipelineRunManager.recovered."""
         return self.call(self._running.recovered())
 
+    def recover(self, run_id: RunId | None = None) -> TakenUp:
+        """Take up unfinished runs that are not at work here; as PipelineRunManager.recover."""
+        return self.call(self._running.recover(run_id))
+
     def is_running(self, run_id: RunId) -> bool:
         """Tell whether a run of this id, a text or a UUID, is active."""
         return self._running.is_running(run_id)
@@ -124,6 +133,14 @@ class BlockingManager:
     def resume_run(self, run_id: RunId) -> bool:
         """Let a paused run go on; True if this resumed it."""
         return self.call(self._running.resume_run(run_id))
+
+    def set_attributes(self, run_id: RunId, attributes: Mapping[str, Scalar]) -> None:
+        """Set attributes of a run; as PipelineRunManager.set_attributes."""
+        self.call(self._running.set_attributes(run_id, attributes))
+
+    def prune(self, before: datetime, statuses: Sequence[str] = ()) -> int:
+        """Forget runs that had ended by then; as PipelineRunManager.prune."""
+        return self.call(self._running.prune(before, statuses))
 
     # ---- what all runs share ----------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from playbill.runtime.options import check_wait
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 
+    from playbill.model.attributes import Scalar
     from playbill.model.definition import PipelineDefinition
     from playbill.model.events import Event
     from playbill.model.facts import Origin, RunStatus
@@ -146,6 +147,10 @@ class BlockingRun:
     def resume(self) -> bool:
         """Go on after `pause`; True if this resumed it. As Run.resume."""
         return self._manager.call(self._run.resume())
+
+    def set_attributes(self, attributes: Mapping[str, Scalar]) -> None:
+        """Set attributes of the run; its others stay. As Run.set_attributes."""
+        self._manager.call(self._run.set_attributes(attributes))
 
     @overload
     def events(self, from_seq: int = 1, *, progress: Literal[False] = False) -> Iterator[Event]: ...

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from msgspec import field
 from msgspec.structs import replace
 
+from playbill.model.attributes import Scalar, check_attributes
 from playbill.model.events import NO_DATA, TERMINAL, EventType
 from playbill.model.facts import RunStatus, Value
 from playbill.model.machines.conclusion import RUN_END_EVENTS
@@ -34,8 +35,6 @@ __all__ = [
     "row_of",
 ]
 
-Scalar: TypeAlias = str | int | float | bool
-"""The value of an attribute."""
 Change: TypeAlias = "dict[str, Any]"
 """Fields of a RunRow, and what they become."""
 
@@ -112,13 +111,23 @@ def check_change(change: Mapping[str, Any]) -> None:
     """Refuse to change what only events do.
 
     Raises:
-        ValueError: names the fields.
+        ValueError: names the fields, or the attribute that is none.
     """
     if wrong := sorted(change.keys() - CHANGEABLE):
         raise ValueError(
             f"{', '.join(wrong)}: only events change these; others may change {', '.join(sorted(CHANGEABLE))}"
         )
-    attributes: Mapping[str, object] = change.get("attributes") or NO_DATA
-    for name, value in attributes.items():
-        if not isinstance(value, str | int | float | bool):
-            raise ValueError(f"attribute '{name}' is {value!r:.60}, and takes text, a number or a bool")  # noqa: TRY004
+    check_attributes(change.get("attributes") or {})
+
+
+def check_ended(statuses: Iterable[str]) -> list[RunStatus]:
+    """Return statuses of runs that have ended.
+
+    Raises:
+        ValueError: one is none of them.
+    """
+    given = list(statuses)
+    for status in given:
+        if status not in ENDED:
+            raise ValueError(f"status {status!r:.60} is not that of a run that has ended: {', '.join(ENDED)}")
+    return [RunStatus(status) for status in given]

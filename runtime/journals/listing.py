@@ -9,8 +9,9 @@ from typing import Final, NamedTuple, TypedDict
 
 from msgspec import field
 
+from playbill.model.attributes import Scalar
 from playbill.model.facts import RunStatus, Value
-from playbill.runtime.journals.index import RunRow, Scalar
+from playbill.runtime.journals.index import RunRow
 
 __all__ = [
     "LogLine",
@@ -57,6 +58,7 @@ class RunQueryOptions(TypedDict, total=False):
     pipeline: str | None
     since: datetime | None
     until: datetime | None
+    attributes: Mapping[str, Scalar]
     text: str
     cursor: str | None
     limit: int

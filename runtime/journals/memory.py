@@ -10,12 +10,13 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+from playbill.model.attributes import check_attributes
 from playbill.model.events import TERMINAL, Event, is_own
 from playbill.runtime.journals.index import ENDED
 from playbill.runtime.journals.memory_index import MemoryIndex
 from playbill.runtime.journals.progress import ProgressNews, ProgressReader
 from playbill.runtime.journals.readers import StreamReader, Tail
-from playbill.runtime.journals.waiters import Waiters
+from playbill.runtime.journals.waiters import Waiters, until_kept
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from playbill.actors.ports import Keeper
+    from playbill.model.attributes import Scalar
     from playbill.model.progress import NodeProgress
     from playbill.runtime.journals.index import RunRow
     from playbill.runtime.journals.listing import LogLine
@@ -79,6 +81,10 @@ class MemoryStream:
     def reading(self) -> ReadingSide:
         """The reading side of its journal."""
         return self._journal.reading
+
+    async def set_attributes(self, run_id: str, attributes: Mapping[str, Scalar]) -> None:
+        """Set attributes of the run, whose id that is, in its journal."""
+        await self._journal.set_attributes(run_id, attributes)
 
     def read(self, from_seq: int = 1) -> StreamReader:
         """Return the events from `from_seq` on, or from the oldest that is kept, until the stream has ended."""
@@ -159,6 +165,23 @@ class MemoryJournal:
     def change_run(self, run_id: str, change: Mapping[str, Any]) -> Future[None]:
         """Change of a run's row what no event does."""
         return self._index.change(run_id, change)
+
+    async def set_attributes(self, run_id: str, attributes: Mapping[str, Scalar]) -> None:
+        """Set attributes of a run; the others it has stay.
+
+        Raises:
+            DefinitionError: one is none, or they are too many.
+            UnknownRun: there is none of this id.
+            NotKeptYet: the journal has failed for 5 s.
+        """
+        check_attributes(attributes)
+        kept = self.change_run(run_id, {"attributes": dict(attributes)})
+        await until_kept(kept, self, f"the attributes of run '{run_id}' are to be set")
+
+    @property
+    def error(self) -> str | None:
+        """Why nothing is kept at the moment; None: it is."""
+        return None
 
     def log(self, run_id: str, line: LogLine) -> None:
         """Keep what an attempt said, as far as its quota goes."""

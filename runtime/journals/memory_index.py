@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.structs import replace
 
-from playbill.model.errors import UnknownRun
+from playbill.model.attributes import check_count
+from playbill.model.errors import DefinitionError, UnknownRun
 from playbill.model.events import is_own
 from playbill.runtime.journals.index import changed, check_change, row_of
 from playbill.runtime.journals.listing import PageEnd, RunPage, end_before, matches, micros
@@ -73,15 +74,25 @@ class MemoryIndex:
         check_change(change)
         done: Future[None] = asyncio.get_running_loop().create_future()
         row = self._row(run_id)
-        if row is None:
+        if row is None and (run_id not in self._streams or is_own(run_id)):
             done.set_exception(UnknownRun(run_id))
             return done
-        said = dict(change)
-        if "attributes" in said:
-            said["attributes"] = {**row.attributes, **said["attributes"]}
-        self._changes.setdefault(run_id, []).append((row.last_seq, said))
-        done.set_result(None)
+        said = self._changes.setdefault(run_id, [])
+        said.append((0 if row is None else row.last_seq, dict(change)))
+        try:
+            check_count(len(self._attributes(run_id)))
+        except DefinitionError as error:
+            said.pop()
+            done.set_exception(error)
+        else:
+            done.set_result(None)
         return done
+
+    def _attributes(self, run_id: str) -> set[str]:
+        """Return the names of all attributes that were ever said of a run."""
+        begun = self._begun.get(run_id)
+        names = set(begun.attributes) if begun is not None else set[str]()
+        return names.union(*(change.get("attributes", ()) for _, change in self._changes[run_id]))
 
     def log(self, run_id: str, line: LogLine) -> None:
         """Keep what an attempt said, as far as its quota goes."""
@@ -156,7 +167,8 @@ class MemoryIndex:
 
     def _folded(self, row: RunRow, events: Sequence[Event]) -> RunRow:
         for seq, change in self._changes.get(row.run_id, ()):
-            row = replace(changed(row, (event for event in events if row.last_seq < event.seq <= seq)), **change)
+            row = changed(row, (event for event in events if row.last_seq < event.seq <= seq))
+            row = replace(row, **{**change, "attributes": {**row.attributes, **change.get("attributes", {})}})
         return changed(row, (event for event in events if event.seq > row.last_seq))
 
     def _place(self, row: RunRow) -> PageEnd:

@@ -7,15 +7,15 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from playbill.actors.answers import PATIENCE_SECONDS, NotKeptYet
+from playbill.model.errors import RunSetAside, UnknownRun
 from playbill.model.frozen import freeze
 from playbill.model.run_inputs import check_trigger_data
 from playbill.model.stored_form import definition_of
 from playbill.runtime.definitions.content import is_large, size_of
 from playbill.runtime.definitions.slices import in_slices
+from playbill.runtime.journals.waiters import take_note, until_kept
 from playbill.runtime.recovery.pins import pins_of, row_of_run
 from playbill.runtime.recovery.taken_up import TakenUp
-from playbill.runtime.recovery.taking_up import take_note
 from playbill.runtime.same_run import check_same_run
 from playbill.runtime.starting import begin
 
@@ -55,6 +55,27 @@ class DurableRuns:
             JournalError: the journal cannot be read.
         """
         return TakenUp() if self._recovery is None else await asyncio.shield(self._recovery)
+
+    async def recover(self, run_id: str | None) -> TakenUp:
+        """Take up unfinished runs that are not at work here, or one: however often it crashed.
+
+        Raises:
+            UnknownRun: there is none of this id.
+            JournalError: the journal cannot be read.
+        """
+        await self.recovered()
+        if run_id is None:
+            return await self.taking_up.take_up_all()
+        async with self._runs.reserve(run_id):
+            if self._runs.find(run_id) is not None:
+                return TakenUp()
+            try:
+                run = await self.taking_up.find(run_id, insists=True)
+            except RunSetAside as error:
+                return TakenUp(set_aside={run_id: error.reason})
+        if run is None:
+            raise UnknownRun(run_id)
+        return TakenUp([] if run.done else [run_id])
 
     async def find_or_begin(self, compiled: CompiledPipeline, wanted: Wanted) -> Run:
         """Return the run there is of this id, or begin one: once the journal has its start.
@@ -103,7 +124,7 @@ class DurableRuns:
         """
         parts = self._system.parts
         run_id = wanted.run_id or parts.new_id()
-        told, row = pins_of(compiled), row_of_run(run_id, compiled, parts.clock.now().utc)
+        told, row = pins_of(compiled), row_of_run(run_id, compiled, parts.clock.now().utc, wanted.attributes)
         kept = parts.journal.begin_run(row, compiled.pin.text)
         try:
             wanted = replace(wanted, run_id=run_id)
@@ -111,10 +132,6 @@ class DurableRuns:
         except BaseException:
             parts.journal.drop(run_id)
             raise
-        while not kept.done():
-            await asyncio.wait([kept], timeout=PATIENCE_SECONDS)
-            if not kept.done() and run.actor.journal_error is not None:
-                kept.add_done_callback(take_note)
-                raise NotKeptYet(f"run '{run_id}' begins as soon as it is kept", run.actor.journal_error)
-        kept.result()
+        self.taking_up.let_go_if_fenced(run)
+        await until_kept(kept, parts.journal, f"run '{run_id}' begins as soon as it is kept")
         return run

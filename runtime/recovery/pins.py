@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from playbill.model.attributes import Scalar
     from playbill.runtime.definitions.compiler import CompiledPipeline
 
 __all__ = ["pins_of", "row_of_run"]
@@ -27,7 +28,13 @@ def pins_of(compiled: CompiledPipeline) -> Mapping[str, Any]:
     return pins if folder is None else {**pins, "folder": str(folder)}
 
 
-def row_of_run(run_id: str, compiled: CompiledPipeline, now: datetime, origin: str | None = None) -> RunRow:
+def row_of_run(
+    run_id: str,
+    compiled: CompiledPipeline,
+    now: datetime,
+    attributes: Mapping[str, Scalar],
+    origin: str | None = None,
+) -> RunRow:
     """Return the row with which a run begins; `origin` is the run of which it is a retry or a fork."""
     definition = compiled.definition
     return RunRow(
@@ -37,4 +44,5 @@ def row_of_run(run_id: str, compiled: CompiledPipeline, now: datetime, origin: s
         created_at=now,
         definition=compiled.pin.hash,
         origin=origin,
+        attributes=dict(attributes),
     )

@@ -9,7 +9,6 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from playbill.actors.answers import PATIENCE_SECONDS, NotKeptYet
 from playbill.model.errors import DefinitionError
 from playbill.model.events import TERMINAL, Event, EventType
 from playbill.model.facts import Origin
@@ -22,40 +21,29 @@ from playbill.model.reuse import Earlier, Fork, forked, retried
 from playbill.model.run_inputs import check_trigger_data
 from playbill.model.stored_form import definition_of
 from playbill.runtime.definitions.versions import our_version
+from playbill.runtime.journals.waiters import until_kept
+from playbill.runtime.plain_ports import NullKeeper
 from playbill.runtime.recovery.pins import pins_of, row_of_run
-from playbill.runtime.recovery.taking_up import folded, take_note
+from playbill.runtime.recovery.taking_up import folded
 from playbill.runtime.same_run import check_same_run
 from playbill.runtime.starting import planned
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from playbill.model.attributes import Scalar
     from playbill.runtime.definitions.compiler import CompiledPipeline
     from playbill.runtime.definitions.files import Given
+    from playbill.runtime.journals.index import RunRow
+    from playbill.runtime.journals.memory import MemoryJournal
     from playbill.runtime.recovery.changes import RerunChanges
     from playbill.runtime.recovery.taking_up import TakingUp
     from playbill.runtime.run import Run
 
-__all__ = ["Reruns"]
+__all__ = ["Reruns", "record_run"]
 
 RETRY: Final = "retry"
 FORK: Final = "fork"
-
-
-class HistoryKeeper:
-    """Hears whether the history of a run is kept."""
-
-    def __init__(self) -> None:
-        self.error: str | None = None
-        """Why it is not, at the moment."""
-
-    def kept(self, seq: int) -> None:
-        """Hear that it is."""
-        self.error = None
-
-    def failed(self, error: str) -> None:
-        """Hear that it is not yet."""
-        self.error = error
 
 
 class Reruns:
@@ -115,15 +103,14 @@ class Reruns:
         self, earlier: Earlier, compiled: CompiledPipeline, origin: Origin, changes: RerunChanges
     ) -> Run:
         """Begin the run, and wait until the journal has its history; who is cancelled leaves it to begin."""
-        run_id = changes.run_id or self._taking_up.system.parts.new_id()
-        history, keeper = self._history(earlier, compiled, origin, changes, run_id), HistoryKeeper()
-        beginning = asyncio.ensure_future(self._find_or_record(history, compiled, keeper))
-        beginning.add_done_callback(take_note)
-        while not beginning.done():
-            await asyncio.wait([beginning], timeout=PATIENCE_SECONDS)
-            if not beginning.done() and keeper.error is not None:
-                raise NotKeptYet(f"run '{run_id}' begins as soon as its start is kept", keeper.error)
-        return beginning.result()
+        parts = self._taking_up.system.parts
+        row = await parts.journal.reading.run(origin.run)
+        run_id = changes.run_id or parts.new_id()
+        history = self._history(earlier, compiled, origin, changes, run_id)
+        beginning = self._find_or_record(history, compiled, {} if row is None else row.attributes)
+        return await until_kept(
+            asyncio.ensure_future(beginning), parts.journal, f"run '{run_id}' begins once it is kept"
+        )
 
     def _history(
         self, earlier: Earlier, compiled: CompiledPipeline, origin: Origin, changes: RerunChanges, run_id: str
@@ -142,14 +129,17 @@ class Reruns:
             return retried(earlier, started)
         return forked(earlier, started, Fork(origin.node, plan, compiled.catalog))
 
-    async def _find_or_record(self, history: list[Event], compiled: CompiledPipeline, keeper: HistoryKeeper) -> Run:
+    async def _find_or_record(
+        self, history: list[Event], compiled: CompiledPipeline, attributes: Mapping[str, Scalar]
+    ) -> Run:
         """Return the run there is of this id, or record one and let it go on.
 
         Raises:
             DefinitionError: the run there is is another one.
+            JournalError: it cannot be kept.
         """
         taking_up, started = self._taking_up, history[0]
-        run_id, journal = started.stream, self._taking_up.system.parts.journal
+        run_id, journal = started.stream, taking_up.system.parts.journal
         async with taking_up.runs.reserve(run_id):
             known = taking_up.runs.find(run_id)
             if known is None and journal.is_durable:
@@ -157,23 +147,32 @@ class Reruns:
             if known is not None:
                 return _checked(known, compiled, started)
             taking_up.check()
-            kept = None
             if journal.is_durable:
-                row = row_of_run(run_id, compiled, started.at, started.data["origin"].run)
-                kept = journal.begin_run(row, compiled.pin.text)
-            stream = journal.open(run_id, keeper)
-            for event in history:
-                stream.append(event)
-            stream.push()
-            try:
-                if kept is not None:
-                    await kept
+                row = row_of_run(run_id, compiled, started.at, attributes, started.data["origin"].run)
+                await record_run(journal, row, compiled.pin.text, history)
                 taking_up.check()
-            except BaseException:
-                journal.drop(run_id)
-                raise
             recover = Recover(Past(history), {"playbill": our_version()})
-            return taking_up.go_on(history, folded(history), compiled, recover)
+            run = taking_up.go_on(history, folded(history), compiled, recover)
+            if attributes and not journal.is_durable:
+                journal.change_run(run_id, {"attributes": dict(attributes)})
+            return run
+
+
+async def record_run(journal: MemoryJournal, row: RunRow, definition: str, history: Iterable[Event]) -> None:
+    """Keep a run with the history that it begins with, in one commit; nobody has it at work then.
+
+    Raises:
+        JournalError: it cannot be kept, or there is a run of this id.
+    """
+    kept = journal.begin_run(row, definition)
+    try:
+        stream = journal.open(row.run_id, NullKeeper())
+        for event in history:
+            stream.append(event)
+        stream.push()
+        await kept
+    finally:
+        journal.drop(row.run_id)
 
 
 def _checked(known: Run, compiled: CompiledPipeline, started: Event) -> Run:

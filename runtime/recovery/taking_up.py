@@ -29,9 +29,11 @@ from playbill.model.runstate import RunState
 from playbill.runtime.definitions.compile_once import PipelineCompiler
 from playbill.runtime.definitions.versions import our_version
 from playbill.runtime.journals.index import ALIVE
+from playbill.runtime.journals.waiters import take_note
 from playbill.runtime.recovery.stored_history import StoredHistory
 from playbill.runtime.recovery.stored_run import StoredRun
 from playbill.runtime.recovery.taken_up import TakenUp
+from playbill.runtime.recovery.unowned_runs import UnownedRuns
 from playbill.runtime.run import Run
 
 if TYPE_CHECKING:
@@ -40,13 +42,14 @@ if TYPE_CHECKING:
     from playbill.model.definition import PipelineDefinition
     from playbill.model.events import Event
     from playbill.model.handler_versions import HandlerVersion
+    from playbill.model.messages import Cancel, Pause, Resume
     from playbill.model.results import RunResult
     from playbill.runtime.actor_system import ActorSystem
     from playbill.runtime.definitions.compiler import CompiledPipeline
     from playbill.runtime.journals.index import RunRow
     from playbill.runtime.runs import Runs
 
-__all__ = ["MAX_CRASHES", "TakingUp", "take_note"]
+__all__ = ["MAX_CRASHES", "TakingUp"]
 
 logger = logging.getLogger("playbill")
 
@@ -69,12 +72,6 @@ def folded(events: Iterable[Event]) -> RunState:
     for event in events:
         state.apply(event)
     return state
-
-
-def take_note(ended: asyncio.Future[Any]) -> None:
-    """Take note of how something ended: whoever asks for it is told, and nobody has to."""
-    if not ended.cancelled():
-        ended.exception()
 
 
 class TakingUp:
@@ -104,6 +101,9 @@ class TakingUp:
         self._compiled: dict[tuple[Any, ...], CompiledPipeline] = {}
         self._journal = system.parts.journal
         self._stored = StoredHistory(self._journal.reading, check)
+        self._unowned = UnownedRuns(self._journal, lambda: system.parts.clock.now().utc)
+        self._told: set[str] = set()
+        """Runs that were told something while nobody had them at work: what was read of them before is not all."""
 
     async def take_up_all(self) -> TakenUp:
         """Let all runs go on that have not ended, the oldest first; those that were set aside are tried again."""
@@ -130,13 +130,36 @@ class TakingUp:
             if self.runs.find(row.run_id) is not None:
                 take_note(reading)  # whoever asked for it was told
                 return
+            if row.run_id in self._told:
+                take_note(reading)
+                now = await self._stored.row(row.run_id)
+                if now is None or now.status not in ALIVE:
+                    return
+                row, reading = now, asyncio.ensure_future(self._stored.events(now))
             try:
                 await self._take_up(row, reading)
                 taken.runs.append(row.run_id)
             except RunSetAside as error:
                 taken.set_aside[row.run_id] = error.reason
 
-    async def find(self, run_id: str, agree: Agree = lambda _definition, _data: None) -> Run | None:
+    async def tell(self, run_id: str, message: Cancel | Pause | Resume) -> bool:
+        """Tell a run something that nobody has at work; True if that changed it.
+
+        Only for who has reserved the id.
+
+        Raises:
+            UnknownRun: the journal has none of this id.
+            JournalError: it cannot be read, or has failed for 5 s to keep it.
+        """
+        row = await self._stored.row(run_id)
+        if row is None:
+            raise UnknownRun(run_id)
+        self._told.add(run_id)
+        return await self._unowned.tell(row, message)
+
+    async def find(
+        self, run_id: str, agree: Agree = lambda _definition, _data: None, *, insists: bool = False
+    ) -> Run | None:
         """Return the run that the journal has of an id: it goes on here, or has ended; None: there is none.
 
         Only for who has reserved the id.
@@ -145,6 +168,7 @@ class TakingUp:
             run_id: its id.
             agree: told its definition and what it was started with, before it goes on or is remembered; what it
                 raises is raised.
+            insists: whether it goes on however often a node of it was running in a crash.
 
         Raises:
             DefinitionError: no journal can have such an id.
@@ -155,7 +179,7 @@ class TakingUp:
         if row is None:
             return None
         if row.status in ALIVE:
-            return await self._take_up(row, self._stored.events(row), agree)
+            return await self._take_up(row, self._stored.events(row), agree, insists=insists)
         return await self._read_back(row, agree)
 
     async def earlier(self, run_id: str) -> Earlier:
@@ -181,7 +205,12 @@ class TakingUp:
     # ---- one run ----------------------------------------------------------------------------------------------
 
     async def _take_up(
-        self, row: RunRow, reading: Awaitable[list[Event]], agree: Agree = lambda _definition, _data: None
+        self,
+        row: RunRow,
+        reading: Awaitable[list[Event]],
+        agree: Agree = lambda _definition, _data: None,
+        *,
+        insists: bool = False,
     ) -> Run:
         """Let a run go on.
 
@@ -194,7 +223,8 @@ class TakingUp:
             compiled = await self._compile(row, first)
             changed = _changes(first, compiled)
             past, state = Past(events), folded(events)
-            _check_crashes(past)
+            if not insists:
+                _check_crashes(past)
         except Exception as error:  # whatever is wrong with one run, it harms no other
             self.check()  # nobody reads a journal whose manager is closed
             reason = str(error) if isinstance(error, (DefinitionError, JournalError)) else f"{error!r}"
@@ -216,8 +246,19 @@ class TakingUp:
         actor = SupervisorActor(ports, facts, timeout, breakers, self.conclude, state, events)
         run = Run(compiled.definition, data, actor, self._journal.streams[first.stream], system)
         self.runs.active[first.stream] = run
+        self.let_go_if_fenced(run)
         actor.post(recover)
         return run
+
+    def let_go_if_fenced(self, run: Run) -> None:
+        """Forget a run, should its journal keep nothing of it any more, once its work has stopped."""
+
+        def let_go(error: JournalError) -> None:
+            self.runs.active.pop(run.id, None)
+            self._journal.drop(run.id)
+            run.fence(error)
+
+        run.actor.on_fenced = let_go
 
     async def _read_back(self, row: RunRow, agree: Agree) -> Run:
         """Return a run that has ended.

@@ -53,6 +53,17 @@ def test_a_plain_run_loads_nothing_of_what_it_does_not_use(tmp_path: Path) -> No
     assert not found & {*NEVER, *BESIDE}
 
 
+def test_a_run_that_is_kept_loads_sqlite_and_nothing_else_besides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "hello.yaml"
+    file.write_text("name: hello\nnodes:\n  - id: start\n    type: trigger\n")
+    monkeypatch.setenv("PLAYBILL_JOURNAL", str(tmp_path / "runs.db"))
+    found = loaded(COMMAND.format(words=["run", str(file)]))
+    assert found >= {"sqlite3", "playbill.runtime.journals.sqlite.journal"}
+    assert not found & {*NEVER, *BESIDE} - {"sqlite3"}
+
+
 def test_the_guard_sees_what_a_run_does_use(tmp_path: Path) -> None:
     file = tmp_path / "asks.yaml"
     file.write_text(

@@ -15,6 +15,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Final, TypeAlias
 
+from playbill.model.errors import JournalError
 from playbill.model.events import Event, EventType
 from playbill.runtime.journals.sqlite.files.connections import connect, prepare_writer
 from playbill.runtime.journals.sqlite.journal import SqliteJournal
@@ -131,6 +132,9 @@ class Chain:
             self.stream.push()
 
     def failed(self, error: str) -> None:
+        raise AssertionError(error)
+
+    def fenced(self, error: JournalError) -> None:
         raise AssertionError(error)
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from playbill.model.errors import JournalError
 from playbill.model.events import NO_DATA, Event, EventType
 from playbill.runtime.journals.index import RunRow
 from playbill.runtime.journals.memory import MemoryJournal, MemoryStream
@@ -43,6 +44,10 @@ class Heard:
 
     def failed(self, error: str) -> None:
         self.errors.append(error)
+        self._news.set()
+
+    def fenced(self, error: JournalError) -> None:
+        self.errors.append(str(error))
         self._news.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:

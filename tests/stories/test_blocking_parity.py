@@ -12,7 +12,17 @@ from tests.stories import support
 from tests.stories.support import node, pipeline
 
 LONG = pipeline(node("a", "delay", seconds=60))
-FOR_THE_MANAGER = {"check_kept", "check_same", "conclude", "give_up", "kept_events", "park", "rest", "stopped"}
+FOR_THE_MANAGER = {
+    "check_kept",
+    "check_same",
+    "conclude",
+    "fence",
+    "give_up",
+    "kept_events",
+    "park",
+    "rest",
+    "stopped",
+}
 """What a run has for its manager alone."""
 
 

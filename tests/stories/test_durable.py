@@ -608,7 +608,7 @@ async def test_a_sync_program_has_the_same(url: str) -> None:
 async def test_a_start_that_cannot_be_kept_is_told_and_begins_when_it_can(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("playbill.runtime.recovery.durable_runs.PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("playbill.runtime.journals.waiters.PATIENCE_SECONDS", 0.2)
     async with Manager(journal=url, types=[step]) as manager:
         await (await manager.start_run(chain("a"), run_id="one")).result()
         journal = journal_of(manager)

@@ -54,13 +54,17 @@ def test_every_plan_is_one_of_the_order_and_holds(text: str) -> None:
     assert seen.never(study) == []
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("playbill")])
-def test_every_command_runs(command: str) -> None:
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("text", [text for text in blocks("console") if text.startswith("playbill")])
+def test_every_command_runs_after_those_before_it(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     installed = shutil.which("playbill", path=str(Path(sys.executable).parent))
     assert installed
-    ran = subprocess.run([installed, *command.split()[1:]], capture_output=True, text=True, timeout=60, cwd=ROOT)
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stdout
+    monkeypatch.setenv("PLAYBILL_JOURNAL", str(tmp_path / "runs.db"))
+    for command in text.splitlines():
+        words = command.partition("#")[0].split()[1:]
+        ran = subprocess.run([installed, *words], capture_output=True, text=True, timeout=60, cwd=ROOT)
+        assert ran.returncode == 0, ran.stderr
+        assert ran.stdout
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("make")])

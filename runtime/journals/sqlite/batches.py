@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable
 
+    from playbill.model.errors import JournalError
     from playbill.model.events import Event
     from playbill.runtime.journals.listing import LogLine
     from playbill.runtime.journals.sqlite.group import Begin, KeptGroup, Rows, Stream
@@ -59,7 +60,7 @@ class Batches:
         self._closed = False
         self.reported = Waiters()
         """Who waits for the thread's next report."""
-        self._error: str | None = None
+        self.error: str | None = None
         """Why nothing is kept at the moment."""
 
     def add(self, stream: Stream, event: Event) -> None:
@@ -73,6 +74,8 @@ class Batches:
 
     def add_log(self, run_id: str, line: LogLine) -> None:
         """Collect a log line."""
+        if self._closed:
+            return
         self._group.logs.append((run_id, line))
         if self._timer is None:
             self._linger()
@@ -121,8 +124,8 @@ class Batches:
 
     def _tick(self) -> None:
         self._timer = None
-        if self._error is not None:
-            _tell_failed(self._group.streams, self._error)
+        if self.error is not None:
+            _tell_failed(self._group.streams, self.error)
         if self._group:
             self.flush()
 
@@ -137,12 +140,12 @@ class Batches:
 
     def failed(self, error: str) -> None:
         """Hear that the group with the thread is not kept yet; who waits hears it, too."""
-        self._error = error
+        self.error = error
         _tell_failed([*(self._sent.streams if self._sent else ()), *self._group.streams], error)
 
     def kept(self, outcome: KeptGroup) -> None:
         """Hear that the group with the thread is kept."""
-        self._sent = self._error = None
+        self._sent = self.error = None
         self._send()
         self.reported.wake()
         for stream, error in outcome.fenced:
@@ -156,6 +159,20 @@ class Batches:
             if not future.done():
                 future.set_exception(failure)
         self._send()  # what keepers have pushed as they heard it
+
+    def lose(self, error: JournalError, streams: Iterable[Stream]) -> None:
+        """Hear that nothing is kept any more; these streams and whoever waits hear it, too."""
+        logger.error("%s", error)
+        self.close()
+        waiting = self.futures()
+        self._sent, self._group, self._begins = None, Group(), {}
+        self.reported.wake()
+        for future in waiting:
+            future.set_exception(error)
+            future.exception()  # who waits is told, and nobody has to
+        for stream in streams:
+            if stream.refused is None:
+                _tell(stream, stream.fence, error)
 
     def close(self) -> None:
         """Hand over nothing more: the thread has ended."""

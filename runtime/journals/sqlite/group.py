@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import Callable
 
+    from playbill.model.errors import JournalError
     from playbill.model.events import Event
     from playbill.runtime.journals.index import RunRow
     from playbill.runtime.journals.listing import LogLine
@@ -23,7 +24,7 @@ class Stream(Protocol):
     """Whose events are kept."""
 
     name: str
-    refused: Exception | None
+    refused: JournalError | None
     """Why none of it is kept any more: set by the writer thread, before it looks at the next group."""
 
     def keep(self, seq: int) -> None:
@@ -32,7 +33,7 @@ class Stream(Protocol):
     def fail(self, error: str) -> None:
         """Hear that nothing is kept now."""
 
-    def fence(self, error: Exception) -> None:
+    def fence(self, error: JournalError) -> None:
         """Hear that none of it is kept ever again."""
 
 
@@ -83,4 +84,4 @@ class KeptGroup:
         """Who waits for something that is kept now, and what they get."""
         self.failed: list[tuple[Future[Any], Exception]] = []
         """Who waits for something that was refused."""
-        self.fenced: list[tuple[Stream, Exception]] = []
+        self.fenced: list[tuple[Stream, JournalError]] = []

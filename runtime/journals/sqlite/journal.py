@@ -10,7 +10,6 @@ WARNING: making and closing one waits for the disk: do both where the loop may w
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from contextlib import suppress
 from functools import partial
@@ -21,7 +20,7 @@ from playbill.model.events import is_own
 from playbill.runtime.journals.index import ENDED, check_change
 from playbill.runtime.journals.listing import micros
 from playbill.runtime.journals.memory import MemoryJournal
-from playbill.runtime.journals.refusals import RunIdTaken
+from playbill.runtime.journals.refusals import JournalLost, RunIdTaken
 from playbill.runtime.journals.sqlite.batches import Batches
 from playbill.runtime.journals.sqlite.files.connections import connect as standard_connect
 from playbill.runtime.journals.sqlite.files.headers import check_header
@@ -32,6 +31,7 @@ from playbill.runtime.journals.sqlite.metrics import JournalMetrics
 from playbill.runtime.journals.sqlite.reading.reader import SqliteReader
 from playbill.runtime.journals.sqlite.reading.stored import StoredEvents
 from playbill.runtime.journals.sqlite.stream import SqliteStream
+from playbill.runtime.journals.sqlite.thread_reports import ThreadReports
 from playbill.runtime.journals.sqlite.writing.checkpoints import Checkpoints
 from playbill.runtime.journals.sqlite.writing.copying import copy_file
 from playbill.runtime.journals.sqlite.writing.index_rows import change_row
@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from playbill.runtime.journals.sqlite.group import KeptGroup, WriteRows
 
 __all__ = ["SqliteJournal"]
-
 CLOSE_SECONDS: Final = 5.0
 """How long a close waits for what is not kept yet."""
 
@@ -81,9 +80,7 @@ class SqliteJournal(MemoryJournal):
         self.path = path = path_of(url)
         self.metrics = JournalMetrics()
         self._loop = asyncio.get_running_loop()
-        self._reports: list[Callable[[], None]] = []
-        self._news = threading.Event()
-        """Set when the thread reports: for who closes the journal, and holds the loop meanwhile."""
+        self._reports = ThreadReports(self._loop)
         check_file_system(path)
         made_file(path)
         self.ownership = Ownership(path)
@@ -93,7 +90,7 @@ class SqliteJournal(MemoryJournal):
             check_header(path)
             self.reading = self._reader = reader = SqliteReader(path, connect)
             checkpoints = Checkpoints(path, self.metrics, lambda: reader.reading)
-            opening = partial(Store, path, connect, synchronous, checkpoints, self.metrics)
+            opening = partial(Store, path, connect, synchronous, checkpoints, self.metrics, self.ownership.check)
             self._thread = WriterThread(path, opening, self)
         except BaseException:
             self.ownership.release()
@@ -102,6 +99,8 @@ class SqliteJournal(MemoryJournal):
         """The last seqs of the streams of playbill's own that are not in memory."""
         self._batches = Batches(self._loop, self._thread)
         self._closed = False
+        self._is_lost: JournalLost | None = None
+        """Why nothing is kept any more, though nobody has closed it."""
 
     # ---- the writing side -------------------------------------------------------------------------------------
 
@@ -116,6 +115,8 @@ class SqliteJournal(MemoryJournal):
         last = self._last_seq(stream) if is_own(stream) else 0
         opened = SqliteStream(self, stream, keeper, self._batches, last, kept)
         self.streams[stream] = opened
+        if self._is_lost is not None:
+            self._loop.call_soon(opened.fence, self._is_lost)
         return opened
 
     def _last_seq(self, stream: str) -> int:
@@ -172,6 +173,11 @@ class SqliteJournal(MemoryJournal):
         self._batches.add_rows(Rows(write, kept))
         return kept
 
+    @property
+    def error(self) -> str | None:
+        """Why nothing is kept at the moment; None: it is."""
+        return self._batches.error
+
     def log(self, run_id: str, line: LogLine) -> None:
         """Keep what an attempt said, as far as its quota goes; nobody waits for it."""
         self._batches.add_log(run_id, line)
@@ -198,6 +204,8 @@ class SqliteJournal(MemoryJournal):
         return await asyncio.wrap_future(self._thread.call(call))
 
     def _check_open(self) -> None:
+        if self._is_lost is not None:
+            raise self._is_lost.with_traceback(None)
         if self._closed:
             raise JournalError(f"journal {self.path} is closed: open it again to write to it")
 
@@ -214,22 +222,20 @@ class SqliteJournal(MemoryJournal):
 
     def kept(self, outcome: KeptGroup) -> None:
         """Have the loop hear that a group is kept; for the writer thread."""
-        self._report(partial(self._batches.kept, outcome))
+        self._reports.put(partial(self._batches.kept, outcome))
 
     def failed(self, error: str) -> None:
         """Have the loop hear that a group is not kept yet; for the writer thread."""
-        self._report(partial(self._batches.failed, error))
+        self._reports.put(partial(self._batches.failed, error))
 
-    def _report(self, report: Callable[[], None]) -> None:
-        self._reports.append(report)
-        if self._closed:
-            self._news.set()
-        with suppress(RuntimeError):  # the loop is closed: whoever closes the journal hears it
-            self._loop.call_soon_threadsafe(self._hear)
+    def lost(self, error: JournalLost) -> None:
+        """Have the loop hear that nothing is kept any more; for the writer thread."""
+        self._reports.put(partial(self._lose, error))
 
-    def _hear(self) -> None:
-        while self._reports:
-            self._reports.pop(0)()
+    def _lose(self, error: JournalLost) -> None:
+        self._is_lost = error
+        self._batches.lose(error, [stream for stream in self.streams.values() if isinstance(stream, SqliteStream)])
+        self._thread.refuse_the_rest(error)
 
     # ---- its end ----------------------------------------------------------------------------------------------
 
@@ -256,12 +262,10 @@ class SqliteJournal(MemoryJournal):
             return
         self._closed = True
         deadline = time.monotonic() + CLOSE_SECONDS
-        self._hear()  # what came before the thread knew that somebody waits
+        self._reports.attend()
         while not self._batches.is_empty and (left := deadline - time.monotonic()) > 0:
             self._batches.flush()
-            self._news.wait(left)
-            self._news.clear()
-            self._hear()
+            self._reports.wait(left)
         self._end()
         self._let_go()
 
@@ -274,9 +278,9 @@ class SqliteJournal(MemoryJournal):
         self._thread.join(CLOSE_SECONDS)
 
     def _let_go(self) -> None:
-        self._hear()
+        self._reports.hear()
         self._batches.close()
-        lost = self._lost()
+        lost = [f"'{name}'" for name, one in self.streams.items() if isinstance(one, SqliteStream) and one.waits]
         for waiting in self._batches.futures():
             waiting.set_exception(JournalError(f"journal {self.path} is closed, and could not keep this"))
             waiting.exception()  # who waits is told, and nobody has to
@@ -290,10 +294,6 @@ class SqliteJournal(MemoryJournal):
                 f"journal {self.path} is closed, and could not keep all of {', '.join(lost)}:"
                 " make it writable, and start these runs again"
             )
-
-    def _lost(self) -> list[str]:
-        lost = [name for name, stream in self.streams.items() if isinstance(stream, SqliteStream) and stream.waits]
-        return [f"'{name}'" for name in lost]
 
     def __repr__(self) -> str:
         return f"<SqliteJournal {self.path} {'closed' if self._closed else 'open'} streams={len(self.streams)}>"

@@ -19,8 +19,8 @@ from playbill.runtime.journals.listing import micros, moment
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from playbill.model.attributes import Scalar
     from playbill.model.events import Event
-    from playbill.runtime.journals.index import Scalar
 
 __all__ = [
     "COLUMNS",

@@ -10,12 +10,13 @@ from msgspec.structs import replace
 
 from playbill.model.events import is_own
 from playbill.runtime.journals.memory import MemoryStream
-from playbill.runtime.journals.refusals import RunIdTaken
+from playbill.runtime.journals.refusals import JournalLost, RunIdTaken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from playbill.actors.ports import Keeper
+    from playbill.model.errors import JournalError
     from playbill.model.events import Event
     from playbill.runtime.journals.memory import MemoryJournal
     from playbill.runtime.journals.sqlite.batches import Batches
@@ -52,7 +53,7 @@ class SqliteStream(MemoryStream):
         super().__init__(journal, name)
         self.name = name
         self.keeper = keeper
-        self.refused: Exception | None = None
+        self.refused: JournalError | None = None
         """Why none of it is kept any more."""
         self._batches = batches
         self._failing = False
@@ -66,8 +67,8 @@ class SqliteStream(MemoryStream):
         if self._is_own:
             self._last += 1
             event = replace(event, seq=self._last)
-        self._pending.append(event)
         if self.refused is None:
+            self._pending.append(event)
             self._batches.add(self, event)
         return False
 
@@ -99,12 +100,13 @@ class SqliteStream(MemoryStream):
             self._failing = True
             self.keeper.failed(error)
 
-    def fence(self, error: Exception) -> None:
-        """Take no more: what was appended is kept nowhere."""
+    def fence(self, error: JournalError) -> None:
+        """Take no more: what was appended is kept nowhere, and its keeper lets go of it."""
         self.refused = error
-        if not isinstance(error, RunIdTaken):  # who began the run is told that
+        self._pending.clear()
+        if not isinstance(error, RunIdTaken | JournalLost):  # who began the run is told; what is lost is told once
             logger.error("%s", error)
-        self.fail(str(error))
+        self.keeper.fenced(error)
 
     def __repr__(self) -> str:
         state = "refused" if self.refused else f"waiting={len(self._pending)}"

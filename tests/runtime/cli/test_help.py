@@ -7,11 +7,25 @@ import pytest
 
 from playbill.runtime.cli import _call
 
-COMMANDS = ("run", "validate", "graph", "schema", "types", "sim", "whatif")
+CODES = {
+    "run": {"0", "1", "2", "74", "124", "130"},
+    "sim": {"0", "1", "2"},
+    "whatif": {"0", "1", "2"},
+    "runs": {"0", "2"},
+    "show": {"0", "2"},
+    "events": {"0", "2", "75"},
+    "result": {"0", "1", "2", "75", "124", "130"},
+    "logs": {"0", "2", "75"},
+    "recover": {"0", "1", "2", "74", "75", "124", "130"},
+    "prune": {"0", "2"},
+    "doctor": {"0", "1", "2"},
+    "journal copy": {"0", "2"},
+}
+COMMANDS = (*CODES, "validate", "graph", "schema", "types", "journal", "journal sql")
 
 
 def help_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    assert _call([*arguments, "--help"]) == 0
+    assert _call([*" ".join(arguments).split(), "--help"]) == 0
     return capsys.readouterr().out
 
 
@@ -39,8 +53,12 @@ def test_what_looks_like_markup_is_shown(capsys: pytest.CaptureFixture[str], mon
     assert "what `playbill run FILE --events EVENTS` has written" in help_of(capsys, "whatif")
 
 
-@pytest.mark.parametrize("command", ["run", "sim", "whatif"])
+@pytest.mark.parametrize("command", CODES)
 def test_help_says_the_exit_codes(capsys: pytest.CaptureFixture[str], command: str) -> None:
     shown = help_of(capsys, command)
-    codes = set(re.findall(r"^  (\d+) ", shown, re.MULTILINE))
-    assert codes == ({"0", "1", "2", "124", "130"} if command == "run" else {"0", "1", "2"})
+    assert set(re.findall(r"^  (\d+) ", shown, re.MULTILINE)) == CODES[command]
+
+
+@pytest.mark.parametrize("command", [*tuple(CODES)[3:], "journal sql"])
+def test_help_gives_an_example(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    assert f"\nExample: playbill {command} " in help_of(capsys, command)

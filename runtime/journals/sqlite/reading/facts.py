@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from playbill.model.events import Event
 
-__all__ = ["find_definition", "read_events_of", "read_logs"]
+__all__ = ["find_damage", "find_definition", "read_events_of", "read_logs"]
 
 READ_OWN: Final = f"SELECT {COLUMNS} FROM own_events WHERE stream = ? AND seq >= ? ORDER BY seq LIMIT ?"  # noqa: S608
 READ_RUN: Final = f"SELECT {COLUMNS}, beside FROM events WHERE run = ? AND seq >= ? ORDER BY seq LIMIT ?"  # noqa: S608
@@ -75,3 +75,8 @@ def find_definition(connection: sqlite3.Connection, digest: str) -> str | None:
     text, compressed = found
     stored: str = unpacked(compressed) if text is None else text
     return stored
+
+
+def find_damage(connection: sqlite3.Connection) -> list[str]:
+    """Return what SQLite finds wrong with the file; it reads all of it."""
+    return [text for (text,) in connection.execute("PRAGMA quick_check(10)") if text != "ok"]

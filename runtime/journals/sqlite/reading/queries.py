@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from heapq import merge
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -11,6 +12,7 @@ from playbill.model.facts import RunStatus
 from playbill.runtime.journals.index import RunRow
 from playbill.runtime.journals.listing import PageEnd, RunPage, end_before, micros, moment
 from playbill.runtime.journals.sqlite.rows import attribute_text
+from playbill.runtime.journals.sqlite.trees import prunable_trees
 
 if TYPE_CHECKING:
     import sqlite3
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from playbill.runtime.journals.listing import RunQuery
 
-__all__ = ["find_run", "list_runs", "statements_of"]
+__all__ = ["count_prunable", "find_ids", "find_run", "list_runs", "statements_of"]
 
 COLUMNS: Final = (
     "runs.id, runs.run_id, pipeline, version, definition, status, runs.created_at, started_at, ended_at, wake_at,"
@@ -39,6 +41,21 @@ def find_run(connection: sqlite3.Connection, run_id: str) -> RunRow | None:
     found = connection.execute(f"SELECT {COLUMNS} FROM runs WHERE run_id = ?", (run_id,)).fetchall()  # noqa: S608
     rows = _with_attributes(connection, found)
     return rows[0] if rows else None
+
+
+def find_ids(connection: sqlite3.Connection, beginning: str, limit: int) -> list[str]:
+    """Return the first ids of runs, by the alphabet, that begin so."""
+    query = "SELECT run_id FROM runs WHERE run_id BETWEEN ? AND ? ORDER BY run_id LIMIT ?"
+    last = f"{beginning}{chr(sys.maxunicode)}"
+    return [run_id for (run_id,) in connection.execute(query, (beginning, last, limit))]
+
+
+def count_prunable(connection: sqlite3.Connection, before: int, statuses: Sequence[str]) -> int:
+    """Return how many runs would be pruned."""
+    query = prunable_trees(before, statuses)
+    sql = f"SELECT count(*) FROM runs WHERE root IN ({query.sql})"  # noqa: S608 (ours)
+    count: int = connection.execute(sql, query.parameters).fetchone()[0]
+    return count
 
 
 def list_runs(connection: sqlite3.Connection, query: RunQuery) -> RunPage:

@@ -13,8 +13,9 @@ from playbill.model.errors import JournalError
 from playbill.runtime.journals.sqlite.files.connections import open_reader
 from playbill.runtime.journals.sqlite.files.errors import explained
 from playbill.runtime.journals.sqlite.metrics import ReadInProgress
-from playbill.runtime.journals.sqlite.reading.facts import find_definition, read_events_of, read_logs
-from playbill.runtime.journals.sqlite.reading.queries import find_run, list_runs
+from playbill.runtime.journals.sqlite.reading.facts import find_damage, find_definition, read_events_of, read_logs
+from playbill.runtime.journals.sqlite.reading.queries import count_prunable, find_ids, find_run, list_runs
+from playbill.runtime.journals.sqlite.schema.migrations import check_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,6 +59,19 @@ class SqliteReader:
         """Return the row of one run."""
         return await self._read(f"run '{run_id}'", lambda connection: find_run(connection, run_id))
 
+    async def ids(self, beginning: str, limit: int) -> Sequence[str]:
+        """Return the first ids of runs, by the alphabet, that begin so."""
+        what = f"ids that begin with '{beginning}'"
+        return await self._read(what, lambda connection: find_ids(connection, beginning, limit))
+
+    async def prunable(self, before: int, statuses: Sequence[str]) -> int:
+        """Return how many runs would be pruned, of trees that had ended before (microseconds since 1970)."""
+        return await self._read("prunable runs", lambda connection: count_prunable(connection, before, statuses))
+
+    async def integrity(self) -> Sequence[str]:
+        """Return what is wrong with the file, as SQLite sees it; nothing: it is whole."""
+        return await self._read("quick_check", find_damage)
+
     async def definition(self, digest: str) -> str | None:
         """Return the stored form of a definition, as JSON."""
         return await self._read(f"definition {digest}", lambda connection: find_definition(connection, digest))
@@ -82,7 +96,7 @@ class SqliteReader:
     def _answer(self, what: str, call: Callable[[sqlite3.Connection], T]) -> T:
         self.reading = ReadInProgress(what, time.monotonic())
         try:
-            connection = self._connection = self._connection or open_reader(self._path, self._connect)
+            connection = self._connection or self._opened()
             connection.execute("BEGIN")
             try:
                 return call(connection)
@@ -93,6 +107,20 @@ class SqliteReader:
             raise explained(error, self._path, "read") from error
         finally:
             self.reading = None
+
+    def _opened(self) -> sqlite3.Connection:
+        """Open the connection, and keep it if what it reads is a journal.
+
+        Raises:
+            JournalError: it is not, or not one that this program reads.
+        """
+        connection = self._connection = open_reader(self._path, self._connect)
+        try:
+            check_schema(connection, str(self._path))
+        except JournalError:
+            self._drop()
+            raise
+        return connection
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from playbill.model.errors import JournalError
@@ -11,7 +11,7 @@ from playbill.model.errors import JournalError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["APPLICATION_ID", "MIGRATIONS", "Migration", "migrate", "schema_text", "statements"]
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "Migration", "check_schema", "migrate", "schema_text", "statements"]
 
 APPLICATION_ID: Final = 0x506C6279
 """Stands in the file's header, by which `file` and we know it: "Plby"."""
@@ -27,11 +27,8 @@ class Migration(NamedTuple):
 
 def _migrations() -> tuple[Migration, ...]:
     """Return the steps that come with this program, in order."""
-    folder = files("playbill.runtime.journals.sqlite.schema")
-    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return tuple(
-        Migration(int(name.partition(".")[0]), (folder / name).read_text(encoding="utf-8")) for name in names
-    )
+    files = sorted(Path(__file__).parent.glob("*.sql"))  # importlib.resources takes long to import
+    return tuple(Migration(int(file.stem), file.read_text(encoding="utf-8")) for file in files)
 
 
 MIGRATIONS: Final = _migrations()
@@ -56,21 +53,43 @@ def migrate(connection: sqlite3.Connection, name: str, steps: Sequence[Migration
         JournalError: it is newer than this program, or not a journal.
         sqlite3.Error: it cannot be written; the steps before are kept.
     """
-    version, newest = _version(connection, name), steps[-1].version
-    if version > newest:
-        raise JournalError(
-            f"{name} has version {version} of the journal's schema, and this playbill knows {newest}:"
-            " a newer playbill wrote it; use that one, or another file"
-        )
+    version = _version(connection, name, steps[-1].version)
     for step in steps:
         if step.version > version:
             _take(connection, step, is_new=step.version == 1)
 
 
-def _version(connection: sqlite3.Connection, name: str) -> int:
+def check_schema(connection: sqlite3.Connection, name: str) -> None:
+    """Refuse to read what is not a journal of this program's version, as `migrate` refuses to write it.
+
+    Raises:
+        JournalError: it is not; names the way out.
+    """
+    newest = MIGRATIONS[-1].version
+    version = _version(connection, name, newest)
+    if version == 0:
+        raise JournalError(f"journal {name} is empty: whoever made it has kept nothing in it yet; look again later")
+    if version < newest:
+        raise JournalError(
+            f"{name} has version {version} of the journal's schema, and this playbill reads {newest}:"
+            " `playbill recover` brings it there"
+        )
+
+
+def _version(connection: sqlite3.Connection, name: str, newest: int) -> int:
+    """Return the version of a journal's schema; 0: it has none yet.
+
+    Raises:
+        JournalError: it is newer than this program, or not a journal.
+    """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if application == APPLICATION_ID:
         version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > newest:
+            raise JournalError(
+                f"{name} has version {version} of the journal's schema, and this playbill knows {newest}:"
+                " a newer playbill wrote it; use that one, or another file"
+            )
         return version
     if application or connection.execute("SELECT 1 FROM sqlite_master").fetchone():
         raise JournalError(f"{name} is a SQLite file of another program: name another file for the journal")

@@ -41,7 +41,7 @@ class EncodedStream:
         self.events: list[EncodedEvent] = []
         self.first: RunRow | None = None
         """The row of the run as its first event here tells it, if nobody else does."""
-        self.fenced: Exception | None = None
+        self.fenced: JournalError | None = None
         """Why what is missing at its end cannot be kept."""
 
     def add(self, event: Event) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from playbill.model.attributes import check_count
 from playbill.model.errors import UnknownRun
 from playbill.runtime.journals.listing import micros
 from playbill.runtime.journals.sqlite.rows import LARGE, attribute_text, packed, storable
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping
 
-    from playbill.runtime.journals.index import Scalar
+    from playbill.model.attributes import Scalar
 
 __all__ = ["change_row", "insert_attributes", "insert_definition", "update_run"]
 
@@ -32,7 +33,11 @@ def insert_definition(connection: sqlite3.Connection, digest: str, stored: str) 
 
 
 def insert_attributes(connection: sqlite3.Connection, run: int, attributes: Mapping[str, Scalar]) -> None:
-    """Set attributes of a run; the others it has stay."""
+    """Set attributes of a run; the others it has stay.
+
+    Raises:
+        DefinitionError: it has too many then.
+    """
     if not attributes:
         return
     (created,) = connection.execute("SELECT created_at FROM runs WHERE id = ?", (run,)).fetchone()
@@ -40,6 +45,7 @@ def insert_attributes(connection: sqlite3.Connection, run: int, attributes: Mapp
     connection.executemany("DELETE FROM attributes WHERE run = ? AND name = ?", names)
     rows = [(name, attribute_text(value), created, run) for name, value in attributes.items()]
     connection.executemany("INSERT INTO attributes VALUES (?, ?, ?, ?)", rows)
+    check_count(connection.execute("SELECT count(*) FROM attributes WHERE run = ?", (run,)).fetchone()[0])
 
 
 def update_run(connection: sqlite3.Connection, run: int, change: Mapping[str, Any]) -> None:

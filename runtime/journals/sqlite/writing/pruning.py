@@ -11,6 +11,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from playbill.runtime.journals.sqlite.trees import prunable_trees
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Awaitable, Callable, Sequence
@@ -22,15 +24,6 @@ Step: TypeAlias = "Callable[[sqlite3.Connection], Any]"
 TREES_A_COMMIT: Final = 100
 ROWS_A_COMMIT: Final = 5000
 PAGES_A_STEP: Final = 1000
-FIND_TREES: Final = """
-SELECT id FROM runs AS top INDEXED BY runs_by_end
-WHERE ended_at < :before AND parent IS NULL AND status IN ({statuses})
-    AND NOT EXISTS (
-        SELECT 1 FROM runs AS member
-        WHERE member.root = top.id AND (member.ended_at IS NULL OR member.ended_at >= :before)
-    )
-ORDER BY ended_at LIMIT :most
-"""
 SWEEPS: Final = (
     "DELETE FROM events WHERE run = ?1 AND seq IN (SELECT seq FROM events WHERE run = ?1 LIMIT ?2)",
     "DELETE FROM payloads WHERE rowid IN (SELECT rowid FROM payloads WHERE run = ?1 LIMIT ?2)",
@@ -77,11 +70,9 @@ def condemn(connection: sqlite3.Connection, before: int, statuses: Sequence[str]
         before: microseconds since 1970.
         statuses: of the runs at the top.
     """
-    names = {f"status{number}": status for number, status in enumerate(statuses)}
-    found = FIND_TREES.format(statuses=", ".join(f":{name}" for name in names))
-    parameters: dict[str, Any] = {"before": before, "most": TREES_A_COMMIT, **names}
+    query = prunable_trees(before, statuses, TREES_A_COMMIT)
     connection.execute("BEGIN IMMEDIATE")
-    tops = connection.execute(found, parameters).fetchall()
+    tops = connection.execute(query.sql, query.parameters).fetchall()
     members = [row for top in tops for row in connection.execute("SELECT id FROM runs WHERE root = ?", top)]
     connection.executemany("INSERT INTO pruned VALUES (?)", members)
     connection.executemany("DELETE FROM attributes WHERE run = ?", members)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from playbill.runtime.journals.index import ENDED
+from playbill.runtime.journals.refusals import JournalLost
 from playbill.runtime.journals.sqlite.files.connections import open_writer, prepare_writer
 from playbill.runtime.journals.sqlite.schema.migrations import migrate
 from playbill.runtime.journals.sqlite.writing.encoded import EncodedGroup
@@ -41,6 +42,7 @@ class Store:
         synchronous: whether a commit waits for the disk (FULL), or may be lost with the machine's power (NORMAL).
         checkpoints: when the WAL is copied.
         metrics: what is counted.
+        check: raises JournalLost once the file is not ours any more.
 
     Raises:
         sqlite3.Error, JournalError: it cannot be opened.
@@ -53,8 +55,10 @@ class Store:
         synchronous: Synchronous,
         checkpoints: Checkpoints,
         metrics: JournalMetrics,
+        check: Callable[[], None],
     ) -> None:
         self._path = path
+        self._check = check
         self._connect = connect
         self._synchronous: Synchronous = synchronous
         self._checkpoints = checkpoints
@@ -80,6 +84,7 @@ class Store:
         """Keep a group; after an error the file is opened anew and what was kept of it read back.
 
         Raises:
+            JournalLost: nothing is kept here any more.
             Exception: it is not kept, or nobody knows: try again.
         """
         try:
@@ -150,14 +155,19 @@ class Store:
                 self._checkpoints.between_groups(self._connection)
 
     def idle(self) -> None:
-        """Copy the WAL, for nobody wants anything."""
+        """Copy the WAL, for nobody wants anything; into a file that is lost nothing is copied."""
+        self._take_checkpoint()
+
+    def _take_checkpoint(self, *, shorten: bool = False) -> None:
         if self._connection is not None:
-            with suppress(sqlite3.Error):
-                self._checkpoints.take(self._connection)
+            with suppress(sqlite3.Error, JournalLost, OSError):
+                self._check()
+                self._checkpoints.take(self._connection, shorten=shorten)
 
     # ---- the connection ---------------------------------------------------------------------------------------
 
     def _opened(self) -> sqlite3.Connection:
+        self._check()
         if self._connection is None:
             connection = open_writer(self._path, self._connect)
             try:
@@ -178,7 +188,5 @@ class Store:
 
     def close(self) -> None:
         """Copy the WAL, and close; a file on which that fails is none the worse: the next owner does it."""
-        if self._connection is not None:
-            with suppress(sqlite3.Error):
-                self._checkpoints.take(self._connection, shorten=True)
+        self._take_checkpoint(shorten=True)
         self.drop()

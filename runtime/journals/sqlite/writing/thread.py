@@ -8,6 +8,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
+from playbill.runtime.journals.refusals import JournalLost
 from playbill.runtime.journals.sqlite.files.errors import explained
 from playbill.runtime.journals.sqlite.group import Group
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from playbill.model.errors import JournalError
     from playbill.runtime.journals.sqlite.group import KeptGroup
     from playbill.runtime.journals.sqlite.writing.store import Store
 
@@ -36,6 +38,9 @@ class Reports(Protocol):
 
     def failed(self, error: str) -> None:
         """Hear that a group is not kept yet."""
+
+    def lost(self, error: JournalLost) -> None:
+        """Hear that nothing is kept any more: the thread has ended."""
 
 
 class Work(NamedTuple):
@@ -113,9 +118,11 @@ class WriterThread:
                     self._keep(store, work)
                 else:
                     self._do(store, work)
+        except JournalLost as error:
+            self._reports.lost(error)
         finally:
             store.close()
-            self._refuse_the_rest()
+            self.refuse_the_rest()
 
     def _next(self, store: Store) -> Group | Work | None:
         if store.is_due:
@@ -131,6 +138,8 @@ class WriterThread:
             try:
                 outcome = store.keep(encoded)
                 break
+            except JournalLost:
+                raise
             except Exception as error:  # noqa: BLE001 (whatever it is: what is not kept is tried again)
                 self._reports.failed(str(explained(error, self._path)))
             if self._given_up.wait(seconds):
@@ -142,13 +151,24 @@ class WriterThread:
     def _do(self, store: Store, work: Work) -> None:
         try:
             result = store.run(work.call)
-        except Exception as error:  # noqa: BLE001 (told to who waits)
+        except Exception as error:
             work.done.set_exception(explained(error, self._path, "worked on"))
+            if isinstance(error, JournalLost):
+                raise
         else:
             work.done.set_result(result)
 
-    def _refuse_the_rest(self) -> None:
+    def refuse_the_rest(self, error: JournalError | None = None) -> None:
+        """Refuse other work that nobody will do, since the thread has ended; from any thread.
+
+        Args:
+            error: told to who waits for it; None: that is cancelled.
+        """
         with suppress(Empty):
             while True:
-                if isinstance(work := self._queue.get_nowait(), Work):
+                if not isinstance(work := self._queue.get_nowait(), Work):
+                    continue
+                if error is None:
                     work.done.cancel()
+                else:
+                    work.done.set_exception(error)

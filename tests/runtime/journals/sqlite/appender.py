@@ -8,6 +8,7 @@ import os
 import random
 import sys
 
+from playbill.model.errors import JournalError
 from playbill.model.events import Event, EventType
 from playbill.runtime.journals.sqlite.journal import SqliteJournal
 from tests.contracts.journal_support import event, row
@@ -28,6 +29,9 @@ class Telling:
 
     def failed(self, error: str) -> None:
         os.write(2, error.encode())
+
+    def fenced(self, error: JournalError) -> None:
+        os.write(2, str(error).encode())
 
 
 def made(stream: str, seq: int) -> Event:

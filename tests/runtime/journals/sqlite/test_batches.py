@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from playbill.model.errors import JournalError
 from playbill.runtime.journals.memory import MemoryJournal
 from playbill.runtime.journals.sqlite import batches as batches_module
 from playbill.runtime.journals.sqlite.batches import Batches
@@ -19,7 +20,7 @@ class Told:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.refused: Exception | None = None
+        self.refused: JournalError | None = None
         self.heard: list[object] = []
 
     def keep(self, seq: int) -> None:
@@ -28,7 +29,7 @@ class Told:
     def fail(self, error: str) -> None:
         self.heard.append(error)
 
-    def fence(self, error: Exception) -> None:
+    def fence(self, error: JournalError) -> None:
         self.heard.append(error)
 
 

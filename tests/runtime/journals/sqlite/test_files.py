@@ -1,6 +1,7 @@
 """The journal's file: where it may lie, whose it is, and what is refused before anything is written to it."""
 
 import asyncio
+import fcntl
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 
 from playbill.model.errors import JournalError
 from playbill.runtime.journals.sqlite.files.headers import check_header
-from playbill.runtime.journals.sqlite.files.ownership import Ownership
+from playbill.runtime.journals.sqlite.files.ownership import Ownership, owner_of
 from playbill.runtime.journals.sqlite.files.places import check_file_system, file_system_of, path_of
 from playbill.runtime.journals.sqlite.journal import SqliteJournal
 from playbill.runtime.journals.sqlite.schema.migrations import APPLICATION_ID
@@ -285,6 +287,7 @@ async def test_a_second_journal_of_one_file_is_refused_in_one_process_whatever_i
             SqliteJournal(f"sqlite:///{tmp_path}/{name}")
     await put(journal, event(2))
     journal.close()
+    (tmp_path / "hard.db").unlink()
     SqliteJournal(f"sqlite:///{tmp_path}/journal.db").close()
 
 
@@ -320,3 +323,30 @@ def test_a_process_to_which_the_lock_is_passed_keeps_the_journal_owned(tmp_path:
             Ownership(path)
         keeper.communicate()
     Ownership(path).release()
+
+
+def test_who_looks_is_told_the_owner_and_keeps_nobody_from_becoming_it(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    assert owner_of(path) is None
+    owned = Ownership(path)
+    owner = owner_of(path)
+    assert owner is not None
+    assert (owner.pid, owner.host, owner.is_alive) == (os.getpid(), socket.gethostname(), True)
+    assert str(owner).startswith(f"process {os.getpid()} on ")
+    owned.release()
+    assert owner_of(path) is None
+    looks = os.open(tmp_path / "file.lock", os.O_RDONLY)
+    fcntl.flock(looks, fcntl.LOCK_SH)
+    threading.Timer(0.005, os.close, [looks]).start()
+    Ownership(path).release()
+
+
+@pytest.mark.parametrize("said", [b"", b"{}", b'{"pid": 1', b"[1]", b'{"pid": "x", "host": "h", "started_at": "t"}'])
+def test_a_lock_whose_file_names_nobody_is_another_process_s(tmp_path: Path, said: bytes) -> None:
+    path, lock = tmp_path / "file", tmp_path / "file.lock"
+    path.touch()
+    lock.write_bytes(said)
+    with lock.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert str(owner_of(path)) == "another process"

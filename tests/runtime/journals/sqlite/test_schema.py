@@ -23,7 +23,7 @@ from playbill.runtime.journals.sqlite.schema.migrations import (
     schema_text,
     statements,
 )
-from playbill.runtime.journals.sqlite.writing.pruning import FIND_TREES
+from playbill.runtime.journals.sqlite.trees import prunable_trees
 from tests.contracts.journal_support import AT
 
 INVENTED = Migration(
@@ -164,9 +164,7 @@ def test_a_listing_is_one_scan_of_an_index_in_the_order_of_the_answer(
 
 def test_what_can_be_pruned_is_found_by_an_index(connection: sqlite3.Connection) -> None:
     migrate(connection, "FILE")
-    sql = FIND_TREES.format(statuses=":a")
-    plan = [
-        row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", {"before": 1, "a": "failed", "most": 1})
-    ]
+    query = prunable_trees(1, ["failed"], 1)
+    plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query.sql}", query.parameters)]
     assert "runs_by_end (ended_at<?)" in plan[0]
     assert not [step for step in plan if "TEMP B-TREE" in step]

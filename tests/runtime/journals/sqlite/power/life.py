@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from random import Random
 
+from playbill.model.errors import JournalError
 from playbill.model.events import is_own
 from playbill.runtime.journals.sqlite.journal import SqliteJournal
 from tests.contracts.journal_support import AT
@@ -34,6 +35,9 @@ class Witness:
     def failed(self, error: str) -> None:
         self._error = error
         self._news.set()
+
+    def fenced(self, error: JournalError) -> None:
+        self.failed(str(error))
 
     async def until(self, seq: int) -> None:
         while self._seq < seq:

@@ -1,0 +1,1 @@
+"""The subcommands that look after runs which outlive their process, and where `playbill run` keeps its own."""

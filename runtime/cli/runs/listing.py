@@ -1,0 +1,174 @@
+"""The subcommand runs: which runs there are, of all journals of a folder, the newest first."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
+
+from cyclopts import Parameter
+from rich.text import Text
+
+from playbill.model.errors import DefinitionError
+from playbill.model.facts import RunStatus
+from playbill.runtime.cli.exit_codes import FINE
+from playbill.runtime.cli.journals import journals, reading
+from playbill.runtime.cli.options.journal import JournalOption
+from playbill.runtime.cli.options.moments import Moment
+from playbill.runtime.cli.runs.columns import (
+    columns,
+    console,
+    describe_duration,
+    describe_moment,
+    look_of,
+    plain,
+    short_id,
+    way_out,
+    write_json,
+)
+from playbill.runtime.cli.runs.stored import row_is_left
+from playbill.runtime.cli.terminal.streams import complain
+from playbill.runtime.journals.listing import MAX_PAGE, RunQuery
+from playbill.runtime.journals.sqlite.files.ownership import owner_of
+from playbill.runtime.reports.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from playbill.runtime.journals.index import RunRow, Scalar
+
+WIDE: Final = 100
+"""Columns from which on ids and times are shown whole."""
+LEAST_ID: Final = 12
+"""Characters that are always shown of an id."""
+
+
+class ListedRun(NamedTuple):
+    """A run in a list."""
+
+    path: Path
+    row: RunRow
+    left: bool
+    """Whether it has not ended, and nobody goes on with it."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as a mapping that JSON can say."""
+        return {**plain(self.row), "left": self.left, "journal": str(self.path)}
+
+
+def runs(  # noqa: PLR0913 (a user names those they want)
+    *,
+    status: Annotated[list[RunStatus] | None, Parameter(negative=())] = None,
+    pipeline: str | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
+    attribute: Annotated[list[str] | None, Parameter(negative=())] = None,
+    text: str = "",
+    limit: int = 20,
+    journal: JournalOption = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative=(), show_default=False)] = False,
+) -> int:
+    """List runs; what users read of it stands in runtime/cli/__init__.py.
+
+    Args:
+        status: only runs of this status; may be given several times.
+        pipeline: only runs of this pipeline.
+        since: only runs that began since then: 24h ago, or 2026-11-28, or 2026-11-28T06:30.
+        until: only runs that began before.
+        attribute: only runs with this attribute, as NAME=VALUE; may be given several times, and all must hold.
+        text: only runs with this in their id, in their pipeline's name or in an attribute.
+        limit: how many at most.
+        journal: where to look.
+        as_json: print JSON, with all that is known of each.
+    """
+    if not 1 <= limit <= MAX_PAGE:
+        raise DefinitionError.single("limit", "--limit", f"--limit is {limit}, and takes 1 to {MAX_PAGE}")
+    query = RunQuery(
+        statuses=tuple(status or ()),
+        pipeline=pipeline,
+        since=since,
+        until=until,
+        attributes=attributes_of(attribute or []),
+        text=text,
+        limit=limit,
+    )
+    found, has_more = asyncio.run(_find(journals(journal), query))
+    if as_json:
+        write_json({"runs": [run.as_dict() for run in found], "more": has_more})
+        return FINE
+    if found:
+        _show(found)
+    else:
+        complain("no such run is kept here" if query != RunQuery(limit=limit) else "no run is kept here yet")
+    if has_more:
+        complain(f"there are more: the newest {len(found)} are shown; --limit shows more, --until older ones")
+    return FINE
+
+
+def attributes_of(options: Sequence[str], name_of: str = "--attribute ") -> dict[str, Scalar]:
+    """Return attributes by name; a value that is not JSON is text. `name_of` is what the command line calls them.
+
+    Raises:
+        DefinitionError: one has no value.
+    """
+    found: dict[str, Scalar] = {}
+    for option in options:
+        name, equals, value = option.partition("=")
+        if not (name and equals):
+            raise DefinitionError.single("attribute", name_of, f"{name_of}takes NAME=VALUE, not '{option}'")
+        found[name] = value
+        with suppress(ValueError):
+            said = json.loads(value)
+            found[name] = said if isinstance(said, str | int | float | bool) else value
+    return found
+
+
+async def _find(paths: Sequence[Path], query: RunQuery) -> tuple[list[ListedRun], bool]:
+    """Return the newest runs of all journals, and whether there are more."""
+    found: list[ListedRun] = []
+    has_more = False
+    for path in paths:
+        owner = owner_of(path)
+        async with reading(path) as reader:
+            page = await reader.runs(query)
+            found += [ListedRun(path, row, await row_is_left(reader, row, owner)) for row in page.runs]
+        has_more = has_more or page.next is not None
+    found.sort(key=lambda run: run.row.created_at, reverse=True)
+    return found[: query.limit], has_more or len(found) > query.limit
+
+
+def _show(found: Sequence[ListedRun]) -> None:
+    screen = console()
+    is_wide = screen.width >= WIDE
+    table = [_cells(run, is_wide=is_wide) for run in found]
+    for run, line in zip(found, columns(table, screen.width, {2: 8, 1: LEAST_ID}), strict=True):
+        screen.print(line, no_wrap=True, overflow="ellipsis", crop=True)
+        if note := _note(run):
+            screen.print(Text(f"  {note}", "yellow"), no_wrap=not is_wide, overflow="ellipsis", crop=True)
+
+
+def _cells(run: ListedRun, *, is_wide: bool) -> list[Text]:
+    row = run.row
+    status, symbol, colour = look_of(str(row.status), left=run.left)
+    encoding = _encoding()
+    return [
+        Text(f"{symbol} {status}", colour),
+        Text(printable(row.run_id, encoding) if is_wide else short_id(row.run_id)),
+        Text(printable(row.pipeline, encoding), "bold"),
+        Text(describe_moment(row.started_at or row.created_at, short=not is_wide), "bright_black"),
+        Text(describe_duration(row, left=run.left), "bright_black"),
+    ]
+
+
+def _note(run: ListedRun) -> str:
+    reason = run.row.suspended_reason
+    if reason is not None:
+        return printable(f"set aside: {reason}", _encoding())
+    return way_out(run.row.run_id) if run.left and run.row.status is not RunStatus.PAUSED else ""
+
+
+def _encoding() -> str:
+    return sys.stdout.encoding or "utf-8"

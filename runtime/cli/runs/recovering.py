@@ -1,0 +1,229 @@
+"""The subcommand recover: goes on with runs whose process has gone, in the foreground, until they have ended.
+
+1. A journal that somebody owns is left alone; who wants a run in it is told whose it is.
+2. Ctrl-C and SIGTERM leave the runs as they are, for the next one who recovers them: nothing is cancelled.
+3. A run that is paused stays so, and one that is set aside is tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+from cyclopts import Parameter
+
+from playbill.model.errors import DefinitionError, JournalError, RunParked
+from playbill.model.facts import RunStatus
+from playbill.runtime.cli.exit_codes import FINE, FOUND, INTERRUPTED, NOT_ENDED, OF_RUNS
+from playbill.runtime.cli.journals import find_run, journals, reading
+from playbill.runtime.cli.modules import find_modules, open_catalog
+from playbill.runtime.cli.options.host import Resources, Secrets, make_resources, read_secrets
+from playbill.runtime.cli.options.imports import Imports
+from playbill.runtime.cli.options.journal import JournalOption
+from playbill.runtime.cli.options.seconds import Seconds
+from playbill.runtime.cli.progress import PlainProgress, progress_of
+from playbill.runtime.cli.runs.columns import short_id, write_json
+from playbill.runtime.cli.runs.following import EndNotKept, follow
+from playbill.runtime.cli.terminal.logs import show_logs
+from playbill.runtime.cli.terminal.streams import complain, reserve_output
+from playbill.runtime.embedded.private_loop import PrivateLoop
+from playbill.runtime.journals.index import ALIVE
+from playbill.runtime.journals.listing import RunQuery
+from playbill.runtime.journals.sqlite.files.ownership import owner_of
+from playbill.runtime.journals.sqlite.files.places import SCHEME
+from playbill.runtime.manager import PipelineRunManager
+from playbill.runtime.reports.board import Board
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playbill.model.results import RunResult
+    from playbill.runtime.options import ManagerOptions
+    from playbill.runtime.recovery.taken_up import TakenUp
+    from playbill.runtime.run import Run
+
+
+def recover(  # noqa: PLR0913 (a user names those they want)
+    run_id: Annotated[str | None, Parameter(name="ID")] = None,
+    /,
+    *,
+    every: Annotated[bool, Parameter(name="--all", negative=(), show_default=False)] = False,
+    secrets: Secrets = None,
+    resources: Resources = None,
+    grace: Seconds = 5.0,
+    imports: Imports = None,
+    journal: JournalOption = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative=(), show_default=False)] = False,
+    simulate_agents: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    verbose: Annotated[int, Parameter(name=["--verbose", "-v"], negative=(), count=True, show_default=False)] = 0,
+) -> int:
+    """Go on with runs whose process has gone; what users read of it stands in runtime/cli/__init__.py.
+
+    Args:
+        run_id: its id, or the beginning of it, of at least 4 characters.
+        every: all unfinished runs of the journals that nobody owns.
+        secrets: what ${secrets.NAME} stands for.
+        resources: what handlers find in context.resources.
+        grace: seconds that handlers have to clean up when they are left.
+        imports: modules that define node types; a pipeline's own are known.
+        journal: where to look.
+        as_json: print what has become of each run as JSON; what handlers print goes to standard error.
+        simulate_agents: let agents answer something invented where none are registered.
+        verbose: show warnings, and what handlers log as info; -vv shows debug, too.
+    """
+    if (run_id is None) is not every:
+        text = "say which: the ID of a run, or --all; `playbill runs` lists them"
+        raise DefinitionError.single("recover", "ID", text)
+    show_logs(verbose)
+    find_modules()
+    open_catalog(imports or [])
+    options: ManagerOptions = {
+        "grace": grace,
+        "secrets": read_secrets(secrets or []),
+        "simulate_agents": simulate_agents,
+        "on_exit": "park",
+    }
+    with reserve_output(wanted=as_json) as output:
+        loop = PrivateLoop()
+        try:
+            seen = loop.run(_recover(run_id, journal, resources or [], options))
+        finally:
+            loop.close()
+        if as_json:
+            write_json(seen.as_dict(), output)
+    return seen.code(run_id)
+
+
+class Seen(NamedTuple):
+    """What has become of the runs."""
+
+    results: list[RunResult]
+    set_aside: list[str]
+    paused: list[str]
+    interrupted: asyncio.Event
+    """Set once somebody has asked to leave the runs."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as a mapping that JSON can say."""
+        ended = [result.as_dict() for result in self.results]
+        return {"ended": ended, "set_aside": self.set_aside, "paused": self.paused}
+
+    def code(self, run_id: str | None) -> int:
+        """Return the exit code: that of the one run that was asked for, or whether all have completed."""
+        if self.interrupted.is_set():
+            return INTERRUPTED
+        if run_id is not None and self.results:
+            return OF_RUNS[self.results[0].status]
+        if run_id is not None and self.paused:
+            return NOT_ENDED
+        is_fine = not self.set_aside and all(result.status is RunStatus.COMPLETED for result in self.results)
+        return FINE if is_fine else FOUND
+
+
+async def _recover(run_id: str | None, journal: str | None, resources: list[str], options: ManagerOptions) -> Seen:
+    seen = Seen([], [], [], asyncio.Event())
+    options["resources"] = await make_resources(resources)
+    _leave_on_signals(seen.interrupted)
+    if run_id is not None:
+        path, row = await find_run(journals(journal), run_id)
+        if row.status not in ALIVE:
+            text = f"run '{row.run_id}' has ended ({row.status}): `playbill result {row.run_id}` tells how"
+            raise DefinitionError.single("recover", "ID", text)
+        await _recover_in(path, row.run_id, options, seen)
+        return seen
+    for path in journals(journal):
+        if not seen.interrupted.is_set() and await _has_unfinished(path):
+            await _recover_in(path, None, options, seen)
+    if not (seen.results or seen.set_aside or seen.paused or seen.interrupted.is_set()):
+        complain("nothing is to be recovered")
+    return seen
+
+
+async def _has_unfinished(path: Path) -> bool:
+    """Tell whether there is something to do in a journal; one that somebody owns is left alone."""
+    async with reading(path) as reader:
+        found = (await reader.runs(RunQuery(statuses=ALIVE, limit=1))).runs
+    owner = owner_of(path) if found else None
+    if owner is not None:
+        complain(f"{path} is left alone: it is in use by {owner}")
+    return bool(found) and owner is None
+
+
+def _leave_on_signals(asked: asyncio.Event) -> None:
+    """Leave the runs at the first Ctrl-C or SIGTERM; a second Ctrl-C is raised wherever the program is."""
+    loop = asyncio.get_running_loop()
+
+    def leave() -> None:
+        asked.set()
+        loop.remove_signal_handler(signal.SIGINT)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, leave)
+
+
+async def _recover_in(path: Path, run_id: str | None, options: ManagerOptions, seen: Seen) -> None:
+    """Go on with one run of a journal, or with all.
+
+    Raises:
+        DefinitionError: the journal cannot be opened.
+        RunSetAside: the run that was asked for cannot go on.
+        EndNotKept: the journal fails.
+    """
+    made: ManagerOptions = {**options, "journal": f"{SCHEME}{path}", "recover": run_id is None}
+    manager = PipelineRunManager(**made)
+    try:
+        taken = await manager.recovered()
+    except JournalError as error:
+        raise DefinitionError.single("journal", "--journal", str(error)) from error
+    runs: list[Run] = []
+    try:
+        async with manager:
+            runs = [await manager.open_run(run_id)] if run_id is not None else _taken(manager, taken, seen)
+            await _follow_all(manager, runs, seen)
+    except RunParked:
+        return
+    except JournalError as error:
+        if not runs:
+            raise
+        raise EndNotKept(f"{error}; `playbill recover --all` goes on with what has not ended") from error
+
+
+def _taken(manager: PipelineRunManager, taken: TakenUp, seen: Seen) -> list[Run]:
+    for run_id, reason in taken.set_aside.items():
+        complain(f"run '{run_id}' is set aside: {reason}")
+        seen.set_aside.append(run_id)
+    return [manager.get_run(run_id) for run_id in taken.runs]
+
+
+async def _follow_all(manager: PipelineRunManager, runs: list[Run], seen: Seen) -> None:
+    """Show what happens to runs until all have ended that are not paused, or somebody wants to leave."""
+    for run in runs:
+        if run.is_paused:
+            complain(f"run '{run.id}' is paused, and stays so: `playbill resume {run.id}`")
+            seen.paused.append(run.id)
+    awake = [run for run in runs if not run.is_paused]
+    alone = len(runs) == 1
+    grace = manager.stop_policy.grace
+    following: asyncio.Future[Any] = asyncio.gather(*(_follow_one(run, grace, seen, alone=alone) for run in awake))
+    leaving: asyncio.Future[Any] = asyncio.ensure_future(seen.interrupted.wait())
+    try:
+        await asyncio.wait({following, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if following.done():
+            following.result()
+    finally:
+        following.cancel()
+        leaving.cancel()
+        await asyncio.gather(following, leaving, return_exceptions=True)
+    if seen.interrupted.is_set() and any(not run.done for run in awake):
+        complain("left, and not ended: `playbill recover` goes on with them")
+
+
+async def _follow_one(run: Run, grace: float, seen: Seen, *, alone: bool) -> None:
+    complain(f"{'run':<10}{run.id}")
+    beside_others = PlainProgress(Board(run.definition, grace), f"{short_id(run.id)}  ")
+    with progress_of(run.definition, grace) if alone else beside_others as progress:
+        if await follow(run, progress.take):
+            result = await run.result()
+            seen.results.append(result)
+            progress.end(result)

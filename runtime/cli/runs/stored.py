@@ -1,0 +1,99 @@
+"""A run as its journal has it, read without actors: its events, what they come to, and whether anybody is at it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from playbill.model.errors import JournalError
+from playbill.runtime.cli.journals import find_run, journals, reading
+from playbill.runtime.journals.index import ALIVE
+from playbill.runtime.journals.sqlite.files.ownership import owner_of
+from playbill.runtime.recovery.stored_history import StoredHistory
+from playbill.runtime.recovery.taking_up import folded
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
+
+    from playbill.model.definition import PipelineDefinition
+    from playbill.model.events import Event
+    from playbill.model.runstate import RunState
+    from playbill.runtime.journals.index import RunRow
+    from playbill.runtime.journals.sqlite.files.ownership import Owner
+    from playbill.runtime.journals.sqlite.reading.reader import SqliteReader
+
+__all__ = ["ReadRun", "is_left", "read_run", "row_is_left"]
+
+T = TypeVar("T")
+
+
+class ReadRun(NamedTuple):
+    """A run, and all that its journal has of it but for its log."""
+
+    path: Path
+    row: RunRow
+    events: Sequence[Event]
+    state: RunState
+    definition: PipelineDefinition
+    owner: Owner | None
+    """Of the journal; None: nobody owns it."""
+
+    @property
+    def is_left(self) -> bool:
+        """Whether it has not ended, and nobody goes on with it."""
+        return is_left(self.row, self.events[-1], self.owner)
+
+
+class ImpatientHistory(StoredHistory):
+    """Reads once: whoever calls a command waits for no journal that is away."""
+
+    async def _patiently(self, read: Callable[[], Awaitable[T]]) -> T:
+        return await read()
+
+
+def read_run(run_id: str, journal: str | None) -> ReadRun:
+    """Return the run that an id means.
+
+    Raises:
+        DefinitionError: there is none, or its definition cannot be read.
+        JournalError: a journal, or the run in it, cannot be read.
+    """
+    return asyncio.run(_read_run(run_id, journal))
+
+
+async def _read_run(run_id: str, journal: str | None) -> ReadRun:
+    path, row = await find_run(journals(journal), run_id)
+    owner = owner_of(path)
+    async with reading(path) as reader:
+        history = ImpatientHistory(reader, lambda: None)
+        try:
+            events = await history.events(row)
+            definition = await history.definition(row, events[0].data)
+        except JournalError as error:
+            raise JournalError(f"run '{row.run_id}' of {path} cannot be read: {error}") from error
+        row = await reader.run(row.run_id) or row  # no older than its events
+    return ReadRun(path, row, events, folded(events), definition, owner)
+
+
+def is_left(row: RunRow, last: Event | None, owner: Owner | None) -> bool:
+    """Tell whether a run has not ended, and nobody goes on with it.
+
+    Whoever begins a run or takes one up appends an event: an owner who came after the last one has done neither.
+
+    Args:
+        row: the run's.
+        last: its last event.
+        owner: of its journal.
+    """
+    if row.status not in ALIVE or last is None:
+        return False
+    return owner is None or (owner.since is not None and last.at < owner.since)
+
+
+async def row_is_left(reader: SqliteReader, row: RunRow, owner: Owner | None) -> bool:
+    """Tell the same of a run of which no event was read."""
+    if row.status not in ALIVE or owner is None:
+        return row.status in ALIVE
+    last = await reader.events(row.run_id, row.last_seq, 1)
+    return is_left(row, last[0] if last else None, owner)

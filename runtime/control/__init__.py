@@ -1,0 +1,1 @@
+"""Control of a journal's runs from other processes: commands, served by its owner, or done under its lock."""

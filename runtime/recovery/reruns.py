@@ -21,7 +21,7 @@ from playbill.model.reuse import Earlier, Fork, forked, retried
 from playbill.model.run_inputs import check_trigger_data
 from playbill.model.stored_form import definition_of
 from playbill.runtime.definitions.versions import our_version
-from playbill.runtime.journals.waiters import until_kept
+from playbill.runtime.journals.waiters import take_note, until_kept
 from playbill.runtime.plain_ports import NullKeeper
 from playbill.runtime.recovery.pins import pins_of, row_of_run
 from playbill.runtime.recovery.taking_up import folded
@@ -107,10 +107,10 @@ class Reruns:
         row = await parts.journal.reading.run(origin.run)
         run_id = changes.run_id or parts.new_id()
         history = self._history(earlier, compiled, origin, changes, run_id)
-        beginning = self._find_or_record(history, compiled, {} if row is None else row.attributes)
-        return await until_kept(
-            asyncio.ensure_future(beginning), parts.journal, f"run '{run_id}' begins once it is kept"
-        )
+        attributes = {} if row is None else row.attributes
+        beginning = asyncio.ensure_future(self._find_or_record(history, compiled, attributes))
+        beginning.add_done_callback(take_note)
+        return await until_kept(beginning, parts.journal, f"run '{run_id}' begins as soon as it is kept")
 
     def _history(
         self, earlier: Earlier, compiled: CompiledPipeline, origin: Origin, changes: RerunChanges, run_id: str

@@ -10,22 +10,19 @@ from playbill.model.messages import Cancel, Pause, Resume
 from playbill.runtime.arguments import check_grace, check_moment, check_text
 from playbill.runtime.journals.index import check_ended
 from playbill.runtime.journals.listing import RunQuery
-from playbill.runtime.options import check_options, run_id_of, run_id_to_start
-from playbill.runtime.recovery.changes import RerunChanges
+from playbill.runtime.options import run_id_of
 from playbill.runtime.recovery.taken_up import TakenUp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
-    from typing import Any, Unpack
+    from typing import Unpack
 
     from playbill.model.attributes import Scalar
     from playbill.runtime.actor_system import ActorSystem
-    from playbill.runtime.definitions.files import Given
     from playbill.runtime.journals.listing import RunPage, RunQueryOptions
     from playbill.runtime.options import RunId
     from playbill.runtime.recovery.durable_runs import DurableRuns
-    from playbill.runtime.recovery.reruns import Reruns
     from playbill.runtime.run import Run
     from playbill.runtime.runs import Runs
 
@@ -39,10 +36,6 @@ class ManagedRuns:
 
     def _use_loop(self) -> ActorSystem:
         """Return what the actors live in; the manager knows it."""
-        raise NotImplementedError
-
-    def _reruns(self) -> Reruns:
-        """Return what begins retries and forks; the manager knows it."""
         raise NotImplementedError
 
     async def open_run(self, run_id: RunId) -> Run:
@@ -173,60 +166,6 @@ class ManagedRuns:
                 self._runs.ended.pop(run.id, None)
                 journal.drop(run.id)
         return count
-
-    async def retry_run(
-        self, run_id: RunId, *, new_id: RunId | None = None, timeout_seconds: float | None = None
-    ) -> Run:
-        """Begin a retry of a run that failed, timed out or was cancelled, and return it.
-
-        It keeps what has completed and has nothing before it that runs again; all else runs, with the idempotency
-        keys of the first run. The old run never changes.
-
-        Args:
-            run_id: the old run, be it known or in the journal.
-            new_id: names the new one; the same id again gives the retry there is.
-            timeout_seconds: for the new run; None: as the old one's.
-
-        Raises:
-            UnknownRun: there is none of this id.
-            DefinitionError: it has completed or not ended; its types are not known here; or the new id is taken.
-            JournalError: it cannot be read, or the journal could not keep the new run's start.
-        """
-        check_options({"timeout_seconds": timeout_seconds})
-        name = None if new_id is None else run_id_to_start(new_id)
-        return await self._reruns().retry(run_id_of(run_id), RerunChanges(name, timeout_seconds))
-
-    async def fork_run(
-        self,
-        run_id: RunId,
-        node: str,
-        *,
-        trigger_data: Mapping[str, Any] | None = None,
-        definition: Given | None = None,
-        new_id: RunId | None = None,
-        timeout_seconds: float | None = None,
-    ) -> Run:
-        """Begin a run that has all that an old one had before a node, and runs that node and all after it again.
-
-        Its idempotency keys are its own. The edges of what it keeps are judged anew. The old run never changes.
-
-        Args:
-            run_id: the old run, be it known or in the journal, under way or ended.
-            node: the first node that runs again.
-            trigger_data: other trigger data; None: the old run's.
-            definition: another definition, in which all before the node does the same; None: the old run's.
-            new_id: names the new one; the same id again gives the fork there is.
-            timeout_seconds: for the new run; None: the definition's if that is another one, else as the old one's.
-
-        Raises:
-            UnknownRun: there is none of this id.
-            DefinitionError: something before the node would have to run again: names it; or what is given is wrong.
-            JournalError: it cannot be read, or the journal could not keep the new run's start.
-        """
-        check_options({"timeout_seconds": timeout_seconds})
-        name = None if new_id is None else run_id_to_start(new_id)
-        changes = RerunChanges(name, timeout_seconds, trigger_data, definition)
-        return await self._reruns().fork(run_id_of(run_id), node, changes)
 
     async def list_runs(self, **asked: Unpack[RunQueryOptions]) -> RunPage:
         """List runs, the newest first: those in the journal, be they under way, set aside or ended.

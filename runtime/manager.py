@@ -16,10 +16,10 @@ from playbill.runtime.definitions.compiler import CompiledPipeline
 from playbill.runtime.definitions.content import is_large
 from playbill.runtime.definitions.discovery import catalog_of
 from playbill.runtime.journal_choice import MEMORY
-from playbill.runtime.managed_runs import ManagedRuns
 from playbill.runtime.options import check_options, faults_of, policies_of, run_id_to_start
 from playbill.runtime.runners.program_pool import MAX_COMMANDS
 from playbill.runtime.runs import Runs, supervisors_of
+from playbill.runtime.runs_from_runs import RunsFromRuns
 from playbill.runtime.secrets import check_secrets
 from playbill.runtime.starting import Wanted, find_or_begin, planned
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from playbill.runtime.secrets import Secret
 
 
-class PipelineRunManager(ManagedRuns):
+class PipelineRunManager(RunsFromRuns):
     """Runs pipelines on the asyncio loop that first uses it.
 
     Args:

@@ -11,6 +11,7 @@ from playbill.runtime.manager import PipelineRunManager
 from playbill.runtime.options import check_options
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
@@ -101,6 +102,14 @@ class BlockingManager:
     def fork_run(self, run_id: RunId, node: str, **changes: Unpack[ForkOptions]) -> BlockingRun:
         """Begin a run that runs a node of an old one, and all after it, again; as PipelineRunManager.fork_run."""
         return BlockingRun(self, self.call(self._running.fork_run(run_id, node, **changes)))
+
+    def export_run(self, run_id: RunId, path: str | os.PathLike[str]) -> None:
+        """Write a run of the journal to a new file; as PipelineRunManager.export_run."""
+        self.call(self._running.export_run(run_id, path))
+
+    def import_run(self, path: str | os.PathLike[str], *, new_id: RunId | None = None) -> str:
+        """Keep a run that `export_run` wrote; as PipelineRunManager.import_run."""
+        return self.call(self._running.import_run(path, new_id=new_id))
 
     def list_runs(self, **asked: Unpack[RunQueryOptions]) -> RunPage:
         """List runs, the newest first; as PipelineRunManager.list_runs."""

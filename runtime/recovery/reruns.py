@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from playbill.runtime.definitions.compiler import CompiledPipeline
     from playbill.runtime.definitions.files import Given
     from playbill.runtime.journals.index import RunRow
+    from playbill.runtime.journals.listing import LogLine
     from playbill.runtime.journals.memory import MemoryJournal
     from playbill.runtime.recovery.changes import RerunChanges
     from playbill.runtime.recovery.taking_up import TakingUp
@@ -158,8 +159,10 @@ class Reruns:
             return run
 
 
-async def record_run(journal: MemoryJournal, row: RunRow, definition: str, history: Iterable[Event]) -> None:
-    """Keep a run with the history that it begins with, in one commit; nobody has it at work then.
+async def record_run(
+    journal: MemoryJournal, row: RunRow, definition: str, history: Iterable[Event], logs: Iterable[LogLine] = ()
+) -> None:
+    """Keep a run with all that it begins with, in one commit; nobody has it at work then.
 
     Raises:
         JournalError: it cannot be kept, or there is a run of this id.
@@ -169,6 +172,8 @@ async def record_run(journal: MemoryJournal, row: RunRow, definition: str, histo
         stream = journal.open(row.run_id, NullKeeper())
         for event in history:
             stream.append(event)
+        for line in logs:
+            journal.log(row.run_id, line)
         stream.push()
         await kept
     finally:

@@ -58,7 +58,7 @@ class LoopAttempt(HandlerAttempt):
         except BaseException as error:  # noqa: BLE001 (asyncio would carry SystemExit out of the loop)
             if self.services.loop.is_closed():
                 return  # an orphan that outlived its loop is collected: nobody is left to hear of it
-            if self.asked_at is None and isinstance(error, asyncio.CancelledError):
+            if self.asked_at is None and issubclass(type(error), asyncio.CancelledError):
                 self._cancelled_by_others()
             failure = self._failure(error)
         if self._again is not None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +26,9 @@ def sockets_of(journal: Path) -> list[Path]:
     beside = journal.with_name(f"{journal.name}.sock")
     if len(os.fsencode(beside)) <= LONGEST:
         return [beside]
+    import tempfile  # noqa: PLC0415 (few paths are so long, and each start would wait for these)
+    from hashlib import sha256  # noqa: PLC0415
+
     name = f"playbill-{sha256(os.fsencode(journal)).hexdigest()[:32]}.sock"
     folders = [os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir()]
     return [Path(folder, name) for folder in folders if folder]

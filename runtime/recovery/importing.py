@@ -21,14 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["import_run"]
 
 UNFINISHED: Final = Cancel("import", "it had not ended when it was exported, and goes on where it was")
-ROW: Final[dict[str, Any]] = {
-    "parent": None,
-    "root": None,
-    "wake_at": None,
-    "suspended_reason": None,
-    "suspended_at": None,
-}
-"""What of its row was true where it was."""
+WAS: Final[dict[str, Any]] = dict.fromkeys(("parent", "root", "wake_at", "suspended_reason", "suspended_at"))
+"""What of its row was true where it was, and is not here."""
 
 
 async def import_run(journal: MemoryJournal, file: RunFile, now: datetime, new_id: str | None = None) -> str:

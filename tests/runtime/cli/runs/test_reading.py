@@ -23,7 +23,7 @@ async def _make(folder: Path) -> None:
     """Keep a run of each kind: ended in each way, paused, left in the midst, set aside."""
     types = types_made()
     async with playbill.PipelineRunManager(journal=f"sqlite:///{folder}/runs.db", types=types) as manager:
-        for name in ("works", "fails"):
+        for name in ("works", "reading_fails"):
             await (await manager.start_run(pipeline(name), {"n": 1}, run_id=f"{name}-1")).result()
         await (await manager.start_run(pipeline("waits"), run_id="late-1", timeout_seconds=0.01)).result()
         stopped = await manager.start_run(pipeline("waits"), run_id="stopped-1")
@@ -56,7 +56,7 @@ def types_made() -> list[Any]:
         context.log.warning("nearly \x1b[31mdone")
         return {"n": context.trigger_data["n"]}
 
-    @playbill.node_type("fails")
+    @playbill.node_type("reading_fails")
     async def fails(node: object, inputs: object, context: Any) -> None:
         raise playbill.NodeConfigError("no such order")
 

@@ -14,6 +14,7 @@ from playbill.model.stored_form import definition_of
 from playbill.runtime.definitions.content import is_large, size_of
 from playbill.runtime.definitions.slices import in_slices
 from playbill.runtime.recovery.pins import pins_of, row_of_run
+from playbill.runtime.recovery.stored_run import StoredRun
 from playbill.runtime.recovery.taken_up import TakenUp
 from playbill.runtime.recovery.taking_up import take_note
 from playbill.runtime.same_run import check_same_run
@@ -91,7 +92,8 @@ class DurableRuns:
         known = self._runs.find(run_id)
         if known is None:
             return await self.taking_up.find(run_id, agree)
-        agree(known.definition, known.trigger_data)
+        if not (isinstance(known, StoredRun) and known.began_in_vain):
+            agree(known.definition, known.trigger_data)
         return known
 
     async def _begin(self, compiled: CompiledPipeline, wanted: Wanted) -> Run:

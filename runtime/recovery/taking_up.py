@@ -203,8 +203,9 @@ class TakingUp:
         """
         events = await self._stored.events(row)
         definition, state = await self._stored.definition(row, events[0].data), folded(events)
-        agree(definition, state.trigger_data)
         run = StoredRun(definition, row.run_id, state, self._journal.stored(row.run_id, events), self.system)
+        if not run.began_in_vain:
+            agree(definition, state.trigger_data)
         forgotten = self.runs.remember(run)
         if forgotten is not None:
             self._journal.drop(forgotten)

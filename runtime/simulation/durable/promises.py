@@ -2,7 +2,7 @@
 
 It knows nothing of machines or recovery, but what is on the disk, what was told, and which attempts began.
 
-WARNING: a clock that is set forwards while a process lives counts as run time after a crash: events tell no other time.
+WARNING: a clock that is set forwards while a process lives counts as run time after a crash, as events tell no other.
 """
 
 from __future__ import annotations

@@ -215,13 +215,9 @@ def _explore(
 
 def beginning_of(study: Study, first: int) -> Exploration:
     """Return an exploration that has seen nothing yet."""
-    return Exploration(
-        first=first,
-        outline=outline_of(study.compiled().plan),
-        sometimes=sometimes_of(study),
-        conditional=conditional_of(study),
-        assumed=tuple(study.assumed()),
-    )
+    outline, assumed = outline_of(study.compiled().plan), tuple(study.assumed())
+    sometimes, conditional = sometimes_of(study), conditional_of(study)
+    return Exploration(first=first, outline=outline, sometimes=sometimes, conditional=conditional, assumed=assumed)
 
 
 def _each(study: Study, seeds: range, watched_below: int) -> Iterator[SeedResult]:

@@ -143,11 +143,7 @@ class Study:
             status = SET_ASIDE
         except (SimulationError, Escape) as error:
             sim.abandon()
-            name = error.invariant if isinstance(error, Violation) else type(error).__name__
-            text = error.text if isinstance(error, Violation) else str(error)
-            lanes = {lane: list(values) for lane, values in tape.lanes.items()}
-            fired, crashes = bool(sim.world.injector.fired), check_points(self.crashes or ())
-            finding, status = Finding(seed, name, text, lanes, fired, crashes), "wrong"
+            finding, status = self._found(error, tape, seed, fired=bool(sim.world.injector.fired)), "wrong"
         world = sim.world
         seed_result = SeedResult(
             status=status,
@@ -168,6 +164,12 @@ class Study:
         )
         sim.dissolve()
         return seed_result
+
+    def _found(self, error: Exception, tape: Tape, seed: int | None, *, fired: bool) -> Finding:
+        name = error.invariant if isinstance(error, Violation) else type(error).__name__
+        text = error.text if isinstance(error, Violation) else str(error)
+        lanes = {lane: list(values) for lane, values in tape.lanes.items()}
+        return Finding(seed, name, text, lanes, fired, check_points(self.crashes or ()))
 
     def _ending(self, result: RunResult, sim: Simulation) -> Ending:
         """Return how a run has ended, and compare it with what it had to be.

@@ -16,7 +16,7 @@ from playbill.runtime.simulation.explore import Exploration, beginning_of, seldo
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from playbill.runtime.simulation.outcomes.seed import Ending, SeedResult
+    from playbill.runtime.simulation.outcomes.seed import EndOfRun, SeedResult
     from playbill.runtime.simulation.study import Study
 
 __all__ = ["explore_crashes"]
@@ -53,7 +53,7 @@ def explore_crashes(
         if type(number) is not int or number < 1:
             raise ValueError(f"{name} is a whole number, 1 or more, not {number!r:.60}")
     seen, began = beginning_of(study, first), perf_counter()
-    expected: Ending | None = None
+    expected: EndOfRun | None = None
     with study.guard, seldom_collecting():
         for seed in range(first, first + seeds):
             for seed_result in _crashed(study, seed, deaths, expected if same_end else None, same_end=same_end):
@@ -69,7 +69,7 @@ def explore_crashes(
 
 
 def _crashed(
-    study: Study, seed: int, deaths: int, expected: Ending | None, *, same_end: bool
+    study: Study, seed: int, deaths: int, expected: EndOfRun | None, *, same_end: bool
 ) -> Iterator[SeedResult]:
     """Run a seed without a crash, and with one at each point."""
     whole = study.variant(crashes=(), expected=None).seed(seed)

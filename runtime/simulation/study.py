@@ -21,7 +21,7 @@ from playbill.runtime.simulation.checks.violations import Crashed, Violation
 from playbill.runtime.simulation.durable.points import check_points
 from playbill.runtime.simulation.outcomes.causes import stalled_of
 from playbill.runtime.simulation.outcomes.reached import sights_of
-from playbill.runtime.simulation.outcomes.seed import Ending, Finding, SeedResult
+from playbill.runtime.simulation.outcomes.seed import EndOfRun, Finding, SeedResult
 from playbill.runtime.simulation.simulation import Simulation
 from playbill.runtime.simulation.virtual.escapes import Escape, EscapeWatch
 from playbill.runtime.simulation.virtual.guard import Guard
@@ -65,7 +65,7 @@ class Study:
     """Whoever runs many seeds enters it once."""
     crashes: Sequence[tuple[int, str]] | None = None
     """None: the journal is forgotten with the simulation. Else it is on a simulated disk, and processes die here."""
-    expected: Ending | None = None
+    expected: EndOfRun | None = None
     """How the run has to end, if no attempt is lost that must not begin again; None: nobody compares."""
     _watch: EscapeWatch | None = None
     _compiler: PipelineCompiler | None = None
@@ -171,14 +171,14 @@ class Study:
         lanes = {lane: list(values) for lane, values in tape.lanes.items()}
         return Finding(seed, name, text, lanes, fired, check_points(self.crashes or ()))
 
-    def _ending(self, result: RunResult, sim: Simulation) -> Ending:
+    def _ending(self, result: RunResult, sim: Simulation) -> EndOfRun:
         """Return how a run has ended, and compare it with what it had to be.
 
         Raises:
             Violation: it is another one.
         """
         nodes = {node: str(known.status) for node, known in result.node_results.items()}
-        ending, expected = Ending(str(result.status), result.outputs, nodes), self.expected
+        ending, expected = EndOfRun(str(result.status), result.outputs, nodes), self.expected
         if expected is None or ending == expected:
             return ending
         fragile = {node.id for node in self.definition.nodes if node.on_crash == "fail"}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from playbill.runtime.simulation.outcomes.reached import Sight as NodeSight
     from playbill.runtime.simulation.trace import Delivery
 
-__all__ = ["Ending", "Finding", "SeedResult"]
+__all__ = ["EndOfRun", "Finding", "SeedResult"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Finding:
         return f"{self.invariant}: {self.text}{crashed}"
 
 
-class Ending(NamedTuple):
+class EndOfRun(NamedTuple):
     """How a run ends: what a crash must not change."""
 
     status: str
@@ -52,7 +52,7 @@ class Ending(NamedTuple):
     nodes: Mapping[str, str]
     """The status of each node."""
 
-    def differs(self, before: Ending) -> str:
+    def differs(self, before: EndOfRun) -> str:
         """Tell what is not as it was."""
         told = zip(self._fields, self, before, strict=True)
         return "; ".join(f"{name} {now!r:.200}, not {was!r:.200}" for name, now, was in told if now != was)
@@ -83,7 +83,7 @@ class SeedResult:
     finding: Finding | None = None
     trace: list[Delivery] = field(default_factory=list["Delivery"])
     outputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    ending: Ending | None = None
+    ending: EndOfRun | None = None
     """How the run ended; None: it did not."""
     writes: int = 0
     """How many writes of a journal on disk were begun."""

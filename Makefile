@@ -1,4 +1,4 @@
-.PHONY: demo test test-model test-runtime test-stories check bench soak mutants docs clean venv
+.PHONY: demo test test-long test-model test-runtime test-stories check bench soak mutants docs clean venv
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -25,6 +25,11 @@ test-runtime: $(STAMP)
 
 test-stories: $(STAMP)
 	$(BIN)/python -m pytest tests/stories -q
+
+# The full numbers of what `make test` tries a share of: crashes at the writes of simulated journals.
+test-long: POINTS ?= 10000
+test-long: $(STAMP)
+	$(BIN)/python -m tests.soak.crashes $(POINTS) $(JOBS)
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from playbill.model.definition import PipelineDefinition, PipelineNode
     from playbill.model.plan import Plan
 
-__all__ = ["Earlier", "Fork", "forked", "retried"]
+__all__ = ["Earlier", "Fork", "check_began", "forked", "retried"]
 
 COMPLETED: Final = EventType.PIPELINE_NODE_COMPLETED
 FAILED: Final = EventType.PIPELINE_NODE_FAILED
@@ -49,6 +49,18 @@ class Earlier(NamedTuple):
     definition: PipelineDefinition
     events: Sequence[Event]
     """All that are kept of it, from the first on."""
+
+
+def check_began(earlier: Earlier) -> Earlier:
+    """Return a run, if it has begun.
+
+    Raises:
+        DefinitionError: our own fault has ended it before.
+    """
+    if earlier.events[0].type is not EventType.PIPELINE_RUN_STARTED:
+        text = f"run '{earlier.events[0].stream}' has failed as it began, and has nothing to keep: start another"
+        raise DefinitionError.single("in-vain", "run_id", text)
+    return earlier
 
 
 class Fork(NamedTuple):

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from playbill.runtime.run import Run
     from playbill.runtime.runners.context import NodeContext
     from playbill.runtime.simulation.checks.properties import Always, Eventually, LeadsTo, Sometimes
+    from playbill.runtime.simulation.crashes import explore_crashes
     from playbill.runtime.simulation.explore import explore
     from playbill.runtime.simulation.simulation import Simulation
     from playbill.runtime.simulation.study import Study
@@ -119,6 +120,7 @@ __all__ = [
     "action",
     "dispatch_node",
     "explore",
+    "explore_crashes",
     "get_execution_order",
     "get_run_manager",
     "load",
@@ -157,6 +159,7 @@ _HOMES = {
     "playbill.runtime.embedded.blocking": "BlockingManager",
     "playbill.runtime.embedded.blocking_run": "BlockingRun",
     "playbill.runtime.embedded.run_once": "run",
+    "playbill.runtime.simulation.crashes": "explore_crashes",
     "playbill.runtime.simulation.explore": "explore",
     "playbill.runtime.simulation.checks.properties": "Always Eventually LeadsTo Sometimes",
     "playbill.runtime.simulation.simulation": "Simulation",

@@ -5,6 +5,7 @@ Told by: its nodes, its timer. Tells: its nodes.
 Rules:
 
 1. Every live node is told Stop at once; a backstop timer bounds the wait for their ends, and is set once more.
+   That the run ends is recorded before any of their ends: whoever takes it up after a crash goes on with the stop.
 2. Nothing of the failed machine is used but the durable state; each node's end and the terminal event are recorded.
 3. What had decided the run before still does; else the fault does.
 """
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.effects import Timer
 from playbill.model.events import Event, EventType
-from playbill.model.facts import NodeStatus, Outcome, Receipt, Stopped
+from playbill.model.facts import Cause, NodeStatus, Outcome, Receipt, RunStatus, Stopped
 from playbill.model.machines.conclusion import conclude
 from playbill.model.machines.machine import Machine, row, table
 from playbill.model.machines.supervisor import AFTER_THE_END
@@ -61,13 +62,22 @@ class SalvageMachine(Machine[SalvageState]):
     def begin(self, now: Now, out: Outbox, lost: object = None) -> None:
         """Stop whatever lives; `lost` is what the supervisor failed over: a node's end in it is taken in."""
         self.asked = now.monotonic
-        if isinstance(lost, Ended):
-            self._let_go(lost, now, out)
+        ended = lost if isinstance(lost, Ended) else None
+        if self.live.keys() - ({ended.node} if ended else ()):
+            self._decide(now, out)
+        if ended:
+            self._let_go(ended, now, out)
         out.drop_timer(Timer.DEADLINE)
         if self.live:
             self._tell_stop(None, out)
         else:
             self._finish(now, out)
+
+    def _decide(self, now: Now, out: Outbox) -> None:
+        """Record that the run is stopped, unless it was before, and why."""
+        if not self.run.was_stopped:
+            cause = self.run.cause or Cause(RunStatus.FAILED, self.failure)
+            self._record(EventType.PIPELINE_RUN_CANCEL_REQUESTED, now, out, {"cause": cause, "grace": None})
 
     def _tell_stop(self, grace: float | None, out: Outbox) -> None:
         plan = self.facts.plan
@@ -118,7 +128,8 @@ class SalvageMachine(Machine[SalvageState]):
         node: str | None = None,
         attempt: int | None = None,
     ) -> None:
-        event = Event(kind, self.facts.run_id, self.run.seq + 1, now.utc, node, attempt, data)
+        at = max(now.utc, self.run.at)  # somebody has set the clock back
+        event = Event(kind, self.facts.run_id, self.run.seq + 1, at, node, attempt, data)
         self.run.apply(event)
         out.record(event)
 
@@ -142,10 +153,11 @@ class SalvageMachine(Machine[SalvageState]):
 
 def last_events(facts: RunFacts, run: RunState, failure: Failure, now: Now) -> Iterator[Event]:
     """Yield what is left to record of a run whose salvage failed, too; each is to be applied before the next."""
+    at = max(now.utc, run.at)
     for node in [node for node in run.nodes.values() if node.ended_at is None]:
         receipt = Receipt(Stopped.ABANDONED)
         given_up = {"status": NodeStatus.CANCELLED, "failure": node.error, "receipt": receipt}
         kind = EventType.PIPELINE_NODE_CANCELLED
-        yield Event(kind, facts.run_id, run.seq + 1, now.utc, node.node_id, node.attempts, given_up)
+        yield Event(kind, facts.run_id, run.seq + 1, at, node.node_id, node.attempts, given_up)
     ending = conclude(facts, run, failure)
-    yield Event(ending.event, facts.run_id, run.seq + 1, now.utc, None, None, ending.data)
+    yield Event(ending.event, facts.run_id, run.seq + 1, at, None, None, ending.data)

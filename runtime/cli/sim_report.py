@@ -25,7 +25,8 @@ from playbill.runtime.simulation.tapes import save_tape
 
 if TYPE_CHECKING:
     from playbill.runtime.simulation.explore import Exploration
-    from playbill.runtime.simulation.study import Finding, SeedResult, Study
+    from playbill.runtime.simulation.outcomes.seed import Finding, SeedResult
+    from playbill.runtime.simulation.study import Study
 
 PIPE_WIDTH: Final = 140
 """Characters of a line where there is no terminal that says."""

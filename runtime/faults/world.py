@@ -57,10 +57,11 @@ class FaultyWorld:
 
     def __init__(self, inner: World, plan: FaultPlan, tape: Tape, loop: asyncio.AbstractEventLoop) -> None:
         began = loop.time()
+        self._time = loop.time
         self.simulated = inner.simulated
         self.plan = plan
         self.tape = tape
-        self.injector = Injector(plan, tape, lambda: loop.time() - began)
+        self.injector = Injector(plan, tape, lambda: self._time() - began)
         self._inner = inner
         self._skew = Skew()
         if not self.simulated:
@@ -70,13 +71,12 @@ class FaultyWorld:
         self, loop: asyncio.AbstractEventLoop, view: ManagerView, wrap: Callable[[Clock], Clock] = unchanged
     ) -> Parts:
         """Make the parts, with faults around them; set off those that have a time of their own."""
-        if self.plan.of(ClockSkew):
+        if self.may_skew:
             parts = self._inner.open(loop, view, lambda clock: SkewedClock(wrap(clock), self._skew))
         else:
             parts = self._inner.open(loop, view, wrap)
         timers = LateTimers(parts.timers, self.injector) if self.injector.timers.are_possible else parts.timers
-        for fault in self.injector.timed():
-            loop.call_later(fault.due, self._happen, fault, loop, view)
+        self.set_off(loop, view)
         journal = FaultyJournal(loop, self.injector, self.taken, self.kept)
         return Parts(parts.clock, parts.dispatcher, timers, journal, self.runner, parts.draw, parts.new_id)
 
@@ -95,8 +95,23 @@ class FaultyWorld:
                 known[plan.id] = found
             return found
 
-        inner = StandInRunner(RunRunner(services, bindings, context), behaviour_of, services.attempts, self.tape)
+        handlers = self.handlers(services, bindings, context)
+        inner = StandInRunner(handlers, behaviour_of, services.attempts, self.tape)
         return FaultyRunner(inner, self.injector.attempts, services.attempts, self.tape)
+
+    def handlers(self, services: RunnerServices, bindings: Bindings, context: Context) -> Runner:
+        """Run handlers themselves."""
+        return RunRunner(services, bindings, context)
+
+    @property
+    def may_skew(self) -> bool:
+        """Whether UTC may be off some time."""
+        return bool(self.plan.of(ClockSkew))
+
+    def set_off(self, loop: asyncio.AbstractEventLoop, view: ManagerView) -> None:
+        """Let the faults happen that have a time of their own."""
+        for fault in self.injector.timed():
+            loop.call_later(fault.due, self._happen, fault, loop, view)
 
     def taken(self, event: Event) -> None:
         """See an event that is recorded."""

@@ -15,6 +15,7 @@ from playbill.runtime.definitions.content import is_large, size_of
 from playbill.runtime.definitions.slices import in_slices
 from playbill.runtime.journals.waiters import take_note, until_kept
 from playbill.runtime.recovery.pins import pins_of, row_of_run
+from playbill.runtime.recovery.stored_run import StoredRun
 from playbill.runtime.recovery.taken_up import TakenUp
 from playbill.runtime.same_run import check_same_run
 from playbill.runtime.starting import begin
@@ -112,7 +113,8 @@ class DurableRuns:
         known = self._runs.find(run_id)
         if known is None:
             return await self.taking_up.find(run_id, agree)
-        agree(known.definition, known.trigger_data)
+        if not (isinstance(known, StoredRun) and known.began_in_vain):
+            agree(known.definition, known.trigger_data)
         return known
 
     async def _begin(self, compiled: CompiledPipeline, wanted: Wanted) -> Run:

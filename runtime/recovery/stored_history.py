@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from msgspec.structs import replace
 
 from playbill.model.errors import DefinitionError, JournalError
-from playbill.model.events import EventType
+from playbill.model.events import TERMINAL, EventType
 from playbill.model.frozen import freeze
+from playbill.model.reuse import Earlier, check_began
 from playbill.model.stored_form import definition_of
 from playbill.model.written import Written
 from playbill.runtime.journals.index import ALIVE
@@ -32,6 +33,8 @@ __all__ = ["StoredHistory"]
 logger = logging.getLogger("playbill")
 T = TypeVar("T")
 
+FIRST: Final = frozenset({EventType.PIPELINE_RUN_STARTED, *TERMINAL})
+"""What the events of a run begin with: its end, if its actor failed over its start."""
 PAGE: Final = 1000
 FIRST_SECONDS: Final = 0.05
 LONGEST_SECONDS: Final = 1.0
@@ -80,7 +83,7 @@ class StoredHistory:
         """Return all events of a run, outputs read-only.
 
         Raises:
-            JournalError: they do not begin with its start, or one is missing.
+            JournalError: they do not begin with its start, or its end if its start failed, or one is missing.
         """
         found: list[Event] = []
         while True:
@@ -89,7 +92,7 @@ class StoredHistory:
             found += map(_frozen, page)
             if len(page) < PAGE:
                 break
-        if not found or found[0].type is not EventType.PIPELINE_RUN_STARTED:
+        if not found or found[0].type not in FIRST:
             raise JournalError("its first event is not there: restore a backup of the journal")
         if [event.seq for event in found] != list(range(1, max(len(found), row.last_seq) + 1)):
             raise JournalError("some of its events are missing: restore a backup of the journal")
@@ -108,6 +111,16 @@ class StoredHistory:
         definition = definition_of(json.loads(text))
         folder = first.get("folder")
         return definition.of_text(Written(folder=Path(folder))) if folder else definition
+
+    async def earlier(self, row: RunRow) -> Earlier:
+        """Return a run for who begins another one with it.
+
+        Raises:
+            DefinitionError: it began in vain.
+            JournalError: it cannot be read.
+        """
+        events = await self.events(row)
+        return check_began(Earlier(await self.definition(row, events[0].data), events))
 
     async def _patiently(self, read: Callable[[], Awaitable[T]]) -> T:
         """Read, again and again while the journal is away.

@@ -46,6 +46,11 @@ class StoredRun(Run):
         return self._run_id
 
     @property
+    def began_in_vain(self) -> bool:
+        """Whether its actor failed over its start, so that nobody knows what it was started with."""
+        return self._state.started_at is None
+
+    @property
     def status(self) -> RunStatus:
         """How the run has ended."""
         return self._state.status

@@ -14,22 +14,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from playbill.actors.supervisor import SupervisorActor
 from playbill.model.diagnostics import list_names
 from playbill.model.errors import DefinitionError, JournalError, RunSetAside, UnknownRun
-from playbill.model.handler_versions import compare_versions
 from playbill.model.messages import Recover
 from playbill.model.past import Past
 from playbill.model.plan import RunFacts
 from playbill.model.policies import StopPolicy
-from playbill.model.reuse import Earlier
+from playbill.model.reuse import Earlier, check_began
 from playbill.model.runstate import RunState
 from playbill.runtime.definitions.compile_once import PipelineCompiler
 from playbill.runtime.definitions.versions import our_version
 from playbill.runtime.journals.index import ALIVE
 from playbill.runtime.journals.waiters import take_note
+from playbill.runtime.recovery.obstacles import changes_since, check_crashes
 from playbill.runtime.recovery.stored_history import StoredHistory
 from playbill.runtime.recovery.stored_run import StoredRun
 from playbill.runtime.recovery.taken_up import TakenUp
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
     from playbill.model.definition import PipelineDefinition
     from playbill.model.events import Event
-    from playbill.model.handler_versions import HandlerVersion
     from playbill.model.messages import Cancel, Pause, Resume
     from playbill.model.results import RunResult
     from playbill.runtime.actor_system import ActorSystem
@@ -49,12 +48,10 @@ if TYPE_CHECKING:
     from playbill.runtime.journals.index import RunRow
     from playbill.runtime.runs import Runs
 
-__all__ = ["MAX_CRASHES", "TakingUp"]
+__all__ = ["TakingUp", "folded"]
 
 logger = logging.getLogger("playbill")
 
-MAX_CRASHES: Final = 10
-"""In so many crashes in a row a node may be running until its run is set aside: it or a neighbour is the culprit."""
 AHEAD: Final = 8
 """Runs whose events are read while others are taken up."""
 SHOWN: Final = 10
@@ -195,12 +192,11 @@ class TakingUp:
             if not known.kept_events:
                 text = f"run '{run_id}' has only just begun, and nothing of it is kept yet: wait for its first event"
                 raise DefinitionError.single("not-kept", "run_id", text)
-            return Earlier(known.definition, known.kept_events)
+            return check_began(Earlier(known.definition, known.kept_events))
         row = await self._stored.row(run_id) if self._journal.is_durable else None
         if row is None:
             raise UnknownRun(run_id)
-        events = await self._stored.events(row)
-        return Earlier(await self._stored.definition(row, events[0].data), events)
+        return await self._stored.earlier(row)
 
     # ---- one run ----------------------------------------------------------------------------------------------
 
@@ -221,10 +217,10 @@ class TakingUp:
             events = await reading
             first = events[0].data
             compiled = await self._compile(row, first)
-            changed = _changes(first, compiled)
+            changed = changes_since(first, compiled)
             past, state = Past(events), folded(events)
             if not insists:
-                _check_crashes(past)
+                check_crashes(past)
         except Exception as error:  # whatever is wrong with one run, it harms no other
             self.check()  # nobody reads a journal whose manager is closed
             reason = str(error) if isinstance(error, (DefinitionError, JournalError)) else f"{error!r}"
@@ -268,8 +264,9 @@ class TakingUp:
         """
         events = await self._stored.events(row)
         definition, state = await self._stored.definition(row, events[0].data), folded(events)
-        agree(definition, state.trigger_data)
         run = StoredRun(definition, row.run_id, state, self._journal.stored(row.run_id, events), self.system)
+        if not run.began_in_vain:
+            agree(definition, state.trigger_data)
         forgotten = self.runs.remember(run)
         if forgotten is not None:
             self._journal.drop(forgotten)
@@ -293,28 +290,3 @@ class TakingUp:
             return  # since then
         now = self.system.parts.clock.now().utc
         await self._journal.change_run(row.run_id, {"suspended_reason": reason, "suspended_at": now})
-
-
-def _changes(first: Mapping[str, Any], compiled: CompiledPipeline) -> Mapping[str, HandlerVersion]:
-    """Return what the versions of those handlers are now that have changed since a run began.
-
-    Raises:
-        JournalError: one is gone, or is of a version that cannot go on with the run.
-    """
-    recorded = cast("Mapping[str, HandlerVersion]", first.get("handlers") or {})
-    changes = compare_versions(recorded, compiled.versions)
-    if changes.sets_aside:
-        raise JournalError("; ".join(changes.reasons))
-    return {name: compiled.versions[name] for name in changes.sources}
-
-
-def _check_crashes(past: Past) -> None:
-    """Refuse a run in which a node was running in too many crashes.
-
-    Raises:
-        JournalError: it was; names it.
-    """
-    for node in past.running:
-        if past.crashes[node] + 1 >= MAX_CRASHES:
-            text = f"node '{node}' was running in {MAX_CRASHES} crashes in a row: look what ends the process"
-            raise JournalError(text)

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from playbill.runtime.simulation.outcomes.causes import Stalled
     from playbill.runtime.simulation.outcomes.reached import Mark, Outline
     from playbill.runtime.simulation.outcomes.reached import Sight as NodeSight
+    from playbill.runtime.simulation.outcomes.seed import Finding, SeedResult
     from playbill.runtime.simulation.outcomes.words import Row
-    from playbill.runtime.simulation.study import Finding, SeedResult
 
 SEEDS_A_CHUNK: Final = 50
 WATCHED_FIRST: Final = 32
@@ -195,8 +195,8 @@ def _explore(
     study: Study, seeds: range, watched_below: int, max_findings: int, report: Callable[[Exploration], None]
 ) -> Exploration:
     """Run these seeds; all below one of them are watched."""
-    seen, began = _beginning_of(study, seeds.start), perf_counter()
-    with study.guard, _seldom_collecting():
+    seen, began = beginning_of(study, seeds.start), perf_counter()
+    with study.guard, seldom_collecting():
         for index, seed_result in enumerate(
             _schedules(study, len(seeds), seen)
             if study.policy == "exhaustive"
@@ -213,14 +213,11 @@ def _explore(
     return seen
 
 
-def _beginning_of(study: Study, first: int) -> Exploration:
-    return Exploration(
-        first=first,
-        outline=outline_of(study.compiled().plan),
-        sometimes=sometimes_of(study),
-        conditional=conditional_of(study),
-        assumed=tuple(study.assumed()),
-    )
+def beginning_of(study: Study, first: int) -> Exploration:
+    """Return an exploration that has seen nothing yet."""
+    outline, assumed = outline_of(study.compiled().plan), tuple(study.assumed())
+    sometimes, conditional = sometimes_of(study), conditional_of(study)
+    return Exploration(first=first, outline=outline, sometimes=sometimes, conditional=conditional, assumed=assumed)
 
 
 def _each(study: Study, seeds: range, watched_below: int) -> Iterator[SeedResult]:
@@ -229,7 +226,7 @@ def _each(study: Study, seeds: range, watched_below: int) -> Iterator[SeedResult
 
 
 @contextmanager
-def _seldom_collecting() -> Generator[None]:
+def seldom_collecting() -> Generator[None]:
     """Let the collector pass over what there is, and look at the worlds of some dozens of seeds at once."""
     before = gc.get_threshold()
     gc.collect()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from playbill.actors.breaker import BreakerActor
 from playbill.actors.node import NodeActor
 from playbill.actors.supervisor import SupervisorActor
+from playbill.runtime.recovery.stored_run import StoredRun
 from playbill.runtime.runners.coroutine import LoopAttempt
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def dissolve(world: SimWorld, runs: Sequence[Run]) -> None:
 
     All in it know each other; apart they are freed at once, and no collector has to find them.
     """
-    supervisors = [run.actor for run in runs]
+    supervisors = [run.actor for run in runs if not isinstance(run, StoredRun)]
     nodes = [node for actor in supervisors if actor.nodes for node in actor.nodes.values()]
     breakers = [*world.breakers()]
     for attempt in [*world.orphans]:

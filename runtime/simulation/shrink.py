@@ -18,7 +18,8 @@ from playbill.runtime.simulation.checks.properties import Always
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playbill.runtime.simulation.study import Finding, Study
+    from playbill.runtime.simulation.outcomes.seed import Finding
+    from playbill.runtime.simulation.study import Study
 
 MAX_RUNS: Final = 1_000
 NUMBER: Final = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import time, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
 from playbill.model.fields import is_seconds, seconds_of
@@ -14,16 +15,16 @@ from playbill.runtime.manager import PipelineRunManager
 from playbill.runtime.simulation.checks.declared import declared_rules
 from playbill.runtime.simulation.checks.names import LEFT
 from playbill.runtime.simulation.checks.violations import Crashed, Violation
-from playbill.runtime.simulation.leftovers import close_coroutines, dissolve, left_of
+from playbill.runtime.simulation.durable.lives import Lives, world_on
+from playbill.runtime.simulation.leftovers import dissolve, left_of
 from playbill.runtime.simulation.virtual.clock import EPOCH
 from playbill.runtime.simulation.virtual.escapes import EscapeWatch
 from playbill.runtime.simulation.virtual.guard import Guard
 from playbill.runtime.simulation.virtual.loop import VirtualLoop
 from playbill.runtime.simulation.virtual.stuck import SimulationError
-from playbill.runtime.simulation.world import SimWorld
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Simulation:
+class Simulation(Lives):
     """A world in virtual time: the same manager and actors, a loop that jumps, a tape that decides.
 
     Args:
@@ -52,6 +53,9 @@ class Simulation:
         traced: keep each delivery for `trace`.
         manager: the one that runs; None: a new one, with `options`.
         guard: ends a seed that stands still in real time; None: one of its own.
+        crashes: None: the journal is forgotten with the simulation. Else it is on a simulated disk, and the process
+            dies at these points, such as `(3, "kept")`, or where a plan's fault `crash` or `crash()` says so; the
+            next one goes on with what the disk has.
         options: those of PipelineRunManager.
     """
 
@@ -67,49 +71,30 @@ class Simulation:
         traced: bool = False,
         manager: PipelineRunManager | None = None,
         guard: Guard | None = None,
+        crashes: Iterable[tuple[int, str]] | None = None,
         **options: Unpack[SimulatedOptions],
     ) -> None:
         self.seed = seed
         self.tape: Tape = _tape(seed, tape)
-        plan = plan_of(faults)
-        self.watch = allow if allow is None or isinstance(allow, EscapeWatch) else EscapeWatch(allow)
-        self.loop = VirtualLoop(self.tape if policy != "fifo" else None, self.watch)
-        self.guard = Guard() if guard is None else guard
-        self.guard.loop = self.loop
-        rules = [rule.fresh() for rule in properties]
-        self.world = self.loop.world = SimWorld(self.loop, self.tape, plan, policy, rules, traced=traced)
-        self.world.properties += declared_rules(plan.properties, self.world)
-        self.manager = PipelineRunManager(**options) if manager is None else manager
-        self.crashed = False
-        self._runs: list[Run] = []
+        plan, own = plan_of(faults), [rule.fresh() for rule in properties]
+        watch = allow if allow is None or isinstance(allow, EscapeWatch) else EscapeWatch(allow)
+        loop = VirtualLoop(self.tape if policy != "fifo" else None, watch)
+        world = world_on(loop, self.tape, plan, policy, own, crashes, traced=traced)
+        world.properties += declared_rules(plan.properties, world)
+        made = PipelineRunManager(**options) if manager is None else manager
+        super().__init__(loop, world, Guard() if guard is None else guard, watch, made, options)
+        self._started: dict[str, Callable[[], Coroutine[Any, Any, Run]]] = {}
+        """By id, the runs that were started, and how they are found again."""
+        self._runs: dict[str, Run] = {}
         self._entered = self._closed = False
         self._remaining: set[asyncio.Task[Any]] | None = None
         """The tasks there were at the end, if it was reached."""
 
     # ---- driving it -------------------------------------------------------------------------------------------
 
-    def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the simulated world, to its end.
-
-        Raises:
-            Violation: an invariant, ours or yours, does not hold.
-            Deadlock: it waits for what will never come. Livelock: time does not go on.
-            Escape: a handler asked the real world for something. Blocked: one keeps the thread for seconds.
-        """
-        with self.guard:
-            result: T = self.loop.run_until_complete(work)
-        self._look()
-        return result
-
     def _look_away(self) -> None:
         if self.watch is not None:
             self.watch.look_away()
-
-    def _look(self) -> None:
-        if self.watch is not None and self.watch.escapes:
-            raise self.watch.escapes[0]
-        for violation in self.world.violations:
-            raise violation
 
     def _enter(self) -> None:
         if not self._entered:
@@ -126,9 +111,34 @@ class Simulation:
         self._enter()
         definition = load(definition)
         self.world.plan.check(definition)
-        run = self.call(self.manager.start_run(definition, trigger_data, **options))
-        self._runs.append(run)
-        return run
+        return self.surviving(self._starting(definition, trigger_data, options))
+
+    def _starting(
+        self, definition: PipelineDefinition, data: Mapping[str, Any] | None, options: StartOptions
+    ) -> Callable[[], Coroutine[Any, Any, Run]]:
+        """Return what starts a run; in a later process it gives the one that is on the disk."""
+        durable = self.durable
+        if durable is not None and options.get("run_id") is None:
+            options["run_id"] = durable.new_id()
+
+        async def start() -> Run:
+            run = await self.manager.start_run(definition, data, **options)
+            if durable is not None:
+                durable.promises.began(run.id)
+            self._started[run.id], self._runs[run.id] = start, run
+            return run
+
+        return start
+
+    async def _result_of(self, run: Run) -> RunResult:
+        """Wait for the end of a run, in whatever process it comes to it."""
+        if self.durable is None:
+            return await run.result()
+        found = await self._started.get(run.id, partial(self.manager.open_run, run.id))()
+        self._runs[run.id] = found
+        result = await found.result()
+        self.durable.promises.ended(result)
+        return result
 
     def run(
         self,
@@ -151,25 +161,24 @@ class Simulation:
         Raises:
             Violation, Deadlock, Livelock, Escape, Crashed: see `run` and `close`.
         """
+        start = self._starting(definition, trigger_data, {})
 
         async def work() -> RunResult:
             self._look_away()
-            run = await self.manager.start_run(definition, trigger_data)
-            self._runs.append(run)
-            result = await run.result()
+            result = await self._result_of(await start())
             self._look_away()
             await self._end()
             return result
 
         self._entered = self._closed = True
         try:
-            return self.call(work())
+            return self.surviving(work)
         finally:
             self._let_go()
 
     def result(self, run: Run) -> RunResult:
         """Let time pass until a run has ended."""
-        return self.call(run.result())
+        return self.surviving(partial(self._result_of, run))
 
     def advance(self, seconds: float | timedelta | str) -> None:
         """Let so much virtual time pass: seconds, a timedelta, or text such as `1h30m`.
@@ -181,7 +190,8 @@ class Simulation:
         if not is_seconds(length):
             raise ValueError(f"time goes forwards: advance by 0 s or more, not by {seconds!r:.60}")
         self._enter()
-        self.call(asyncio.sleep(length))
+        until = self.loop.time() + length
+        self.surviving(lambda: asyncio.sleep(max(0.0, until - self.loop.time())))
 
     def at(self, clock: str) -> None:
         """Let time pass until the next `HH:MM` (or `HH:MM:SS`), UTC."""
@@ -220,17 +230,21 @@ class Simulation:
         self._closed = True
         if self._entered:
             try:
-                self.call(self._end())
+                self.surviving(self._end)
             finally:
                 self._let_go()
 
     async def _end(self) -> None:
         for run in self.manager.active_runs:
             run.request_cancel("the simulation is over", 0.0)  # whose answer may wait for a journal that fails
-        for run in self._runs:
-            self.world.over(run.actor, await run.result())
+        for run in list(self._runs.values()):
+            result = await self._result_of(run)
+            if self.lives == 1:
+                self.world.over(run.actor, result)
         for rule in self.world.properties:
             rule.end(self.world)
+        if self.durable is not None:
+            self.durable.rest()
         await self.manager.close()
         await self._settle()
         tasks = asyncio.all_tasks()
@@ -264,13 +278,11 @@ class Simulation:
 
     def _let_go(self) -> None:
         """Close the loop, and the coroutines that are left on it."""
-        tasks = asyncio.all_tasks(self.loop) if self._remaining is None else self._remaining
-        self.loop.close()
-        close_coroutines(tasks)
+        self.let_go(self._remaining)
 
     def dissolve(self) -> None:
         """Take the world apart: nobody may use it any more."""
-        dissolve(self.world, self._runs)
+        dissolve(self.world, [*self._runs.values()])
         self.loop.part()
 
     def __repr__(self) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.definition import PipelineDefinition, definition_from
-from playbill.model.errors import DefinitionError
+from playbill.model.errors import DefinitionError, RunSetAside
 from playbill.runtime.definitions.compile_once import PipelineCompiler
 from playbill.runtime.definitions.files import load
 from playbill.runtime.faults.loading import plan_of
@@ -15,11 +15,13 @@ from playbill.runtime.faults.stand_in import needs_stand_in
 from playbill.runtime.faults.tape import DullTape, RecordedTape, SeededTape
 from playbill.runtime.manager import PipelineRunManager
 from playbill.runtime.options import SimulatedOptions
+from playbill.runtime.simulation.checks.names import SAME_END
 from playbill.runtime.simulation.checks.properties import held_of, judged_of
 from playbill.runtime.simulation.checks.violations import Crashed, Violation
-from playbill.runtime.simulation.coverage import pairs_of
+from playbill.runtime.simulation.durable.points import check_points
 from playbill.runtime.simulation.outcomes.causes import stalled_of
-from playbill.runtime.simulation.outcomes.reached import marks_of, sights_of
+from playbill.runtime.simulation.outcomes.reached import sights_of
+from playbill.runtime.simulation.outcomes.seed import EndOfRun, Finding, SeedResult
 from playbill.runtime.simulation.simulation import Simulation
 from playbill.runtime.simulation.virtual.escapes import Escape, EscapeWatch
 from playbill.runtime.simulation.virtual.guard import Guard
@@ -27,75 +29,18 @@ from playbill.runtime.simulation.virtual.schedules import picker
 from playbill.runtime.simulation.virtual.stuck import SimulationError
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from playbill.model.facts import Cause
+    from playbill.model.results import RunResult
     from playbill.runtime.definitions.compiler import CompiledPipeline
-    from playbill.runtime.faults.injector import Happening
     from playbill.runtime.faults.tape import Tape
     from playbill.runtime.simulation.checks.properties import Property
-    from playbill.runtime.simulation.coverage import Pair, Sight
     from playbill.runtime.simulation.outcomes.causes import Stalled
-    from playbill.runtime.simulation.outcomes.reached import Mark
-    from playbill.runtime.simulation.outcomes.reached import Sight as NodeSight
-    from playbill.runtime.simulation.trace import Delivery
 
 CRASHED: Final = "crashed"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A seed that went wrong."""
-
-    seed: int | None
-    invariant: str
-    """What does not hold: an invariant's or a property's name, or an error's class."""
-    text: str
-    lanes: dict[str, list[int]]
-    """The tape."""
-    fired: bool = False
-    """Whether a fault had fired."""
-
-    def __str__(self) -> str:
-        return f"{self.invariant}: {self.text}"
-
-
-@dataclass(slots=True)
-class SeedResult:
-    """How one seed went."""
-
-    status: str
-    """The run's; `crashed` if a fault plan killed it; `wrong` with a finding."""
-    seconds: float
-    """Simulated, not real ones."""
-    fired: Counter[str]
-    happened: list[Happening]
-    """The faults that fired, in order; of very many the last."""
-    seen: set[Sight]
-    held: set[str]
-    """The names of the `sometimes` properties that held."""
-    judged: set[str]
-    """The names of the `always` and `leads_to` properties that an event came for."""
-    sights: set[NodeSight]
-    """What of the pipeline was."""
-    cause: Cause | None = None
-    """What decided the run; None: it completed, or has no result."""
-    stalled: tuple[Stalled, ...] = ()
-    """In which nodes it was as it timed out."""
-    finding: Finding | None = None
-    trace: list[Delivery] = field(default_factory=list["Delivery"])
-    outputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
-
-    @property
-    def reached(self) -> set[Mark]:
-        """What of the pipeline was."""
-        return marks_of(self.sights)
-
-    @property
-    def coverage(self) -> set[Pair]:
-        """Which machine received what in which state."""
-        return pairs_of(self.seen)
+SET_ASIDE: Final = "set aside"
+"""A run that was running in too many crashes."""
 
 
 @dataclass(slots=True)
@@ -118,6 +63,10 @@ class Study:
     options: SimulatedOptions = field(default_factory=SimulatedOptions, repr=False)
     guard: Guard = field(default_factory=Guard)
     """Whoever runs many seeds enters it once."""
+    crashes: Sequence[tuple[int, str]] | None = None
+    """None: the journal is forgotten with the simulation. Else it is on a simulated disk, and processes die here."""
+    expected: EndOfRun | None = None
+    """How the run has to end, if no attempt is lost that must not begin again; None: nobody compares."""
     _watch: EscapeWatch | None = None
     _compiler: PipelineCompiler | None = None
 
@@ -182,19 +131,19 @@ class Study:
         finding: Finding | None = None
         cause: Cause | None = None
         stalled: tuple[Stalled, ...] = ()
-        status, outputs = CRASHED, dict[str, Any]()
+        status, outputs, ending = CRASHED, dict[str, Any](), None
         try:
             result = sim.run_whole(self.definition, self.trigger_data)
             status, outputs, cause = str(result.status), dict(result.outputs), result.cause
-            stalled = stalled_of(result)
+            stalled, ending = stalled_of(result), self._ending(result, sim)
         except Crashed:
             sim.abandon()
+        except RunSetAside:
+            sim.abandon()
+            status = SET_ASIDE
         except (SimulationError, Escape) as error:
             sim.abandon()
-            name = error.invariant if isinstance(error, Violation) else type(error).__name__
-            text = error.text if isinstance(error, Violation) else str(error)
-            lanes = {lane: list(values) for lane, values in tape.lanes.items()}
-            finding, status = Finding(seed, name, text, lanes, bool(sim.world.injector.fired)), "wrong"
+            finding, status = self._found(error, tape, seed, fired=bool(sim.world.injector.fired)), "wrong"
         world = sim.world
         seed_result = SeedResult(
             status=status,
@@ -210,9 +159,32 @@ class Study:
             finding=finding,
             trace=sim.trace,
             outputs=outputs,
+            ending=ending,
+            writes=0 if sim.durable is None else sim.durable.disk.tries,
         )
         sim.dissolve()
         return seed_result
+
+    def _found(self, error: Exception, tape: Tape, seed: int | None, *, fired: bool) -> Finding:
+        name = error.invariant if isinstance(error, Violation) else type(error).__name__
+        text = error.text if isinstance(error, Violation) else str(error)
+        lanes = {lane: list(values) for lane, values in tape.lanes.items()}
+        return Finding(seed, name, text, lanes, fired, check_points(self.crashes or ()))
+
+    def _ending(self, result: RunResult, sim: Simulation) -> EndOfRun:
+        """Return how a run has ended, and compare it with what it had to be.
+
+        Raises:
+            Violation: it is another one.
+        """
+        nodes = {node: str(known.status) for node, known in result.node_results.items()}
+        ending, expected = EndOfRun(str(result.status), result.outputs, nodes), self.expected
+        if expected is None or ending == expected:
+            return ending
+        fragile = {node.id for node in self.definition.nodes if node.on_crash == "fail"}
+        if sim.durable is None or fragile.isdisjoint(sim.durable.promises.lost(result.run_id)):
+            raise Violation(SAME_END, ending.differs(expected), sim.time)
+        return ending
 
     def _simulation(self, tape: Tape, *, traced: bool, watched: bool) -> Simulation:
         manager = self._manager()
@@ -229,6 +201,8 @@ class Study:
             traced=traced,
             manager=manager,
             guard=self.guard,
+            crashes=self.crashes,
+            **self.options,
         )
 
     def _manager(self) -> PipelineRunManager:
@@ -250,6 +224,7 @@ class Study:
             "trigger_data": self.trigger_data,
             "faults": self.faults.model_dump(mode="json", exclude_defaults=True),
             "policy": self.policy,
+            **({} if self.crashes is None else {"crashes": [list(point) for point in self.crashes]}),
         }
 
     def from_dict(self, data: Mapping[str, Any]) -> Study:
@@ -267,4 +242,5 @@ class Study:
             trigger_data=dict(data["trigger_data"]),
             faults=fault_plan(data["faults"]),
             policy=data["policy"],
+            crashes=None if data.get("crashes") is None else check_points(map(tuple, data["crashes"])),
         )

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from playbill.model.definition import PipelineDefinition
-    from playbill.runtime.simulation.study import Finding, Study
+    from playbill.runtime.simulation.outcomes.seed import Finding
+    from playbill.runtime.simulation.study import Study
 
 LANES: Final = TypeAdapter(dict[str, list[Whole]])
 FORMAT: Final = 1

@@ -10,7 +10,7 @@ from playbill.actors.node import NodeActor
 from playbill.actors.reference import ActorStop, Inbox
 from playbill.actors.shell import Shell
 from playbill.actors.supervisor import SupervisorActor
-from playbill.model.messages import Ask, Force, HalfOpenOver, OpenOver, Settle
+from playbill.model.messages import Ask, Force, HalfOpenOver, OpenOver, Recovered, Settle
 from playbill.runtime.faults.world import FaultyWorld
 from playbill.runtime.runners.attempt import Orphans
 from playbill.runtime.simulation.checks.injected import TEXT, Injected
@@ -131,7 +131,9 @@ class SimWorld(FaultyWorld):
     # ---- what happens -----------------------------------------------------------------------------------------
 
     def delay(self, to: Receiver, message: Any) -> float:
-        """Return how many seconds a message is on its way."""
+        """Return how many seconds a message is on its way; what had begun of a node it is told as it is made."""
+        if type(message) is Recovered:
+            return 0.0
         fault = self.injector.messages.happens(type(message).__name__)
         if fault is None:
             return 0.0

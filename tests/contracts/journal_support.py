@@ -11,6 +11,8 @@ from playbill.model.events import NO_DATA, Event, EventType
 from playbill.runtime.journals.index import RunRow
 from playbill.runtime.journals.memory import MemoryJournal, MemoryStream
 from playbill.runtime.journals.sqlite.journal import SqliteJournal
+from playbill.runtime.simulation.durable.disk import Disk
+from playbill.runtime.simulation.durable.journal import DiskJournal
 
 STARTED, COMPLETED = EventType.PIPELINE_RUN_STARTED, EventType.PIPELINE_RUN_COMPLETED
 AT = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
@@ -26,7 +28,11 @@ def sqlite(folder: Path) -> SqliteJournal:
     return SqliteJournal(f"sqlite:///{folder}/journal.db")
 
 
-JOURNALS: dict[str, Callable[[Path], MemoryJournal]] = {"memory": memory, "sqlite": sqlite}
+def disk(folder: Path) -> DiskJournal:
+    return DiskJournal(Disk(), asyncio.get_running_loop())
+
+
+JOURNALS: dict[str, Callable[[Path], MemoryJournal]] = {"memory": memory, "sqlite": sqlite, "disk": disk}
 """How each is made; postgres comes here, too."""
 
 

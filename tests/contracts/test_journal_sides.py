@@ -145,7 +145,7 @@ async def test_others_change_of_a_row_what_no_event_does(journal: MemoryJournal)
     assert found is not None
     assert (found.wake_at, found.attributes) == (AT, {"a": "b", "city": "Lyon"})
     assert (found.suspended_reason, found.suspended_at) == ("its node type is gone", AT)
-    await put(journal, event(2, EventType.PIPELINE_RUN_RECOVERED))
+    await put(journal, event(2, EventType.PIPELINE_RUN_RECOVERED, data={"epoch": 1, "attempts": ()}))
     found = await journal.reading.run("r")
     assert found is not None
     assert (found.wake_at, found.suspended_reason, found.suspended_at) == (None, None, None)

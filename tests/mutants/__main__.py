@@ -10,10 +10,10 @@ import sys
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from tests.mutants.by_simulation import explores
+from tests.mutants.by_simulation import crashes, explores
 from tests.mutants.by_tests import tests_against
 from tests.mutants.covering import FOLDER, covering
-from tests.mutants.fixed import FIXED
+from tests.mutants.fixed import CRASHING, FIXED
 from tests.mutants.forks import Forks
 from tests.mutants.report import Progress, describe
 from tests.mutants.scores import Score, survivors_in
@@ -42,6 +42,8 @@ PRELOADED: Final = (
 """What each child would import else; nothing of playbill."""
 SILENCE_SECONDS: Final = 60.0
 """A mutant that says nothing for so long runs in circles."""
+CRASH_SEEDS: Final = 4
+"""Of each study, where a mutant is found by crashes."""
 QUICK_SECONDS: Final = 0.3
 UNCHANGED: Final = "the model as it is"
 
@@ -84,7 +86,7 @@ def arguments() -> Arguments:
     parser.add_argument(
         "--only", action="append", default=[], help="a module, such as model/plan.py; may be repeated"
     )
-    parser.add_argument("--fixed", action="store_true", help="only the twenty fixed mutants, by simulation")
+    parser.add_argument("--fixed", action="store_true", help="only the fixed mutants, by simulation")
     parser.add_argument("--quick", action="store_true", help=f"without tests that take {QUICK_SECONDS:g} s or more")
     parser.add_argument("--again", action="store_true", help="only those that survived the last run of this part")
     return parser.parse_args(namespace=Arguments())
@@ -125,8 +127,11 @@ def score(kind: Kind, said: Arguments) -> bool:
 
 
 def fixed(said: Arguments) -> bool:
-    """Run the twenty; tell whether all are found."""
-    work = ((each.name, explores(each.planted(), said.seeds)) for each in FIXED)
+    """Run the fixed ones; tell whether all are found."""
+    work = [
+        *((each.name, explores(each.planted(), said.seeds)) for each in FIXED),
+        *((each.name, crashes(each.planted(), CRASH_SEEDS)) for each in CRASHING),
+    ]
     missed = 0
     for name, fate in Forks(said.jobs, SILENCE_SECONDS).run(work):
         missed += not fate.killed

@@ -1,4 +1,4 @@
-"""Kills by simulation alone: explores the soak's studies in turn until one of them finds something."""
+"""Kills by simulation alone: explores the soak's studies, or their crashes, in turn until something is found."""
 
 from __future__ import annotations
 
@@ -41,6 +41,30 @@ def explore_in_turn(planted: Planted | None, seeds: int, say: Say) -> tuple[str,
                 return f"{name} {finding.seed}: {finding}", total
             say(f"{name} {total}")
     return "", total
+
+
+def crashes(planted: Planted, seeds: int) -> Task:
+    """Return the task that looks for a mutant by crashes, with so many seeds of each study at most."""
+    return partial(crash_in_turn, planted, seeds)
+
+
+def crash_in_turn(planted: Planted, seeds: int, say: Say) -> tuple[str, int]:
+    """Return what is found first, and after how many crash points in all."""
+    plant(planted)
+    from tests.soak.crashes import CERTAIN, crashed, shares  # the mutant is planted only now
+
+    total = 0
+    for share in shares(0):
+        if share.seed >= seeds:
+            return "", total
+        if share.name not in CERTAIN and share.seed < 1:
+            continue  # those in which nothing hangs on chance come first
+        _, seen = crashed(share)
+        total += seen.seeds
+        if seen.findings:
+            return f"{share.name} {share.seed}: {seen.findings[0]}", total
+        say(f"{share.name} {total}")
+    raise AssertionError("there are seeds without an end")
 
 
 def rounds(seeds: int) -> Iterator[tuple[int, int]]:

@@ -1,4 +1,7 @@
-"""Twenty mutants that each break one promise: a simulation that misses one of them does not watch that promise."""
+"""Mutants that each break one promise: a simulation that misses one of them does not watch that promise.
+
+Twenty are found by exploring, and those of CRASHING by exploring crashes.
+"""
 
 from __future__ import annotations
 
@@ -153,3 +156,85 @@ FIXED: Final = (
         "pass",
     ),
 )
+
+CRASHING: Final = (
+    Fixed(
+        "an event is shown before it is kept",
+        "runtime/journals/sqlite/stream.py",
+        "self._pending.append(event)",
+        "self._pending.append(event)\n        MemoryStream.append(self, event)",
+    ),
+    Fixed(
+        "an answer is given before it is kept",
+        "actors/recording.py",
+        "if not self.gate.closed or isinstance(message, PROXY):",
+        "if True:",
+    ),
+    Fixed(
+        "a start is answered before it is kept",
+        "runtime/recovery/durable_runs.py",
+        "while not kept.done():",
+        "return run\n        while not kept.done():",
+    ),
+    Fixed(
+        "a lost attempt begins again although on_crash is fail",
+        "model/machines/node_joining.py",
+        "if past.was_running and self.plan.commits:",
+        "if False:",
+    ),
+    Fixed(
+        "a node that has ended begins again after a crash",
+        "model/machines/supervisor_routing.py",
+        "if target in self.run.live:",
+        "if False:",
+    ),
+    Fixed(
+        "each attempt has an idempotency key of its own",
+        "runtime/runners/context.py",
+        "for part in (self.run_id, self.node_id))",
+        "for part in (self.run_id, self.node_id, str(self.attempt)))",
+    ),
+    Fixed(
+        "an outage counts as run time",
+        "model/past.py",
+        "self._seconds, self._since = self.seconds, event.at",
+        "self._seconds, self._since = self._seconds_at(event.at), event.at",
+    ),
+    Fixed(
+        "a clock that was set back makes waits longer",
+        "model/messages.py",
+        "return min(max(0.0, (self.due_at - now.utc).total_seconds()), self.length)",
+        "return max(0.0, (self.due_at - now.utc).total_seconds())",
+    ),
+    Fixed(
+        "time goes back within a run",
+        "model/machines/supervisor_base.py",
+        "at = max(at, run.at)",
+        "pass",
+    ),
+    Fixed(
+        "a run that has ended is taken up again",
+        "runtime/journals/index.py",
+        'return {"status": ENDS[kind], "ended_at": event.at, "wake_at": None}',
+        'return {"ended_at": event.at}',
+    ),
+    Fixed(
+        "what came before a crash is not carried on",
+        "model/machines/supervisor_recovery.py",
+        "live, self.run.carried_by(node)",
+        "live, {}",
+    ),
+    Fixed(
+        "a lost attempt is charged to max_attempts",
+        "model/machines/supervisor_recovery.py",
+        "past.lost[node],",
+        "0,",
+    ),
+    Fixed(
+        "one crash is enough to set a run aside",
+        "runtime/recovery/taking_up.py",
+        "if past.crashes[node] + 1 >= MAX_CRASHES:",
+        "if True:",
+    ),
+)
+"""Mutants of what outlives a process, each found by crashes alone."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.mutants.equivalent import EQUIVALENT, Equivalent
-from tests.mutants.fixed import FIXED, Fixed
+from tests.mutants.fixed import CRASHING, FIXED, Fixed
 from tests.mutants.forks import Fate
 from tests.mutants.mutant import ROOT, Mutant, mutants_of
 from tests.mutants.scores import Score
@@ -242,7 +242,7 @@ def found() -> dict[str, str]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("fixed", FIXED, ids=lambda fixed: fixed.name.replace(" ", "_"))
+@pytest.mark.parametrize("fixed", [*FIXED, *CRASHING], ids=lambda fixed: fixed.name.replace(" ", "_"))
 def test_a_fixed_mutant_is_found_by_simulation_alone(fixed: Fixed, found: dict[str, str]) -> None:
     assert found[fixed.name].startswith("found after ")
 
@@ -253,9 +253,10 @@ def test_a_fixed_mutant_whose_snippet_is_gone_says_so() -> None:
         gone.planted()
 
 
-def test_there_are_twenty_fixed_mutants() -> None:
-    assert len({each.planted().module + each.after + each.before for each in FIXED}) == 20
-    assert all(Path(ROOT / each.module).exists() for each in FIXED)
+def test_there_are_twenty_fixed_mutants_and_those_of_crashes() -> None:
+    for fixed, many in ((FIXED, 20), (CRASHING, 13)):
+        assert len({each.planted().module + each.after + each.before for each in fixed}) == many
+        assert all(Path(ROOT / each.module).exists() for each in fixed)
 
 
 @pytest.mark.parametrize("option", ["--jobs", "--seeds"])

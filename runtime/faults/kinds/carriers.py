@@ -36,7 +36,11 @@ def _is_message(name: str) -> str:
 
 
 class Crash(RecurringFault):
-    """The runtime dies as an event is recorded."""
+    """The runtime dies as an event is recorded.
+
+    Where the journal is on a simulated disk (`Simulation(crashes=())`), the next process goes on with what was kept;
+    elsewhere the simulation ends there.
+    """
 
     fault: Literal["crash"] = "crash"
     event: Annotated[str, AfterValidator(_is_event)] | None = None

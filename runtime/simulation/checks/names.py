@@ -55,3 +55,21 @@ INVARIANTS: Final = (
     ROUTES, BEGINS, SLOTS, PAUSES, RETRIES, TIMEOUTS, LADDER, RECEIPTS, VERDICTS, CIRCUITS, FACTS, STATUS, RESULT,
     OWED,
 )  # fmt: skip
+
+KEPT: Final = "kept once"
+"""The events of a run on the disk are numbered 1, 2, 3..., in time; the last is its one terminal event."""
+TOLD: Final = "told is kept"
+"""What a listener, an answer or a result has told is on the disk."""
+BEGUN: Final = "begun once"
+"""No handler begins before what it waits for is on the disk, after its node's end is, or twice if it must not."""
+SAME_KEY: Final = "same key"
+"""All attempts of a node have one idempotency key, before and after crashes."""
+WAITS: Final = "waits go on"
+"""What is left of a wait or a timeout after a crash is not more than all of it; an outage is no part of timeouts."""
+SAME_END: Final = "same end"
+"""A run ends as it does without a crash: status, nodes and outputs."""
+TAKEN_UP: Final = "taken up"
+"""A run that has not ended goes on in the next process."""
+
+DURABLE: Final = (KEPT, TOLD, BEGUN, SAME_KEY, WAITS, SAME_END, TAKEN_UP)
+"""What holds, besides, of runs whose process may die."""

@@ -15,7 +15,7 @@ from playbill.runtime.simulation.pytest_plugin.tapes import TestTape, load_test_
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-OWN: Final = ("seeds", "faults", "policy", "allow", "properties", "traced")
+OWN: Final = ("seeds", "faults", "policy", "allow", "properties", "traced", "crashes")
 """The marker's arguments that are not the manager's."""
 
 

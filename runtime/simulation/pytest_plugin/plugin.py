@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from playbill.runtime.simulation.simulation import Simulation
 
 MARKER: Final = (
-    "sim(seeds=1, faults=None, policy='random', allow=(), properties=(), traced=False, **options): run the test once"
-    " for each seed, in virtual time; faults is 'all', a mapping, a FaultPlan or a YAML file; options are those of"
-    " playbill.PipelineRunManager."
+    "sim(seeds=1, faults=None, policy='random', allow=(), properties=(), traced=False, crashes=None, **options):"
+    " run the test once for each seed, in virtual time; faults is 'all', a mapping, a FaultPlan or a YAML file;"
+    " options are those of playbill.PipelineRunManager."
 )
 TEST: Final[pytest.StashKey[SimulatedTest]] = pytest.StashKey()
 

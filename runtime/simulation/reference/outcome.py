@@ -40,6 +40,8 @@ class ResultModel:
         self.status = RunStatus.PENDING
         self.salvaged = False
         """Its supervisor has failed."""
+        self.was_stopped = False
+        """Whether a stop is recorded."""
         self._sunk = False
         self._cause: Cause | None = None
         self._given: dict[str, Any] = {}
@@ -71,6 +73,8 @@ class ResultModel:
         """Go on by an event of the run itself."""
         if event.type is EventType.PIPELINE_RUN_PAUSED:
             self.status = RunStatus.PAUSED
+        elif event.type is EventType.PIPELINE_RUN_CANCEL_REQUESTED:
+            self.was_stopped = True
         elif event.type in {EventType.PIPELINE_RUN_STARTED, EventType.PIPELINE_RUN_RESUMED}:
             self.status = RunStatus.RUNNING
             self._began = self._began or event.at

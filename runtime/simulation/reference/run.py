@@ -16,6 +16,7 @@ from playbill.runtime.simulation.checks.names import (
 )
 from playbill.runtime.simulation.reference.attempt import COARSE_SECONDS, EPSILON, NEVER
 from playbill.runtime.simulation.reference.run_facts import RecordedRun
+from playbill.runtime.simulation.reference.run_ground import SALVAGED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,6 +49,7 @@ class RunModel(RecordedRun):
             "timeout": self._timeout,
             "grace": self.rules.grace,
             "kill_bound": self.rules.kill_bound,
+            **message.told,
         }
         self.facts.append((T.PIPELINE_RUN_STARTED, data))
         self.at, self._deadline = "running", now.monotonic + self._timeout
@@ -157,7 +159,8 @@ class RunModel(RecordedRun):
             self.at = "sunk"
             self.result.sinks()
             return
-        self.at, self.facts = "salvaging", []
+        decides = self.live and not self.result.was_stopped
+        self.at, self.facts = "salvaging", [(T.PIPELINE_RUN_CANCEL_REQUESTED, SALVAGED)] if decides else []
         self._slot_queue, self._unrouted = [], []
         self._first_backstop = self._backstop if self._is_stopped else NEVER
         self._is_stopped, self._stop_asked = True, now.monotonic

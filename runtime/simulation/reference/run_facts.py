@@ -86,7 +86,9 @@ class RecordedRun(RunGround):
         cause: Cause = event.data["cause"]
         was_decided = self.result.cause is not None
         fits = cause == self.result.cause if was_decided else cause.error and is_injected(cause.error.message)
-        if event.type is not RUN_ENDS[cause.status] or event.data["status"] is not cause.status or not fits:
+        if event.type in TERMINAL:
+            fits = fits and event.type is RUN_ENDS[cause.status] and event.data["status"] is cause.status
+        if not fits:
             self.wrong(STATUS, f"salvaged, it recorded {event.type} {dict(event.data)}")
         self.result.salvaged = True
 

@@ -52,10 +52,16 @@ class VirtualLoop(LoopBase):
         tape: chooses among tasks that are ready; None: in order.
         watch: looks for calls that leave the simulation.
         steps_bound: callbacks at one instant until it is a livelock.
+        began: the virtual time at which it begins.
     """
 
     def __init__(
-        self, tape: Tape | None = None, watch: EscapeWatch | None = None, *, steps_bound: int = STEPS_AT_ONE_INSTANT
+        self,
+        tape: Tape | None = None,
+        watch: EscapeWatch | None = None,
+        *,
+        steps_bound: int = STEPS_AT_ONE_INSTANT,
+        began: float = 0.0,
     ) -> None:
         super().__init__()
         self.world: World | None = None
@@ -69,7 +75,7 @@ class VirtualLoop(LoopBase):
         self._tape = tape
         self._watch = watch
         self._steps_bound = steps_bound
-        self._now = 0.0
+        self._now = began
         self._count = 0
         self._steps_left = steps_bound
         self._ready: deque[events.Handle] = deque()
@@ -205,6 +211,10 @@ class VirtualLoop(LoopBase):
             handle.cancel()  # who holds the timer that calls them is freed at once
         self._ready.clear()
         self._timers.clear()
+
+    def successor(self, seconds: float) -> VirtualLoop:
+        """Return the loop of the next process, which begins so many seconds later."""
+        return VirtualLoop(self._tape, self._watch, steps_bound=self._steps_bound, began=self._now + seconds)
 
     def part(self) -> None:
         """Let go of the world around it."""

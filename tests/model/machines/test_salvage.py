@@ -7,7 +7,7 @@ import pytest
 from playbill.model import messages as m
 from playbill.model.effects import Timer
 from playbill.model.facts import Cause, Failure, NodeStatus, Outcome, Receipt, RunStatus, Stopped
-from playbill.model.machines.salvage import SalvageMachine
+from playbill.model.machines.salvage import SalvageMachine, last_events
 from playbill.model.plan import RunFacts
 from playbill.model.planning import build_plan
 from playbill.model.policies import StopPolicy
@@ -49,7 +49,14 @@ def result(calls: list[tuple[Any, ...]]) -> RunResult:
 
 def test_it_stops_who_lives_and_ends_the_run_with_the_last_of_them() -> None:
     salvage = Salvage("a", "b")
-    assert salvage.begin() == [
+    decided, *calls = salvage.begin()
+    event, cause = decided[1], Cause(RunStatus.FAILED, OURS)
+    assert (str(event.type), event.seq, event.data) == (
+        "pipeline_run.cancel_requested",
+        8,
+        {"cause": cause, "grace": None},
+    )
+    assert calls == [
         ("drop_timer", Timer.DEADLINE),
         ("set_timer", Timer.OVERDUE, 6.1, m.StopOverdue()),
         ("tell", "a", m.Stop(4.0)),
@@ -58,11 +65,11 @@ def test_it_stops_who_lives_and_ends_the_run_with_the_last_of_them() -> None:
     forgotten, recorded = salvage.tell(m.Ended("b", ENDED))
     assert forgotten == ("forget", "b")
     event = recorded[1]
-    assert (str(event.type), event.node_id, event.attempt, event.seq) == ("pipeline_node.cancelled", "b", 1, 8)
+    assert (str(event.type), event.node_id, event.attempt, event.seq) == ("pipeline_node.cancelled", "b", 1, 9)
     calls = salvage.tell(m.Ended("a", ENDED))
     assert [call[0] for call in calls] == ["forget", "record", "record", "finish"]
     event = calls[2][1]
-    assert (str(event.type), event.stream, event.seq, event.at) == ("pipeline_run.failed", "run", 10, at(2.0).utc)
+    assert (str(event.type), event.stream, event.seq, event.at) == ("pipeline_run.failed", "run", 11, at(2.0).utc)
     assert (event.node_id, event.attempt) == (None, None)
     assert event.data == {"status": RunStatus.FAILED, "cause": Cause(RunStatus.FAILED, OURS)}
     end = result(calls)
@@ -90,7 +97,7 @@ def test_a_failed_node_decides_nothing_and_an_end_that_was_recorded_is_not_recor
     salvage.begin()
     (_, recorded) = salvage.tell(m.Ended("a", Outcome(NodeStatus.FAILED, 1, failure=FATAL)))
     assert recorded[1].data == {"failure": FATAL, "receipt": None, "live": (), "handled": True}
-    assert salvage.run.cause is None
+    assert salvage.run.cause == Cause(RunStatus.FAILED, OURS)
     assert salvage.tell(m.Ended("a", ENDED)) == [("forget", "a")]
 
 
@@ -113,6 +120,29 @@ def test_the_cause_that_came_first_still_decides_in_the_journal_and_in_the_resul
     calls = Salvage(cause=cause).begin()
     assert (calls[-2][1].type, calls[-2][1].data) == (event, {"status": cause.status, "cause": cause})
     assert (result(calls).status, result(calls).cause) == (cause.status, cause)
+
+
+def test_what_decided_and_stopped_the_run_before_is_not_recorded_again() -> None:
+    salvage = Salvage("a", cause=Cause(RunStatus.CANCELLED, source="user"))
+    salvage.run.was_stopped = True
+    assert [call[0] for call in salvage.begin()] == ["drop_timer", "set_timer", "tell"]
+
+
+def test_a_failure_that_let_other_branches_go_on_is_what_stops_them() -> None:
+    cause = Cause(RunStatus.FAILED, FATAL, node="b")
+    salvage = Salvage("a", cause=cause)
+    (_, event), *_ = salvage.begin()
+    assert (event.data, salvage.run.was_stopped) == ({"cause": cause, "grace": None}, True)
+
+
+def test_time_does_not_go_back_in_what_it_records_either() -> None:
+    salvage = Salvage("a")
+    salvage.run.at = at(90.0).utc
+    salvage.begin()
+    calls = salvage.tell(m.Ended("a", ENDED))
+    assert {call[1].at for call in calls if call[0] == "record"} == {at(90.0).utc}
+    events = last_events(salvage.machine.facts, RunState(at=at(90.0).utc), OURS, at(1.0))
+    assert {event.at for event in events} == {at(90.0).utc}
 
 
 def test_what_has_completed_is_among_the_outputs() -> None:

@@ -20,9 +20,10 @@ from playbill.runtime.simulation.checks.properties import Always, Eventually, Le
 from playbill.runtime.simulation.coverage import all_pairs
 from playbill.runtime.simulation.determinism import NotDeterministic, check_determinism, digest, trace_of
 from playbill.runtime.simulation.explore import explore, explore_in
+from playbill.runtime.simulation.outcomes.seed import Finding
 from playbill.runtime.simulation.sequence import html, text
 from playbill.runtime.simulation.shrink import Shrinker
-from playbill.runtime.simulation.study import Finding, Study
+from playbill.runtime.simulation.study import Study
 from playbill.runtime.simulation.tapes import load_tape, save_tape
 from tests.runtime.simulation.worlds import DIAMOND, FAULTS, found, invariant, study_of
 

@@ -15,9 +15,10 @@ from playbill.runtime.faults.loading import plan_of
 from playbill.runtime.faults.plan import FaultPlan, fault_plan
 from playbill.runtime.simulation.checks import declared
 from playbill.runtime.simulation.explore import explore
+from playbill.runtime.simulation.outcomes.seed import Finding
 from playbill.runtime.simulation.shrink import Shrinker
 from playbill.runtime.simulation.simulation import Simulation
-from playbill.runtime.simulation.study import Finding, Study
+from playbill.runtime.simulation.study import Study
 from playbill.runtime.simulation.tapes import load_tape, save_tape
 from tests.runtime.simulation.worlds import ALL, DIAMOND, found, study_of
 

@@ -92,7 +92,7 @@ class RunsFromRuns(ManagedRuns):
             UnknownRun: the journal has none of this id.
             JournalError: it cannot be read, or the file cannot be written.
         """
-        from playbill.runtime.recovery.run_file import run_file_lines, write_run_file  # noqa: PLC0415 (few need it)
+        from playbill.runtime.recovery.recorded.run_file import run_file_lines, write_run_file  # noqa: PLC0415 (few need it)
 
         reading = self._use_loop().parts.journal.reading
         row = await reading.run(run_id_of(run_id))
@@ -114,8 +114,8 @@ class RunsFromRuns(ManagedRuns):
             DefinitionError: the file is none of a run, the id is taken, or events are kept in memory alone.
             JournalError: it cannot be kept.
         """
-        from playbill.runtime.recovery.importing import import_run  # noqa: PLC0415 (few need it)
-        from playbill.runtime.recovery.run_file import read_run_file  # noqa: PLC0415
+        from playbill.runtime.recovery.recorded.importing import import_run  # noqa: PLC0415 (few need it)
+        from playbill.runtime.recovery.recorded.run_file import read_run_file  # noqa: PLC0415
 
         parts = self._use_loop().parts
         name = None if new_id is None else run_id_to_start(new_id)

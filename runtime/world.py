@@ -125,10 +125,11 @@ class RealWorld:
         clock = wrap(SystemClock(loop))
         dispatcher = LoopDispatcher(loop, clock)
         timers = LoopTimers(loop, dispatcher.post)
-        return Parts(clock, dispatcher, timers, MemoryJournal(), RunRunner, random.random, _unique_id)
+        return Parts(clock, dispatcher, timers, MemoryJournal(), RunRunner, random.random, unique_id)
 
 
-def _unique_id() -> str:
+def unique_id() -> str:
+    """Return a new id for a run."""
     return uuid.uuid4().hex
 
 

@@ -162,6 +162,55 @@ Exits with
   2   wrong usage, or there is no such run
   74  the journal cannot be written
 """,
+    "reruns.rerunning:retry": """Run again what a run has not completed, with the same idempotency keys.
+
+It is a new run, which keeps what has completed and has nothing before it that runs again. The owner of the journal
+begins it if there is one; else it runs here, until it has ended. The old run never changes.
+
+Example: playbill retry 0a1b2c3d
+
+Exits with
+  0    the new run completed; or the journal's owner has begun it; with --later: it is recorded
+  1    it failed, or its output could not be written
+  2    wrong usage, or there is no such run, or it has completed or not ended; nothing has begun
+  74   the journal has failed to keep the run's end, and `playbill recover` goes on with it
+  124  it was stopped by its timeout
+  130  it was cancelled, as by Ctrl-C or SIGTERM
+""",
+    "reruns.rerunning:fork": """Run a node of a run, and all after it, again; with other data or another pipeline.
+
+It is a new run, which keeps all before the node. The owner of the journal begins it if there is one; else it runs
+here, until it has ended. The old run never changes.
+
+Example: playbill fork 0a1b2c3d charge --input amount=7
+
+Exits with
+  0    the new run completed, or the journal's owner has begun it
+  1    it failed, or its output could not be written
+  2    wrong usage, or there is no such run, or something before the node would have to run again; nothing has begun
+  74   the journal has failed to keep the run's end, and `playbill recover` goes on with it
+  124  it was stopped by its timeout
+  130  it was cancelled, as by Ctrl-C or SIGTERM
+""",
+    "reruns.files:export": """Write a run to a file: its pipeline, events, outputs and log.
+
+Whoever writes the journal meanwhile. Secrets that handlers have put into outputs are in it, too.
+
+Example: playbill export 0a1b2c3d run.jsonl
+
+Exits with
+  0  it is written
+  2  wrong usage, or there is no such run, or the file is there already or cannot be written
+""",
+    "reruns.files:import_": """Take a run that `export` wrote into a journal: as history, for `retry` and `fork`.
+
+Example: playbill import run.jsonl --journal runs.db
+
+Exits with
+  0   it is there; its id is printed
+  2   wrong usage, or the file is none of a run, or there is a run of its id
+  74  the journal cannot be written
+""",
     "runs.journal_files:prune": """Forget runs that ended long ago, and give their space back.
 
 Only of journals that nobody owns: a program that has one open prunes it itself.

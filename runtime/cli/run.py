@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
@@ -22,24 +19,22 @@ from playbill.runtime.cli.options.option_names import with_options
 from playbill.runtime.cli.options.seconds import Seconds
 from playbill.runtime.cli.options.trigger_data import Inputs, trigger_data_of
 from playbill.runtime.cli.progress import progress_of
-from playbill.runtime.cli.runs.following import EndNotKept, follow
+from playbill.runtime.cli.runs.following import EndNotKept, follow, stop_on_signals
 from playbill.runtime.cli.runs.results import print_result
 from playbill.runtime.cli.terminal.logs import show_logs
 from playbill.runtime.cli.terminal.streams import complain, reserve_output
-from playbill.runtime.embedded.private_loop import PATIENT_PRESSES, PrivateLoop
+from playbill.runtime.embedded.private_loop import PrivateLoop
 from playbill.runtime.journal_choice import MEMORY
 from playbill.runtime.journals.event_file import EventFile
 from playbill.runtime.manager import PipelineRunManager
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from types import FrameType
 
     from playbill.model.definition import PipelineDefinition
     from playbill.model.progress import NodeProgress
     from playbill.model.results import RunResult
     from playbill.runtime.options import ManagerOptions
-    from playbill.runtime.reports.board import Board
     from playbill.runtime.run import Run
 
 OPTIONS: Final = (("trigger_data.", "--input "), ("timeout_seconds", "--timeout"), ("grace", "--grace"))
@@ -122,7 +117,7 @@ async def _run(
     manager, path = await _manager(options, journal, requested.run_id)
     started: Run | None = None
     progress = progress_of(requested.definition, manager.stop_policy.grace)
-    watch = _stop_on_signals(progress.board)
+    watch = stop_on_signals(progress.board)
     try:
         async with manager:
             started = await manager.start_run(
@@ -192,37 +187,3 @@ def _as_usage_error() -> Generator[None]:
         yield
     except JournalError as error:
         raise DefinitionError.single("events", "--events", f"--events {error}") from error
-
-
-def _stop_on_signals(board: Board) -> Callable[[Run], None]:
-    """Cancel with grace at the first Ctrl-C or SIGTERM, without once it is stopping; return what is told the run.
-
-    One that comes while the run begins cancels it as soon as it has. A loop that a handler blocks hears of neither:
-    the third Ctrl-C is raised where the program is.
-    """
-    begun: Run | None = None
-    asked = 0
-
-    def stop() -> None:
-        nonlocal asked
-        asked += 1
-        if begun is not None:
-            begun.request_cancel("interrupted", 0.0 if asked > 1 or board.stop is not None else None)
-
-    def watch(run: Run) -> None:
-        nonlocal begun
-        begun = run
-        if asked:
-            run.request_cancel("interrupted", 0.0 if asked > 1 else None)
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    presses = count(1)
-
-    def press(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (as signal handlers are)
-        if next(presses) > PATIENT_PRESSES:
-            raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, press)  # the loop is woken all the same
-    return watch

@@ -1,6 +1,6 @@
 """The table of commands by which others control the runs of a journal, whatever carries them to its owner.
 
-Each has a model of what is asked and one of the answer: a socket carries them as JSON, HTTP may as well. Handlers ask
+Each has a model of what is asked and one of the answer, see exchanged.py. Handlers ask
 a manager; or, without an owner, whoever holds the journal's lock, as far as no run's handlers are needed.
 """
 
@@ -11,10 +11,29 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from playbill.actors.answers import NotKeptYet
 from playbill.model.errors import DefinitionError
+from playbill.runtime.control.exchanged import (
+    AttributesAsked,
+    BegunAnswer,
+    CancelAnswer,
+    CancelAsked,
+    ChangeAnswer,
+    ForkAsked,
+    ImportAsked,
+    KeptAnswer,
+    Message,
+    OfRun,
+    OwnerAnswer,
+    Ping,
+    PruneAnswer,
+    PruneAsked,
+    RecoverAnswer,
+    RecoverAsked,
+    RetryAsked,
+)
 from playbill.runtime.definitions.versions import our_version
 
 if TYPE_CHECKING:
@@ -23,6 +42,15 @@ if TYPE_CHECKING:
     from playbill.runtime.recovery.taken_up import TakenUp
 
 __all__ = ["COMMANDS", "ControlCommand", "ControlTarget", "Controlled", "request_of"]
+
+
+class HasId(Protocol):
+    """A run."""
+
+    @property
+    def run_id(self) -> str:
+        """Its id."""
+        ...
 
 
 class Controlled(Protocol):
@@ -51,6 +79,29 @@ class Controlled(Protocol):
         """Take up unfinished runs, or one."""
         ...
 
+    async def retry_run(
+        self, run_id: str, *, new_id: str | None = None, timeout_seconds: float | None = None
+    ) -> HasId:
+        """Begin a retry of a run."""
+        ...
+
+    async def fork_run(
+        self,
+        run_id: str,
+        node: str,
+        *,
+        trigger_data: Mapping[str, Any] | None = None,
+        definition: str | None = None,
+        new_id: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> HasId:
+        """Begin a fork of a run."""
+        ...
+
+    async def import_run(self, path: str, *, new_id: str | None = None) -> str:
+        """Keep a run that a file has; return its id."""
+        ...
+
     @property
     def active_runs(self) -> Sequence[object]:
         """The runs that are at work."""
@@ -62,99 +113,6 @@ class ControlTarget(NamedTuple):
 
     runs: Controlled
     journal: Path
-
-
-class Message(BaseModel):
-    """What is asked or answered."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class OfRun(Message):
-    """Asks something of a run."""
-
-    run: str
-
-
-class CancelAsked(OfRun):
-    """Asks for a run's end."""
-
-    reason: str = ""
-    grace: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    """Seconds that handlers have to clean up; None: the run's own."""
-
-
-class CancelAnswer(Message):
-    """Tells what became of a cancel."""
-
-    decided: bool | None
-    """Whether this cancel decided the run; None: nobody can tell, for it is not kept yet."""
-    kept: bool
-    """False: the run is being stopped, and the journal, which fails, has yet to keep that."""
-
-
-class ChangeAnswer(Message):
-    """Tells what became of a pause or a resumption."""
-
-    changed: bool | None
-    """Whether it changed the run; None: nobody can tell, for it is not kept yet."""
-    kept: bool
-
-
-class AttributesAsked(OfRun):
-    """Asks for attributes to be set."""
-
-    attributes: dict[str, str | int | float | bool]
-
-
-class KeptAnswer(Message):
-    """Tells whether something is kept."""
-
-    kept: bool
-
-
-class PruneAsked(Message):
-    """Asks for runs to be forgotten."""
-
-    before: AwareDatetime
-    statuses: list[str] = []
-
-
-class PruneAnswer(Message):
-    """Tells how many are."""
-
-    pruned: int
-
-
-class RecoverAsked(Message):
-    """Asks for unfinished runs to be taken up."""
-
-    run: str | None = None
-    """None: all."""
-
-
-class RecoverAnswer(Message):
-    """Tells what became of them."""
-
-    runs: list[str]
-    """Those that go on."""
-    set_aside: dict[str, str]
-    """Why others do not, by id."""
-
-
-class Ping(Message):
-    """Asks who is there."""
-
-
-class OwnerAnswer(Message):
-    """Tells who owns the journal."""
-
-    pid: int
-    version: str
-    """Of playbill."""
-    journal: str
-    alive: int
-    """How many runs are at work."""
 
 
 class ControlCommand(NamedTuple):
@@ -207,6 +165,20 @@ async def _recover(control: ControlTarget, asked: RecoverAsked) -> RecoverAnswer
     return RecoverAnswer(runs=taken.runs, set_aside=taken.set_aside)
 
 
+async def _retry(control: ControlTarget, asked: RetryAsked) -> BegunAnswer:
+    run = await control.runs.retry_run(asked.run, new_id=asked.new_id, timeout_seconds=asked.timeout_seconds)
+    return BegunAnswer(run=run.run_id)
+
+
+async def _fork(control: ControlTarget, asked: ForkAsked) -> BegunAnswer:
+    options = asked.model_dump(exclude={"run", "node"})
+    return BegunAnswer(run=(await control.runs.fork_run(asked.run, asked.node, **options)).run_id)
+
+
+async def _import(control: ControlTarget, asked: ImportAsked) -> BegunAnswer:
+    return BegunAnswer(run=await control.runs.import_run(asked.file, new_id=asked.new_id))
+
+
 async def _ping(control: ControlTarget, _asked: Ping) -> OwnerAnswer:
     alive = len(control.runs.active_runs)
     return OwnerAnswer(pid=os.getpid(), version=our_version(), journal=str(control.journal), alive=alive)
@@ -220,6 +192,9 @@ COMMANDS: Final[Mapping[str, ControlCommand]] = {
     "resume": ControlCommand(OfRun, ChangeAnswer, _resume),
     "set_attributes": ControlCommand(AttributesAsked, KeptAnswer, _set_attributes),
     "prune": ControlCommand(PruneAsked, PruneAnswer, _prune, LONG),
+    "retry": ControlCommand(RetryAsked, BegunAnswer, _retry),
+    "fork": ControlCommand(ForkAsked, BegunAnswer, _fork),
+    "import": ControlCommand(ImportAsked, BegunAnswer, _import, LONG),
     "recover": ControlCommand(RecoverAsked, RecoverAnswer, _recover, LONG),
 }
 """By name."""

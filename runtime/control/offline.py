@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from playbill.model.errors import DefinitionError, UnknownRun
@@ -16,13 +17,17 @@ from playbill.runtime.journals.index import check_ended
 from playbill.runtime.journals.refusals import JournalInUse
 from playbill.runtime.journals.sqlite.files.places import SCHEME
 from playbill.runtime.journals.sqlite.journal import SqliteJournal
+from playbill.runtime.recovery.changes import RerunChanges
+from playbill.runtime.recovery.recorded.importing import import_run
+from playbill.runtime.recovery.recorded.retries import record_retry
+from playbill.runtime.recovery.recorded.run_file import read_run_file
 from playbill.runtime.recovery.unowned_runs import UnownedRuns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from playbill.model.attributes import Scalar
+    from playbill.runtime.journals.index import RunRow
 
 __all__ = ["OfflineRuns", "control"]
 
@@ -78,7 +83,11 @@ class OfflineRuns:
 
     def __init__(self, journal: SqliteJournal) -> None:
         self._journal = journal
-        self._unowned = UnownedRuns(journal, lambda: datetime.now(UTC))
+        self._unowned = UnownedRuns(journal, self._now)
+
+    @staticmethod
+    def _now() -> datetime:
+        return datetime.now(UTC)
 
     async def cancel_run(self, run_id: str, reason: str = "", grace: float | None = None) -> bool:
         """End a run; True if it had not ended."""
@@ -106,12 +115,33 @@ class OfflineRuns:
         """Forget runs that had ended by then; return how many."""
         return await self._journal.prune(check_moment("before", before), check_ended(statuses))
 
+    async def retry_run(
+        self, run_id: str, *, new_id: str | None = None, timeout_seconds: float | None = None
+    ) -> RunRow:
+        """Record a retry of a run, with which the next manager of the journal goes on; handlers are not needed."""
+        return await record_retry(self._journal, run_id, RerunChanges(new_id, timeout_seconds), self._now())
+
+    async def fork_run(self, run_id: str, node: str, **_changes: Any) -> NoReturn:
+        """Refuse: the edges of what a fork keeps are judged by the types of its pipeline.
+
+        Raises:
+            DefinitionError: always.
+        """
+        raise _needs_owner(f"run '{run_id}' cannot be forked at '{node}'", "fork")
+
+    async def import_run(self, path: str, *, new_id: str | None = None) -> str:
+        """Keep a run that a file has; return its id."""
+        return await import_run(self._journal, read_run_file(Path(path)), self._now(), new_id)
+
     async def recover(self, run_id: str | None = None) -> NoReturn:
         """Refuse: runs go on where their handlers are.
 
         Raises:
             DefinitionError: always.
         """
-        which = "runs" if run_id is None else f"run '{run_id}'"
-        text = f"{which} cannot go on without handlers: start a manager with this journal, or call `playbill recover`"
-        raise DefinitionError.single("no-owner", "recover", text)
+        raise _needs_owner("runs cannot go on" if run_id is None else f"run '{run_id}' cannot go on", "recover")
+
+
+def _needs_owner(what: str, command: str) -> DefinitionError:
+    text = f"{what} without handlers: start a manager with this journal, or call `playbill {command}`"
+    return DefinitionError.single("no-owner", command, text)

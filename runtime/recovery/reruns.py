@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from playbill.runtime.recovery.taking_up import TakingUp
     from playbill.runtime.run import Run
 
-__all__ = ["Reruns", "record_run"]
+__all__ = ["Reruns", "origin_of_retry", "record_run"]
 
 RETRY: Final = "retry"
 FORK: Final = "fork"
@@ -66,17 +66,9 @@ class Reruns:
             JournalError: the journal cannot be read, or has not kept the retry's start for a while.
         """
         earlier = await self._taking_up.earlier(run_id)
-        last, first = earlier.events[-1].type, earlier.events[0]
-        if last not in TERMINAL:
-            text = f"run '{run_id}' has not ended: cancel it first, or let it go on"
-            raise DefinitionError.single("not-ended", "run_id", text)
-        if last is EventType.PIPELINE_RUN_COMPLETED:
-            text = f"run '{run_id}' has completed: fork it, if some of its nodes shall run again"
-            raise DefinitionError.single("completed", "run_id", text)
-        compiled = await self._compiled(earlier.definition, first)
-        before = first.data.get("origin")
-        keys = (before and before.first) or run_id
-        return await self._begin(earlier, compiled, Origin(run_id, RETRY, keys), changes)
+        origin = origin_of_retry(earlier)
+        compiled = await self._compiled(earlier.definition, earlier.events[0])
+        return await self._begin(earlier, compiled, origin, changes)
 
     async def fork(self, run_id: str, node: str, changes: RerunChanges) -> Run:
         """Begin a fork of a run at one of its nodes.
@@ -157,6 +149,23 @@ class Reruns:
             if attributes and not journal.is_durable:
                 journal.change_run(run_id, {"attributes": dict(attributes)})
             return run
+
+
+def origin_of_retry(earlier: Earlier) -> Origin:
+    """Return what a retry says of the run that it is one of.
+
+    Raises:
+        DefinitionError: that has completed, or has not ended.
+    """
+    first, last = earlier.events[0], earlier.events[-1]
+    if last.type not in TERMINAL:
+        text = f"run '{first.stream}' has not ended: cancel it first, or let it go on"
+        raise DefinitionError.single("not-ended", "run_id", text)
+    if last.type is EventType.PIPELINE_RUN_COMPLETED:
+        text = f"run '{first.stream}' has completed: fork it, if some of its nodes shall run again"
+        raise DefinitionError.single("completed", "run_id", text)
+    before = first.data.get("origin")
+    return Origin(first.stream, RETRY, (before and before.first) or first.stream)
 
 
 async def record_run(

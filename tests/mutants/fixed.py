@@ -232,7 +232,7 @@ CRASHING: Final = (
     ),
     Fixed(
         "one crash is enough to set a run aside",
-        "runtime/recovery/taking_up.py",
+        "runtime/recovery/obstacles.py",
         "if past.crashes[node] + 1 >= MAX_CRASHES:",
         "if True:",
     ),

@@ -239,7 +239,7 @@ async def test_who_recovers_while_runs_are_taken_up_waits_for_that(url: str) -> 
 async def test_a_run_that_crashed_too_often_goes_on_when_somebody_asks_for_just_that(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("playbill.runtime.recovery.taking_up.MAX_CRASHES", 1)
+    monkeypatch.setattr("playbill.runtime.recovery.obstacles.MAX_CRASHES", 1)
     async with Manager(journal=url, types=[step]) as manager:
         assert set((await manager.recover()).set_aside) == {"one", "two"}
         assert (await manager.recover("one")).runs == ["one"]

@@ -27,6 +27,12 @@ pytestmark = pytest.mark.anyio
 PING = {"version": 1, "command": "ping", "request": {}}
 
 
+class Begun:
+    """A run that has begun."""
+
+    run_id = "new"
+
+
 class Runs:
     """Has runs, as a manager has them; notes what it is asked."""
 
@@ -65,6 +71,18 @@ class Runs:
     async def recover(self, run_id: str | None = None) -> playbill.TakenUp:
         await self._take("recover", run_id)
         return playbill.TakenUp(["a"], {"b": "gone"})
+
+    async def retry_run(self, run_id: str, **options: Any) -> Begun:
+        await self._take("retry", run_id, options)
+        return Begun()
+
+    async def fork_run(self, run_id: str, node: str, **options: Any) -> Begun:
+        await self._take("fork", run_id, node, options)
+        return Begun()
+
+    async def import_run(self, path: str, *, new_id: str | None = None) -> str:
+        await self._take("import", path, new_id)
+        return "new"
 
 
 @pytest.fixture

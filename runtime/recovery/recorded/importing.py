@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from playbill.runtime.journals.memory import MemoryJournal
-    from playbill.runtime.recovery.run_file import RunFile
+    from playbill.runtime.recovery.recorded.run_file import RunFile
 
 __all__ = ["import_run"]
 

@@ -1,0 +1,1 @@
+"""The subcommands that make new runs of old ones: retry, fork, export and import."""

@@ -29,6 +29,7 @@ test-stories: $(STAMP)
 # The full numbers of what `make test` tries a share of: crashes at the writes of simulated journals.
 test-long: POINTS ?= 10000
 test-long: $(STAMP)
+	$(BIN)/python -m pytest tests -m long -q
 	$(BIN)/python -m tests.soak.crashes $(POINTS) $(JOBS)
 
 check: $(STAMP)

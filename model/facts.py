@@ -176,7 +176,7 @@ class Cause(Value):
     """The timeout that passed, when that was it."""
 
 
-class Origin(Value):
+class Origin(Value, gc=False):
     """Of which run another one is a retry or a fork."""
 
     run: str

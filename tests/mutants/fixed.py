@@ -161,8 +161,8 @@ CRASHING: Final = (
     Fixed(
         "an event is shown before it is kept",
         "runtime/journals/sqlite/stream.py",
-        "self._pending.append(event)",
-        "self._pending.append(event)\n        MemoryStream.append(self, event)",
+        "if self.refused is None:",
+        "MemoryStream.append(self, event)\n        if self.refused is None:",
     ),
     Fixed(
         "an answer is given before it is kept",
@@ -173,8 +173,8 @@ CRASHING: Final = (
     Fixed(
         "a start is answered before it is kept",
         "runtime/recovery/durable_runs.py",
-        "while not kept.done():",
-        "return run\n        while not kept.done():",
+        "await until_kept(kept,",
+        "return run\n        await until_kept(kept,",
     ),
     Fixed(
         "a lost attempt begins again although on_crash is fail",
@@ -191,8 +191,8 @@ CRASHING: Final = (
     Fixed(
         "each attempt has an idempotency key of its own",
         "runtime/runners/context.py",
-        "for part in (self.run_id, self.node_id))",
-        "for part in (self.run_id, self.node_id, str(self.attempt)))",
+        "parts = (self.first_run or self.run_id, self.node_id)",
+        "parts = (self.first_run or self.run_id, self.node_id, str(self.attempt))",
     ),
     Fixed(
         "an outage counts as run time",

@@ -241,7 +241,8 @@ def found() -> dict[str, str]:
     return {name: said for name, _, said in lines}
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.long
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("fixed", [*FIXED, *CRASHING], ids=lambda fixed: fixed.name.replace(" ", "_"))
 def test_a_fixed_mutant_is_found_by_simulation_alone(fixed: Fixed, found: dict[str, str]) -> None:
     assert found[fixed.name].startswith("found after ")

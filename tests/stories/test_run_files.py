@@ -1,6 +1,5 @@
 """A run as a file, by Python: what is written is read, and whatever is no such file is refused with its place."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,10 @@ from tests.stories.support import ALL, node, pipeline
 pytestmark = [pytest.mark.anyio, pytest.mark.real("files, which know no virtual time")]
 Manager = playbill.PipelineRunManager
 ORDER = pipeline(node("a", "trigger", "b"), node("b", "fails", fatal=True), name="order")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*.jsonl*"))
 
 
 @pytest.fixture
@@ -26,7 +29,7 @@ async def exported(tmp_path: Path) -> Path:
             await manager.export_run("one", tmp_path / "run.jsonl")
         with pytest.raises(playbill.JournalError, match="cannot be written: No such file or directory"):
             await manager.export_run("one", tmp_path / "no" / "run.jsonl")
-    assert [name for name in os.listdir(tmp_path) if ".jsonl" in name] == ["run.jsonl"]  # no part of one is left
+    assert names(tmp_path) == ["run.jsonl"]  # no part of one is left
     return tmp_path / "run.jsonl"
 
 

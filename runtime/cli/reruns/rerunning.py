@@ -67,7 +67,7 @@ class Rerun(NamedTuple):
     """What the command's model takes, besides the old run."""
 
 
-class Surroundings(NamedTuple):
+class RunsHere(NamedTuple):
     """What it runs in, if it runs here."""
 
     resources: list[str]
@@ -114,7 +114,7 @@ def retry(  # noqa: PLR0913 (a user names those they want)
     if not later:
         find_modules()
         open_catalog(imports or [])
-    return _begin(rerun, Surroundings(resources or [], options, as_json, verbose), later=later)
+    return _begin(rerun, RunsHere(resources or [], options, as_json, verbose), later=later)
 
 
 def fork(  # noqa: PLR0913 (a user names those they want)
@@ -172,14 +172,14 @@ def fork(  # noqa: PLR0913 (a user names those they want)
     }
     found = asyncio.run(find_run([old.path], old.row.run_id))
     options = _options(secrets, grace, simulate_agents=simulate_agents)
-    return _begin(Rerun(found, "fork", asked), Surroundings(resources or [], options, as_json, verbose))
+    return _begin(Rerun(found, "fork", asked), RunsHere(resources or [], options, as_json, verbose))
 
 
 def _options(secrets: list[str] | None, grace: float, *, simulate_agents: bool) -> ManagerOptions:
     return {"grace": grace, "secrets": read_secrets(secrets or []), "simulate_agents": simulate_agents}
 
 
-def _begin(rerun: Rerun, surroundings: Surroundings, *, later: bool = False) -> int:
+def _begin(rerun: Rerun, surroundings: RunsHere, *, later: bool = False) -> int:
     """Begin a run where it can be; in the foreground until it has ended."""
     owner = reach_owner(rerun.found.path)
     if owner is not None:
@@ -211,7 +211,7 @@ def _leave_to_others(rerun: Rerun, *, as_json: bool, later: bool) -> int:
     return FINE
 
 
-async def _run(rerun: Rerun, surroundings: Surroundings) -> Run:
+async def _run(rerun: Rerun, surroundings: RunsHere) -> Run:
     """Begin it in a manager of its own, and show what happens until it has ended."""
     resources = await make_resources(surroundings.resources)
     options: ManagerOptions = {
@@ -242,7 +242,7 @@ async def _run(rerun: Rerun, surroundings: Surroundings) -> Run:
     return run
 
 
-def _print(run: Run, output: TextIO, surroundings: Surroundings) -> int:
+def _print(run: Run, output: TextIO, surroundings: RunsHere) -> int:
     result = run.outcome
     if result is None:
         raise AssertionError("a run that was waited for has ended")

@@ -23,8 +23,8 @@ async def _make(folder: Path) -> None:
     """Keep a run of each kind: ended in each way, paused, left in the midst, set aside."""
     types = types_made()
     async with playbill.PipelineRunManager(journal=f"sqlite:///{folder}/runs.db", types=types) as manager:
-        for name in ("works", "reading_fails"):
-            await (await manager.start_run(pipeline(name), {"n": 1}, run_id=f"{name}-1")).result()
+        await (await manager.start_run(pipeline("works"), {"n": 1}, run_id="works-1")).result()
+        await (await manager.start_run(pipeline("fails"), {"n": 1}, run_id="fails-1")).result()
         await (await manager.start_run(pipeline("waits"), run_id="late-1", timeout_seconds=0.01)).result()
         stopped = await manager.start_run(pipeline("waits"), run_id="stopped-1")
         await stopped.cancel("enough")
@@ -43,14 +43,14 @@ async def _make(folder: Path) -> None:
 
 
 def pipeline(name: str) -> dict[str, Any]:
-    nodes = [{"id": "start", "type": "trigger", "next": "work"}, {"id": "work", "type": name}]
+    nodes = [{"id": "start", "type": "trigger", "next": "work"}, {"id": "work", "type": f"reading_{name}"}]
     return {"name": f"pipeline-{name}", "nodes": nodes}
 
 
 def types_made() -> list[Any]:
     """Node types of this module alone: what a module defines, managers of others would find, too."""
 
-    @playbill.node_type("works")
+    @playbill.node_type("reading_works")
     async def works(node: object, inputs: object, context: Any) -> dict[str, int]:
         context.log.info("a\tb")
         context.log.warning("nearly \x1b[31mdone")
@@ -60,7 +60,7 @@ def types_made() -> list[Any]:
     async def fails(node: object, inputs: object, context: Any) -> None:
         raise playbill.NodeConfigError("no such order")
 
-    @playbill.node_type("waits")
+    @playbill.node_type("reading_waits")
     async def waits(node: object, inputs: object, context: Any) -> None:
         await context.sleep(3600)
 

@@ -1,6 +1,8 @@
 """An outbox that writes down what a machine asks for, and the few values that tests of machines need."""
 
+import json
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from playbill.model.definition import definition_from
@@ -48,8 +50,13 @@ class Recorder:
 
 
 def plan_of(*nodes: dict[str, Any], unguarded: tuple[str, ...] = (), **more: Any) -> Plan:
-    """Plan a pipeline of these nodes; `next` makes the edges."""
-    return build_plan(definition_from({"nodes": list(nodes), **more}), unguarded=frozenset(unguarded))
+    """Plan a pipeline of these nodes, once: no machine changes a plan; `next` makes the edges."""
+    return _planned(json.dumps({"nodes": nodes, **more}), unguarded)
+
+
+@lru_cache(maxsize=256)
+def _planned(definition: str, unguarded: tuple[str, ...]) -> Plan:
+    return build_plan(definition_from(json.loads(definition)), unguarded=frozenset(unguarded))
 
 
 def facts_of(plan: Plan, **trigger: Any) -> RunFacts:

@@ -154,7 +154,7 @@ def walked_supervisors() -> Walked:
         lambda: left(ready, m.Pause()),
         lambda: left(ready, m.Cancel("user")),
     ]
-    return walk(kinds, supervisor_messages, walks=2500, steps=14)
+    return walk(kinds, supervisor_messages, walks=1200, steps=14)
 
 
 def circuit_messages(machine: Machine[Any], rng: random.Random, now: float) -> Iterator[Any]:

@@ -53,6 +53,8 @@ class SupervisorActor(RecordingShell[SupervisorMachine | SalvageMachine]):
     """Is called when its machine has finished and the journal has yet to keep that."""
     on_fenced: Callable[[JournalError], None] | None = None
     """Is called when all work of a run has stopped of which the journal keeps nothing any more."""
+    left: RunStatus | None = None
+    """Where the run stood as it was left to others; None: it was not."""
     fence: JournalError | None = None
     """Why it keeps nothing; None: it does."""
 
@@ -136,7 +138,14 @@ class SupervisorActor(RecordingShell[SupervisorMachine | SalvageMachine]):
 
     def leave(self) -> None:
         """Record nothing more: what is stopped from here on goes on elsewhere."""
+        if self.left is None:
+            self.left = self.machine.run.status
         self.writer = NullWriter()
+
+    @property
+    def status(self) -> RunStatus:
+        """Where the run stands, as others know it, too."""
+        return self.machine.run.status if self.left is None else self.left
 
     def give_up(self, reason: str) -> JournalError:
         """End now: nobody waits any more until the journal has the run's end, which is not announced.

@@ -9,7 +9,7 @@ from playbill.model.errors import UnknownRun
 from playbill.model.messages import Cancel, Pause, Resume
 from playbill.runtime.arguments import check_grace, check_moment, check_text
 from playbill.runtime.journals.index import check_ended
-from playbill.runtime.journals.listing import RunQuery
+from playbill.runtime.journals.listing import query_of
 from playbill.runtime.options import run_id_of
 from playbill.runtime.recovery.taken_up import TakenUp
 
@@ -176,10 +176,10 @@ class ManagedRuns:
                 attribute's text), limit (50), and cursor: what the page before gave as `next`.
 
         Raises:
-            ValueError: the cursor or the limit is none.
+            ValueError: one of these is not what it has to be, or is not known; says which.
             JournalError: the journal cannot be read.
         """
-        return await self._use_loop().parts.journal.reading.runs(RunQuery(**asked))
+        return await self._use_loop().parts.journal.reading.runs(query_of(asked))
 
     @property
     def active_runs(self) -> list[Run]:

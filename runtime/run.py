@@ -93,7 +93,7 @@ class Run:
     @property
     def status(self) -> RunStatus:
         """Where the run stands."""
-        return self.actor.machine.run.status
+        return self.actor.status
 
     @property
     def done(self) -> bool:

@@ -90,11 +90,14 @@ class RunsFromRuns(ManagedRuns):
 
         Raises:
             UnknownRun: the journal has none of this id.
+            DefinitionError: events are kept in memory alone.
             JournalError: it cannot be read, or the file cannot be written.
         """
         from playbill.runtime.recovery.recorded.run_file import run_file_lines, write_run_file  # noqa: PLC0415 (few need it)
 
         reading = self._use_loop().parts.journal.reading
+        if not self._use_loop().parts.journal.is_durable:
+            raise _in_memory("exported from")
         row = await reading.run(run_id_of(run_id))
         if row is None:
             raise UnknownRun(run_id_of(run_id))
@@ -120,8 +123,12 @@ class RunsFromRuns(ManagedRuns):
         parts = self._use_loop().parts
         name = None if new_id is None else run_id_to_start(new_id)
         if not parts.journal.is_durable:
-            text = "a run is imported into a journal that outlives the process, such as sqlite:///runs.db, not memory"
-            raise DefinitionError.single("journal", "journal", text)
+            raise _in_memory("imported into")
         file = await asyncio.to_thread(read_run_file, Path(path))
         async with self._runs.reserve(name or file.row.run_id):
             return await import_run(parts.journal, file, parts.clock.now().utc, name)
+
+
+def _in_memory(how: str) -> DefinitionError:
+    text = f"a run is {how} a journal that outlives the process, such as sqlite:///runs.db, not memory"
+    return DefinitionError.single("journal", "journal", text)

@@ -285,10 +285,10 @@ def _main(arguments: Sequence[str]) -> int:
 def _call(arguments: Sequence[str]) -> int:
     app = App(name="playbill", help="Run pipelines as actors.", version=_version, help_format="plaintext")
     for place, text in COMMANDS.items():
-        app.command(f"playbill.runtime.cli.{place}", help=text)
+        app.command(f"playbill.runtime.cli.{place}", help=flowing(text))
     journal = App(name="journal", help=JOURNAL, help_format="plaintext")
     for place, text in JOURNAL_COMMANDS.items():
-        journal.command(f"playbill.runtime.cli.{place}", help=text)
+        journal.command(f"playbill.runtime.cli.{place}", help=flowing(text))
     app.command(journal)
     try:
         with _nothing_collected():
@@ -303,6 +303,12 @@ def _call(arguments: Sequence[str]) -> int:
         streams.complain(str(error))
         return ended
     return code if isinstance(code, int) else FINE
+
+
+def flowing(text: str) -> str:
+    """Return a text whose paragraphs are a line each, for whoever fits them to a terminal; but for tables."""
+    paragraphs = text.split("\n\n")
+    return "\n\n".join(part if "\n  " in part else part.strip().replace("\n", " ") for part in paragraphs)
 
 
 @contextmanager

@@ -22,9 +22,21 @@ if TYPE_CHECKING:
 
     from playbill.runtime.journals.index import RunRow
 
-__all__ = ["FOLDER", "JournalOption", "find_run", "journal_named", "journals", "reading"]
+__all__ = [
+    "FOLDER",
+    "JournalOption",
+    "check_free",
+    "find_run",
+    "journal_named",
+    "journals",
+    "numbered",
+    "path_named",
+    "reading",
+]
 
 NAMES: Final = re.compile(r"runs(?:-([2-9]|[1-9]\d+))?\.db")
+OURS: Final = re.compile("[0-9a-f]{32}")
+"""An id that nobody has chosen."""
 LEAST: Final = 4
 """Characters of an id's beginning that stand for it."""
 SHOWN: Final = 5
@@ -114,8 +126,13 @@ async def reading(path: Path) -> AsyncGenerator[SqliteReader]:
         reader.close()
 
 
-async def find_run(paths: Sequence[Path], run_id: str) -> FoundRun:
+async def find_run(paths: Sequence[Path], run_id: str, *, changes: bool = False) -> FoundRun:
     """Return the run that an id means, or the beginning of one, of at least 4 characters.
+
+    Args:
+        paths: the journals.
+        run_id: what stands for it.
+        changes: whether something is done to it: of an id that somebody has chosen no beginning stands for it then.
 
     Raises:
         DefinitionError: there is none, or several begin so.
@@ -131,9 +148,29 @@ async def find_run(paths: Sequence[Path], run_id: str) -> FoundRun:
                 if row is not None:
                     (exact if found == run_id else begin_so).append(FoundRun(path, row))
     meant = exact or begin_so
+    if changes and not exact:
+        meant = [found for found in begin_so if OURS.fullmatch(found.row.run_id)]
+        if begin_so and not meant:
+            names = list_names([found.row.run_id for found in begin_so], SHOWN)
+            text = f"there is no run '{run_id}', but {names}: whoever changes a run writes the whole of a chosen id"
+            raise DefinitionError.single("run-id", "ID", text)
     if len(meant) == 1:
         return meant[0]
     raise DefinitionError.single("run-id", "ID", _why_not(paths, run_id, meant))
+
+
+async def check_free(run_id: str, path: Path) -> None:
+    """Refuse an id for a new run that a run in another journal of the same `.playbill/` has.
+
+    Raises:
+        DefinitionError: one has it.
+    """
+    for other in numbered(path.parent) if path.parent.name == FOLDER else ():
+        if other != path:
+            async with reading(other) as reader:
+                if await reader.run(run_id) is not None:
+                    text = f"run_id '{run_id}' is taken by a run in {other}: choose a new id"
+                    raise DefinitionError.single("run-id-reused", "--id", text)
 
 
 def _is_text(run_id: str) -> bool:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, TypedDict
 
-from msgspec import field
+from msgspec import ValidationError, convert, field
 
 from playbill.model.attributes import Scalar
+from playbill.model.diagnostics import did_you_mean
 from playbill.model.facts import RunStatus, Value
 from playbill.runtime.journals.index import RunRow
 
@@ -62,6 +63,29 @@ class RunQueryOptions(TypedDict, total=False):
     text: str
     cursor: str | None
     limit: int
+
+
+def query_of(asked: Mapping[str, object]) -> RunQuery:
+    """Return the query that somebody's arguments say.
+
+    Raises:
+        ValueError: one is not what it has to be, or is not known; says which.
+    """
+    if unknown := sorted(asked.keys() - set(RunQuery.__struct_fields__)):
+        known, (name, *_) = RunQuery.__struct_fields__, unknown
+        hint = did_you_mean(name, known) or f"; runs are listed by {', '.join(known)}"
+        raise ValueError(f"unknown {name}{hint}")
+    given = dict(asked)
+    if isinstance(statuses := given.get("statuses"), str):
+        raise ValueError(f"statuses takes several, such as ['{statuses}'], not {statuses!r:.60}")  # noqa: TRY004
+    for name in ("since", "until"):
+        at = given.get(name)
+        if at is not None and (not isinstance(at, datetime) or at.tzinfo is None):
+            raise ValueError(f"{name} takes a datetime with a time zone, not {at!r:.60}")
+    try:
+        return convert(given, RunQuery)
+    except ValidationError as error:
+        raise ValueError(f"runs cannot be listed so: {error}") from error
 
 
 class RunPage(Value):

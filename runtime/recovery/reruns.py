@@ -159,7 +159,9 @@ def origin_of_retry(earlier: Earlier) -> Origin:
     """
     first, last = earlier.events[0], earlier.events[-1]
     if last.type not in TERMINAL:
-        text = f"run '{first.stream}' has not ended: cancel it first, or let it go on"
+        text = (
+            f"run '{first.stream}' has not ended: let it go on (`playbill recover`, `open_run`), or cancel it first"
+        )
         raise DefinitionError.single("not-ended", "run_id", text)
     if last.type is EventType.PIPELINE_RUN_COMPLETED:
         text = f"run '{first.stream}' has completed: fork it, if some of its nodes shall run again"
@@ -196,7 +198,7 @@ def _checked(known: Run, compiled: CompiledPipeline, started: Event) -> Run:
         DefinitionError: it is another one.
     """
     if known.origin != started.data["origin"]:
-        text = f"run_id '{known.id}' is taken by a run with another origin: choose a new id"
+        text = f"run_id '{known.id}' is taken by a run of another run, or at another node: choose a new id"
         raise DefinitionError.single("run-id-reused", "run_id", text)
     stored = definition_of(json.loads(compiled.pin.text))
     data = started.data["trigger_data"]

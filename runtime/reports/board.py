@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
-from playbill.model.events import Event, EventType
+from playbill.model.events import TERMINAL, Event, EventType
 from playbill.model.facts import Receipt, RunStatus
 from playbill.model.progress import NodeProgress
 from playbill.model.wording import clip, describe_seconds
@@ -146,6 +146,8 @@ class Board:
             return None
         if item.type is EventType.PIPELINE_RUN_CANCEL_REQUESTED:
             self.stop = self._stop_of(item)
+        if item.type in TERMINAL:
+            self._settle(item)
         if item.node_id is None or item.type not in STATES:
             return None
         line = self.lines.setdefault(item.node_id, NodeLine(item.node_id))
@@ -153,6 +155,12 @@ class Board:
         if self.stop is None and line.state == "failed" and self._stops_all(item):
             self.stop = StopNotice(item.at, self._grace_of_live(None), f"node '{printable(line.node)}' failed: ")
         return line
+
+    def _settle(self, event: Event) -> None:
+        """End what was under way in a run that was cancelled while nobody had it at work."""
+        for line in self.lines.values():
+            if line.ended is None:
+                line.state, line.note, line.ended = "cancelled", "", event.at
 
     def _stop_of(self, event: Event) -> StopNotice:
         cause, grace = event.data["cause"], event.data.get("grace")
@@ -213,6 +221,8 @@ def note_of(event: Event) -> str:
         return "waits for one of the run's slots" if key is None else f"waits for a permit of {key}"
     failure, receipt = event.data.get("failure"), event.data.get("receipt")
     parts = [str(failure).splitlines()[0]] if failure is not None else []
+    if "reused_from" in event.data:
+        parts.append(f"as in {event.data['reused_from']}")
     if isinstance(receipt, Receipt):
         parts.append(f"{receipt.how} after {receipt.ms:.0f} ms")
     text = "; ".join(parts)

@@ -12,10 +12,12 @@ from cyclopts import Parameter
 from playbill.model.diagnostics import list_names
 from playbill.model.errors import DefinitionError
 from playbill.runtime.cli.exit_codes import FINE
-from playbill.runtime.cli.journals import find_run, journals, reading
+from playbill.runtime.cli.journals import FOLDER, find_run, journal_named, journals, numbered, path_named, reading
 from playbill.runtime.cli.options.journal import JournalOption
+from playbill.runtime.cli.runs.keeping import FIRST, made_folder
 from playbill.runtime.cli.terminal.streams import complain
 from playbill.runtime.control.offline import control
+from playbill.runtime.journal_choice import MEMORY
 from playbill.runtime.recovery.recorded.run_file import run_file_lines, write_run_file
 
 if TYPE_CHECKING:
@@ -44,6 +46,14 @@ async def _lines(run_id: str, journal: str | None) -> tuple[FoundRun, list[str]]
         return found, await run_file_lines(found.row, reader)
 
 
+def _journals_to_write(journal: str | None) -> list[Path]:
+    """Return the journals of the folder; where there are none, the one that is made."""
+    name = journal_named(journal)
+    if name is not None and name != MEMORY:
+        return [path_named(name)]
+    return (numbered(Path.cwd() / FOLDER) if name is None else journals(journal)) or [made_folder() / FIRST]
+
+
 def import_(
     file: Path, /, *, new_id: Annotated[str | None, Parameter(name="--id")] = None, journal: JournalOption = None
 ) -> int:
@@ -54,7 +64,7 @@ def import_(
         new_id: another id than the run had.
         journal: which journal.
     """
-    path, *others = journals(journal)
+    path, *others = _journals_to_write(journal)
     if others:
         names = list_names([str(each) for each in (path, *others)])
         text = f"there are several journals, say which by --journal: {names}"

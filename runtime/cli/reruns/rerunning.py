@@ -15,7 +15,7 @@ from cyclopts import Parameter
 
 from playbill.model.errors import DefinitionError, JournalError
 from playbill.runtime.cli.exit_codes import FINE, OF_RUNS
-from playbill.runtime.cli.journals import find_run, journals
+from playbill.runtime.cli.journals import check_free, find_run, journals
 from playbill.runtime.cli.modules import find_modules, open_catalog, open_definition
 from playbill.runtime.cli.options.host import Resources, Secrets, make_resources, read_secrets
 from playbill.runtime.cli.options.imports import Imports
@@ -33,6 +33,7 @@ from playbill.runtime.cli.terminal.streams import complain, reserve_output
 from playbill.runtime.control.client import reach_owner
 from playbill.runtime.control.offline import control
 from playbill.runtime.embedded.private_loop import PrivateLoop
+from playbill.runtime.journals.sqlite.files.ownership import owner_of
 from playbill.runtime.journals.sqlite.files.places import SCHEME
 from playbill.runtime.manager import PipelineRunManager
 
@@ -72,6 +73,8 @@ class RunsHere(NamedTuple):
 
     resources: list[str]
     options: ManagerOptions
+    own: list[str]
+    """The options that only count here."""
     as_json: bool
     verbose: int
 
@@ -85,7 +88,7 @@ def retry(  # noqa: PLR0913 (a user names those they want)
     later: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     secrets: Secrets = None,
     resources: Resources = None,
-    grace: Seconds = 5.0,
+    grace: Seconds | None = None,
     imports: Imports = None,
     journal: JournalOption = None,
     as_json: AsJson = False,
@@ -108,13 +111,14 @@ def retry(  # noqa: PLR0913 (a user names those they want)
         simulate_agents: let agents answer something invented where none are registered.
         verbose: show warnings, a failure's traceback and what handlers log as info; -vv shows debug, too.
     """
-    found = asyncio.run(find_run(journals(journal), run_id))
+    found = asyncio.run(find_run(journals(journal), run_id, changes=True))
     rerun = Rerun(found, "retry", {"new_id": new_id, "timeout_seconds": timeout})
     options = _options(secrets, grace, simulate_agents=simulate_agents)
+    own = _own(secrets=secrets, resource=resources, grace=grace, imports=imports, simulate_agents=simulate_agents)
     if not later:
         find_modules()
         open_catalog(imports or [])
-    return _begin(rerun, RunsHere(resources or [], options, as_json, verbose), later=later)
+    return _begin(rerun, RunsHere(resources or [], options, own, as_json, verbose), later=later)
 
 
 def fork(  # noqa: PLR0913 (a user names those they want)
@@ -129,7 +133,7 @@ def fork(  # noqa: PLR0913 (a user names those they want)
     timeout: Seconds | None = None,
     secrets: Secrets = None,
     resources: Resources = None,
-    grace: Seconds = 5.0,
+    grace: Seconds | None = None,
     imports: Imports = None,
     journal: JournalOption = None,
     as_json: AsJson = False,
@@ -155,7 +159,7 @@ def fork(  # noqa: PLR0913 (a user names those they want)
         simulate_agents: let agents answer something invented where none are registered.
         verbose: show warnings, a failure's traceback and what handlers log as info; -vv shows debug, too.
     """
-    old = read_run(run_id, journal)
+    old = read_run(run_id, journal, changes=True)
     find_modules(definition)
     open_catalog(imports or [])
     other = old.definition if definition is None else open_definition(definition, imports)
@@ -172,30 +176,56 @@ def fork(  # noqa: PLR0913 (a user names those they want)
     }
     found = asyncio.run(find_run([old.path], old.row.run_id))
     options = _options(secrets, grace, simulate_agents=simulate_agents)
-    return _begin(Rerun(found, "fork", asked), RunsHere(resources or [], options, as_json, verbose))
+    own = _own(secrets=secrets, resource=resources, grace=grace, imports=imports, simulate_agents=simulate_agents)
+    return _begin(Rerun(found, "fork", asked), RunsHere(resources or [], options, own, as_json, verbose))
 
 
-def _options(secrets: list[str] | None, grace: float, *, simulate_agents: bool) -> ManagerOptions:
-    return {"grace": grace, "secrets": read_secrets(secrets or []), "simulate_agents": simulate_agents}
+def _options(secrets: list[str] | None, grace: float | None, *, simulate_agents: bool) -> ManagerOptions:
+    given: ManagerOptions = {"secrets": read_secrets(secrets or []), "simulate_agents": simulate_agents}
+    return given if grace is None else {**given, "grace": grace}
 
 
-def _begin(rerun: Rerun, surroundings: RunsHere, *, later: bool = False) -> int:
+def _own(**options: object) -> list[str]:
+    """Return which of these options were given, as the command line says them."""
+    names = {"secrets": "--secret", "resource": "--resource", "imports": "--import"}
+    said = [name for name, value in options.items() if value not in (None, False, [])]
+    return [names.get(name, f"--{name.replace('_', '-')}") for name in said]
+
+
+def _refuse_own(rerun: Rerun, here: RunsHere) -> None:
+    """Refuse options that the owner of the journal would not know of.
+
+    Raises:
+        DefinitionError: there are some.
+    """
+    if here.own:
+        owner, said = owner_of(rerun.found.path), ", ".join(here.own)
+        text = (
+            f"{said}: the journal is in use by {owner}, which begins the run with its own: leave that out, or end it"
+        )
+        raise DefinitionError.single("in-use", here.own[0], text)
+
+
+def _begin(rerun: Rerun, here: RunsHere, *, later: bool = False) -> int:
     """Begin a run where it can be; in the foreground until it has ended."""
+    if (new_id := rerun.asked["new_id"]) is not None:
+        asyncio.run(check_free(new_id, rerun.found.path))
     owner = reach_owner(rerun.found.path)
     if owner is not None:
         owner.close()
+        _refuse_own(rerun, here)
     if owner is not None or later:
-        return _leave_to_others(rerun, as_json=surroundings.as_json, later=owner is None)
-    show_logs(surroundings.verbose)
-    with reserve_output(wanted=surroundings.as_json) as output:
+        return _leave_to_others(rerun, as_json=here.as_json, later=owner is None)
+    show_logs(here.verbose)
+    with reserve_output(wanted=here.as_json) as output:
         loop = PrivateLoop()
         try:
-            run = loop.run(_run(rerun, surroundings))
+            run = loop.run(_run(rerun, here))
         except DefinitionError as error:
             raise with_options(error, OPTIONS) from None
         finally:
             loop.close()
-        return _print(run, output, surroundings)
+        return _print(run, output, here)
 
 
 def _leave_to_others(rerun: Rerun, *, as_json: bool, later: bool) -> int:
@@ -203,7 +233,9 @@ def _leave_to_others(rerun: Rerun, *, as_json: bool, later: bool) -> int:
     if later:
         complain(f"recorded: `playbill recover {run}` goes on with it, or the next manager of its journal")
     else:
-        complain(f"it is at work in the owner of the journal: `playbill events {run} --follow` shows it")
+        where = owner_of(rerun.found.path) or "the owner of the journal"
+        complain(f"it is at work in {where}: `playbill events {run} --follow` shows it; should that end before,")
+        complain(f"`playbill recover {run}` goes on with it")
     if as_json:
         write_json({"run": run})
     else:
@@ -211,14 +243,15 @@ def _leave_to_others(rerun: Rerun, *, as_json: bool, later: bool) -> int:
     return FINE
 
 
-async def _run(rerun: Rerun, surroundings: RunsHere) -> Run:
+async def _run(rerun: Rerun, here: RunsHere) -> Run:
     """Begin it in a manager of its own, and show what happens until it has ended."""
-    resources = await make_resources(surroundings.resources)
+    resources = await make_resources(here.resources)
     options: ManagerOptions = {
-        **surroundings.options,
+        **here.options,
         "resources": resources,
         "journal": f"{SCHEME}{rerun.found.path}",
         "recover": False,
+        "on_exit": "park",
     }
     manager = PipelineRunManager(**options)
     run: Run | None = None
@@ -242,11 +275,11 @@ async def _run(rerun: Rerun, surroundings: RunsHere) -> Run:
     return run
 
 
-def _print(run: Run, output: TextIO, surroundings: RunsHere) -> int:
+def _print(run: Run, output: TextIO, here: RunsHere) -> int:
     result = run.outcome
     if result is None:
         raise AssertionError("a run that was waited for has ended")
-    if surroundings.verbose and result.error is not None and result.error.traceback:
+    if here.verbose and result.error is not None and result.error.traceback:
         complain(result.error.traceback)
-    print_result(run.definition, result, output, as_json=surroundings.as_json)
+    print_result(run.definition, result, output, as_json=here.as_json)
     return OF_RUNS[result.status]

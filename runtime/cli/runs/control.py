@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeAlias
 
 from cyclopts import Parameter
 
+from playbill.model.diagnostics import list_names
 from playbill.model.errors import JournalError, UnknownRun
 from playbill.runtime.cli.exit_codes import FINE, FOUND, NOT_KEPT
 from playbill.runtime.cli.journals import find_run, journals
@@ -18,6 +20,7 @@ from playbill.runtime.cli.runs.listing import attributes_of
 from playbill.runtime.cli.terminal.streams import complain
 from playbill.runtime.control.offline import control
 from playbill.runtime.journals.index import ALIVE
+from playbill.runtime.journals.sqlite.files.ownership import owner_of
 from playbill.runtime.reports.printable import printable
 
 if TYPE_CHECKING:
@@ -75,7 +78,11 @@ def resume(run_ids: RunIds, /, *, journal: JournalOption = None, as_json: AsJson
         as_json: print JSON: what became of each.
     """
     words = _Words("is resumed", "is not paused")
-    return _tell("resume", run_ids, journal, {}, words, as_json=as_json)
+    code = _tell("resume", run_ids, journal, {}, words, as_json=as_json)
+    found = asyncio.run(_find(journals(journal), run_ids))
+    if left := [run.row.run_id for run in found if run.row.status in ALIVE and owner_of(run.path) is None]:
+        complain(f"nobody has {list_names(left)} at work: `playbill recover` goes on")
+    return code
 
 
 def attributes(
@@ -90,11 +97,11 @@ def attributes(
 
     Args:
         run_id: its id, or the beginning of it, of at least 4 characters.
-        pairs: what to set; a value that is not JSON is text.
+        pairs: what to set; a number, true or false in JSON, or else text.
         journal: where to look.
         as_json: print all attributes of the run as JSON.
     """
-    found = asyncio.run(find_run(journals(journal), run_id))
+    found = asyncio.run(find_run(journals(journal), run_id, changes=bool(pairs)))
     given, code = attributes_of(pairs or [], "the command "), FINE
     if given:
         answer = control(found.path, "set_attributes", run=found.row.run_id, attributes=given)
@@ -106,7 +113,7 @@ def attributes(
         write_json(known)
     else:
         for name, value in known.items():
-            _say(f"{name}={value}")
+            _say(f"{name}={value if isinstance(value, str) else json.dumps(value)}")
     return code
 
 
@@ -147,7 +154,7 @@ def _tell(
 
 
 async def _find(paths: Sequence[Any], run_ids: Sequence[str]) -> list[FoundRun]:
-    found = [await find_run(paths, run_id) for run_id in run_ids]
+    found = [await find_run(paths, run_id, changes=True) for run_id in run_ids]
     return list({(run.path, run.row.run_id): run for run in found}.values())
 
 

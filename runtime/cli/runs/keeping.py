@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from playbill.runtime.journals.index import RunRow
     from playbill.runtime.options import ManagerOptions
 
-__all__ = ["KeepingManager", "open_manager"]
+__all__ = ["FIRST", "KeepingManager", "made_folder", "open_manager"]
 
+FIRST: Final = "runs.db"
 LOOKED_AT: Final = 1000
 """Unfinished runs that are counted."""
 
@@ -77,6 +78,8 @@ async def open_manager(options: ManagerOptions, journal: str | None, run_id: str
 
 async def _opened(options: ManagerOptions, url: str) -> PipelineRunManager:
     made: ManagerOptions = {**options, "journal": url, "recover": False}
+    if url != MEMORY:
+        made["on_exit"] = "park"  # its own run has ended then; those that others have begun in it have not
     manager = PipelineRunManager(**made)
     await manager.recovered()  # nothing is, but the journal is opened
     return manager
@@ -88,12 +91,12 @@ async def _of_folder(options: ManagerOptions, run_id: str | None) -> tuple[Path,
     Raises:
         JournalError: it cannot be opened.
     """
-    folder = _made(Path.cwd() / FOLDER)
+    folder = made_folder()
     has_it = None if run_id is None else await _journal_of(numbered(folder), run_id)
     if has_it is not None:
         return has_it, await _opened(options, f"{SCHEME}{has_it}")
     for number in count(1):
-        path = (folder / ("runs.db" if number == 1 else f"runs-{number}.db")).resolve()
+        path = (folder / (FIRST if number == 1 else f"runs-{number}.db")).resolve()
         try:
             return path, await _opened(options, f"{SCHEME}{path}")
         except JournalInUse:
@@ -101,8 +104,13 @@ async def _of_folder(options: ManagerOptions, run_id: str | None) -> tuple[Path,
     raise AssertionError("unreachable")
 
 
-def _made(folder: Path) -> Path:
-    """Make `.playbill/`, which git does not see, for this user alone."""
+def made_folder() -> Path:
+    """Make `.playbill/` of the working folder, which git does not see, for this user alone; return it.
+
+    Raises:
+        JournalError: it cannot be made.
+    """
+    folder = Path.cwd() / FOLDER
     ignored = folder / ".gitignore"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)

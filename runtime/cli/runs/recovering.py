@@ -126,7 +126,7 @@ async def _recover(run_id: str | None, journal: str | None, resources: list[str]
     options["resources"] = await make_resources(resources)
     _leave_on_signals(seen.interrupted)
     if run_id is not None:
-        path, row = await find_run(journals(journal), run_id)
+        path, row = await find_run(journals(journal), run_id, changes=True)
         if row.status not in ALIVE:
             text = f"run '{row.run_id}' has ended ({row.status}): `playbill result {row.run_id}` tells how"
             raise DefinitionError.single("recover", "ID", text)

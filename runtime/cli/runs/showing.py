@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -129,12 +130,13 @@ def _facts(run: ReadRun) -> Iterator[tuple[str, str]]:
         yield "set aside", f"since {describe_moment(row.suspended_at)}: {row.suspended_reason}"
     if row.wake_at is not None:
         yield "wakes", describe_moment(row.wake_at)
-    if row.origin is not None:
-        yield "origin", row.origin
+    origin = run.events[0].data.get("origin")
+    if origin is not None:
+        yield "origin", f"{origin.how} of {origin.run}{f' at {origin.node}' if origin.node else ''}"
     if row.parent is not None:
         yield "parent", row.parent
     for name, value in row.attributes.items():
-        yield "attribute", f"{name}={value}"
+        yield "attribute", f"{name}={value if isinstance(value, str) else json.dumps(value)}"
     yield "journal", str(run.path)
 
 

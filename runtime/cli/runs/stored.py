@@ -52,18 +52,18 @@ class ImpatientHistory(StoredHistory):
         return await read()
 
 
-def read_run(run_id: str, journal: str | None) -> ReadRun:
-    """Return the run that an id means.
+def read_run(run_id: str, journal: str | None, *, changes: bool = False) -> ReadRun:
+    """Return the run that an id means; `changes`: whether something is done to it.
 
     Raises:
         DefinitionError: there is none, or its definition cannot be read.
         JournalError: a journal, or the run in it, cannot be read.
     """
-    return asyncio.run(_read_run(run_id, journal))
+    return asyncio.run(_read_run(run_id, journal, changes=changes))
 
 
-async def _read_run(run_id: str, journal: str | None) -> ReadRun:
-    path, row = await find_run(journals(journal), run_id)
+async def _read_run(run_id: str, journal: str | None, *, changes: bool) -> ReadRun:
+    path, row = await find_run(journals(journal), run_id, changes=changes)
     owner = owner_of(path)
     async with reading(path) as reader:
         history = ImpatientHistory(reader, lambda: None)

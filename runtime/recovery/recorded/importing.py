@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["import_run"]
 
-UNFINISHED: Final = Cancel("import", "it had not ended when it was exported, and goes on where it was")
+UNFINISHED: Final = Cancel("import", "it had not ended when it was exported; where it comes from it goes on")
 WAS: Final[dict[str, Any]] = dict.fromkeys(("parent", "root", "wake_at", "suspended_reason", "suspended_at"))
 """What of its row was true where it was, and is not here."""
 

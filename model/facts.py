@@ -181,9 +181,9 @@ class Origin(Value, gc=False):
 
     run: str
     how: str
-    """retry or fork."""
+    """retry, fork, or import: the same run, which has another id where it comes from."""
     first: str | None = None
-    """The first of several retries, whose idempotency keys they go on with; None, of a fork: that has its own."""
+    """The run whose idempotency keys it goes on with; None, of a fork: that has its own."""
     node: str = ""
     """Where it was forked."""
 

@@ -164,7 +164,7 @@ class _Walk:
         if BROKEN[end.type] in end.data:
             return "has an edge whose condition could not be evaluated"
         if node in self._changed:
-            return "has another type or config than it had"
+            return "has another type, config or join than it had"
         return "" if sources == self._sources.get(node, set()) else "gets its inputs from other nodes than it did"
 
     def _judged(self, node: str, event: Event) -> Event | None:
@@ -212,7 +212,7 @@ class _Walk:
 
 
 def _changed(before: PipelineDefinition, fork: Fork) -> frozenset[str]:
-    """Return the nodes whose type or config is another one now, once all defaults stand in both."""
+    """Return the nodes whose type, config or join is another one now, once all defaults stand in both."""
     definition = fork.plan.definition
     if before is definition:
         return frozenset()
@@ -224,7 +224,7 @@ def _changed(before: PipelineDefinition, fork: Fork) -> frozenset[str]:
 def _said(node: PipelineNode, catalog: Catalog) -> list[Any]:
     node_type = catalog.get(node.type)
     config = node.config if node_type is None else config_with_defaults(node, node_type)
-    return [node.type, dict(config or {})]
+    return [node.type, dict(config or {}), node.join]
 
 
 def _live_sources(definition: PipelineDefinition, ends: Mapping[str | None, Event]) -> dict[str, set[str]]:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from playbill.model.diagnostics import list_names
 from playbill.model.messages import Cancel
-from playbill.runtime.last_ends import await_ends, park_all
+from playbill.runtime.last_ends import KEEP_SECONDS, await_ends, park_all
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -167,6 +167,9 @@ class Closing:
 
     async def _close(self, _owner: object, grace: float | None) -> None:
         """Close all; its owner is held until then, so that nobody takes it for left behind."""
+        if self._runs.recording:
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait(set(self._runs.recording), timeout=KEEP_SECONDS)
         while self._runs.active:
             with suppress(asyncio.CancelledError):  # asyncio.run cancels all tasks at its end, and this one ends soon
                 if self._parks:

@@ -31,6 +31,8 @@ class Runs:
         """Held by who plans a large pipeline in slices."""
         self.starting = 0
         """How many want to plan one, or do."""
+        self.recording: set[asyncio.Future[Run]] = set()
+        """Runs that are being recorded, and go on once they are: retries and forks."""
         self._reserved: dict[str, asyncio.Event] = {}
         self._keep = keep
         self.hint = ""

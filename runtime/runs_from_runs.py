@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from playbill.model.errors import DefinitionError, UnknownRun
+from playbill.runtime.journals.waiters import take_note, until_kept
 from playbill.runtime.managed_runs import ManagedRuns
 from playbill.runtime.options import check_options, run_id_of, run_id_to_start
 from playbill.runtime.recovery.changes import RerunChanges
@@ -117,7 +118,7 @@ class RunsFromRuns(ManagedRuns):
             DefinitionError: the file is none of a run, the id is taken, or events are kept in memory alone.
             JournalError: it cannot be kept.
         """
-        from playbill.runtime.recovery.recorded.importing import import_run  # noqa: PLC0415 (few need it)
+        from playbill.runtime.recovery.recorded.importing import import_run, taken  # noqa: PLC0415 (few need it)
         from playbill.runtime.recovery.recorded.run_file import read_run_file  # noqa: PLC0415
 
         parts = self._use_loop().parts
@@ -125,8 +126,17 @@ class RunsFromRuns(ManagedRuns):
         if not parts.journal.is_durable:
             raise _in_memory("imported into")
         file = await asyncio.to_thread(read_run_file, Path(path))
-        async with self._runs.reserve(name or file.row.run_id):
-            return await import_run(parts.journal, file, parts.clock.now().utc, name)
+        run_id = name or run_id_to_start(file.row.run_id)
+
+        async def importing() -> str:
+            async with self._runs.reserve(run_id):
+                if self._runs.find(run_id) is not None:
+                    raise DefinitionError.single("run-id-reused", "run_id", taken(run_id))
+                return await import_run(parts.journal, file, parts.clock.now().utc, name)
+
+        kept = asyncio.ensure_future(importing())
+        kept.add_done_callback(take_note)
+        return await until_kept(kept, parts.journal, f"run '{run_id}' is imported as soon as it is kept")
 
 
 def _in_memory(how: str) -> DefinitionError:

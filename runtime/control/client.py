@@ -73,8 +73,12 @@ class ReachedOwner:
         row, request = request_of(command, asked)
         frame = {"version": VERSION, "command": command, "request": request.model_dump(mode="json")}
         try:
+            asked_for = encoded(frame)
+        except MalformedFrame as too_large:
+            raise DefinitionError.single("request", "request", f"'{command}': {too_large}") from too_large
+        try:
             self._connection.settimeout(row.seconds)
-            self._connection.sendall(encoded(frame))
+            self._connection.sendall(asked_for)
             answer = decoded(self._take(length_in(self._take(HEADER_BYTES))))
             if (error := answer.get("error")) is None:
                 return row.answer.model_validate(answer["reply"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, TypedDict
 
@@ -55,7 +55,7 @@ class RunQuery(Value, kw_only=True):
 class RunQueryOptions(TypedDict, total=False):
     """The fields of a RunQuery, for who hands them on."""
 
-    statuses: tuple[RunStatus, ...]
+    statuses: Sequence[RunStatus | str]
     pipeline: str | None
     since: datetime | None
     until: datetime | None

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import replace
 
 from playbill.model.errors import DefinitionError
 from playbill.model.events import TERMINAL, Event, EventType
 from playbill.model.facts import Origin
 from playbill.model.frozen import freeze
 from playbill.model.machines.supervisor import start_data
-from playbill.model.messages import Recover
+from playbill.model.messages import Cancel, Recover
 from playbill.model.past import Past
 from playbill.model.policies import StopPolicy
 from playbill.model.reuse import Earlier, Fork, forked, retried
@@ -29,7 +32,7 @@ from playbill.runtime.same_run import check_same_run
 from playbill.runtime.starting import planned
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Generator, Iterable, Mapping
 
     from playbill.model.attributes import Scalar
     from playbill.runtime.definitions.compiler import CompiledPipeline
@@ -65,6 +68,8 @@ class Reruns:
             DefinitionError: it has completed, or not ended; or the new id is another run's.
             JournalError: the journal cannot be read, or has not kept the retry's start for a while.
         """
+        if (known := await self._known(changes.run_id, Origin(run_id, RETRY))) is not None:
+            return known
         earlier = await self._taking_up.earlier(run_id)
         origin = origin_of_retry(earlier)
         compiled = await self._compiled(earlier.definition, earlier.events[0])
@@ -78,10 +83,22 @@ class Reruns:
             DefinitionError: it cannot be forked there; or the new id is another run's; or what is given is wrong.
             JournalError: the journal cannot be read, or has not kept the fork's start for a while.
         """
+        if (known := await self._known(changes.run_id, Origin(run_id, FORK, node=node))) is not None:
+            return known
         earlier = await self._taking_up.earlier(run_id)
         given = earlier.definition if changes.definition is None else changes.definition
         compiled = await self._compiled(given, None if changes.definition is not None else earlier.events[0])
         return await self._begin(earlier, compiled, Origin(run_id, FORK, node=node), changes)
+
+    async def _known(self, new_id: str | None, origin: Origin) -> Run | None:
+        """Return the run that was begun so before, if the old one is gone by now; None: look at the old one."""
+        taking_up = self._taking_up
+        if new_id is None or await taking_up.is_there(origin.run):
+            return None
+        async with taking_up.runs.reserve(new_id):
+            known = taking_up.runs.find(new_id) or await taking_up.find(new_id)
+        is_same = known is not None and known.origin is not None and replace(known.origin, first=None) == origin
+        return known if is_same else None
 
     async def _compiled(self, given: Given, first: Event | None) -> CompiledPipeline:
         """Compile a pipeline; of a run whose first event is given, with its grace and kill bound."""
@@ -103,6 +120,8 @@ class Reruns:
         attributes = {} if row is None else row.attributes
         beginning = asyncio.ensure_future(self._find_or_record(history, compiled, attributes))
         beginning.add_done_callback(take_note)
+        self._taking_up.runs.recording.add(beginning)
+        beginning.add_done_callback(self._taking_up.runs.recording.discard)
         return await until_kept(beginning, parts.journal, f"run '{run_id}' begins as soon as it is kept")
 
     def _history(
@@ -143,12 +162,22 @@ class Reruns:
             if journal.is_durable:
                 row = row_of_run(run_id, compiled, started.at, attributes, started.data["origin"].run)
                 await record_run(journal, row, compiled.pin.text, history)
-                taking_up.check()
             recover = Recover(Past(history), {"playbill": our_version()})
             run = taking_up.go_on(history, folded(history), compiled, recover)
             if attributes and not journal.is_durable:
                 journal.change_run(run_id, {"attributes": dict(attributes)})
+            with _cancelling(run):
+                taking_up.check()
             return run
+
+
+@contextmanager
+def _cancelling(run: Run) -> Generator[None]:
+    """Cancel a run that its manager, which is being closed, has not seen: it was recorded meanwhile."""
+    try:
+        yield
+    except RuntimeError:
+        run.actor.post(Cancel("shutdown", "the manager is closed"))
 
 
 def origin_of_retry(earlier: Earlier) -> Origin:
@@ -179,6 +208,8 @@ async def record_run(
         JournalError: it cannot be kept, or there is a run of this id.
     """
     kept = journal.begin_run(row, definition)
+    if kept.done():  # it is refused: the stream of this id is another run's
+        return kept.result()
     try:
         stream = journal.open(row.run_id, NullKeeper())
         for event in history:

@@ -148,6 +148,7 @@ class TakingUp:
             UnknownRun: the journal has none of this id.
             JournalError: it cannot be read, or has failed for 5 s to keep it.
         """
+        await self._unowned.settle(run_id)
         row = await self._stored.row(run_id)
         if row is None:
             raise UnknownRun(run_id)
@@ -172,12 +173,17 @@ class TakingUp:
             RunSetAside: it has not ended, and cannot go on.
             JournalError: it cannot be read.
         """
+        await self._unowned.settle(run_id)
         row = await self._stored.row(run_id)
         if row is None:
             return None
         if row.status in ALIVE:
             return await self._take_up(row, self._stored.events(row), agree, insists=insists)
         return await self._read_back(row, agree)
+
+    async def is_there(self, run_id: str) -> bool:
+        """Tell whether there is a run of an id, here or in the journal."""
+        return self.runs.find(run_id) is not None or await self._stored.row(run_id) is not None
 
     async def earlier(self, run_id: str) -> Earlier:
         """Return what there is of a run, under way or ended, for who begins another one with it.

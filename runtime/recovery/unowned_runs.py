@@ -36,6 +36,17 @@ class UnownedRuns:
     def __init__(self, journal: MemoryJournal, now: Callable[[], datetime]) -> None:
         self._journal = journal
         self._now = now
+        self._pending: dict[str, asyncio.Future[None]] = {}
+        """What runs were told that is not kept yet."""
+
+    async def settle(self, run_id: str) -> None:
+        """Wait until all is kept that a run was told: what its row says is not all until then.
+
+        Raises:
+            NotKeptYet: the journal has failed for 5 s to keep it.
+        """
+        if (pending := self._pending.get(run_id)) is not None:
+            await until_kept(pending, self._journal, f"what run '{run_id}' was told before is in force")
 
     async def tell(self, row: RunRow, message: Cancel | Pause | Resume) -> bool:
         """Tell a run something; True, once that is kept, if it changes the run.
@@ -59,7 +70,13 @@ class UnownedRuns:
         if isinstance(message, Cancel) and row.suspended_reason is not None:
             journal.change_run(row.run_id, {"suspended_reason": None, "suspended_at": None})
         stream.push()
-        keeper.done.add_done_callback(lambda _: journal.drop(row.run_id))
+        self._pending[row.run_id] = keeper.done
+
+        def over(_: object) -> None:
+            del self._pending[row.run_id]
+            journal.drop(row.run_id)
+
+        keeper.done.add_done_callback(over)
         await until_kept(keeper.done, journal, f"run '{row.run_id}' is {run.status} as soon as it is kept")
         return True
 

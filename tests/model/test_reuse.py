@@ -123,7 +123,7 @@ def test_a_transparent_node_passes_on_what_the_fork_has() -> None:
 def test_what_differs_runs_again_and_is_told_if_it_is_before_the_fork() -> None:
     run = ended(Run(*LINE), ("a", completed()), ("b", completed()), ("c", completed()))
     other = step("b", "c") | {"config": {"agent_id": "a", "task": "other"}}
-    assert "'b' has another type or config than it had" in refusal(run, "c", LINE[0], other, LINE[2])
+    assert "'b' has another type, config or join than it had" in refusal(run, "c", LINE[0], other, LINE[2])
     assert "'n' has not completed" in refusal(run, "b", LINE[0], step("n", "b"), *LINE[1:])
     wired = (step("a", "b", "c"), step("b"), step("c", "d"), step("d"))
     assert "'c' gets its inputs from other nodes than it did" in refusal(run, "d", *wired)

@@ -92,7 +92,8 @@ def test_an_owner_is_asked_and_when_it_is_killed_the_next_one_finds_what_was_ask
             here = reached.call("ping")
             assert (here.pid, here.journal, here.alive) == (process.pid, str(path), 4)
         assert told(capsys, path, "pause", "by-owner") == (0, "run 'by-owner' is paused\n", "")
-        code, _, err = told(capsys, path, "pause", "by-o")
+        assert "writes the whole of a chosen id" in told(capsys, path, "pause", "by-o")[2]
+        code, _, err = told(capsys, path, "pause", "by-owner")
         assert (code, err) == (1, "run 'by-owner' is paused already, or is being stopped: nothing was changed\n")
         assert told(capsys, path, "resume", "by-owner")[0] == 0
         assert told(capsys, path, "attributes", "by-owner", "city=Lyon", "n=1") == (0, "city=Lyon\nn=1\n", "")

@@ -183,7 +183,7 @@ async def test_who_is_not_retried_and_what_to_do_instead(manager: Manager, shop:
         await manager.retry_run("two")
     async for _ in waits.events():
         break
-    with pytest.raises(playbill.DefinitionError, match="run 'two' has not ended: cancel it first"):
+    with pytest.raises(playbill.DefinitionError, match="run 'two' has not ended: let it go on"):
         await manager.retry_run("two")
     with pytest.raises(UnknownRun, match="no run has the id 'three'"):
         await manager.retry_run("three")
@@ -198,9 +198,9 @@ async def test_a_retry_of_one_id_is_one_run(manager: Manager, shop: Shop) -> Non
     again = await manager.retry_run("one", new_id="two")
     assert await manager.retry_run("one", new_id="two") is again
     await again.result()
-    with pytest.raises(playbill.DefinitionError, match="run_id 'one' is taken by a run with another origin"):
+    with pytest.raises(playbill.DefinitionError, match="run_id 'one' is taken by a run of another run"):
         await manager.retry_run("two", new_id="one")
-    with pytest.raises(playbill.DefinitionError, match="run_id 'two' is taken by a run with another origin"):
+    with pytest.raises(playbill.DefinitionError, match="run_id 'two' is taken by a run of another run"):
         await manager.fork_run("one", "b", new_id="two")
 
 
@@ -251,7 +251,9 @@ async def test_a_fork_takes_another_definition_from_its_node_on(manager: Manager
     assert result.outputs["b"]["x"] == 7
     written = other.model_dump(mode="json", by_alias=True)
     assert (await (await manager.fork_run("one", "c", definition=LINE)).result()).status == "completed"
-    with pytest.raises(playbill.DefinitionError, match=r"before 'c' .* 'b' has another type or config than it had"):
+    with pytest.raises(
+        playbill.DefinitionError, match=r"before 'c' .* 'b' has another type, config or join than it had"
+    ):
         await manager.fork_run("one", "c", definition=written)
 
 

@@ -94,7 +94,8 @@ def place(tmp_path: Path) -> Place:
 
 def test_a_failed_run_is_retried_in_the_foreground(place: Place) -> None:
     place.opens()
-    out = place.call("retry", "one-", "--id", "two-retried")
+    assert "writes the whole of a chosen id" in place.call("retry", "one-", code=2)
+    out = place.call("retry", "one-first", "--id", "two-retried")
     assert json.loads(out) == {"send": {"key": "one-first/send", "n": 1}}
     assert place.begun == ["pay", "send"]
     assert place.call("retry", "one-first", "--id", "two-retried") == out
@@ -108,7 +109,8 @@ def test_a_failed_run_is_retried_in_the_foreground(place: Place) -> None:
 def test_a_retry_is_recorded_for_later_and_goes_on_when_it_is_recovered(place: Place) -> None:
     (place.path / "kinds.py").rename(place.path / "away.py")
     assert place.call("retry", "one-first", "--later", "--id", "later").strip() == "later"
-    assert "run_id 'later' is taken" in place.call("retry", "one-first", "--later", "--id", "later", code=2)
+    assert place.call("retry", "one-first", "--later", "--id", "later").strip() == "later"
+    assert "run_id 'one-first' is taken" in place.call("retry", "one-first", "--later", "--id", "one-first", code=2)
     (place.path / "away.py").rename(place.path / "kinds.py")
     place.opens()
     place.call("recover", "later")
@@ -128,7 +130,7 @@ def test_a_run_is_forked_with_other_data_and_with_another_pipeline(place: Place)
     assert [json.loads(out)["status"], *sorted(place.begun)] == ["completed", "more", "send"]
     (place.path / "other.yaml").write_text(other.replace("type: trigger", "type: parallel"), encoding="utf-8")
     told = place.call("fork", "forked", "send", "--definition", "other.yaml", code=2)
-    assert "before 'send' other nodes would run again: 'start' has another type or config than it had" in told
+    assert "before 'send' other nodes would run again: 'start' has another type, config or join than it had" in told
     assert "no node 'pays', did you mean 'pay'?" in place.call("fork", "forked", "pays", code=2)
     assert "--input n" in place.call("fork", "forked", "pay", "--input", "n=many", code=2)
 
@@ -172,7 +174,7 @@ def test_a_run_goes_to_another_journal_as_history(place: Place, tmp_path: Path) 
     assert "pay as one-first/pay" in other.call("logs", "one-first")
     asked = ("result", "one-first", "--json")
     assert place.call(*asked, code=1) == other.call(*asked, code=1)
-    assert json.loads(other.call("retry", "again"))["send"]["key"] == "again/send"
+    assert json.loads(other.call("retry", "again"))["send"]["key"] == "one-first/send"
     assert other.begun == ["pay", "send"]
 
 

@@ -141,7 +141,11 @@ class SqliteJournal(MemoryJournal):
             JournalError: the journal is closed.
         """
         self._check_open()
-        row.run_id.encode()
+        for text in (row.run_id, row.origin, row.parent, row.definition):
+            (text or "").encode()
+        for at in (row.created_at, row.started_at, row.ended_at, row.wake_at):
+            if at is not None and at.tzinfo is None:
+                raise ValueError(f"run '{row.run_id}': a moment has its time zone, not {at}")
         check_change({"attributes": row.attributes})
         kept: Future[None] = self._loop.create_future()
         if row.run_id in self.streams or self._batches.is_beginning(row.run_id):

@@ -61,6 +61,11 @@ async def record_retry(journal: MemoryJournal, run_id: str, changes: RerunChange
     try:
         await record_run(journal, fresh, definition or "", retried(earlier, started))
     except RunIdTaken as error:
+        there = await history.row(new_id)
+        if there is not None and there.origin == run_id:
+            events = await history.events(there)
+            if events[0].data.get("origin") == origin:
+                return there
         text = f"run_id '{new_id}' is taken by another run: choose a new id"
         raise DefinitionError.single("run-id-reused", "run_id", text) from error
     return fresh

@@ -9,22 +9,27 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
+from playbill.model.attributes import check_attributes
 from playbill.model.errors import DefinitionError, JournalError
-from playbill.model.events import TERMINAL, EventType
+from playbill.model.events import BOUNDS, TERMINAL, EventType
 from playbill.model.stored_form import definition_hash, definition_of
 from playbill.runtime.journals.codec import event_from_mapping, event_to_json
 from playbill.runtime.journals.index import RunRow
-from playbill.runtime.journals.listing import LogLine
+from playbill.runtime.journals.listing import LogLine, micros
+from playbill.runtime.journals.sqlite.rows import row_of_event
+from playbill.runtime.options import run_id_to_start
 from playbill.runtime.recovery.taking_up import folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from playbill.model.definition import PipelineDefinition
     from playbill.model.events import Event
     from playbill.runtime.journals.sides import ReadingSide
 
@@ -71,7 +76,7 @@ def write_run_file(path: Path, lines: Iterable[str]) -> None:
     Raises:
         JournalError: it is there already, or cannot be written.
     """
-    part = path.with_name(f"{path.name}.part")
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     if path.exists():
         raise JournalError(f"{path} is there already: choose another name")
     try:
@@ -104,13 +109,68 @@ def read_run_file(path: Path) -> RunFile:
         raise _wrong(path, len(lines), "the file was cut: its end is missing; export the run again")
     events = [event_from_mapping(line, where) for where, line in lines[1:-1] if "log" not in line]
     try:
-        row = msgspec.convert(first["row"], RunRow)
-        logs = [msgspec.convert(line["log"], LogLine) for _, line in lines[1:-1] if "log" in line]
+        row = _row_of(msgspec.convert(first["row"], RunRow))
+        logs = [_checked_log(msgspec.convert(line["log"], LogLine)) for _, line in lines[1:-1] if "log" in line]
         text = _checked_definition(first["definition"], row)
         _check_events(row, events)
-    except (LookupError, TypeError, ValueError, JournalError, msgspec.ValidationError) as error:
+        _check_nodes(definition_of(first["definition"]), events)
+    except (ArithmeticError, LookupError, TypeError, ValueError, JournalError, msgspec.ValidationError) as error:
         raise _wrong(path, 1, f"this run is damaged: {error}") from error
     return RunFile(row, text, events, logs)
+
+
+def _row_of(said: RunRow) -> RunRow:
+    """Return what of a row is true wherever the run is; all else its events tell.
+
+    Raises:
+        ValueError: a text or a moment is none that a journal takes.
+    """
+    run_id_to_start(said.run_id)
+    check_attributes(said.attributes)
+    for text in (said.run_id, said.pipeline, said.version, said.origin or ""):
+        text.encode()
+    micros(said.created_at.astimezone(UTC) if said.created_at.tzinfo else said.created_at)
+    return RunRow(
+        run_id=said.run_id,
+        pipeline=said.pipeline,
+        created_at=said.created_at,
+        version=said.version,
+        definition=said.definition,
+        origin=said.origin,
+        attributes=said.attributes,
+    )
+
+
+def _checked_log(line: LogLine) -> LogLine:
+    """Return a log line that a journal takes.
+
+    Raises:
+        ValueError: it is none.
+    """
+    for text in (line.node_id, line.level):
+        text.encode()
+    micros(line.at)
+    return line
+
+
+def _check_nodes(definition: PipelineDefinition, events: Sequence[Event]) -> None:
+    """Refuse events of nodes or edges that the run's definition does not have.
+
+    Raises:
+        JournalError: there are some.
+    """
+    edges: dict[str, set[int]] = {node.id: set() for node in definition.nodes}
+    for index, edge in enumerate(definition.edges):
+        edges[edge.from_node].add(index)
+    for event in events:
+        row_of_event(event)
+        event.at.astimezone(UTC)  # OverflowError: the calendar has no such moment
+        if event.node_id is None:
+            continue
+        if event.node_id not in edges:
+            raise JournalError(f"event {event.seq} is of node '{event.node_id}', which its definition does not have")
+        if not edges[event.node_id].issuperset(event.data.get("live", ())):
+            raise JournalError(f"event {event.seq} has live edges that node '{event.node_id}' does not have")
 
 
 def _checked_definition(stored: dict[str, Any], row: RunRow) -> str:
@@ -159,6 +219,8 @@ def _check_events(row: RunRow, events: Sequence[Event]) -> None:
         raise JournalError("it has events of another run")
     if any(event.type in TERMINAL for event in events[:-1]):
         raise JournalError("it goes on after its end")
+    if missing := [name for name in BOUNDS if name not in events[0].data]:
+        raise JournalError(f"its first event lacks {', '.join(missing)}")
     folded(events)
 
 

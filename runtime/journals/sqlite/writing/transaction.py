@@ -20,6 +20,7 @@ from playbill.runtime.journals.sqlite.writing.index_rows import insert_attribute
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
 
     from playbill.runtime.journals.sqlite.group import Group
     from playbill.runtime.journals.sqlite.writing.encoded import EncodedEvent, EncodedGroup, EncodedStream
@@ -74,7 +75,7 @@ class GroupTransaction:
             elif stream.stream.refused is None:
                 self._write_stream(stream)
         if not self._is_kept:
-            self._write_logs(encoded.group)
+            self._write_logs(encoded.group, taken)
             self._write_rows(encoded.group)
             if encoded.has_more:
                 self._connection.execute("INSERT OR REPLACE INTO writer VALUES ('group', ?)", (encoded.token,))
@@ -162,11 +163,12 @@ class GroupTransaction:
 
     # ---- what else there is -----------------------------------------------------------------------------------
 
-    def _write_logs(self, group: Group) -> None:
+    def _write_logs(self, group: Group, refused: AbstractSet[str]) -> None:
+        """Write log lines, but for those of runs whose ids are taken: they are not of the runs that have these."""
         quotas: dict[tuple[int, str, int], LogQuota] = {}
         for run_id, line in group.logs:
             position = self._positions.of_run(run_id)
-            if position is None:
+            if position is None or run_id in refused:
                 continue
             key = (position.id, line.node_id, line.attempt)
             quota = quotas.get(key) or quotas.setdefault(key, self._quota(key))

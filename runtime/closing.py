@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from playbill.model.diagnostics import list_names
 from playbill.model.messages import Cancel
-from playbill.runtime.last_ends import KEEP_SECONDS, await_ends, park_all
+from playbill.runtime.last_ends import await_ends, park_all
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -34,6 +34,8 @@ logger = logging.getLogger("playbill")
 
 __all__ = ["Closing", "Place", "place_of_caller"]
 
+RECORDING_SECONDS: Final = 1.0
+"""How long a retry or a fork that is being recorded has to be, so that it can be stopped, too."""
 OURS: Final = "playbill."
 """What the names of our modules begin with."""
 
@@ -169,7 +171,7 @@ class Closing:
         """Close all; its owner is held until then, so that nobody takes it for left behind."""
         if self._runs.recording:
             with suppress(asyncio.CancelledError):
-                await asyncio.wait(set(self._runs.recording), timeout=KEEP_SECONDS)
+                await asyncio.wait(set(self._runs.recording), timeout=RECORDING_SECONDS)
         while self._runs.active:
             with suppress(asyncio.CancelledError):  # asyncio.run cancels all tasks at its end, and this one ends soon
                 if self._parks:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from playbill.runtime.run import Run
     from playbill.runtime.runs import Runs
 
-__all__ = ["KEEP_SECONDS", "await_ends", "park_all"]
+__all__ = ["await_ends", "park_all"]
 
 logger = logging.getLogger("playbill")
 

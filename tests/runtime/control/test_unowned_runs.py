@@ -1,6 +1,5 @@
 """What is appended to a run that nobody has at work, be its events what they may, and when the journal fails."""
 
-import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -87,5 +86,10 @@ async def test_while_the_journal_fails_one_is_told_so_and_it_is_kept_once_it_can
         with pytest.raises(NotKeptYet, match="run 'r' is paused as soon as it is kept"):
             await unowned.tell(row, Pause())
         assert journal.error is not None
-    while (await row_of(journal)).status != RunStatus.PAUSED:  # noqa: ASYNC110 (nobody tells)
-        await asyncio.sleep(0.01)
+        with pytest.raises(NotKeptYet, match="what run 'r' was told before is in force"):
+            await unowned.settle("r")
+    monkeypatch.setattr("playbill.runtime.journals.waiters.PATIENCE_SECONDS", 30.0)
+    await unowned.settle("r")
+    assert await unowned.tell(await row_of(journal), Cancel("user"))
+    assert (await row_of(journal)).last_seq == 4
+    assert (await row_of(journal)).status is RunStatus.CANCELLED

@@ -32,6 +32,7 @@ __all__ = [
     "change_of",
     "changed",
     "check_change",
+    "check_row",
     "row_of",
 ]
 
@@ -105,6 +106,20 @@ def changed(row: RunRow, events: Iterable[Event]) -> RunRow:
     for event in events:
         row = replace(row, **(change_of(event) or {}), last_seq=event.seq)
     return row
+
+
+def check_row(row: RunRow) -> None:
+    """Refuse a row that no journal takes: nothing of any run would be kept behind it.
+
+    Raises:
+        ValueError: a text is not one that UTF-8 can say, a moment has no time zone, or an attribute is no scalar.
+    """
+    for text in (row.run_id, row.origin, row.parent, row.definition):
+        (text or "").encode()
+    for at in (row.created_at, row.started_at, row.ended_at, row.wake_at):
+        if at is not None and at.tzinfo is None:
+            raise ValueError(f"run '{row.run_id}': a moment has its time zone, not {at}")
+    check_change({"attributes": row.attributes})
 
 
 def check_change(change: Mapping[str, Any]) -> None:

@@ -6,9 +6,11 @@ import asyncio
 import json
 import sys
 from contextlib import suppress
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 from cyclopts import Parameter
+from msgspec.structs import replace
 from rich.text import Text
 
 from playbill.model.errors import DefinitionError
@@ -35,7 +37,7 @@ from playbill.runtime.journals.sqlite.files.ownership import owner_of
 from playbill.runtime.reports.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from playbill.runtime.journals.index import RunRow, Scalar
@@ -44,6 +46,23 @@ WIDE: Final = 100
 """Columns from which on ids and times are shown whole."""
 LEAST_ID: Final = 12
 """Characters that are always shown of an id."""
+
+
+class ListedStatus(StrEnum):
+    """The statuses of runs as they are shown."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMEOUT = "timeout"
+    INTERRUPTED = "interrupted"
+    """It has not ended, and its process has gone."""
+
+
+INTERRUPTED: Final = ListedStatus.INTERRUPTED
 
 
 class ListedRun(NamedTuple):
@@ -61,7 +80,7 @@ class ListedRun(NamedTuple):
 
 def runs(  # noqa: PLR0913 (a user names those they want)
     *,
-    status: Annotated[list[RunStatus] | None, Parameter(negative=())] = None,
+    status: Annotated[list[ListedStatus] | None, Parameter(negative=())] = None,
     pipeline: str | None = None,
     since: Moment | None = None,
     until: Moment | None = None,
@@ -87,7 +106,7 @@ def runs(  # noqa: PLR0913 (a user names those they want)
     if not 1 <= limit <= MAX_PAGE:
         raise DefinitionError.single("limit", "--limit", f"--limit is {limit}, and takes 1 to {MAX_PAGE}")
     query = RunQuery(
-        statuses=tuple(status or ()),
+        statuses=_statuses(status or []),
         pipeline=pipeline,
         since=since,
         until=until,
@@ -95,7 +114,7 @@ def runs(  # noqa: PLR0913 (a user names those they want)
         text=text,
         limit=limit,
     )
-    found, has_more = asyncio.run(_find(journals(journal), query))
+    found, has_more = asyncio.run(_find(journals(journal), query, set(status or [])))
     if as_json:
         write_json({"runs": [run.as_dict() for run in found], "more": has_more})
         return FINE
@@ -126,15 +145,28 @@ def attributes_of(options: Sequence[str], name_of: str = "--attribute ") -> dict
     return found
 
 
-async def _find(paths: Sequence[Path], query: RunQuery) -> tuple[list[ListedRun], bool]:
+def _statuses(asked: Sequence[ListedStatus]) -> tuple[RunStatus, ...]:
+    """Return the statuses that journals know: whether a run is interrupted they do not."""
+    known = {RunStatus(one) for one in asked if one != INTERRUPTED}
+    return tuple(known | {RunStatus.PENDING, RunStatus.RUNNING} if INTERRUPTED in asked else known)
+
+
+def _is_asked(run: ListedRun, asked: Collection[str]) -> bool:
+    """Tell whether a run is of one of these statuses, as it is shown; none: all are."""
+    status, *_ = look_of(str(run.row.status), left=run.left)
+    return not asked or status in asked or (run.row.status in asked and INTERRUPTED not in asked)
+
+
+async def _find(paths: Sequence[Path], query: RunQuery, asked: Collection[str]) -> tuple[list[ListedRun], bool]:
     """Return the newest runs of all journals, and whether there are more."""
     found: list[ListedRun] = []
     has_more = False
     for path in paths:
         owner = owner_of(path)
         async with reading(path) as reader:
-            page = await reader.runs(query)
-            found += [ListedRun(path, row, await row_is_left(reader, row, owner)) for row in page.runs]
+            page = await reader.runs(replace(query, limit=MAX_PAGE) if INTERRUPTED in asked else query)
+            here = [ListedRun(path, row, await row_is_left(reader, row, owner)) for row in page.runs]
+            found += [run for run in here if _is_asked(run, asked)]
         has_more = has_more or page.next is not None
     found.sort(key=lambda run: run.row.created_at, reverse=True)
     return found[: query.limit], has_more or len(found) > query.limit

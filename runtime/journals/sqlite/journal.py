@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.model.errors import JournalError
 from playbill.model.events import is_own
-from playbill.runtime.journals.index import ENDED, check_change
+from playbill.runtime.journals.index import ENDED, check_change, check_row
 from playbill.runtime.journals.listing import micros
 from playbill.runtime.journals.memory import MemoryJournal
 from playbill.runtime.journals.refusals import JournalLost, RunIdTaken
@@ -141,12 +141,7 @@ class SqliteJournal(MemoryJournal):
             JournalError: the journal is closed.
         """
         self._check_open()
-        for text in (row.run_id, row.origin, row.parent, row.definition):
-            (text or "").encode()
-        for at in (row.created_at, row.started_at, row.ended_at, row.wake_at):
-            if at is not None and at.tzinfo is None:
-                raise ValueError(f"run '{row.run_id}': a moment has its time zone, not {at}")
-        check_change({"attributes": row.attributes})
+        check_row(row)
         kept: Future[None] = self._loop.create_future()
         if row.run_id in self.streams or self._batches.is_beginning(row.run_id):
             kept.set_exception(RunIdTaken(row.run_id))

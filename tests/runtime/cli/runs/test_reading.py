@@ -94,6 +94,7 @@ EVERY = ["left-1", "aside-1", "paused-1", "stopped-1", "late-1", "fails-1", "wor
     [
         ([], EVERY),
         (["--status", "failed", "--status", "timeout"], ["late-1", "fails-1"]),
+        (["--status", "interrupted"], ["left-1"]),
         (["--pipeline", "pipeline-works"], ["works-1"]),
         (["--text", "TOPPED-"], ["stopped-1"]),
         (["--since", "1h"], EVERY),

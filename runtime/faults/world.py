@@ -42,6 +42,20 @@ if TYPE_CHECKING:
     from playbill.runtime.world import ManagerView, World
 
 
+class Elapsed:
+    """Tells the seconds since a world began; it does not know the world, which knows it."""
+
+    __slots__ = ("_began", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        """The one that tells the time now."""
+        self._began = loop.time()
+
+    def __call__(self) -> float:  # noqa: D102 (the class says it)
+        return self.loop.time() - self._began
+
+
 class FaultyWorld:
     """A world whose parts may fail as a plan says.
 
@@ -56,12 +70,11 @@ class FaultyWorld:
     """
 
     def __init__(self, inner: World, plan: FaultPlan, tape: Tape, loop: asyncio.AbstractEventLoop) -> None:
-        began = loop.time()
-        self._time = loop.time
+        self._elapsed = Elapsed(loop)
         self.simulated = inner.simulated
         self.plan = plan
         self.tape = tape
-        self.injector = Injector(plan, tape, lambda: self._time() - began)
+        self.injector = Injector(plan, tape, self._elapsed)
         self._inner = inner
         self._skew = Skew()
         if not self.simulated:

@@ -83,7 +83,7 @@ class Simulation(Lives):
         world.properties += declared_rules(plan.properties, world)
         made = PipelineRunManager(**options) if manager is None else manager
         super().__init__(loop, world, Guard() if guard is None else guard, watch, made, options)
-        self._started: dict[str, Callable[[], Coroutine[Any, Any, Run]]] = {}
+        self._started: dict[str, tuple[PipelineDefinition, Mapping[str, Any] | None, StartOptions]] = {}
         """By id, the runs that were started, and how they are found again."""
         self._runs: dict[str, Run] = {}
         self._entered = self._closed = False
@@ -117,24 +117,25 @@ class Simulation(Lives):
         self, definition: PipelineDefinition, data: Mapping[str, Any] | None, options: StartOptions
     ) -> Callable[[], Coroutine[Any, Any, Run]]:
         """Return what starts a run; in a later process it gives the one that is on the disk."""
-        durable = self.durable
-        if durable is not None and options.get("run_id") is None:
-            options["run_id"] = durable.new_id()
+        if self.durable is not None and options.get("run_id") is None:
+            options["run_id"] = self.durable.new_id()
+        return partial(self._start, definition, data, options)
 
-        async def start() -> Run:
-            run = await self.manager.start_run(definition, data, **options)
-            if durable is not None:
-                durable.promises.began(run.id)
-            self._started[run.id], self._runs[run.id] = start, run
-            return run
-
-        return start
+    async def _start(
+        self, definition: PipelineDefinition, data: Mapping[str, Any] | None, options: StartOptions
+    ) -> Run:
+        run = await self.manager.start_run(definition, data, **options)
+        if self.durable is not None:
+            self.durable.promises.began(run.id)
+        self._started[run.id], self._runs[run.id] = (definition, data, options), run
+        return run
 
     async def _result_of(self, run: Run) -> RunResult:
         """Wait for the end of a run, in whatever process it comes to it."""
         if self.durable is None:
             return await run.result()
-        found = await self._started.get(run.id, partial(self.manager.open_run, run.id))()
+        wanted = self._started.get(run.id)
+        found = await (self.manager.open_run(run.id) if wanted is None else self._start(*wanted))
         self._runs[run.id] = found
         result = await found.result()
         self.durable.promises.ended(result)

@@ -245,7 +245,7 @@ class DurableWorld(SimWorld):
     def revive(self, loop: VirtualLoop, clock_step: float) -> None:
         """Go on with the next process, which has this loop."""
         self._step_clock(clock_step)
-        self.loop, self._time = loop, loop.time
+        self.loop = self._elapsed.loop = loop
         loop.world = self
         self.view = self.mail = self.journal = None
         self.orphans = Orphans()

@@ -96,13 +96,12 @@ class RunsFromRuns(ManagedRuns):
         """
         from playbill.runtime.recovery.recorded.run_file import run_file_lines, write_run_file  # noqa: PLC0415 (few need it)
 
-        reading = self._use_loop().parts.journal.reading
-        if not self._use_loop().parts.journal.is_durable:
+        journal, name = self._use_loop().parts.journal, run_id_of(run_id)
+        if not journal.is_durable:
             raise _in_memory("exported from")
-        row = await reading.run(run_id_of(run_id))
-        if row is None:
-            raise UnknownRun(run_id_of(run_id))
-        lines = await run_file_lines(row, reading)
+        if (row := await journal.reading.run(name)) is None:
+            raise UnknownRun(name)
+        lines = await run_file_lines(row, journal.reading)
         await asyncio.to_thread(write_run_file, Path(path), lines)
 
     async def import_run(self, path: str | os.PathLike[str], *, new_id: RunId | None = None) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FOLDER",
+    "FoundRun",
     "JournalOption",
     "check_free",
     "find_run",
@@ -32,6 +33,7 @@ __all__ = [
     "numbered",
     "path_named",
     "reading",
+    "the_one",
 ]
 
 NAMES: Final = re.compile(r"runs(?:-([2-9]|[1-9]\d+))?\.db")
@@ -81,6 +83,20 @@ def journals(option: str | None = None, *, folder: Path | None = None) -> list[P
         text = f"there is no journal {path}: `playbill run --journal` makes one; look at its name"
         raise DefinitionError.single("no-journal", "--journal", text)
     return [path]
+
+
+def the_one(paths: Sequence[Path]) -> Path:
+    """Return the only journal there is.
+
+    Raises:
+        DefinitionError: there are several; names them.
+    """
+    path, *others = paths
+    if others:
+        names = list_names([str(each) for each in paths])
+        text = f"there are several journals, say which by --journal: {names}"
+        raise DefinitionError.single("journal", "--journal", text)
+    return path
 
 
 def numbered(folder: Path) -> list[Path]:

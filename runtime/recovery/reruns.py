@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
@@ -32,7 +31,7 @@ from playbill.runtime.same_run import check_same_run
 from playbill.runtime.starting import planned
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from playbill.model.attributes import Scalar
     from playbill.runtime.definitions.compiler import CompiledPipeline
@@ -96,7 +95,7 @@ class Reruns:
         if new_id is None or await taking_up.is_there(origin.run):
             return None
         async with taking_up.runs.reserve(new_id):
-            known = taking_up.runs.find(new_id) or await taking_up.find(new_id)
+            known = await taking_up.get(new_id)
         is_same = known is not None and known.origin is not None and replace(known.origin, first=None) == origin
         return known if is_same else None
 
@@ -153,10 +152,7 @@ class Reruns:
         taking_up, started = self._taking_up, history[0]
         run_id, journal = started.stream, taking_up.system.parts.journal
         async with taking_up.runs.reserve(run_id):
-            known = taking_up.runs.find(run_id)
-            if known is None and journal.is_durable:
-                known = await taking_up.find(run_id)
-            if known is not None:
+            if (known := await taking_up.get(run_id)) is not None:
                 return _checked(known, compiled, started)
             taking_up.check()
             if journal.is_durable:
@@ -166,18 +162,11 @@ class Reruns:
             run = taking_up.go_on(history, folded(history), compiled, recover)
             if attributes and not journal.is_durable:
                 journal.change_run(run_id, {"attributes": dict(attributes)})
-            with _cancelling(run):
+            try:
                 taking_up.check()
+            except RuntimeError:  # who closes the manager has not seen the run: it was recorded meanwhile
+                run.actor.post(Cancel("shutdown", "the manager is closed"))
             return run
-
-
-@contextmanager
-def _cancelling(run: Run) -> Generator[None]:
-    """Cancel a run that its manager, which is being closed, has not seen: it was recorded meanwhile."""
-    try:
-        yield
-    except RuntimeError:
-        run.actor.post(Cancel("shutdown", "the manager is closed"))
 
 
 def origin_of_retry(earlier: Earlier) -> Origin:

@@ -149,8 +149,7 @@ class TakingUp:
             JournalError: it cannot be read, or has failed for 5 s to keep it.
         """
         await self._unowned.settle(run_id)
-        row = await self._stored.row(run_id)
-        if row is None:
+        if (row := await self._stored.row(run_id)) is None:
             raise UnknownRun(run_id)
         self._told.add(run_id)
         return await self._unowned.tell(row, message)
@@ -174,12 +173,15 @@ class TakingUp:
             JournalError: it cannot be read.
         """
         await self._unowned.settle(run_id)
-        row = await self._stored.row(run_id)
-        if row is None:
+        if (row := await self._stored.row(run_id)) is None:
             return None
         if row.status in ALIVE:
             return await self._take_up(row, self._stored.events(row), agree, insists=insists)
         return await self._read_back(row, agree)
+
+    async def get(self, run_id: str) -> Run | None:
+        """Return a run that is known here, or else what `find` gives; only for who has reserved the id."""
+        return self.runs.find(run_id) or await self.find(run_id)
 
     async def is_there(self, run_id: str) -> bool:
         """Tell whether there is a run of an id, here or in the journal."""
@@ -195,12 +197,11 @@ class TakingUp:
         """
         known = self.runs.find(run_id)
         if known is not None:
-            if not known.kept_events:
+            if not (events := known.kept_events):
                 text = f"run '{run_id}' has only just begun, and nothing of it is kept yet: wait for its first event"
                 raise DefinitionError.single("not-kept", "run_id", text)
-            return check_began(Earlier(known.definition, known.kept_events))
-        row = await self._stored.row(run_id) if self._journal.is_durable else None
-        if row is None:
+            return check_began(Earlier(known.definition, events))
+        if (row := await self._stored.row(run_id)) is None:
             raise UnknownRun(run_id)
         return await self._stored.earlier(row)
 

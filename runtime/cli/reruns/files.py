@@ -9,10 +9,17 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from cyclopts import Parameter
 
-from playbill.model.diagnostics import list_names
-from playbill.model.errors import DefinitionError
 from playbill.runtime.cli.exit_codes import FINE
-from playbill.runtime.cli.journals import FOLDER, find_run, journal_named, journals, numbered, path_named, reading
+from playbill.runtime.cli.journals import (
+    FOLDER,
+    find_run,
+    journal_named,
+    journals,
+    numbered,
+    path_named,
+    reading,
+    the_one,
+)
 from playbill.runtime.cli.options.journal import JournalOption
 from playbill.runtime.cli.runs.keeping import FIRST, made_folder
 from playbill.runtime.cli.terminal.streams import complain
@@ -64,11 +71,7 @@ def import_(
         new_id: another id than the run had.
         journal: which journal.
     """
-    path, *others = _journals_to_write(journal)
-    if others:
-        names = list_names([str(each) for each in (path, *others)])
-        text = f"there are several journals, say which by --journal: {names}"
-        raise DefinitionError.single("journal", "--journal", text)
+    path = the_one(_journals_to_write(journal))
     answer = control(path, "import", file=str(file.resolve()), new_id=new_id)
     complain("it is history, and never goes on: `playbill retry` and `playbill fork` begin others with it")
     sys.stdout.write(f"{answer.run}\n")

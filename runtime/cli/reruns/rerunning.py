@@ -15,7 +15,7 @@ from cyclopts import Parameter
 
 from playbill.model.errors import DefinitionError, JournalError
 from playbill.runtime.cli.exit_codes import FINE, OF_RUNS
-from playbill.runtime.cli.journals import check_free, find_run, journals
+from playbill.runtime.cli.journals import FoundRun, check_free, find_run, journals
 from playbill.runtime.cli.modules import find_modules, open_catalog, open_definition
 from playbill.runtime.cli.options.host import Resources, Secrets, make_resources, read_secrets
 from playbill.runtime.cli.options.imports import Imports
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TextIO
 
-    from playbill.runtime.cli.journals import FoundRun
     from playbill.runtime.options import ManagerOptions
     from playbill.runtime.run import Run
 
@@ -68,13 +67,40 @@ class Rerun(NamedTuple):
     """What the command's model takes, besides the old run."""
 
 
+class Own:
+    """The options that only count here, and not in the owner of the journal."""
+
+    def __init__(
+        self,
+        secrets: list[str] | None,
+        resources: list[str] | None,
+        grace: float | None,
+        imports: list[str] | None,
+        *,
+        simulate_agents: bool,
+    ) -> None:
+        self.resources = resources or []
+        self.options: ManagerOptions = {"secrets": read_secrets(secrets or []), "simulate_agents": simulate_agents}
+        if grace is not None:
+            self.options["grace"] = grace
+        self.names = [
+            name
+            for name, is_said in (
+                ("--secret", bool(secrets)),
+                ("--resource", bool(resources)),
+                ("--grace", grace is not None),
+                ("--import", bool(imports)),
+                ("--simulate-agents", simulate_agents),
+            )
+            if is_said
+        ]
+        """How the command line says those that were given."""
+
+
 class RunsHere(NamedTuple):
     """What it runs in, if it runs here."""
 
-    resources: list[str]
-    options: ManagerOptions
-    own: list[str]
-    """The options that only count here."""
+    own: Own
     as_json: bool
     verbose: int
 
@@ -113,12 +139,11 @@ def retry(  # noqa: PLR0913 (a user names those they want)
     """
     found = asyncio.run(find_run(journals(journal), run_id, changes=True))
     rerun = Rerun(found, "retry", {"new_id": new_id, "timeout_seconds": timeout})
-    options = _options(secrets, grace, simulate_agents=simulate_agents)
-    own = _own(secrets=secrets, resource=resources, grace=grace, imports=imports, simulate_agents=simulate_agents)
+    own = Own(secrets, resources, grace, imports, simulate_agents=simulate_agents)
     if not later:
         find_modules()
         open_catalog(imports or [])
-    return _begin(rerun, RunsHere(resources or [], options, own, as_json, verbose), later=later)
+    return _begin(rerun, RunsHere(own, as_json, verbose), later=later)
 
 
 def fork(  # noqa: PLR0913 (a user names those they want)
@@ -174,22 +199,8 @@ def fork(  # noqa: PLR0913 (a user names those they want)
         "new_id": new_id,
         "timeout_seconds": timeout,
     }
-    found = asyncio.run(find_run([old.path], old.row.run_id))
-    options = _options(secrets, grace, simulate_agents=simulate_agents)
-    own = _own(secrets=secrets, resource=resources, grace=grace, imports=imports, simulate_agents=simulate_agents)
-    return _begin(Rerun(found, "fork", asked), RunsHere(resources or [], options, own, as_json, verbose))
-
-
-def _options(secrets: list[str] | None, grace: float | None, *, simulate_agents: bool) -> ManagerOptions:
-    given: ManagerOptions = {"secrets": read_secrets(secrets or []), "simulate_agents": simulate_agents}
-    return given if grace is None else {**given, "grace": grace}
-
-
-def _own(**options: object) -> list[str]:
-    """Return which of these options were given, as the command line says them."""
-    names = {"secrets": "--secret", "resource": "--resource", "imports": "--import"}
-    said = [name for name, value in options.items() if value not in (None, False, [])]
-    return [names.get(name, f"--{name.replace('_', '-')}") for name in said]
+    own = Own(secrets, resources, grace, imports, simulate_agents=simulate_agents)
+    return _begin(Rerun(FoundRun(old.path, old.row), "fork", asked), RunsHere(own, as_json, verbose))
 
 
 def _refuse_own(rerun: Rerun, here: RunsHere) -> None:
@@ -198,12 +209,12 @@ def _refuse_own(rerun: Rerun, here: RunsHere) -> None:
     Raises:
         DefinitionError: there are some.
     """
-    if here.own:
-        owner, said = owner_of(rerun.found.path), ", ".join(here.own)
+    if names := here.own.names:
+        owner, said = owner_of(rerun.found.path), ", ".join(names)
         text = (
             f"{said}: the journal is in use by {owner}, which begins the run with its own: leave that out, or end it"
         )
-        raise DefinitionError.single("in-use", here.own[0], text)
+        raise DefinitionError.single("in-use", names[0], text)
 
 
 def _begin(rerun: Rerun, here: RunsHere, *, later: bool = False) -> int:
@@ -245,9 +256,9 @@ def _leave_to_others(rerun: Rerun, *, as_json: bool, later: bool) -> int:
 
 async def _run(rerun: Rerun, here: RunsHere) -> Run:
     """Begin it in a manager of its own, and show what happens until it has ended."""
-    resources = await make_resources(here.resources)
+    resources = await make_resources(here.own.resources)
     options: ManagerOptions = {
-        **here.options,
+        **here.own.options,
         "resources": resources,
         "journal": f"{SCHEME}{rerun.found.path}",
         "recover": False,

@@ -52,9 +52,8 @@ def cancel(
         as_json: print JSON: what became of each.
     """
     asked = {"reason": reason, "grace": grace}
-    return _tell(
-        "cancel", run_ids, journal, asked, _Words("is cancelled", "is being stopped already"), as_json=as_json
-    )
+    words = _Words("is cancelled", "is being stopped already")
+    return _tell("cancel", _found(run_ids, journal), asked, words, as_json=as_json)
 
 
 def pause(run_ids: RunIds, /, *, journal: JournalOption = None, as_json: AsJson = False) -> int:
@@ -66,7 +65,7 @@ def pause(run_ids: RunIds, /, *, journal: JournalOption = None, as_json: AsJson 
         as_json: print JSON: what became of each.
     """
     words = _Words("is paused", "is paused already, or is being stopped")
-    return _tell("pause", run_ids, journal, {}, words, as_json=as_json)
+    return _tell("pause", _found(run_ids, journal), {}, words, as_json=as_json)
 
 
 def resume(run_ids: RunIds, /, *, journal: JournalOption = None, as_json: AsJson = False) -> int:
@@ -77,9 +76,8 @@ def resume(run_ids: RunIds, /, *, journal: JournalOption = None, as_json: AsJson
         journal: where to look.
         as_json: print JSON: what became of each.
     """
-    words = _Words("is resumed", "is not paused")
-    code = _tell("resume", run_ids, journal, {}, words, as_json=as_json)
-    found = asyncio.run(_find(journals(journal), run_ids))
+    found, words = _found(run_ids, journal), _Words("is resumed", "is not paused")
+    code = _tell("resume", found, {}, words, as_json=as_json)
     if left := [run.row.run_id for run in found if run.row.status in ALIVE and owner_of(run.path) is None]:
         complain(f"nobody has {list_names(left)} at work: `playbill recover` goes on")
     return code
@@ -128,12 +126,13 @@ class _Words(NamedTuple):
     """Why it changed nothing of a run that has not ended."""
 
 
-def _tell(
-    command: str, run_ids: Sequence[str], journal: str | None, asked: dict[str, Any], words: _Words, *, as_json: bool
-) -> int:
-    """Ask for something of each run; nothing is asked if one is not there."""
-    paths = journals(journal)
-    found = asyncio.run(_find(paths, run_ids))
+def _found(run_ids: Sequence[str], journal: str | None) -> list[FoundRun]:
+    """Return the runs that are meant, each once; nothing is asked of any if one is not there."""
+    return asyncio.run(_find(journals(journal), run_ids))
+
+
+def _tell(command: str, found: Sequence[FoundRun], asked: dict[str, Any], words: _Words, *, as_json: bool) -> int:
+    """Ask for something of each run."""
     codes = [FINE]
     told: list[dict[str, Any]] = []
     for run in found:

@@ -15,7 +15,7 @@ from playbill.model.errors import DefinitionError
 from playbill.model.facts import RunStatus
 from playbill.model.fields import is_seconds
 from playbill.runtime.cli.exit_codes import FINE, WRONG
-from playbill.runtime.cli.journals import journals, reading
+from playbill.runtime.cli.journals import journals, reading, the_one
 from playbill.runtime.cli.options.journal import JournalOption
 from playbill.runtime.cli.options.seconds import Seconds
 from playbill.runtime.cli.runs.columns import write_json
@@ -113,11 +113,7 @@ def copy(target: Path, /, *, journal: JournalOption = None) -> int:
         target: the new file.
         journal: which journal.
     """
-    path, *others = journals(journal)
-    if others:
-        names = list_names([str(each) for each in (path, *others)])
-        text = f"there are several journals, say which by --journal: {names}"
-        raise DefinitionError.single("journal", "--journal", text)
+    path = the_one(journals(journal))
     check_header(path)
     copy_file(path, target)
     sys.stdout.write(f"copied {path} to {target}\n")

@@ -154,7 +154,7 @@ def _statuses(asked: Sequence[ListedStatus]) -> tuple[RunStatus, ...]:
 def _is_asked(run: ListedRun, asked: Collection[str]) -> bool:
     """Tell whether a run is of one of these statuses, as it is shown; none: all are."""
     status, *_ = look_of(str(run.row.status), left=run.left)
-    return not asked or status in asked or (run.row.status in asked and INTERRUPTED not in asked)
+    return not asked or status in asked or run.row.status in asked
 
 
 async def _find(paths: Sequence[Path], query: RunQuery, asked: Collection[str]) -> tuple[list[ListedRun], bool]:

@@ -11,7 +11,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from playbill.runtime.journals.sqlite.group import Group
+from playbill.runtime.journals.index import check_row
+from playbill.runtime.journals.refusals import RunIdTaken
+from playbill.runtime.journals.sqlite.group import Begin, Group
 from playbill.runtime.journals.waiters import Waiters
 
 if TYPE_CHECKING:
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
 
     from playbill.model.errors import JournalError
     from playbill.model.events import Event
+    from playbill.runtime.journals.index import RunRow
     from playbill.runtime.journals.listing import LogLine
-    from playbill.runtime.journals.sqlite.group import Begin, KeptGroup, Rows, Stream
+    from playbill.runtime.journals.sqlite.group import KeptGroup, Rows, Stream
 
 __all__ = ["Batches"]
 
@@ -80,13 +83,27 @@ class Batches:
         if self._timer is None:
             self._linger()
 
-    def add_begin(self, begin: Begin) -> None:
-        """Collect a run that begins: it goes with its first event, and somebody waits for that."""
-        self._begins[begin.row.run_id] = begin
+    def begin(self, row: RunRow, definition: str | None, *, is_open: bool) -> asyncio.Future[None]:
+        """Collect a run that begins: it goes with its first event, and somebody waits for that.
 
-    def is_beginning(self, run_id: str) -> bool:
-        """Tell whether a run is to begin, and has no event yet."""
-        return run_id in self._begins
+        Args:
+            row: how it begins.
+            definition: its stored form; None: it is kept already.
+            is_open: whether a stream of this id is open already.
+
+        Returns:
+            Done once it is kept; RunIdTaken: there is a run of this id.
+
+        Raises:
+            ValueError: no journal takes its row.
+        """
+        check_row(row)
+        kept: asyncio.Future[None] = self._loop.create_future()
+        if is_open or row.run_id in self._begins:
+            kept.set_exception(RunIdTaken(row.run_id))
+        else:
+            self._begins[row.run_id] = Begin(row, definition, kept)
+        return kept
 
     def drop_begin(self, run_id: str) -> None:
         """Let a run not begin of which there will be no event."""

@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from playbill.model.errors import JournalError
 from playbill.model.events import is_own
-from playbill.runtime.journals.index import ENDED, check_change, check_row
+from playbill.runtime.journals.index import ENDED, check_change
 from playbill.runtime.journals.listing import micros
 from playbill.runtime.journals.memory import MemoryJournal
-from playbill.runtime.journals.refusals import JournalLost, RunIdTaken
+from playbill.runtime.journals.refusals import JournalLost
 from playbill.runtime.journals.sqlite.batches import Batches
 from playbill.runtime.journals.sqlite.files.connections import connect as standard_connect
 from playbill.runtime.journals.sqlite.files.headers import check_header
 from playbill.runtime.journals.sqlite.files.ownership import Ownership
 from playbill.runtime.journals.sqlite.files.places import check_file_system, made_file, path_of
-from playbill.runtime.journals.sqlite.group import Begin, Rows
+from playbill.runtime.journals.sqlite.group import Rows
 from playbill.runtime.journals.sqlite.metrics import JournalMetrics
 from playbill.runtime.journals.sqlite.reading.reader import SqliteReader
 from playbill.runtime.journals.sqlite.reading.stored import StoredEvents
@@ -141,13 +141,7 @@ class SqliteJournal(MemoryJournal):
             JournalError: the journal is closed.
         """
         self._check_open()
-        check_row(row)
-        kept: Future[None] = self._loop.create_future()
-        if row.run_id in self.streams or self._batches.is_beginning(row.run_id):
-            kept.set_exception(RunIdTaken(row.run_id))
-        else:
-            self._batches.add_begin(Begin(row, definition, kept))
-        return kept
+        return self._batches.begin(row, definition, is_open=row.run_id in self.streams)
 
     def change_run(self, run_id: str, change: Mapping[str, Any]) -> Future[None]:
         """Change of a run's row what no event does; done once that is kept.

@@ -13,7 +13,6 @@ from playbill.model.unowned import UnownedRun
 from playbill.runtime.journals.index import ALIVE
 from playbill.runtime.journals.refusals import RunIdTaken
 from playbill.runtime.recovery.reruns import record_run
-from playbill.runtime.recovery.taking_up import folded
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -42,7 +41,7 @@ async def import_run(journal: MemoryJournal, file: RunFile, now: datetime, new_i
     """
     run_id = new_id or file.row.run_id
     events = [replace(event, stream=run_id) for event in file.events]
-    state = folded(events)
+    state = file.state
     if state.status in ALIVE:
         events += UnownedRun(run_id, state.status, state.seq, state.at).receive(UNFINISHED, now)
     if run_id != file.row.run_id:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from playbill.model.definition import PipelineDefinition
     from playbill.model.events import Event
+    from playbill.model.runstate import RunState
     from playbill.runtime.journals.sides import ReadingSide
 
 __all__ = ["RunFile", "read_run_file", "run_file_lines", "write_run_file"]
@@ -47,6 +48,8 @@ class RunFile(NamedTuple):
     definition: str
     """The stored form as JSON."""
     events: Sequence[Event]
+    state: RunState
+    """What they fold to."""
     logs: Sequence[LogLine]
 
 
@@ -111,12 +114,11 @@ def read_run_file(path: Path) -> RunFile:
     try:
         row = _row_of(msgspec.convert(first["row"], RunRow))
         logs = [_checked_log(msgspec.convert(line["log"], LogLine)) for _, line in lines[1:-1] if "log" in line]
-        text = _checked_definition(first["definition"], row)
-        _check_events(row, events)
-        _check_nodes(definition_of(first["definition"]), events)
+        _check_nodes(_checked_definition(first["definition"], row), events)
+        state = _checked_state(row, events)
     except (ArithmeticError, LookupError, TypeError, ValueError, JournalError, msgspec.ValidationError) as error:
         raise _wrong(path, 1, f"this run is damaged: {error}") from error
-    return RunFile(row, text, events, logs)
+    return RunFile(row, _dumped(first["definition"]), events, state, logs)
 
 
 def _row_of(said: RunRow) -> RunRow:
@@ -173,17 +175,17 @@ def _check_nodes(definition: PipelineDefinition, events: Sequence[Event]) -> Non
             raise JournalError(f"event {event.seq} has live edges that node '{event.node_id}' does not have")
 
 
-def _checked_definition(stored: dict[str, Any], row: RunRow) -> str:
-    """Return a definition as a journal keeps it.
+def _checked_definition(stored: dict[str, Any], row: RunRow) -> PipelineDefinition:
+    """Return the definition that a stored form says.
 
     Raises:
         DefinitionError: it is none.
         JournalError: it is not the one that the run had.
     """
-    definition_of(stored)
+    definition = definition_of(stored)
     if definition_hash(stored) != row.definition:
         raise JournalError("its definition is another one than the run had")
-    return _dumped(stored)
+    return definition
 
 
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -205,8 +207,8 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         raise _wrong(path, number, f"this line is not JSON: {error}") from error
 
 
-def _check_events(row: RunRow, events: Sequence[Event]) -> None:
-    """Refuse events that are not those of a run.
+def _checked_state(row: RunRow, events: Sequence[Event]) -> RunState:
+    """Return what the events of a run fold to.
 
     Raises:
         JournalError: they are not.
@@ -221,7 +223,7 @@ def _check_events(row: RunRow, events: Sequence[Event]) -> None:
         raise JournalError("it goes on after its end")
     if missing := [name for name in BOUNDS if name not in events[0].data]:
         raise JournalError(f"its first event lacks {', '.join(missing)}")
-    folded(events)
+    return folded(events)
 
 
 def _wrong(path: Path, line: int, text: str) -> DefinitionError:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from playbill.model.events import is_own
 from playbill.runtime.journals.index import ENDED, check_change
 from playbill.runtime.journals.memory import MemoryJournal
-from playbill.runtime.journals.refusals import RunIdTaken
 from playbill.runtime.journals.sqlite.batches import Batches
-from playbill.runtime.journals.sqlite.group import Begin, Rows
+from playbill.runtime.journals.sqlite.group import Rows
 from playbill.runtime.journals.sqlite.stream import SqliteStream
 
 if TYPE_CHECKING:
@@ -172,13 +171,7 @@ class DiskJournal(MemoryJournal):
 
     def begin_run(self, row: RunRow, definition: str | None = None) -> Future[None]:
         """Let a run begin: its row is kept in one write with its first event."""
-        check_change({"attributes": row.attributes})
-        kept: Future[None] = self._loop.create_future()
-        if row.run_id in self.streams or self._batches.is_beginning(row.run_id):
-            kept.set_exception(RunIdTaken(row.run_id))
-        else:
-            self._batches.add_begin(Begin(row, definition, kept))
-        return kept
+        return self._batches.begin(row, definition, is_open=row.run_id in self.streams)
 
     def change_run(self, run_id: str, change: Mapping[str, Any]) -> Future[None]:
         """Change of a run's row what no event does."""

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 import playbill
+from playbill.model.facts import RunStatus
 from playbill.runtime.cli import _call
+from playbill.runtime.cli.runs.listing import ListedStatus
 from playbill.runtime.journals.codec import event_from_json
 
 Out = pytest.CaptureFixture[str]
@@ -307,3 +309,7 @@ def test_what_is_no_journal_is_refused_by_each_command(
 def change(path: Path, statement: str) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute(statement)
+
+
+def test_the_statuses_that_lists_take_are_those_of_runs_and_interrupted() -> None:
+    assert [*ListedStatus] == [*RunStatus, "interrupted"]

@@ -6,9 +6,10 @@ import pytest
 
 from playbill.model.errors import JournalError
 from playbill.runtime.journals.memory import MemoryJournal
+from playbill.runtime.journals.refusals import RunIdTaken
 from playbill.runtime.journals.sqlite import batches as batches_module
 from playbill.runtime.journals.sqlite.batches import Batches
-from playbill.runtime.journals.sqlite.group import Begin, Group, KeptGroup, Rows
+from playbill.runtime.journals.sqlite.group import Group, KeptGroup, Rows
 from playbill.runtime.journals.sqlite.stream import SqliteStream
 from tests.contracts.journal_support import Heard, event, row, settle
 
@@ -119,8 +120,7 @@ async def test_what_nobody_waits_for_lingers_also_behind_a_group(batches: Batche
 
 
 async def test_a_run_begins_with_its_first_event_and_not_before(batches: Batches, sink: HandSink) -> None:
-    kept = asyncio.get_running_loop().create_future()
-    batches.add_begin(Begin(row("r"), None, kept))
+    kept = batches.begin(row("r"), None, is_open=False)
     batches.add(Told("other"), event(1, stream="other"))
     batches.push()
     await settle()
@@ -159,9 +159,8 @@ async def test_a_stream_shows_what_is_kept_and_nothing_that_is_only_appended(
 
 
 async def test_a_run_of_which_no_event_comes_does_not_begin(batches: Batches, sink: HandSink) -> None:
-    kept = asyncio.get_running_loop().create_future()
-    batches.add_begin(Begin(row("r"), None, kept))
-    assert batches.is_beginning("r")
+    kept = batches.begin(row("r"), None, is_open=False)
+    assert isinstance(batches.begin(row("r"), None, is_open=False).exception(), RunIdTaken)
     batches.drop_begin("r")
     assert kept.cancelled()
     assert batches.is_empty
@@ -193,9 +192,7 @@ async def test_a_fault_of_one_keeper_keeps_no_other_from_hearing(
 
 
 async def test_what_is_waited_for_in_vain_is_known(batches: Batches, sink: HandSink) -> None:
-    loop = asyncio.get_running_loop()
-    begun, written = loop.create_future(), loop.create_future()
-    batches.add_begin(Begin(row("r"), None, begun))
+    begun, written = batches.begin(row("r"), None, is_open=False), asyncio.get_running_loop().create_future()
     batches.add_rows(Rows(lambda connection: None, written))
     await settle()
     assert batches.futures() == [begun, written]

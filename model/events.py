@@ -62,6 +62,8 @@ class EventType(StrEnum):
     BREAKER_CLOSED = "breaker.closed"
     BREAKER_FORCED = "breaker.forced"
     BREAKER_RESET = "breaker.reset"
+    BREAKER_RECOVERED = "breaker.recovered"
+    BREAKER_POLICY_CHANGED = "breaker.policy_changed"
     LOOP_BLOCKED = "loop.blocked"
 
 
@@ -85,9 +87,14 @@ LOOP: Final = "loop"
 """The stream of what is not about one run."""
 
 
+def is_breaker(stream: str) -> bool:
+    """Tell whether a stream is a breaker's."""
+    return stream.startswith(BREAKERS)
+
+
 def is_own(stream: str) -> bool:
     """Tell whether a stream is one of playbill's own, and not a run's."""
-    return stream == LOOP or stream.startswith(BREAKERS)
+    return stream == LOOP or is_breaker(stream)
 
 
 # ---- what each event says -------------------------------------------------------------------------------------
@@ -100,6 +107,16 @@ REUSED: Final = {"reused_from": TEXT}
 PINS: Final = {"playbill": TEXT, "definition": TEXT, "handlers": OBJECT, "folder": TEXT}
 """What a run is pinned to that may outlive its process: playbill's version, the hash of its definition, the versions
 of its handlers, and the folder of its file, in which modules of `imports` may stand."""
+OPENED: Final = {
+    "seconds": NUMBER,
+    "openings": WHOLE,
+    "policy": OBJECT,
+    "epoch": WHOLE,
+    "failure": TEXT,
+    "target": TEXT,
+}
+"""A circuit is open for so many seconds, the so-manieth time since it was closed, by a policy: what that says besides
+the defaults."""
 ENDED: Final = {"status": one_of(RunStatus), "cause": CAUSE, "outputs": OUTPUT}
 
 FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
@@ -138,11 +155,13 @@ FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
     },
     EventType.PIPELINE_NODE_RETRYING: {"failure": FAILURE, "due_at": MOMENT, "receipt": RECEIPT},
     EventType.PIPELINE_NODE_CANCELLED: {"failure": FAILURE, "receipt": RECEIPT, "status": one_of(NodeStatus)},
-    EventType.BREAKER_OPENED: {"seconds": NUMBER, "epoch": WHOLE, "failure": TEXT, "target": TEXT},
+    EventType.BREAKER_OPENED: OPENED,
     EventType.BREAKER_HALF_OPENED: {"epoch": WHOLE, "target": TEXT},
     EventType.BREAKER_CLOSED: {"epoch": WHOLE, "target": TEXT},
     EventType.BREAKER_FORCED: {"state": TEXT, "epoch": WHOLE, "target": TEXT},
-    EventType.BREAKER_RESET: {"epoch": WHOLE, "error": TEXT, "target": TEXT},
+    EventType.BREAKER_RESET: {"epoch": WHOLE, "error": TEXT, "state": TEXT, "target": TEXT},
+    EventType.BREAKER_RECOVERED: {"state": TEXT, **OPENED},
+    EventType.BREAKER_POLICY_CHANGED: {"policy": OBJECT, "target": TEXT},
     EventType.LOOP_BLOCKED: {"run_id": or_none(TEXT), "seconds": NUMBER, "stack": TEXT},
 }
 OPTIONAL: Final[Mapping[EventType, frozenset[str]]] = {
@@ -155,6 +174,9 @@ OPTIONAL: Final[Mapping[EventType, frozenset[str]]] = {
     EventType.PIPELINE_NODE_FAILED: frozenset({"edge_failure", *REUSED}),
     **dict.fromkeys(TERMINAL, frozenset({"outputs"})),
     **{kind: frozenset({"failure", "target"}) for kind in EventType if kind.startswith("breaker.")},
+    EventType.BREAKER_OPENED: frozenset({"openings", "policy", "failure", "target"}),
+    EventType.BREAKER_RESET: frozenset({"state", "target"}),
+    EventType.BREAKER_RECOVERED: frozenset({"seconds", "openings", "policy", "failure", "target"}),
 }
 """The data that an event may have and another of its type may lack."""
 HEAD: Final[Mapping[str, Form]] = {

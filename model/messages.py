@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from playbill.model.breaker_past import BreakerPast
 from playbill.model.facts import Failure, Inputs, Now, Outcome, Output, Permit, Receipt, Value, Verdict
 from playbill.model.past import Past
+from playbill.model.policies import BreakerPolicy
 
 Token: TypeAlias = Any
 """An address: machines copy it and never look inside; the shell resolves it."""
@@ -293,6 +295,20 @@ class Force(Value, gc=False):
     """Its target; None: all circuits of the breaker, later ones too."""
 
 
+class Remember(Value):
+    """Be what the breaker of this past was; told before all else."""
+
+    past: BreakerPast
+
+
+class Follow(Value):
+    """Have the policies of who uses it first; told before they ask."""
+
+    policy: BreakerPolicy
+    targets: Mapping[str, BreakerPolicy]
+    """Of circuits that have their own."""
+
+
 class OpenOver(Value, gc=False):
     """The open time of `epoch` is over (timer)."""
 
@@ -354,6 +370,7 @@ CONTROL: frozenset[type] = frozenset(
         JournalFailed,
         JournalBack,
         SlotGranted,
+        Follow,
         Granted,
         Parked,
         Refused,

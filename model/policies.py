@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticKnownError
@@ -219,6 +219,14 @@ class BreakerPolicy(Settings):
     def failures_or(self, default: int | None) -> int | None:
         """Give the failures in a row that open it, `default` if the policy does not say."""
         return default if self.failures == "default" else self.failures
+
+    def besides_defaults(self) -> dict[str, Any]:
+        """Return what it says besides the defaults, as JSON has it."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    def longest_open(self) -> float:
+        """Give the most seconds it stays open at once."""
+        return self.open_cap_seconds * _spread(self.jitter, 1.0)
 
     def open_for(self, openings: int, jitter_draw: float) -> float:
         """Give the seconds to stay open at the `openings`-th opening in a row (1 is the first)."""

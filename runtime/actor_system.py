@@ -64,6 +64,8 @@ class SystemSettings:
     faults: FaultPlan | None = None
     journal: str = MEMORY
     """Where events are kept: in memory, or in the file of this URL."""
+    recovers: bool = True
+    """Whether breakers come back that its journal has."""
     max_orphans: int = MAX_ORPHANS
     """Abandoned attempts in threads until no new one may begin."""
     watchdog_seconds: float | None = 1.0
@@ -128,6 +130,8 @@ class ActorSystem:
             attempts, self._threads, settings.resources, settings.secrets, self._processes, redaction
         )
         self._ports = Ports(parts.dispatcher, parts.timers, NullRunner(), parts.journal, self.dead_letters)
+        if settings.recovers:
+            self.breakers.come_back(parts.journal.breaker_events, self._ports, parts.clock.now())
 
     def _watch(self, settings: SystemSettings, on_loop: OnLoop | None) -> Watchdog | None:
         limit, parts = settings.watchdog_seconds, self.parts

@@ -8,17 +8,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from playbill.actors.breaker import BreakerActor
+from playbill.model.breaker_past import BreakerPast
 from playbill.model.errors import DefinitionError
+from playbill.model.events import BREAKERS
 from playbill.model.machines.circuit_state import CircuitState
+from playbill.model.messages import Follow, Remember
 from playbill.model.policies import BreakerPolicy
 from playbill.model.targets import default_failures, split_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from playbill.actors.ports import Ports
     from playbill.actors.shell import Shell
     from playbill.model.definition import PipelineDefinition
+    from playbill.model.events import Event
+    from playbill.model.facts import Now
 
 DEFAULT: Final = BreakerPolicy()
 FROM_BEFORE: Final = "a run from before"
@@ -32,6 +37,23 @@ class Breakers:
         self._policies = dict(policies)
         self._owners = dict.fromkeys(policies, "the manager")
         self._actors: dict[str, BreakerActor] = {}
+        self._unused: set[str] = set()
+        """The keys of those that have come back, and that no pipeline has used since."""
+
+    def come_back(self, streams: Mapping[str, Iterable[Event]], ports: Ports, now: Now) -> None:
+        """Make those again that had circuits open or set by hand when their process ended.
+
+        Args:
+            streams: by the names of streams, the events that tell so, in order.
+            ports: for their actors.
+            now: the time.
+        """
+        for stream, events in streams.items():
+            key, past = stream.removeprefix(BREAKERS), BreakerPast(events)
+            if past.standing:
+                actor = self._actors[key] = self._made(key, self._policies.get(key, DEFAULT), ports)
+                actor.receive(Remember(past), now)
+                self._unused.add(key)
 
     def of(
         self, definition: PipelineDefinition, keys: frozenset[str], ports: Ports, *, agree: bool = True
@@ -55,9 +77,12 @@ class Breakers:
             self._owners.setdefault(key, owner)
             actor = self._actors.get(key)
             if actor is None or actor.ended:
-                actor = self._actors[key] = self._made(key, ports)
+                actor = self._actors[key] = self._made(key, self._policies.setdefault(key, DEFAULT), ports)
+            elif key in self._unused:
+                actor.post(Follow(self._policies.setdefault(key, DEFAULT), self._targets(key)))
             elif definition.breakers:  # only these can be new to it
                 actor.machine.know(self._targets(key))
+            self._unused.discard(key)
             found[key] = actor
         return found
 
@@ -91,8 +116,7 @@ class Breakers:
             )
             raise DefinitionError.single("two-policies", f"breakers.{key}", text)
 
-    def _made(self, key: str, ports: Ports) -> BreakerActor:
-        policy = self._policies.setdefault(key, DEFAULT)
+    def _made(self, key: str, policy: BreakerPolicy, ports: Ports) -> BreakerActor:
         return BreakerActor(ports, key, policy, self._targets(key), failures=default_failures(key))
 
     def _targets(self, key: str) -> dict[str, BreakerPolicy]:

@@ -67,7 +67,8 @@ class PipelineRunManager(RunsFromRuns):
         max_processes: handlers in processes at once, further ones wait; None: twice the processors.
         max_commands: commands at once, further ones wait; their timeouts count from their own beginning.
         simulate_agents: whether agents answer something invented where no `resources["agents"]` are; else nodes fail.
-        recover: whether the runs in its journal that have not ended go on as soon as the manager is used.
+        recover: whether the runs in its journal that have not ended go on as soon as the manager is used, and its
+            breakers are as they were.
 
     Raises:
         DefinitionError: an option is wrong; carries all problems.
@@ -99,7 +100,7 @@ class PipelineRunManager(RunsFromRuns):
         hidden, policies, plan = check_secrets(secrets or {}), policies_of(breakers), faults_of(faults)
         bounds = (max_orphans, watchdog_seconds, watchdog_interrupts, max_processes, max_commands, simulate_agents)
         given: Mapping[str, Any] = {} if resources is None else resources
-        self._settings = SystemSettings(given, hidden, policies, plan, journal, *bounds)
+        self._settings = SystemSettings(given, hidden, policies, plan, journal, recover, *bounds)
         self._system: ActorSystem | None = None
         """What the actors live in; None: no loop has been used yet."""
         self._closing: Closing | None = None

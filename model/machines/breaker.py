@@ -11,29 +11,33 @@ Rules:
 4. A permit is settled exactly once; the answer says counted, stale or duplicate. The share of work that goes on after
    that stays taken until the work ends.
 5. What is set by hand for the type holds for all its circuits, later ones too.
+6. One that comes back after a restart has its states and what is left of its open times; what it counts begins anew.
 
 Here are what it is told, and the table; how it grants is in the base, and when a circuit opens in circuit.py.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from playbill.model.effects import Timer
 from playbill.model.events import EventType
 from playbill.model.facts import Verdict
 from playbill.model.machines.breaker_base import CLOSED, BreakerBase, BreakerState
+from playbill.model.machines.capacity import Capacity
 from playbill.model.machines.circuit_state import FORCED, CircuitState, Report
 from playbill.model.machines.machine import row, table
 from playbill.model.messages import (
     Ask,
     AskAgain,
+    Follow,
     Force,
     Granted,
     HalfOpenOver,
     OpenOver,
     RateDue,
     Released,
+    Remember,
     Settle,
     Withdraw,
 )
@@ -164,6 +168,32 @@ class BreakerMachine(BreakerBase):
         if circuit.target:
             self._rest(circuit, now)
 
+    # ---- restarts ---------------------------------------------------------------------------------------------
+
+    def remember(self, message: Remember, now: Now, out: Outbox) -> None:
+        """Be what the breaker was, in new epochs; its windows and counts are empty, and nobody is at work."""
+        past = message.past
+        self.ledger.epoch = past.epoch
+        self.forced = CircuitState(past.forced)
+        for target, circuit in past.standing.items():
+            self.circuit(target, now, is_named=True).remember(circuit, now, out)
+            self.opened_by[target] = circuit.policy
+
+    def follow(self, message: Follow, now: Now, out: Outbox) -> None:
+        """Have the policies of who uses it first, and record whose circuit opened by another one."""
+        if message.policy != self.policy:
+            self.policy = message.policy
+            self.limits = None if self.policy.is_unlimited else Capacity(self.policy)
+            for circuit in self.circuits.values():
+                if circuit.target not in self.targets:
+                    circuit.judge_by(self.policy, self.failures)
+        self.know(message.targets)
+        opened_by, self.opened_by = self.opened_by, {}
+        for target, before in opened_by.items():
+            known = self.circuits.get(target)
+            if known is not None and known.state is CircuitState.OPEN:
+                known.reconsider(before, now, out)
+
     # ---- faults -----------------------------------------------------------------------------------------------
 
     def restart(self, message: object, error: str, now: Now, out: Outbox) -> None:
@@ -183,7 +213,9 @@ class BreakerMachine(BreakerBase):
             self.own = fresh
         for name in (Timer.OPEN, Timer.HALF_OPEN):
             out.drop_timer((name, old.target))
-        data = {"epoch": fresh.epoch, "error": error}
+        data: dict[str, Any] = {"epoch": fresh.epoch, "error": error}
+        if fresh.state is not CLOSED:
+            data["state"] = str(fresh.state)
         self.ledger.record(EventType.BREAKER_RESET, old.target, now, out, data)
         for _, ask in [*old.line.values()]:
             self._unpark(ask.ask_id)
@@ -216,6 +248,8 @@ class BreakerMachine(BreakerBase):
                 row(Settle, settle),
                 row(Released, released),
                 row(Force, force),
+                row(Remember, remember),
+                row(Follow, follow),
                 row(OpenOver, time_over),
                 row(HalfOpenOver, time_over),
                 row(RateDue, rate_due),

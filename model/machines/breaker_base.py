@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from playbill.model.effects import Timer
 from playbill.model.facts import Permit, Verdict
@@ -64,6 +64,8 @@ class BreakerBase(Machine[BreakerState]):
     """Where an ask waits, by its id."""
     lines: dict[str, CircuitMachine]
     """The circuits that somebody waits at, by target."""
+    opened_by: dict[str, Mapping[str, Any]]
+    """Of circuits that have come back: the policy by which each opened, until somebody uses it."""
     counts: dict[Verdict, int]
     """How permits were settled."""
     _places: int = 0
@@ -89,6 +91,7 @@ class BreakerBase(Machine[BreakerState]):
         self.released_early = set()
         self.parked = {}
         self.lines = {}
+        self.opened_by = {}
         self.counts = dict.fromkeys(Verdict, 0)
 
     # ---- circuits ---------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from playbill.model.messages import HalfOpenOver, OpenOver
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from playbill.model.breaker_past import CircuitPast
     from playbill.model.effects import Outbox
     from playbill.model.facts import Failure, Now
     from playbill.model.machines.circuit_state import Ledger
@@ -62,20 +63,31 @@ class CircuitBase(Machine[CircuitState]):
         self.target = target
         self.key = f"{ledger.key}/{target}" if target else ledger.key
         """What people call it."""
-        self._judge_by(policy, failures)
+        self.judge_by(policy, failures)
         self.epoch = ledger.epoch
         self.line: dict[str, tuple[int, Ask]] = {}
         """Who waits, first come first: the place among all who wait at its breaker, and the ask."""
 
-    def _judge_by(self, policy: BreakerPolicy, failures: int | None) -> None:
+    def judge_by(self, policy: BreakerPolicy, failures: int | None) -> None:
+        """Open by this policy from now on; `failures`: unless it says."""
         self.policy = policy
         self.failures = policy.failures_or(failures)
         self.windowed = policy.failure_rate is not None or policy.slow_rate is not None
         self.window = Window(policy)
 
+    def reconsider(self, before: Mapping[str, Any], now: Now, out: Outbox) -> None:
+        """Stay open no longer than the policy of now says, and record that it opened by another one."""
+        policy = self.policy.besides_defaults()
+        if policy == before:
+            return
+        self.ledger.record(EventType.BREAKER_POLICY_CHANGED, self.target, now, out, {"policy": policy})
+        left = min(self.retry_after(now.monotonic), self.policy.longest_open())
+        self.open_ends = now.monotonic + left
+        out.set_timer((Timer.OPEN, self.target), left, OpenOver(self.epoch, self.target))
+
     def follow(self, policy: BreakerPolicy, failures: int | None) -> None:
         """Have a policy of its own from now on, with the limits in it; `failures`: unless it says."""
-        self._judge_by(policy, failures)
+        self.judge_by(policy, failures)
         self.limits = None if policy.is_unlimited else Capacity(policy)
 
     @property
@@ -133,12 +145,37 @@ class CircuitBase(Machine[CircuitState]):
     def _open(self, now: Now, out: Outbox) -> None:
         self.openings += 1
         seconds = self.policy.open_for(self.openings, self.draw)
-        self.open_ends = now.monotonic + seconds
-        data: dict[str, Any] = {"seconds": seconds}
+        self._be_open(seconds, self.policy.besides_defaults(), EventType.BREAKER_OPENED, now, out)
+
+    def _be_open(
+        self,
+        seconds: float,
+        policy: Mapping[str, Any],
+        event: EventType,
+        now: Now,
+        out: Outbox,
+        data: Mapping[str, Any] = NO_DATA,
+    ) -> None:
+        """Let nobody through for so many seconds, and record all that a successor needs to do the same."""
+        said: dict[str, Any] = {**data, "seconds": seconds}
+        if self.openings > 1:
+            said["openings"] = self.openings
+        if policy:
+            said["policy"] = policy
         if self.last_failure is not None:
-            data["failure"] = self.last_failure.brief
-        self._enter(S.OPEN, EventType.BREAKER_OPENED, now, out, data)
+            said["failure"] = self.last_failure.brief
+        self.open_ends = now.monotonic + seconds
+        self._enter(S.OPEN, event, now, out, said)
         out.set_timer((Timer.OPEN, self.target), seconds, OpenOver(self.epoch, self.target))
+
+    def remember(self, past: CircuitPast, now: Now, out: Outbox) -> None:
+        """Be what the circuit of this past was: open for what is left, or as it was set by hand."""
+        self.last_failure, self.openings = past.last_failure, past.openings
+        data, event = {"state": past.state}, EventType.BREAKER_RECOVERED
+        if past.state == S.OPEN:
+            self._be_open(past.left(now.utc), past.policy, event, now, out, data)
+        else:
+            self._enter(S(past.state), event, now, out, data)
 
     def _close(self, now: Now, out: Outbox) -> None:
         self.openings = 0

@@ -130,6 +130,9 @@ class MemoryJournal:
     lock: int | None = None
     """The descriptor that makes this process its owner, and whoever inherits it; None: nobody needs to own it."""
 
+    breaker_events: Mapping[str, Sequence[Event]] = {}
+    """Of each breaker's stream the events, in order, that tell how its circuits stood when the journal was opened."""
+
     def __init__(self) -> None:
         self.streams: dict[str, MemoryStream] = {}
         self.tails: list[weakref.ref[Tail]] = []

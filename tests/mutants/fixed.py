@@ -195,6 +195,12 @@ CRASHING: Final = (
         "parts = (self.first_run or self.run_id, self.node_id, str(self.attempt))",
     ),
     Fixed(
+        "a breaker is closed again after a crash",
+        "runtime/breakers.py",
+        "            if past.standing:",
+        "            if False:",
+    ),
+    Fixed(
         "an outage counts as run time",
         "model/past.py",
         "self._seconds, self._since = self.seconds, event.at",

@@ -97,6 +97,7 @@ class SqliteJournal(MemoryJournal):
             raise
         self._own = self._thread.own
         """The last seqs of the streams of playbill's own that are not in memory."""
+        self.breaker_events = self._thread.breaker_events
         self._batches = Batches(self._loop, self._thread)
         self._closed = False
         self._is_lost: JournalLost | None = None

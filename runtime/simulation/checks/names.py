@@ -68,8 +68,10 @@ WAITS: Final = "waits go on"
 """What is left of a wait or a timeout after a crash is not more than all of it; an outage is no part of timeouts."""
 SAME_END: Final = "same end"
 """A run ends as it does without a crash: status, nodes and outputs."""
+BARRED: Final = "circuits stay"
+"""A circuit that let nobody through when a process died lets nobody through until its breaker says so."""
 TAKEN_UP: Final = "taken up"
 """A run that has not ended goes on in the next process."""
 
-DURABLE: Final = (KEPT, TOLD, BEGUN, SAME_KEY, WAITS, SAME_END, TAKEN_UP)
+DURABLE: Final = (KEPT, TOLD, BEGUN, SAME_KEY, WAITS, SAME_END, BARRED, TAKEN_UP)
 """What holds, besides, of runs whose process may die."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from playbill.model.events import is_own
+from playbill.model.events import is_breaker, is_own
 from playbill.runtime.journals.index import ENDED, check_change
 from playbill.runtime.journals.memory import MemoryJournal
 from playbill.runtime.journals.sqlite.batches import Batches
@@ -148,6 +148,7 @@ class DiskJournal(MemoryJournal):
         super().__init__()
         self.disk = disk
         self.reading = disk.index
+        self.breaker_events = {name: list(kept.events) for name, kept in disk.streams.items() if is_breaker(name)}
         self._loop = loop
         self._life: Life = QuietLife() if life is None else life
         self._writer = DiskWriter(loop, disk, self._life)

@@ -15,7 +15,8 @@ from playbill.actors.supervisor import SupervisorActor
 from playbill.model.events import TERMINAL, EventType, is_own
 from playbill.model.machines.conclusion import RUN_END_EVENTS
 from playbill.model.messages import Cancel, DeadlineReached, Due, Pause, Resume, TotalOverdue
-from playbill.runtime.simulation.checks.names import BEGUN, KEPT, SAME_KEY, TOLD, WAITS
+from playbill.runtime.simulation.checks.names import BARRED, BEGUN, KEPT, SAME_KEY, TOLD, WAITS
+from playbill.runtime.simulation.durable.circuits import BarredCircuits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,6 +105,7 @@ class Promises:
         self._begun: set[tuple[str, str, int]] = set()
         """The attempts of `on_crash: fail` nodes that have begun."""
         self._keys: dict[tuple[str, str], str] = {}
+        self._circuits = BarredCircuits()
         self._stepped = 0.0
         """By how many seconds clocks were set forwards while a process had them."""
         self._left: dict[tuple[str, str], tuple[datetime, float]] = {}
@@ -114,6 +116,7 @@ class Promises:
     def kept(self, event: Event) -> None:
         """Look at an event as it is kept."""
         if is_own(event.stream):
+            self._circuits.kept(event)
             return
         run, said = self._runs[event.stream], f"{event.type} of run '{event.stream}'"
         if event.seq != run.seq + 1:
@@ -126,6 +129,9 @@ class Promises:
 
     def taken(self, event: Event) -> None:
         """Look at an event as it is recorded: with the first one a process has the run."""
+        if is_own(event.stream):
+            self._circuits.taken(event)
+            return
         run = self._runs[event.stream]
         if run.since is None:
             run.since = self._time()
@@ -164,6 +170,7 @@ class Promises:
             lost = [event for event in stream.events if kept is None or not kept.has(event)]
             if lost:
                 self._report(TOLD, f"{lost[0].type} of '{name}' was shown, and is not kept")
+        self._circuits.crashed()
         now = self._time()
         self._left = {}
         for run_id, run in self._runs.items():
@@ -184,6 +191,8 @@ class Promises:
             self._report(BEGUN, f"{said} though the node's end is kept")
         if early := [source for source in inputs if source not in run.ended]:
             self._report(BEGUN, f"{said} though the end of node '{early[0]}' is not kept")
+        if (circuit := self._circuits.barring(plan)) is not None:
+            self._report(BARRED, f"{said} though circuit '{circuit}' let nobody through at the last crash")
         if not plan.commits:
             return
         if (node, attempt) not in run.started:

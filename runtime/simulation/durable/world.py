@@ -12,7 +12,6 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from playbill.model.errors import InternalError
-from playbill.model.events import is_own
 from playbill.model.messages import Cancel, Pause, Resume
 from playbill.runtime.faults.kinds import CancelRun, ClockSkew, ForceBreaker, JournalFault, PauseRun
 from playbill.runtime.faults.world import force
@@ -192,8 +191,7 @@ class DurableWorld(SimWorld):
 
     def taken(self, event: Event) -> None:
         """Look at an event as it is recorded."""
-        if not is_own(event.stream):
-            self.promises.taken(event)
+        self.promises.taken(event)
         super().taken(event)
 
     def watching(self, keeper: Keeper) -> Keeper:

@@ -280,7 +280,10 @@ def test_an_opening_says_for_how_long_and_a_closing_starts_the_growth_over() -> 
     machine.receive(Ask("a", "me"), at(0.0), out)
     machine.receive(Settle(Permit("key", 0, "a"), BAD), at(1.0), out)
     [event] = [call[1] for call in out.take() if call[0] == "record"]
-    assert (event.type, event.data) == (EventType.BREAKER_OPENED, {"seconds": 7.0, "epoch": 1})
+    assert (event.type, event.data) == (
+        EventType.BREAKER_OPENED,
+        {"seconds": 7.0, "epoch": 1, "policy": {"failures": 1, "open_seconds": 7.0}},
+    )
     assert machine.own.openings == 1
     machine.receive(Force("closed"), at(2.0), out)
     assert machine.own.openings == 0

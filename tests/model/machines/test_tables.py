@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from playbill.model import messages as m
+from playbill.model.breaker_past import BreakerPast, CircuitPast
 from playbill.model.events import Event
 from playbill.model.facts import NodeStatus, Outcome, Permit, Verdict
 from playbill.model.failures import failure_of
@@ -197,6 +198,10 @@ def breaker_messages(machine: Machine[Any], rng: random.Random, now: float) -> I
     yield m.OpenOver(epoch, target)
     yield m.HalfOpenOver(epoch, target)
     yield m.RateDue(target)
+    past = BreakerPast()
+    past.circuits["a"] = CircuitPast("open", 1, at(now).utc, 3.0)
+    yield m.Remember(past)
+    yield m.Follow(BreakerPolicy(failures=3), {"b": BreakerPolicy(failures=2)})
 
 
 @cache

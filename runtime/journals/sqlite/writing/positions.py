@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Final
 
+from playbill.model.errors import DefinitionError, JournalError
+from playbill.model.events import BREAKERS
 from playbill.runtime.journals.listing import micros
-from playbill.runtime.journals.sqlite.rows import storable
+from playbill.runtime.journals.sqlite.rows import COLUMNS, EventRow, event_of, storable
 
 if TYPE_CHECKING:
     import sqlite3
 
+    from playbill.model.events import Event
     from playbill.runtime.journals.index import RunRow
 
-__all__ = ["Position", "Positions", "own_positions"]
+__all__ = ["Position", "Positions", "breaker_events", "own_positions"]
+
+logger = logging.getLogger("playbill")
+
+BREAKERS_END: Final = f"{BREAKERS[:-1]}{chr(ord(BREAKERS[-1]) + 1)}"
+"""Behind the names of all streams of breakers."""
+LAST_OF_EACH: Final = "SELECT stream, max(seq) FROM own_events GROUP BY stream, type, json_extract(data, '$.target')"
+"""Of playbill's own streams the events that nobody may forget: they give circuits' states, and the last seqs."""
+BREAKER_EVENTS: Final = f"""
+SELECT stream, {COLUMNS} FROM own_events
+WHERE stream >= ? AND stream < ? AND (stream, seq) IN ({LAST_OF_EACH}) ORDER BY stream, seq
+"""  # noqa: S608 (ours)
 
 
 class Position:
@@ -79,3 +94,15 @@ class Positions:
 def own_positions(connection: sqlite3.Connection) -> dict[str, int]:
     """Return the last seq of each stream of playbill's own."""
     return dict(connection.execute("SELECT stream, max(seq) FROM own_events GROUP BY stream"))
+
+
+def breaker_events(connection: sqlite3.Connection) -> dict[str, list[Event]]:
+    """Return of each breaker's stream, in order, the last event of each type and target: how its circuits stand."""
+    found: dict[str, list[Event]] = {}
+    for stream, *columns in connection.execute(BREAKER_EVENTS, (BREAKERS, BREAKERS_END)).fetchall():
+        found.setdefault(stream, [])
+        try:
+            found[stream].append(event_of(stream, EventRow(*columns)))
+        except (DefinitionError, JournalError) as error:
+            logger.warning("%s: its circuit begins closed", error)
+    return found

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from playbill.runtime.journals.sqlite.trees import prunable_trees
+from playbill.runtime.journals.sqlite.writing.positions import LAST_OF_EACH
 
 if TYPE_CHECKING:
     import sqlite3
@@ -30,13 +31,11 @@ SWEEPS: Final = (
     """DELETE FROM log_lines WHERE run = ?1 AND (node, attempt, number) IN
     (SELECT node, attempt, number FROM log_lines WHERE run = ?1 LIMIT ?2)""",
 )
-PRUNE_OWN: Final = """
+PRUNE_OWN: Final = f"""
 DELETE FROM own_events WHERE (stream, seq) IN (
-    SELECT stream, seq FROM own_events WHERE at < :before AND (stream, seq) NOT IN (
-        SELECT stream, max(seq) FROM own_events GROUP BY stream, type, json_extract(data, '$.target')
-    ) LIMIT :most
+    SELECT stream, seq FROM own_events WHERE at < :before AND (stream, seq) NOT IN ({LAST_OF_EACH}) LIMIT :most
 )
-"""
+"""  # noqa: S608 (ours)
 DROP_DEFINITIONS: Final = """
 DELETE FROM definitions WHERE NOT EXISTS (SELECT 1 FROM runs WHERE runs.definition = definitions.hash)
 """

@@ -12,7 +12,7 @@ from playbill.runtime.journals.refusals import JournalLost
 from playbill.runtime.journals.sqlite.files.connections import open_writer, prepare_writer
 from playbill.runtime.journals.sqlite.schema.migrations import migrate
 from playbill.runtime.journals.sqlite.writing.encoded import EncodedGroup
-from playbill.runtime.journals.sqlite.writing.positions import Positions, own_positions
+from playbill.runtime.journals.sqlite.writing.positions import Positions, breaker_events, own_positions
 from playbill.runtime.journals.sqlite.writing.transaction import GroupTransaction
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ class Store:
         try:
             self.own = own_positions(connection)
             """The last seqs of the streams of playbill's own, when it was opened."""
+            self.breaker_events = breaker_events(connection)
+            """Of breakers the events that tell how they stood then, by stream."""
         except BaseException:
             self.drop()
             raise

@@ -177,7 +177,8 @@ class PlainBreaker(BreakerGround):
                 del self.waiting[ask.ask_id]
                 asker.answer(AskAgain(ask.ask_id))
         about = {"target": old.target} if old.target else {}
-        self.books.facts.append((EventType.BREAKER_RESET, {"epoch": fresh.epoch, **about}))
+        by_hand = {"state": state} if state != "closed" else {}
+        self.books.facts.append((EventType.BREAKER_RESET, {"epoch": fresh.epoch, **by_hand, **about}))
 
     def _target_of(self, message: Any) -> str:
         if isinstance(message, Settle | Released):

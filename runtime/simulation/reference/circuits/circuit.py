@@ -139,7 +139,11 @@ class PlainCircuit:
         self._openings += 1
         seconds = open_seconds(self.policy, self._openings, self.draw)
         self._until = now + seconds
-        said = {} if self.last_failure is None else {"failure": self.last_failure.brief}
+        said: dict[str, Any] = {} if self.last_failure is None else {"failure": self.last_failure.brief}
+        if self._openings > 1:
+            said["openings"] = self._openings
+        if policy := self.policy.model_dump(mode="json", exclude_defaults=True):
+            said["policy"] = policy
         self._become("open", EventType.BREAKER_OPENED, {"seconds": seconds, **said})
 
     def _become(self, state: str, event: EventType, data: Mapping[str, Any] = NO_DATA) -> None:

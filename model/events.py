@@ -56,6 +56,7 @@ class EventType(StrEnum):
     PIPELINE_NODE_FAILED = "pipeline_node.failed"
     PIPELINE_NODE_SKIPPED = "pipeline_node.skipped"
     PIPELINE_NODE_RETRYING = "pipeline_node.retrying"
+    PIPELINE_NODE_INTERRUPTED = "pipeline_node.interrupted"
     PIPELINE_NODE_CANCELLED = "pipeline_node.cancelled"
     BREAKER_OPENED = "breaker.opened"
     BREAKER_HALF_OPENED = "breaker.half_opened"
@@ -154,6 +155,7 @@ FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
         **REUSED,
     },
     EventType.PIPELINE_NODE_RETRYING: {"failure": FAILURE, "due_at": MOMENT, "receipt": RECEIPT},
+    EventType.PIPELINE_NODE_INTERRUPTED: {"receipt": RECEIPT},
     EventType.PIPELINE_NODE_CANCELLED: {"failure": FAILURE, "receipt": RECEIPT, "status": one_of(NodeStatus)},
     EventType.BREAKER_OPENED: OPENED,
     EventType.BREAKER_HALF_OPENED: {"epoch": WHOLE, "target": TEXT},

@@ -54,6 +54,15 @@ class Park(Value, gc=False):
     """Begin nothing more: another process will go on with the run."""
 
 
+class StandDown(Value, gc=False):
+    """End the attempts at work of a parked run, for another process makes them again; told behind Park."""
+
+    grace: float | None = None
+    """Seconds for handlers to clean up; None: each node's own."""
+    fragile: bool = False
+    """Those too that must not begin twice: they end failed."""
+
+
 class JournalFailed(Value, gc=False):
     """The journal keeps nothing at present: hold the nodes."""
 
@@ -162,6 +171,12 @@ class Recovered(Value):
 
 class Stop(Value, gc=False):
     """End within `grace` seconds, then be killed."""
+
+    grace: float
+
+
+class Interrupt(Value, gc=False):
+    """End the attempt at work within `grace` seconds, then be killed; who has none waits on."""
 
     grace: float
 
@@ -363,10 +378,12 @@ CONTROL: frozenset[type] = frozenset(
         Recover,
         Recovered,
         Stop,
+        Interrupt,
         Cancel,
         Pause,
         Resume,
         Park,
+        StandDown,
         JournalFailed,
         JournalBack,
         SlotGranted,

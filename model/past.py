@@ -5,7 +5,8 @@ Rules:
 1. A run's time is that in which somebody owned it and nobody paused it: at a crash it ends with the last event. Who
    pauses or resumes a run that nobody owns adds none.
 2. An attempt that was running at a crash is lost: it is not charged to `max_attempts`. Crashes are counted a node
-   since an attempt of it last came to an end by itself; to be parked is no crash.
+   since an attempt of it last came to an end by itself; to be parked is no crash. One that was ended so that its run
+   could be parked is lost as well.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Past:
         self.running: dict[str, None] = {}
         """The nodes whose attempt has begun and has not ended, in the order of their beginning."""
         self.cut: dict[str, None] = {}
-        """The nodes whose last attempt was lost in a crash, and of whom nothing has been recorded since."""
+        """The nodes whose last attempt was lost, in a crash or as it was left, and has had no successor yet."""
         self.due: dict[str, tuple[datetime, float]] = {}
         """When delays and back-offs under way are over, and how many seconds they take in all."""
         self.lost: Counter[str] = Counter()
@@ -111,6 +112,12 @@ class Past:
         self.running.pop(node, None)
         self.crashes.pop(node, None)
 
+    def _node_interrupted(self, event: Event) -> None:
+        node = event.node_id or ""
+        self.running.pop(node, None)
+        self.cut[node] = None
+        self.lost[node] += 1
+
     def _node_ended(self, event: Event) -> None:
         node = event.node_id or ""
         for known in (self.running, self.cut, self.due):
@@ -124,6 +131,7 @@ class Past:
         EventType.PIPELINE_RUN_RECOVERED: _recovered,
         EventType.PIPELINE_NODE_STARTED: _node_started,
         EventType.PIPELINE_NODE_RETRYING: _node_retrying,
+        EventType.PIPELINE_NODE_INTERRUPTED: _node_interrupted,
         EventType.PIPELINE_NODE_COMPLETED: _node_ended,
         EventType.PIPELINE_NODE_FAILED: _node_ended,
         EventType.PIPELINE_NODE_SKIPPED: _node_ended,

@@ -86,6 +86,9 @@ class RunState:
     def _node_waiting(self, _event: Event) -> None:
         """Change nothing: nothing is recorded of what it waits for, and at recovery it asks again."""
 
+    def _node_interrupted(self, _event: Event) -> None:
+        """Change nothing: another attempt follows, wherever the run goes on."""
+
     def _node_retrying(self, event: Event) -> None:
         node = self._node(event)
         node.error = event.data["failure"]
@@ -212,6 +215,7 @@ class RunState:
         EventType.PIPELINE_RUN_TIMEOUT: _ended,
         EventType.PIPELINE_NODE_WAITING: _node_waiting,
         EventType.PIPELINE_NODE_STARTED: _node_started,
+        EventType.PIPELINE_NODE_INTERRUPTED: _node_interrupted,
         EventType.PIPELINE_NODE_RETRYING: _node_retrying,
         EventType.PIPELINE_NODE_COMPLETED: _node_completed,
         EventType.PIPELINE_NODE_FAILED: _node_failed,

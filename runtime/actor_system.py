@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from msgspec.structs import replace
 
 from playbill.actors.ports import Ports
+from playbill.model.diagnostics import list_names
 from playbill.model.errors import DefinitionError
 from playbill.model.events import LOOP
 from playbill.model.machines.circuit_state import FORCED
@@ -214,6 +215,14 @@ class ActorSystem:
         for actor in self._runs():
             actor.park(now)
             actor.leave()
+
+    def keep_journal_owned(self) -> None:
+        """Keep the journal's next owner out after the close, while work goes on that it would begin again."""
+        journal, orphans = self.parts.journal, self.orphans
+        if orphans and journal.is_durable:
+            journal.stays_owned, orphans.on_last = True, journal.disown
+            named = list_names([str(attempt.identity) for attempt in orphans], 10)
+            logger.warning("the journal stays locked until these have ended, or this process: %s", named)
 
     async def close(self) -> None:
         """Let everything go: processes are killed, other abandoned work stays an orphan.

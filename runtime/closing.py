@@ -178,6 +178,8 @@ class Closing:
                     await park_all(self._runs, self._system.parts.clock.now, grace)
                 else:
                     await await_ends(self._runs)
+        if self._parks:
+            self._system.keep_journal_owned()
         try:
             with suppress(asyncio.CancelledError):
                 await self._system.close()

@@ -2,7 +2,8 @@
 
 1. All have been cancelled before: each stops within its own bound, and that is waited for.
 2. Then one wait for all of them: a journal that fails, or does not answer, holds nobody up for longer.
-3. Those that are parked are stopped, too, and nothing of that is recorded: another process goes on with them.
+3. Those that are parked are stopped, too: of the attempts that another process makes again it is recorded how. Those
+   that nobody may make again have 25 s to end; then they are stopped, and their nodes have failed.
 4. Whoever waits for the result of a run whose end is not kept by then gets a JournalError that names the run.
 """
 
@@ -14,10 +15,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from playbill.model.diagnostics import list_names
-from playbill.model.messages import Cancel
+from playbill.model.messages import Cancel, StandDown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from playbill.model.facts import Now
     from playbill.runtime.run import Run
@@ -48,10 +49,13 @@ async def park_all(runs: Runs, now: Callable[[], Now], grace: float | None) -> N
     left = list(runs.active.values())
     for run in left:
         run.actor.park(now())
+        run.actor.post(StandDown(grace))
     with suppress(TimeoutError):
         async with asyncio.timeout(FRAGILE_SECONDS):
-            while any(_is_fragile(run) for run in left):  # noqa: ASYNC110 (nobody tells when one has ended)
-                await asyncio.sleep(LOOK_SECONDS)
+            await _ended(left, fragile=True)
+    for run in left:
+        run.actor.post(StandDown(grace, fragile=True))
+    await _ended(left)
     for run in left:
         run.actor.leave()
         run.actor.post(Cancel("shutdown", "the manager is left", grace))
@@ -64,10 +68,16 @@ async def park_all(runs: Runs, now: Callable[[], Now], grace: float | None) -> N
         logger.info("parked %s: they go on when their journal is opened again", names)
 
 
-def _is_fragile(run: Run) -> bool:
-    """Tell whether a node of a run is at work that must not begin twice."""
-    nodes = run.actor.nodes.values()
-    return any(node.machine.plan.commits and node.machine.has_attempt for node in nodes)
+async def _ended(runs: Sequence[Run], *, fragile: bool = False) -> None:
+    """Wait until no attempt is at work; `fragile`: none of those that must not begin twice."""
+    await asyncio.sleep(0)
+    while any(_is_at_work(run, fragile=fragile) for run in runs):  # noqa: ASYNC110 (nobody tells when one has ended)
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def _is_at_work(run: Run, *, fragile: bool) -> bool:
+    nodes = [node.machine for node in run.actor.nodes.values()]
+    return any(node.has_attempt and (node.plan.commits or not fragile) for node in nodes)
 
 
 async def await_ends(runs: Runs) -> list[Run]:

@@ -38,6 +38,7 @@ from playbill.model.messages import (
     Heartbeat,
     IdleOverdue,
     Input,
+    Interrupt,
     KillOverdue,
     Parked,
     Pause,
@@ -79,7 +80,8 @@ STALE: Final = late(
 )
 """Mail about an attempt or an ask that the node has left behind."""
 PAUSING: Final = (row(Pause, NodePausing.pause), row(Resume, NodePausing.resume))
-STOP_IDLE: Final = row(Stop, NodeStopping.stop_idle, S.DONE)
+STOP_IDLE: Final = (row(Stop, NodeStopping.stop_idle, S.DONE), *late(Interrupt))
+"""Of a node without an attempt at work."""
 WAITED_LONG: Final = row(WaitedLong, NodeBeginning.waited_long)
 
 
@@ -138,13 +140,13 @@ class NodeMachine(NodeJoining, NodePausing, NodeStopping):
                 row(Input, NodeJoining.join, S.WAITING, S.DELAYING, S.BACKING_OFF, *ENQUEUED, S.DONE),
                 row(Skip, NodeJoining.skip, S.WAITING, S.DELAYING, S.BACKING_OFF, *ENQUEUED, S.DONE),
                 row(Recovered, NodeJoining.recovered),
-                STOP_IDLE,
+                *STOP_IDLE,
                 *PAUSING,
             ],
             S.DELAYING: [
                 row(Due, NodeJoining.delay_over, S.HELD, S.DONE),
                 row(TotalOverdue, NodeStopping.total_overdue_idle, S.DONE, S.DELAYING),
-                STOP_IDLE,
+                *STOP_IDLE,
                 *PAUSING,
             ],
             S.QUEUED: [
@@ -152,7 +154,7 @@ class NodeMachine(NodeJoining, NodePausing, NodeStopping):
                 WAITED_LONG,
                 row(SlotGranted, NodeBeginning.slot_granted, S.HELD, S.ASKING, S.COMMITTING, S.RUNNING),
                 row(TotalOverdue, NodeStopping.total_overdue_idle, S.DONE, S.QUEUED),
-                STOP_IDLE,
+                *STOP_IDLE,
                 *PAUSING,
             ],
             S.ASKING: [
@@ -162,7 +164,7 @@ class NodeMachine(NodeJoining, NodePausing, NodeStopping):
                 row(Refused, NodeBeginning.refused, S.DONE, S.ASKING),
                 row(AskAgain, NodeBeginning.ask_again, S.ASKING, S.COMMITTING, S.RUNNING),
                 row(TotalOverdue, NodeStopping.total_overdue_idle, S.DONE),
-                STOP_IDLE,
+                *STOP_IDLE,
                 row(Pause, NodePausing.hold, S.HELD),
             ],
             S.PARKED: [
@@ -172,14 +174,14 @@ class NodeMachine(NodeJoining, NodePausing, NodeStopping):
                 row(Refused, NodeBeginning.refused, S.DONE, S.PARKED),
                 row(AskAgain, NodeBeginning.ask_again, S.ASKING, S.COMMITTING, S.RUNNING, S.PARKED),
                 row(TotalOverdue, NodeStopping.total_overdue_idle, S.DONE),
-                STOP_IDLE,
+                *STOP_IDLE,
                 row(Pause, NodePausing.hold, S.HELD),
             ],
             S.COMMITTING: [
                 *STALE,
                 row(Proceed, NodeBeginning.proceed, S.RUNNING),
                 row(TotalOverdue, NodeStopping.total_overdue_idle, S.DONE, S.COMMITTING),
-                STOP_IDLE,
+                *STOP_IDLE,
                 *PAUSING,
             ],
             S.RUNNING: [
@@ -191,6 +193,7 @@ class NodeMachine(NodeJoining, NodePausing, NodeStopping):
                 row(IdleOverdue, NodeStopping.idle_overdue, S.INTERRUPTING, S.RUNNING),
                 row(TotalOverdue, NodeStopping.total_overdue, S.INTERRUPTING, S.RUNNING),
                 row(Stop, NodeStopping.stop_running, S.STOPPING),
+                row(Interrupt, NodeStopping.stop_running, S.STOPPING),
                 *PAUSING,
             ],
             S.INTERRUPTING: [
@@ -200,19 +203,20 @@ class NodeMachine(NodeJoining, NodePausing, NodeStopping):
                 row(KillOverdue, NodeStopping.give_up, *RETRIED, S.INTERRUPTING),
                 row(TotalOverdue, NodeStopping.total_overdue_interrupting, S.INTERRUPTING),
                 row(Stop, NodeStopping.stop_sooner, S.STOPPING),
+                row(Interrupt, NodeStopping.stop_sooner, S.STOPPING),
                 *PAUSING,
             ],
             S.BACKING_OFF: [
                 *STALE,
                 row(Due, NodeBeginning.back_off_over, *ENQUEUED),
                 row(TotalOverdue, NodeStopping.total_overdue_idle, S.DONE, S.BACKING_OFF),
-                STOP_IDLE,
+                *STOP_IDLE,
                 *PAUSING,
             ],
             S.HELD: [
                 *STALE,
                 *late(TotalOverdue),
-                STOP_IDLE,
+                *STOP_IDLE,
                 row(Resume, NodePausing.resume_held, S.DONE, S.QUEUED, S.ASKING, S.COMMITTING, S.RUNNING),
             ],
             S.STOPPING: [
@@ -222,6 +226,7 @@ class NodeMachine(NodeJoining, NodePausing, NodeStopping):
                 row(GraceOver, NodeStopping.grace_over, S.STOPPING),
                 row(KillOverdue, NodeStopping.give_up_stopping, S.DONE, S.STOPPING),
                 row(Stop, NodeStopping.stop_sooner, S.STOPPING),
+                row(Interrupt, NodeStopping.stop_sooner, S.STOPPING),
             ],
             S.DONE: [],
         }

@@ -16,7 +16,7 @@ from playbill.model.messages import GraceOver, IdleOverdue, KillOverdue, Settle
 if TYPE_CHECKING:
     from playbill.model.effects import Outbox
     from playbill.model.facts import Failure, Now
-    from playbill.model.messages import AttemptOverdue, Stop, TotalOverdue
+    from playbill.model.messages import AttemptOverdue, Interrupt, Stop, TotalOverdue
 
 S: Final = NodeState
 LATE_SECONDS: Final = 0.1
@@ -136,13 +136,13 @@ class NodeStopping(NodeBase):
         receipt = Receipt(Stopped.NOT_STARTED)
         self._end(out, Outcome(status, attempts, failure=self.failure, receipt=receipt))
 
-    def stop_running(self, message: Stop, now: Now, out: Outbox) -> None:
+    def stop_running(self, message: Stop | Interrupt, now: Now, out: Outbox) -> None:
         """Send the attempt down the ladder."""
         self.become(S.STOPPING)
         asked = now.monotonic
         self._descend(Ladder(asked, asked, asked + message.grace, final=True), now, out)
 
-    def stop_sooner(self, message: Stop, now: Now, out: Outbox) -> None:
+    def stop_sooner(self, message: Stop | Interrupt, now: Now, out: Outbox) -> None:
         """Shorten the grace of an attempt that is on the ladder already."""
         self.become(S.STOPPING)
         ladder = self.ladder

@@ -22,8 +22,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec.structs import replace
+
 from playbill.model.effects import Timer
+from playbill.model.errors import HandlerKilled
 from playbill.model.events import NO_DATA, EventType
+from playbill.model.facts import NodeStatus, Outcome
+from playbill.model.failures import failure_of
 from playbill.model.machines.machine import late, row, table
 from playbill.model.machines.supervisor_pausing import SupervisorPausing
 from playbill.model.machines.supervisor_recovery import SupervisorRecovery
@@ -44,6 +49,7 @@ from playbill.model.messages import (
     Resume,
     Retrying,
     SlotWanted,
+    StandDown,
     Start,
     StillWaiting,
     StopOverdue,
@@ -59,6 +65,7 @@ if TYPE_CHECKING:
 S: Final = SupervisorState
 # Bound once, see machine.py.
 STARTED: Final = EventType.PIPELINE_NODE_STARTED
+SHUTDOWN: Final = "shutdown of its program, so that nobody knows what it has done; on_crash: fail does not repeat it"
 AFTER_THE_END: Final = late(
     SlotWanted,
     StillWaiting,
@@ -71,6 +78,7 @@ AFTER_THE_END: Final = late(
     Pause,
     Resume,
     Park,
+    StandDown,
     JournalFailed,
     JournalBack,
 )
@@ -127,7 +135,12 @@ class SupervisorMachine(SupervisorRecovery, SupervisorStopping):
             self._finish(now, out)
 
     def ended_paused(self, message: Ended, now: Now, out: Outbox) -> None:
-        """Record a node's end; its edges wait for Resume."""
+        """Record a node's end; its edges wait for Resume, or for who goes on with the run."""
+        if self.is_left and message.outcome.status is NodeStatus.CANCELLED:
+            if not self.facts.plan.nodes[message.node].commits:
+                self._note_interrupted(message, now, out)
+                return
+            message = Ended(message.node, given_up(message.outcome))
         route = self._note_end(message, now, out)
         if self.run.cause is not None and self._must_stop():
             self._stop(None, now, out)
@@ -147,6 +160,7 @@ class SupervisorMachine(SupervisorRecovery, SupervisorStopping):
                 row(Start, start, S.RUNNING),
                 row(Recover, SupervisorRecovery.recover, S.RUNNING, S.PAUSED, S.ENDED),
                 row(Cancel, SupervisorStopping.cancel_new, S.ENDED),
+                *late(Park, StandDown),
             ],
             S.RUNNING: [
                 row(SlotWanted, SupervisorSlots.slot_wanted),
@@ -171,6 +185,7 @@ class SupervisorMachine(SupervisorRecovery, SupervisorStopping):
                 row(DeadlineReached, SupervisorStopping.deadline_reached, S.STOPPING, S.ENDED, S.PAUSED),
                 row(Pause, SupervisorPausing.pause, S.PAUSED),
                 row(Park, SupervisorPausing.park, S.PAUSED),
+                row(StandDown, SupervisorPausing.stand_down),
                 row(Resume, SupervisorPausing.resume, S.RUNNING, S.PAUSED, S.ENDED),
                 row(JournalFailed, SupervisorPausing.journal_failed, S.PAUSED),
                 row(JournalBack, SupervisorPausing.journal_back, S.RUNNING, S.PAUSED, S.ENDED),
@@ -181,7 +196,17 @@ class SupervisorMachine(SupervisorRecovery, SupervisorStopping):
                 row(Ended, ended_stopping, S.STOPPING, S.ENDED),
                 row(Cancel, SupervisorStopping.cancel_sooner, S.STOPPING),
                 row(StopOverdue, SupervisorStopping.stop_overdue, S.STOPPING, S.ENDED),
-                *late(SlotWanted, StillWaiting, DeadlineReached, Pause, Resume, Park, JournalFailed, JournalBack),
+                *late(
+                    SlotWanted,
+                    StillWaiting,
+                    DeadlineReached,
+                    Pause,
+                    Resume,
+                    Park,
+                    StandDown,
+                    JournalFailed,
+                    JournalBack,
+                ),
             ],
             S.ENDED: AFTER_THE_END,
         }
@@ -199,6 +224,12 @@ def start_data(plan: Plan, trigger_data: Output, timeout: float, told: Mapping[s
         "kill_bound": plan.stop.kill_bound,
         **told,
     }
+
+
+def given_up(outcome: Outcome) -> Outcome:
+    """Return how a node ends whose attempt was ended as its run was left, and may not begin twice."""
+    failure = replace(failure_of(HandlerKilled(SHUTDOWN)), retryable=False)
+    return Outcome(NodeStatus.FAILED, outcome.attempts, failure=failure, receipt=outcome.receipt)
 
 
 def waits_of(message: AttemptReady) -> dict[str, Any]:

@@ -92,21 +92,21 @@ class SupervisorBase(Machine[SupervisorState]):
 
     def _finish(self, now: Now, out: Outbox) -> None:
         """Record the terminal event and hand over the result."""
-        if self.recovered:
-            self._give_up_recovered(now, out)
+        if self.recovered or self.paused_by:
+            self._give_up_begun(now, out)
         self.become(S.ENDED)
         self.live.clear()
         ending = conclude(self.facts, self.run)
         self._record(ending.event, now, out, data=ending.data)
         out.finish(ending.result(self.facts, self.run))
 
-    def _give_up_recovered(self, now: Now, out: Outbox) -> None:
-        """Record the ends of nodes that had begun when the run was left, and were not taken up before its end."""
+    def _give_up_begun(self, now: Now, out: Outbox) -> None:
+        """Record the ends of nodes that had begun when the run was left, or is, and that nobody took up since."""
         for node in self._begun():
-            past = self.recovered[node.node_id]
-            receipt = Receipt(Stopped.KILLED if past.was_running else Stopped.NOT_STARTED)
-            data = {"status": NodeStatus.CANCELLED, "failure": past.failure, "receipt": receipt}
-            self._record(EventType.PIPELINE_NODE_CANCELLED, now, out, node.node_id, past.attempts, data)
+            past = self.recovered.get(node.node_id)
+            receipt = Receipt(Stopped.KILLED if past is not None and past.was_running else Stopped.NOT_STARTED)
+            data = {"status": NodeStatus.CANCELLED, "failure": node.error, "receipt": receipt}
+            self._record(EventType.PIPELINE_NODE_CANCELLED, now, out, node.node_id, node.attempts, data)
 
     def _stop(self, grace: float | None, now: Now, out: Outbox) -> None:
         """Begin nothing more, and end what is live within a bound; `grace` None: each node has its own."""

@@ -9,14 +9,16 @@ from playbill.model.events import EventType
 from playbill.model.machines.supervisor_base import USER
 from playbill.model.machines.supervisor_routing import SupervisorRouting
 from playbill.model.machines.supervisor_state import SupervisorState
-from playbill.model.messages import DeadlineReached, Pause, Resume
+from playbill.model.messages import DeadlineReached, Interrupt, Pause, Resume
+from playbill.model.plan import Kind
 
 if TYPE_CHECKING:
     from playbill.model.effects import Outbox
     from playbill.model.facts import Now
-    from playbill.model.messages import JournalBack, JournalFailed, Park
+    from playbill.model.messages import Ended, JournalBack, JournalFailed, Park, StandDown
 
 S: Final = SupervisorState
+HANDLER: Final = Kind.HANDLER
 LEAVING: Final = "leaving"
 """Who pauses a run for good in this process: another one goes on with it."""
 JOURNAL: Final = "journal"
@@ -67,6 +69,29 @@ class SupervisorPausing(SupervisorRouting):
         """Begin nothing more; what runs may end, and is recorded, as long as anybody waits for it."""
         self._record(EventType.PIPELINE_RUN_PARKED, now, out)
         self._pause_for(LEAVING, out)
+
+    def stand_down(self, message: StandDown, now: Now, out: Outbox) -> None:
+        """Have attempts ended: those that another process makes again, and at last those that nobody may."""
+        nodes = self.facts.plan.nodes
+        chosen = [
+            node for node in self.live if nodes[node].kind is HANDLER and nodes[node].commits <= message.fragile
+        ]
+        for node, grace in self.facts.plan.stop_graces(chosen, message.grace).items():
+            out.tell(node, Interrupt(grace))
+
+    def _note_interrupted(self, message: Ended, now: Now, out: Outbox) -> None:
+        """Record that an attempt was ended because the run is left: it is no failure."""
+        node, outcome = message.node, message.outcome
+        self.live.pop(node, None)
+        out.forget(node)
+        self._record(
+            EventType.PIPELINE_NODE_INTERRUPTED, now, out, node, outcome.attempts, {"receipt": outcome.receipt}
+        )
+
+    @property
+    def is_left(self) -> bool:
+        """Whether another process goes on with it."""
+        return LEAVING in self.paused_by
 
     def _pause_for(self, reason: str, out: Outbox) -> None:
         if not self.paused_by:

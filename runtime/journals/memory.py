@@ -130,6 +130,8 @@ class MemoryJournal:
     lock: int | None = None
     """The descriptor that makes this process its owner, and whoever inherits it; None: nobody needs to own it."""
 
+    stays_owned = False
+    """Whether its owner stays that one though it is closed, until `disown`."""
     breaker_events: Mapping[str, Sequence[Event]] = {}
     """Of each breaker's stream the events, in order, that tell how its circuits stood when the journal was opened."""
 
@@ -209,6 +211,9 @@ class MemoryJournal:
     async def aclose(self) -> None:
         """Close it while the loop goes on."""
         self.close()
+
+    def disown(self) -> None:
+        """Own it no more."""
 
     def close(self) -> None:
         """End all readers once they have read what there is."""

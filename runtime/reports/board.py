@@ -25,6 +25,7 @@ LOOKS: Final = {
     "queued": ("◌", "yellow"),
     "running": ("●", "cyan"),
     "retrying": ("↻", "yellow"),
+    "interrupted": ("◌", "magenta"),
     "completed": ("✔", "green"),
     "failed": ("✘", "red"),
     "skipped": ("○", "bright_black"),
@@ -35,6 +36,7 @@ STATES: Final = {
     EventType.PIPELINE_NODE_WAITING: "queued",
     EventType.PIPELINE_NODE_STARTED: "running",
     EventType.PIPELINE_NODE_RETRYING: "retrying",
+    EventType.PIPELINE_NODE_INTERRUPTED: "interrupted",
     EventType.PIPELINE_NODE_COMPLETED: "completed",
     EventType.PIPELINE_NODE_FAILED: "failed",
     EventType.PIPELINE_NODE_SKIPPED: "skipped",
@@ -66,7 +68,7 @@ class NodeLine:
         self.attempts = max(self.attempts, event.attempt or 0)
         if self.state == "running":
             self.started = self.started or event.at
-        elif self.state != "retrying":
+        elif self.state not in {"retrying", "interrupted"}:
             self.ended = event.at
 
     def hear(self, said: NodeProgress) -> None:
@@ -97,7 +99,7 @@ class NodeLine:
             Text(node, "bold" if self.state == "running" else ""),
             Text(duration, "bright_black"),
             Text(retries, "yellow"),
-            Text(note, colour if self.state in {"failed", "cancelled"} else "bright_black"),
+            Text(note, colour if self.state in {"failed", "cancelled", "interrupted"} else "bright_black"),
         )
 
 

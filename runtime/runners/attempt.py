@@ -47,6 +47,8 @@ class Orphans:
 
     def __init__(self) -> None:
         self._attempts: set[HandlerAttempt] = set()
+        self.on_last: Callable[[], None] | None = None
+        """Is called when the last of them has ended."""
 
     def add(self, attempt: HandlerAttempt) -> None:
         """Keep an attempt that was given up."""
@@ -55,6 +57,8 @@ class Orphans:
     def discard(self, attempt: HandlerAttempt) -> None:
         """Let one go that has ended after all."""
         self._attempts.discard(attempt)
+        if self.on_last is not None and not self._attempts:
+            self.on_last()
 
     def __len__(self) -> int:
         return len(self._attempts)

@@ -15,8 +15,10 @@ import pytest
 
 import playbill
 from playbill.model.errors import JournalError, RunSetAside, UnknownRun
+from playbill.runtime import last_ends
 from playbill.runtime.journals.sqlite.journal import SqliteJournal
 from playbill.runtime.journals.sqlite.reading.facts import read_events_of
+from tests.stories import support
 from tests.stories.support import node, pipeline
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real("a file, whose disk knows no virtual time")]
@@ -301,7 +303,67 @@ async def test_a_manager_that_parks_leaves_its_runs_to_the_next_one(url: str) ->
         told = [str(event.type) for event in [event async for event in run.events()]]
     assert told.count("pipeline_run.parked") == told.count("pipeline_run.recovered") == 1
     assert "pipeline_run.cancel_requested" not in told
+    assert told[told.index("pipeline_run.parked") :][:2] == ["pipeline_run.parked", "pipeline_node.interrupted"]
     assert BEGUN == {("a", 1): 1, ("b", 1): 1, ("b", 2): 1, ("c", 1): 1, ("x", 1): 1}
+
+
+async def test_a_failure_after_an_interruption_is_the_first_that_is_charged(url: str) -> None:
+    resources: dict[str, Any] = {"a": asyncio.Event()}
+    definition = pipeline(node("a", "durable_step", retry={"max_attempts": 1}))
+    for _ in range(3):
+        async with Manager(journal=url, types=[step], resources=resources, on_exit="park", grace=0) as manager:
+            run = await manager.start_run(definition, run_id="one")
+            async for event in run.events(from_seq=len(run.kept_events)):
+                if event.type == "pipeline_node.started":
+                    break
+    resources["a"].set()
+    async with Manager(journal=url, types=[step], resources=resources) as manager:
+        result = await (await manager.open_run("one")).result()
+    assert (result.status, result.node_results["a"].attempts) == ("completed", 4)
+
+
+async def test_who_must_not_begin_twice_fails_if_it_does_not_end_before_its_run_is_parked(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(last_ends, "FRAGILE_SECONDS", 0.05)
+    resources = {"a": asyncio.Event()}
+    async with Manager(journal=url, types=[step], resources=resources, on_exit="park", grace=0) as manager:
+        run = await manager.start_run(chain("a", "b", on_crash="fail"), run_id="one")
+        async for event in run.events():
+            if event.type == "pipeline_node.started" and event.node_id == "a":
+                break
+    async with Manager(journal=url, types=[step]) as manager:
+        result = await (await manager.open_run("one")).result()
+    assert result.status == "failed"
+    failed = result.node_results["a"]
+    assert failed.error is not None
+    assert (failed.error.type, "shutdown" in failed.error.message) == ("HandlerKilled", True)
+    assert failed.receipt is not None
+    assert BEGUN == {("a", 1): 1}
+
+
+async def test_a_journal_stays_owned_while_an_attempt_goes_on_that_could_not_be_stopped(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    began, let_go = asyncio.Event(), asyncio.Event()
+    resources = {"began": began, "let_go": let_go}
+    stopping: dict[str, Any] = {"on_exit": "park", "grace": 0, "kill_bound": 0.05}
+    async with Manager(journal=url, types=[support.swallows], resources=resources, **stopping) as manager:
+        await manager.start_run(pipeline(node("a", "swallows")), run_id="one")
+        await began.wait()
+    assert "stays locked until" in caplog.text
+    assert "attempt 1 of node 'a' in run 'one'" in caplog.text
+    with pytest.raises(JournalError, match="is open in this process already"):
+        await Manager(journal=url).start_run(chain("a"))
+    let_go.set()
+    await asyncio.sleep(0.05)
+    async with Manager(journal=url, types=[support.swallows], resources=resources) as manager:
+        run = await manager.open_run("one")
+        result = await run.result()
+        events = [event async for event in run.events()]
+    assert (result.status, result.node_results["a"].attempts) == ("completed", 2)
+    (interrupted,) = [event for event in events if event.type == "pipeline_node.interrupted"]
+    assert interrupted.data["receipt"].how == "abandoned"
 
 
 async def test_who_must_not_begin_twice_may_end_before_its_run_is_parked(url: str) -> None:

@@ -282,12 +282,17 @@ class SqliteJournal(MemoryJournal):
         if self._thread.is_alive:  # a disk that does not answer: who owned the file next would write beside it
             said = "its disk does not answer: it stays locked until this process ends"
             raise JournalError(f"journal {self.path} cannot be closed: {said}")
-        self.ownership.release()
+        if not self.stays_owned:
+            self.disown()
         if lost:
             raise JournalError(
                 f"journal {self.path} is closed, and could not keep all of {', '.join(lost)}:"
                 " make it writable, and start these runs again"
             )
+
+    def disown(self) -> None:
+        """Own it no more: another owner may begin."""
+        self.ownership.release()
 
     def __repr__(self) -> str:
         return f"<SqliteJournal {self.path} {'closed' if self._closed else 'open'} streams={len(self.streams)}>"

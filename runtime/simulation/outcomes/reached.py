@@ -51,7 +51,7 @@ def sights_of(events: Iterable[Event]) -> set[Sight]:
         elif kind is EventType.PIPELINE_NODE_COMPLETED:
             sights.add((event.node_id, kind, data["live"], "", ""))
         else:
-            failure, receipt = data["failure"], data["receipt"]
+            failure, receipt = data.get("failure"), data["receipt"]
             how = "" if receipt is None else receipt.how
             error = "" if failure is None else failure.type
             sights.add((event.node_id, kind, data.get("live", ()), error, how))

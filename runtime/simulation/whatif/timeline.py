@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 ENDS: Final = frozenset(
     {
         EventType.PIPELINE_NODE_RETRYING,
+        EventType.PIPELINE_NODE_INTERRUPTED,
         EventType.PIPELINE_NODE_COMPLETED,
         EventType.PIPELINE_NODE_FAILED,
         EventType.PIPELINE_NODE_CANCELLED,
     }
 )
 """The events that end an attempt, if one runs."""
+AGAIN: Final = frozenset({EventType.PIPELINE_NODE_RETRYING, EventType.PIPELINE_NODE_INTERRUPTED})
+"""Those after which another one follows."""
 CONTROLS: Final = frozenset(
     {
         EventType.PIPELINE_RUN_CANCEL_REQUESTED,
@@ -194,7 +197,7 @@ def _take(track: Track, event: Event, at: float, stopped: float | None) -> None:
     if event.type is EventType.PIPELINE_NODE_STARTED:
         track.attempts.append(AttemptBar(event.attempt or 1, at, at))
         return
-    if event.type is not EventType.PIPELINE_NODE_RETRYING:
+    if event.type not in AGAIN:
         track.ended = at
     if event.type in ENDS and track.attempts and track.attempts[-1].is_open:
         attempt = track.attempts[-1]

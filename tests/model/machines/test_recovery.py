@@ -13,7 +13,7 @@ from playbill.model import messages as m
 from playbill.model.definition import PipelineDefinition
 from playbill.model.effects import Timer
 from playbill.model.events import TERMINAL, Event, EventType
-from playbill.model.facts import Failure, Inputs, NodeStatus, Permit, RunStatus, Stopped
+from playbill.model.facts import Failure, Inputs, NodeStatus, Outcome, Permit, Receipt, RunStatus, Stopped
 from playbill.model.machines.supervisor import SupervisorMachine
 from playbill.model.past import Past
 from playbill.model.runstate import RunState
@@ -329,6 +329,65 @@ def test_to_be_parked_is_no_crash_and_charges_nothing() -> None:
     run = left(run)
     recovered(run)
     assert (Past(run.events).crashes["a"], Past(run.events).lost["a"]) == (1, 2)
+
+
+def test_attempts_of_a_parked_run_go_down_the_ladder_and_are_no_failures() -> None:
+    run = Run(step("a", "b", grace=2.0), step("b"), step("c", on_crash="fail"), step("d", "b")).started()
+    run.tell(*(m.AttemptReady(node, 1) for node in "acd"), m.Park())
+    assert run.tell(m.StandDown(), now=1.0) == [("tell", "a", m.Interrupt(2.0)), ("tell", "d", m.Interrupt(4.0))]
+    receipt = Receipt(Stopped.INTERRUPTED, 3.0)
+    stopped = Outcome(NodeStatus.CANCELLED, 1, receipt=receipt)
+    assert run.tell(m.Ended("a", stopped), now=2.0) == [
+        ("forget", "a"), ("pipeline_node.interrupted", "a", 1, {"receipt": receipt}),
+    ]  # fmt: skip
+    assert [call[0] for call in run.tell(m.Ended("d", completed(x=1)))] == ["forget", "pipeline_node.completed"]
+    again = left(run)
+    calls = recovered(again)
+    assert calls[0] == ("pipeline_run.recovered", None, None, {"epoch": 1, "attempts": ("c",)})
+    (told,) = [call[2] for call in calls if call[0] == "tell" and isinstance(call[2], m.Recovered) and call[1] == "a"]
+    assert (told.attempts, told.lost, told.was_running) == (1, 1, True)
+    past = Past(again.events)
+    assert (past.crashes["a"], past.lost["a"]) == (0, 1)
+
+
+def test_who_may_not_begin_twice_has_failed_when_it_is_stopped_for_the_run_to_be_left() -> None:
+    run = Run(step("a", on_crash="fail"), step("b")).started()
+    run.tell(m.AttemptReady("a", 1), m.AttemptReady("b", 1), m.Park(), m.StandDown())
+    assert run.tell(m.StandDown(1.0, fragile=True)) == [
+        ("tell", "a", m.Interrupt(1.0)),
+        ("tell", "b", m.Interrupt(1.0)),
+    ]
+    receipt = Receipt(Stopped.KILLED, 1001.0, 1.0)
+    calls = run.tell(m.Ended("a", Outcome(NodeStatus.CANCELLED, 1, receipt=receipt)))
+    (failed,) = [call for call in calls if call[0] == "pipeline_node.failed"]
+    failure = failed[3]["failure"]
+    assert (failure.type, failure.retryable, failed[3]["receipt"]) == ("HandlerKilled", False, receipt)
+    assert "shutdown" in failure.message
+
+
+def test_a_run_that_is_cancelled_while_it_is_left_ends_all_that_was_interrupted() -> None:
+    run = Run(step("a"), step("b")).started()
+    run.tell(m.AttemptReady("a", 1), m.AttemptReady("b", 1))
+    again = left(run)
+    recovered(again)
+    again.tell(m.AttemptReady("a", 2), m.AttemptReady("b", 2), m.Park(), m.StandDown())
+    again.tell(m.Ended("a", Outcome(NodeStatus.CANCELLED, 2, receipt=Receipt(Stopped.INTERRUPTED))))
+    again.tell(m.Cancel("user"))
+    calls = again.tell(m.Ended("b", Outcome(NodeStatus.CANCELLED, 2, receipt=Receipt(Stopped.INTERRUPTED))))
+    assert [call[:2] for call in calls if call[0].startswith("pipeline")] == [
+        ("pipeline_node.cancelled", "b"), ("pipeline_node.cancelled", "a"), ("pipeline_run.cancelled", None),
+    ]  # fmt: skip
+
+
+def test_an_attempt_that_was_interrupted_is_not_charged_and_a_failure_afterwards_is() -> None:
+    run = Run(step("a", retry={"max_attempts": 2})).started()
+    run.tell(m.AttemptReady("a", 1), m.Park(), m.StandDown())
+    run.tell(m.Ended("a", Outcome(NodeStatus.CANCELLED, 1, receipt=Receipt(Stopped.INTERRUPTED))))
+    run = left(run)
+    recovered(run)
+    assert Past(run.events).lost["a"] == 1
+    run.tell(m.AttemptReady("a", 2))
+    assert Past(run.events).cut == {}
 
 
 def test_a_paused_run_can_be_parked_and_stays_paused() -> None:

@@ -11,7 +11,7 @@ import pytest
 from playbill.model import messages as m
 from playbill.model.breaker_past import BreakerPast, CircuitPast
 from playbill.model.events import Event
-from playbill.model.facts import NodeStatus, Outcome, Permit, Verdict
+from playbill.model.facts import NodeStatus, Outcome, Permit, Receipt, Stopped, Verdict
 from playbill.model.failures import failure_of
 from playbill.model.machines.breaker import BreakerMachine
 from playbill.model.machines.circuit import CircuitMachine
@@ -67,6 +67,7 @@ def node_messages(machine: Machine[Any], rng: random.Random, now: float) -> Iter
     yield m.Refused(ask, "agent", 1.0)
     yield m.AskAgain(ask)
     yield m.WaitedLong(machine.waits)
+    yield m.Interrupt(rng.choice((0.0, 1.0)))
     yield m.Pause()
     yield m.Resume()
 
@@ -88,7 +89,7 @@ NODE_KINDS = [
 
 @cache
 def walked_nodes() -> Walked:
-    return walk(NODE_KINDS, node_messages, walks=500, steps=24)
+    return walk(NODE_KINDS, node_messages, walks=600, steps=24)
 
 
 def supervisor(**more: Any) -> SupervisorMachine:
@@ -132,6 +133,7 @@ def supervisor_messages(machine: Machine[Any], rng: random.Random, now: float) -
     yield m.Pause()
     yield m.Resume()
     yield m.Park()
+    yield m.StandDown(fragile=rng.random() < 0.5)
     yield m.JournalFailed("disk full")
     yield m.JournalBack()
     yield m.DeadlineReached()
@@ -143,6 +145,8 @@ def supervisor_messages(machine: Machine[Any], rng: random.Random, now: float) -
     if machine.live or ended or not machine.run.seq:
         yield m.Ended(live, Outcome(NodeStatus.COMPLETED, 1, {}))
         yield m.Ended(live, Outcome(NodeStatus.FAILED, 1, failure=FATAL))
+    if machine.live and machine.is_left:
+        yield m.Ended(live, Outcome(NodeStatus.CANCELLED, 1, receipt=Receipt(Stopped.INTERRUPTED)))
 
 
 @cache

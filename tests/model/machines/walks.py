@@ -9,11 +9,11 @@ from typing import Any
 
 from playbill.model.errors import InternalError
 from playbill.model.machines.machine import Machine, Table
-from playbill.model.messages import Cancel, DeadlineReached, Skip, Stop, StopOverdue, TotalOverdue
+from playbill.model.messages import Cancel, DeadlineReached, Interrupt, Skip, Stop, StopOverdue, TotalOverdue
 from playbill.model.plan import RunFacts
 from tests.model.machines.recorder import Recorder, at
 
-ENDING = {Stop, Skip, TotalOverdue, Cancel, DeadlineReached, StopOverdue}
+ENDING = {Stop, Interrupt, Skip, TotalOverdue, Cancel, DeadlineReached, StopOverdue}
 """What ends most walks."""
 PERMITS = 0.3
 """How likely a breaker gives a permit at once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from playbill.actors.gate import Gate
@@ -51,6 +52,8 @@ class SupervisorActor(RecordingShell[SupervisorMachine | SalvageMachine]):
 
     on_stopped: Callable[[], None] | None = None
     """Is called when its machine has finished and the journal has yet to keep that."""
+    on_kept: Callable[[], None] | None = None
+    """Is called when the journal has kept something of it."""
     on_fenced: Callable[[JournalError], None] | None = None
     """Is called when all work of a run has stopped of which the journal keeps nothing any more."""
     left: RunStatus | None = None
@@ -165,6 +168,28 @@ class SupervisorActor(RecordingShell[SupervisorMachine | SalvageMachine]):
         self.close()
         return error
 
+    @property
+    def rests_until(self) -> float | None:
+        """Until when nothing happens in it by itself, in monotonic seconds; None: something is under way."""
+        is_busy = self.ended or self.gate.closed or self.answers is not None or self.left is not None
+        if is_busy or self.journal_failed or isinstance(self.machine, SalvageMachine):
+            return None
+        until = self.machine.rests_until
+        paused = self.machine.state == SupervisorState.PAUSED
+        for node in self.nodes.values():
+            rests = node.machine.rests_until
+            if until is None or rests is None or node.machine.paused is not paused:
+                return None
+            until = min(until, rests)
+        return inf if paused else until
+
+    def rest(self) -> None:
+        """End without a word: it is out of memory, and goes on by the fold of its events."""
+        for node in self.nodes.values():
+            node.close()
+        self.nodes.clear()
+        self.close()
+
     def close(self) -> None:
         """End, as all shells do; its own `tell` is a circle, too."""
         super().close()
@@ -189,6 +214,8 @@ class SupervisorActor(RecordingShell[SupervisorMachine | SalvageMachine]):
         if self.journal_failed and not self.gate.closed:
             self.journal_failed = False
             self.post(JournalBack())
+        if self.on_kept is not None:
+            self.on_kept()
 
     def fenced(self, error: JournalError) -> None:
         """Stop what is at work by the ladder, and announce nothing: somebody else goes on with the run, or nobody."""

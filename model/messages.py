@@ -32,6 +32,8 @@ class Recover(Value):
     past: Past
     told: Mapping[str, Any] = {}
     """What else its event says: who goes on with it."""
+    quiet: bool = False
+    """It was only out of memory: nothing is recorded of that."""
 
 
 class Cancel(Value, gc=False):

@@ -62,6 +62,10 @@ class Past:
             row(self, event)
         self._at = event.at
 
+    def go_on_to(self, at: datetime) -> None:
+        """Let its time go on until now: it had an owner since its last event."""
+        self._at = at if self._at is None else max(at, self._at)
+
     @property
     def seconds(self) -> float:
         """How long it has run until the last event: its timeout counts this."""

@@ -16,7 +16,7 @@ from playbill.model.frozen import freeze
 from playbill.model.results import NodeExecutionResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from playbill.model.events import Event
     from playbill.model.facts import Inputs, Output, Receipt
@@ -223,3 +223,11 @@ class RunState:
         EventType.PIPELINE_NODE_CANCELLED: _node_cancelled,
     }
     """What each type of event does to the state."""
+
+
+def folded(events: Iterable[Event]) -> RunState:
+    """Return the durable state of a run that has these events."""
+    state = RunState()
+    for event in events:
+        state.apply(event)
+    return state

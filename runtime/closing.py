@@ -180,6 +180,10 @@ class Closing:
                     await await_ends(self._runs)
         if self._parks:
             self._system.keep_journal_owned()
+        if (passive := self._runs.passive) is not None:
+            if not self._parks:
+                await passive.end_all()
+            passive.close()
         try:
             with suppress(asyncio.CancelledError):
                 await self._system.close()

@@ -103,7 +103,9 @@ class ManagedRuns:
             self._use_loop()
             if self._durable is not None:
                 async with self._runs.reserve(name):
-                    if self._runs.find(name) is None:
+                    if self._runs.is_passive(name):
+                        await self._durable.taking_up.find(name)
+                    elif self._runs.find(name) is None:
                         return await self._durable.taking_up.tell(name, message)
         return None
 
@@ -115,8 +117,11 @@ class ManagedRuns:
             ValueError: the grace is no number of seconds.
         """
         check_grace(grace)
+        passive = () if self._runs.passive is None else self._runs.passive.ids
         answers = await asyncio.gather(
-            *(run.cancel(reason, grace) for run in self.active_runs), return_exceptions=True
+            *(run.cancel(reason, grace) for run in self.active_runs),
+            *(self.cancel_run(run_id, reason, grace) for run_id in passive),
+            return_exceptions=True,
         )
         for answer in answers:
             if isinstance(answer, BaseException):
@@ -183,12 +188,21 @@ class ManagedRuns:
 
     @property
     def active_runs(self) -> list[Run]:
-        """The runs that have not ended, in the order of their starts."""
+        """The runs in memory that have not ended, in the order of their starts; see `passive_runs`."""
         return list(self._runs.active.values())
 
+    @property
+    def passive_runs(self) -> int:
+        """How many runs wait out of memory: for more than a minute, with a journal in a file, and held by nobody.
+
+        They go on in time, and when somebody wants one: `open_run` gives it back.
+        """
+        return 0 if self._runs.passive is None else len(self._runs.passive)
+
     def is_running(self, run_id: RunId) -> bool:
-        """Tell whether a run of this id, a text or a UUID, is active."""
-        return run_id_of(run_id) in self._runs.active
+        """Tell whether a run of this id, a text or a UUID, has begun and not ended."""
+        name = run_id_of(run_id)
+        return name in self._runs.active or self._runs.is_passive(name)
 
     def get_run(self, run_id: RunId) -> Run:
         """Return an active or a remembered run.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from playbill.model.errors import UnknownRun
 
@@ -15,6 +15,37 @@ if TYPE_CHECKING:
     from playbill.actors.supervisor import SupervisorActor
     from playbill.model.results import RunResult
     from playbill.runtime.run import Run
+
+
+class Passive(Protocol):
+    """The runs that are out of memory."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
+    def __contains__(self, run_id: object) -> bool:
+        """Whether a run is one of them."""
+        ...
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of all."""
+        ...
+
+    @property
+    def waiting(self) -> bool:
+        """Whether one of them goes on by itself."""
+        ...
+
+    async def changed(self) -> None:
+        """Wait until one goes on, or another one rests."""
+
+    async def end_all(self) -> None:
+        """Cancel all, as their manager is closed."""
+
+    def close(self) -> None:
+        """Wake nothing more."""
 
 
 class Runs:
@@ -35,6 +66,8 @@ class Runs:
         """Runs that are being recorded, and go on once they are: retries and forks."""
         self._reserved: dict[str, asyncio.Event] = {}
         self._keep = keep
+        self.passive: Passive | None = None
+        """Those that are out of memory; None: none ever is."""
         self.hint = ""
         """Where else than here a run may be found."""
 
@@ -71,6 +104,10 @@ class Runs:
         """Return an active or a remembered run."""
         return self.active.get(run_id) or self.ended.get(run_id)
 
+    def is_passive(self, run_id: str) -> bool:
+        """Tell whether a run is out of memory."""
+        return self.passive is not None and run_id in self.passive
+
     def get(self, run_id: str) -> Run:
         """Return an active or a remembered run.
 
@@ -102,6 +139,8 @@ class Runs:
                     pass  # who had it has begun its run before this
             elif busy:
                 await busy[0].rest()  # one may start while one waits
+            elif self.passive is not None and self.passive.waiting:
+                await self.passive.changed()
             else:
                 return
 

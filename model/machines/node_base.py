@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from playbill.model.effects import Timer
@@ -46,6 +47,8 @@ class NodeBase(Machine[NodeState]):
     past: Recovered | None = None
     """What had begun of it when its run was left; None: it began here."""
     ladder: Ladder | None = None
+    due = 0.0
+    """When its delay or its back-off is over."""
     began_at = 0.0
     heard_at = 0.0
     total_at: float | None = None
@@ -91,8 +94,13 @@ class NodeBase(Machine[NodeState]):
         for name in (Timer.ATTEMPT, Timer.IDLE, Timer.LADDER):
             out.drop_timer(name)
         out.tell(self.supervisor, Retrying(self.plan.id, self.attempts, now.after(delay), failure, receipt))
-        out.set_timer(Timer.DUE, delay, Due(self.attempts))
+        self._wait_for_due(delay, now, out)
         self.become(S.BACKING_OFF)
+
+    def _wait_for_due(self, seconds: float, now: Now, out: Outbox) -> None:
+        """Have a delay or a back-off be over in so many seconds."""
+        self.due = now.monotonic + seconds
+        out.set_timer(Timer.DUE, seconds, Due(self.attempts))
 
     # ---- giving back and ending -------------------------------------------------------------------------------
 
@@ -133,6 +141,17 @@ class NodeBase(Machine[NodeState]):
     def has_attempt(self) -> bool:
         """Whether an attempt of its is running or being ended."""
         return self.state in {S.RUNNING, S.INTERRUPTING, S.STOPPING}
+
+    @property
+    def rests_until(self) -> float | None:
+        """Until when it does nothing, if nobody tells it anything, in monotonic seconds; None: it does something."""
+        if self.state in {S.DELAYING, S.BACKING_OFF}:
+            rests = self.due
+        elif self.state is S.WAITING or (self.state is S.HELD and self.paused):
+            rests = inf
+        else:
+            return None
+        return rests if self.total_at is None or self.paused else min(rests, self.total_at)
 
     def release(self, out: Outbox) -> Permit | None:
         """Give back what a node still holds when its actor ends for another reason.

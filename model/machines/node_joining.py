@@ -89,7 +89,7 @@ class NodeJoining(NodeBeginning):
         elif past.was_running:
             self._enqueue(now, out)
         else:
-            out.set_timer(Timer.DUE, past.left(now), Due(self.attempts))
+            self._wait_for_due(past.left(now), now, out)
             self.become(S.BACKING_OFF)
 
     def _built_in(self, now: Now, out: Outbox) -> None:
@@ -121,7 +121,7 @@ class NodeJoining(NodeBeginning):
             out.tell(self.supervisor, AttemptReady(self.plan.id, 1, now.after(seconds)))
         else:
             seconds = self.past.left(now)
-        out.set_timer(Timer.DUE, seconds, Due(1))
+        self._wait_for_due(seconds, now, out)
         self.become(S.DELAYING)
 
     def _judge(self, condition: Condition, inputs: Inputs, out: Outbox) -> None:

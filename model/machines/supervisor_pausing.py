@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from playbill.model.effects import Timer
@@ -87,6 +88,15 @@ class SupervisorPausing(SupervisorRouting):
         self._record(
             EventType.PIPELINE_NODE_INTERRUPTED, now, out, node, outcome.attempts, {"receipt": outcome.receipt}
         )
+
+    @property
+    def rests_until(self) -> float | None:
+        """Until when it does nothing of its own, in monotonic seconds; None: it does something."""
+        if self.slot_queue or not self.live:
+            return None
+        if self.state is S.RUNNING:
+            return self.deadline_at
+        return inf if self.state is S.PAUSED and self.paused_by == frozenset({USER}) else None
 
     @property
     def is_left(self) -> bool:

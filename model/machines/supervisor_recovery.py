@@ -34,10 +34,11 @@ class SupervisorRecovery(SupervisorPausing):
 
     def recover(self, message: Recover, now: Now, out: Outbox) -> None:
         """Go on where the events end."""
-        past, nodes = message.past, self.facts.plan.nodes
-        lost = tuple(node for node in past.running if nodes[node].kind is Kind.HANDLER)
-        data: dict[str, Any] = {"epoch": past.epoch + 1, "attempts": lost, **message.told}
-        past.apply(self._record(EventType.PIPELINE_RUN_RECOVERED, now, out, data=data))
+        past = message.past
+        if message.quiet:
+            past.go_on_to(now.utc)
+        else:
+            self._record_recovery(message, now, out)
         self.recovered = {node.node_id: self._past_of(node.node_id, past) for node in self._begun()}
         self.become(S.RUNNING)
         if self.run.was_stopped or (self.run.cause is not None and self._must_stop()):
@@ -56,6 +57,12 @@ class SupervisorRecovery(SupervisorPausing):
             self._follow(*route, out)
         if not self.live:
             self._finish(now, out)
+
+    def _record_recovery(self, message: Recover, now: Now, out: Outbox) -> None:
+        past, nodes = message.past, self.facts.plan.nodes
+        lost = tuple(node for node in past.running if nodes[node].kind is Kind.HANDLER)
+        data: dict[str, Any] = {"epoch": past.epoch + 1, "attempts": lost, **message.told}
+        past.apply(self._record(EventType.PIPELINE_RUN_RECOVERED, now, out, data=data))
 
     def _past_of(self, node: str, past: Past) -> Recovered:
         known = self.run.nodes[node]

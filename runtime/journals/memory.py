@@ -42,7 +42,7 @@ class MemoryStream:
         name: What it is called; those of playbill's own keep their last events only.
     """
 
-    __slots__ = ("_journal", "_news", "_waiters", "closed", "events")
+    __slots__ = ("__weakref__", "_journal", "_news", "_waiters", "closed", "events")
 
     def __init__(self, journal: MemoryJournal, name: str = "") -> None:
         self.events: list[Event] | deque[Event] = deque(maxlen=OWN_EVENTS) if is_own(name) else []

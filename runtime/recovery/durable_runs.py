@@ -68,7 +68,7 @@ class DurableRuns:
         if run_id is None:
             return await self.taking_up.take_up_all()
         async with self._runs.reserve(run_id):
-            if self._runs.find(run_id) is not None:
+            if self._runs.find(run_id) is not None or self._runs.is_passive(run_id):
                 return TakenUp()
             try:
                 run = await self.taking_up.find(run_id, insists=True)
@@ -134,6 +134,6 @@ class DurableRuns:
         except BaseException:
             parts.journal.drop(run_id)
             raise
-        self.taking_up.let_go_if_fenced(run)
+        self.taking_up.watch(run.actor)
         await until_kept(kept, parts.journal, f"run '{run_id}' begins as soon as it is kept")
         return run

@@ -21,12 +21,12 @@ from playbill.model.past import Past
 from playbill.model.policies import StopPolicy
 from playbill.model.reuse import Earlier, Fork, forked, retried
 from playbill.model.run_inputs import check_trigger_data
+from playbill.model.runstate import folded
 from playbill.model.stored_form import definition_of
 from playbill.runtime.definitions.versions import our_version
 from playbill.runtime.journals.waiters import take_note, until_kept
 from playbill.runtime.plain_ports import NullKeeper
 from playbill.runtime.recovery.pins import pins_of, row_of_run
-from playbill.runtime.recovery.taking_up import folded
 from playbill.runtime.same_run import check_same_run
 from playbill.runtime.starting import planned
 

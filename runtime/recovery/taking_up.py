@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from playbill.actors.supervisor import SupervisorActor
@@ -24,12 +25,13 @@ from playbill.model.past import Past
 from playbill.model.plan import RunFacts
 from playbill.model.policies import StopPolicy
 from playbill.model.reuse import Earlier, check_began
-from playbill.model.runstate import RunState
+from playbill.model.runstate import folded
 from playbill.runtime.definitions.compile_once import PipelineCompiler
 from playbill.runtime.definitions.versions import our_version
 from playbill.runtime.journals.index import ALIVE
 from playbill.runtime.journals.waiters import take_note
 from playbill.runtime.recovery.obstacles import changes_since, check_crashes
+from playbill.runtime.recovery.passive_runs import PassiveRuns
 from playbill.runtime.recovery.stored_history import StoredHistory
 from playbill.runtime.recovery.stored_run import StoredRun
 from playbill.runtime.recovery.taken_up import TakenUp
@@ -37,18 +39,19 @@ from playbill.runtime.recovery.unowned_runs import UnownedRuns
 from playbill.runtime.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from playbill.model.definition import PipelineDefinition
     from playbill.model.events import Event
     from playbill.model.messages import Cancel, Pause, Resume
     from playbill.model.results import RunResult
+    from playbill.model.runstate import RunState
     from playbill.runtime.actor_system import ActorSystem
     from playbill.runtime.definitions.compiler import CompiledPipeline
     from playbill.runtime.journals.index import RunRow
     from playbill.runtime.runs import Runs
 
-__all__ = ["TakingUp", "folded"]
+__all__ = ["TakingUp"]
 
 logger = logging.getLogger("playbill")
 
@@ -61,14 +64,6 @@ KEPT: Final = 64
 
 
 Agree: TypeAlias = "Callable[[PipelineDefinition, Mapping[str, Any]], None]"
-
-
-def folded(events: Iterable[Event]) -> RunState:
-    """Return the durable state of a run that has these events."""
-    state = RunState()
-    for event in events:
-        state.apply(event)
-    return state
 
 
 class TakingUp:
@@ -99,12 +94,17 @@ class TakingUp:
         self._journal = system.parts.journal
         self._stored = StoredHistory(self._journal.reading, check)
         self._unowned = UnownedRuns(self._journal, lambda: system.parts.clock.now().utc)
+        self.passive = PassiveRuns(system, runs, self._wake, self.tell)
+        """Those that are out of memory."""
+        if self._journal.is_durable:
+            runs.passive = self.passive
         self._told: set[str] = set()
         """Runs that were told something while nobody had them at work: what was read of them before is not all."""
 
     async def take_up_all(self) -> TakenUp:
         """Let all runs go on that have not ended, the oldest first; those that were set aside are tried again."""
-        taken, rows = TakenUp(), await self._stored.unfinished()
+        taken = TakenUp()
+        rows = self.passive.let_rest(await self._stored.unfinished(), taken)
         ahead: deque[asyncio.Task[list[Event]]] = deque()
         try:
             for place, row in enumerate(rows):
@@ -179,6 +179,12 @@ class TakingUp:
             return await self._take_up(row, self._stored.events(row), agree, insists=insists)
         return await self._read_back(row, agree)
 
+    async def _wake(self, run_id: str) -> None:
+        """Take up a run that rests, unless somebody has meanwhile."""
+        async with self.runs.reserve(run_id):
+            if self.runs.find(run_id) is None:
+                await self.find(run_id)
+
     async def get(self, run_id: str) -> Run | None:
         """Return a run that is known here, or else what `find` gives; only for who has reserved the id."""
         return self.runs.find(run_id) or await self.find(run_id)
@@ -231,10 +237,16 @@ class TakingUp:
         except Exception as error:  # whatever is wrong with one run, it harms no other
             self.check()  # nobody reads a journal whose manager is closed
             reason = str(error) if isinstance(error, (DefinitionError, JournalError)) else f"{error!r}"
+            self.passive.take(row.run_id)
             await self._set_aside(row, reason)
             raise RunSetAside(row.run_id, reason) from error
         agree(compiled.definition, state.trigger_data)
         self.check()
+        rest = self.passive.take(row.run_id)
+        if rest is not None and rest.is_ours:
+            if rest.wakes_at < inf:
+                self._journal.change_run(row.run_id, {"wake_at": None}).add_done_callback(take_note)
+            return self.go_on(events, state, compiled, Recover(past, quiet=True))
         told: dict[str, Any] = {"playbill": our_version(), **({"handlers": changed} if changed else {})}
         return self.go_on(events, state, compiled, Recover(past, told))
 
@@ -249,19 +261,21 @@ class TakingUp:
         actor = SupervisorActor(ports, facts, timeout, breakers, self.conclude, state, events)
         run = Run(compiled.definition, data, actor, self._journal.streams[first.stream], system)
         self.runs.active[first.stream] = run
-        self.let_go_if_fenced(run)
+        self.watch(actor)
         actor.post(recover)
         return run
 
-    def let_go_if_fenced(self, run: Run) -> None:
-        """Forget a run, should its journal keep nothing of it any more, once its work has stopped."""
+    def watch(self, actor: SupervisorActor) -> None:
+        """Forget a run, should its journal keep nothing of it any more, once its work has stopped; let it rest."""
+        run_id = actor.facts.run_id
 
         def let_go(error: JournalError) -> None:
-            self.runs.active.pop(run.id, None)
-            self._journal.drop(run.id)
-            run.fence(error)
+            run = self.runs.active.pop(run_id, None)
+            self._journal.drop(run_id)
+            if run is not None:
+                run.fence(error)
 
-        run.actor.on_fenced = let_go
+        actor.on_fenced, actor.on_kept = let_go, self.passive.touch
 
     async def _read_back(self, row: RunRow, agree: Agree) -> Run:
         """Return a run that has ended.

@@ -68,8 +68,8 @@ FIXED: Final = (
     Fixed(
         "a retry comes without a back-off",
         "model/machines/node_base.py",
-        "out.set_timer(Timer.DUE, delay, Due(self.attempts))",
-        "out.set_timer(Timer.DUE, 0.0, Due(self.attempts))",
+        "self._wait_for_due(delay, now, out)",
+        "self._wait_for_due(0.0, now, out)",
     ),
     Fixed(
         "timeout never fires",

@@ -6,11 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from playbill.model.errors import JournalError
+from playbill.model.runstate import folded
 from playbill.runtime.cli.journals import find_run, journals, reading
 from playbill.runtime.journals.index import ALIVE
 from playbill.runtime.journals.sqlite.files.ownership import owner_of
 from playbill.runtime.recovery.stored_history import StoredHistory
-from playbill.runtime.recovery.taking_up import folded
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

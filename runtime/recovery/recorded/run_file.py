@@ -17,13 +17,13 @@ import msgspec
 from playbill.model.attributes import check_attributes
 from playbill.model.errors import DefinitionError, JournalError
 from playbill.model.events import BOUNDS, TERMINAL, EventType
+from playbill.model.runstate import folded
 from playbill.model.stored_form import definition_hash, definition_of
 from playbill.runtime.journals.codec import event_from_mapping, event_to_json
 from playbill.runtime.journals.index import RunRow
 from playbill.runtime.journals.listing import LogLine, micros
 from playbill.runtime.journals.sqlite.rows import row_of_event
 from playbill.runtime.options import run_id_to_start
-from playbill.runtime.recovery.taking_up import folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

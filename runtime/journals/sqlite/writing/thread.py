@@ -121,6 +121,7 @@ class WriterThread:
                     self._keep(store, work)
                 else:
                     self._do(store, work)
+                work = None  # its streams belong to nobody while the thread waits
         except JournalLost as error:
             self._reports.lost(error)
         finally:
@@ -152,6 +153,8 @@ class WriterThread:
         store.between_groups()
 
     def _do(self, store: Store, work: Work) -> None:
+        if not work.done.set_running_or_notify_cancel():
+            return  # who wanted it does not any more; from here on it cannot be cancelled
         try:
             result = store.run(work.call)
         except Exception as error:
@@ -173,5 +176,5 @@ class WriterThread:
                     continue
                 if error is None:
                     work.done.cancel()
-                else:
+                elif work.done.set_running_or_notify_cancel():
                     work.done.set_exception(error)

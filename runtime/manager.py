@@ -68,6 +68,7 @@ class PipelineRunManager(RunsFromRuns):
         max_commands: commands at once, further ones wait; their timeouts count from their own beginning.
         simulate_agents: whether agents answer something invented where no `resources["agents"]` are; else nodes fail.
         recover: whether the runs in its journal that have not ended go on as soon as the manager is used.
+        start_paused: whether nothing begins or goes on before `resume_all()`; it owns and shows its journal even so.
 
     Raises:
         DefinitionError: an option is wrong; carries all problems.
@@ -93,6 +94,7 @@ class PipelineRunManager(RunsFromRuns):
         max_commands: int = MAX_COMMANDS,
         simulate_agents: bool = False,
         recover: bool = True,
+        start_paused: bool = False,
     ) -> None:
         check_options(locals())  # the arguments, all of them: there is nothing else yet
         self.stop_policy = StopPolicy(grace=grace, kill_bound=kill_bound)
@@ -103,7 +105,7 @@ class PipelineRunManager(RunsFromRuns):
         self._system: ActorSystem | None = None
         """What the actors live in; None: no loop has been used yet."""
         self._closing: Closing | None = None
-        self._closed, self._recovers = False, recover
+        self._closed, self._recovers, self._is_paused = False, recover, start_paused
         self._durable: DurableRuns | None = None
         self._on_exit, self._runs = on_exit, Runs(keep_runs)
         self.place: Place | None = place_of_caller()
@@ -132,9 +134,9 @@ class PipelineRunManager(RunsFromRuns):
         Raises:
             DefinitionError: the pipeline, the data or an option is wrong; carries all problems.
             JournalError: the journal could not keep the run's start; says what becomes of it.
-            RuntimeError: not on the manager's loop, or the manager is closed.
+            RuntimeError: not on the manager's loop, or the manager is closed or paused.
         """
-        system = self._use_loop()
+        system = self._use_loop_to_begin()
         check_options({"timeout_seconds": timeout_seconds})
         check_attributes({} if attributes is None else attributes)
         pipeline = self.compiler.take(definition)
@@ -220,7 +222,8 @@ class PipelineRunManager(RunsFromRuns):
         closing = self._closing
         try:
             if closing is not None and self._on_exit == "wait" and error is None:
-                await self.recovered()
+                if not self._is_paused:
+                    await self.recovered()
                 await closing.rest()
         finally:
             self._refuse_further_runs()
@@ -272,7 +275,10 @@ class PipelineRunManager(RunsFromRuns):
         journal = system.parts.journal
         if isinstance(journal, SqliteJournal) and (server := serve(journal.path, ref(self), system.loop)) is not None:
             system.shut = server.close
-        return DurableRuns(self._taking_up(system), recovers=self._recovers)
+        durable = DurableRuns(self._taking_up(system), recovers=self._recovers)
+        if not self._is_paused:
+            durable.begin_recovery()
+        return durable
 
     def _taking_up(self, system: ActorSystem) -> TakingUp:
         from playbill.runtime.recovery.taking_up import TakingUp  # noqa: PLC0415 (few need it)
@@ -282,7 +288,7 @@ class PipelineRunManager(RunsFromRuns):
     def _reruns(self) -> Reruns:
         from playbill.runtime.recovery.reruns import Reruns  # noqa: PLC0415 (few need it)
 
-        system = self._use_loop()
+        system = self._use_loop_to_begin()
         return Reruns(self._taking_up(system) if self._durable is None else self._durable.taking_up)
 
     def __repr__(self) -> str:

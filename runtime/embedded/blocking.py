@@ -115,6 +115,15 @@ class BlockingManager:
         """List runs, the newest first; as PipelineRunManager.list_runs."""
         return self.call(self._running.list_runs(**asked))
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether it begins nothing until `resume_all`; as PipelineRunManager.is_paused."""
+        return self._running.is_paused
+
+    def resume_all(self) -> None:
+        """Begin what `start_paused` has held back; as PipelineRunManager.resume_all."""
+        self._on_loop(self._running.resume_all)
+
     def recovered(self) -> TakenUp:
         """Wait until all unfinished runs of the journal were looked at; as PipelineRunManager.recovered."""
         return self.call(self._running.recovered())

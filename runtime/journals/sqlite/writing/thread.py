@@ -67,13 +67,16 @@ class WriterThread:
         self._reports = reports
         self._queue: SimpleQueue[Group | Work | None] = SimpleQueue()
         self._given_up = threading.Event()
-        opened: Future[dict[str, int]] = Future()
+        opened: Future[Store] = Future()
         self._thread = threading.Thread(
             target=self._live, args=(open_store, opened), name=f"playbill-journal-{path.name}", daemon=True
         )
         self._thread.start()
-        self.own = opened.result()
+        store = opened.result()
+        self.own = store.own
         """The last seqs of the streams of playbill's own that are kept."""
+        self.crashes = store.note.crashes
+        """When owners before were found to have crashed."""
 
     def send(self, group: Group) -> None:
         """Keep a group; the reports tell of it."""
@@ -105,13 +108,13 @@ class WriterThread:
 
     # ---- on the thread ----------------------------------------------------------------------------------------
 
-    def _live(self, open_store: Callable[[], Store], opened: Future[dict[str, int]]) -> None:
+    def _live(self, open_store: Callable[[], Store], opened: Future[Store]) -> None:
         try:
             store = open_store()
         except Exception as error:  # noqa: BLE001 (told to who waits)
             opened.set_exception(explained(error, self._path, "opened"))
             return
-        opened.set_result(store.own)
+        opened.set_result(store)
         try:
             while (work := self._next(store)) is not None:
                 if isinstance(work, Group):

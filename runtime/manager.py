@@ -8,6 +8,7 @@ from weakref import ref
 
 from playbill.model.attributes import check_attributes
 from playbill.model.policies import StopPolicy
+from playbill.model.trace_context import trace_context_of
 from playbill.runtime.actor_system import ActorSystem, SystemSettings
 from playbill.runtime.arguments import check_grace
 from playbill.runtime.closing import Closing, place_of_caller
@@ -120,6 +121,7 @@ class PipelineRunManager(RunsFromRuns):
         run_id: RunId | None = None,
         timeout_seconds: float | None = None,
         attributes: Mapping[str, Scalar] | None = None,
+        trace_context: Mapping[str, str] | None = None,
     ) -> Run:
         """Start a run and return it: at once, or, of a large pipeline, once that is planned beside what else goes on.
 
@@ -130,6 +132,7 @@ class PipelineRunManager(RunsFromRuns):
             run_id: names the run, a text or a UUID; the same id, definition and data again give the run there is.
             timeout_seconds: for the whole run; None: the definition's.
             attributes: by which `list_runs` finds it, as `set_attributes` takes them; a run there is keeps its own.
+            trace_context: W3C's, `traceparent` and perhaps `tracestate`; likewise. See `Run.trace_context`.
 
         Raises:
             DefinitionError: the pipeline, the data or an option is wrong; carries all problems.
@@ -142,7 +145,7 @@ class PipelineRunManager(RunsFromRuns):
         pipeline = self.compiler.take(definition)
         name = None if run_id is None else run_id_to_start(run_id)
         data: object = {} if trigger_data is None else trigger_data
-        wanted = Wanted(data, name, timeout_seconds, dict(attributes or {}))
+        wanted = Wanted(data, name, timeout_seconds, dict(attributes or {}), trace_context_of(trace_context))
         if isinstance(pipeline, Taken) and (system.simulated or not is_large(pipeline.definition)):
             pipeline = self.compiler.finish(pipeline)
         durable = self._durable

@@ -66,6 +66,7 @@ class StartOptions(TypedDict, total=False):
     run_id: RunId | None
     timeout_seconds: float | None
     attributes: Mapping[str, Scalar] | None
+    trace_context: Mapping[str, str] | None
 
 
 class Rule(NamedTuple):

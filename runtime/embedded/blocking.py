@@ -65,10 +65,16 @@ class BlockingManager:
         run_id: RunId | None = None,
         timeout_seconds: float | None = None,
         attributes: Mapping[str, Scalar] | None = None,
+        trace_context: Mapping[str, str] | None = None,
     ) -> BlockingRun:
         """Start a run and return it at once; as PipelineRunManager.start_run."""
         start = self._running.start_run(
-            definition, trigger_data, run_id=run_id, timeout_seconds=timeout_seconds, attributes=attributes
+            definition,
+            trigger_data,
+            run_id=run_id,
+            timeout_seconds=timeout_seconds,
+            attributes=attributes,
+            trace_context=trace_context,
         )
         return BlockingRun(self, self.call(start))
 

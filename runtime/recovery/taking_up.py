@@ -242,9 +242,9 @@ class TakingUp:
 
     def go_on(self, events: list[Event], state: RunState, compiled: CompiledPipeline, recover: Recover) -> Run:
         """Let a run go on that has these events, which fold to this state."""
-        system, first, data = self.system, events[0], state.trigger_data
-        first_run = None if (origin := first.data.get("origin")) is None else origin.first
-        facts = RunFacts(first.stream, compiled.plan, data, next(system.run_numbers), first_run)
+        system, first, data, told = self.system, events[0], state.trigger_data, events[0].data
+        first_run = None if (origin := told.get("origin")) is None else origin.first
+        facts = RunFacts(first.stream, compiled.plan, data, next(system.run_numbers), first_run, told.get("trace"))
         breakers = system.breakers_of(compiled.definition, compiled.breaker_keys, agree=False)
         ports, timeout = system.ports_of_run(compiled.bindings), first.data["timeout"]
         actor = SupervisorActor(ports, facts, timeout, breakers, self.conclude, state, events)

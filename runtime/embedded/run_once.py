@@ -49,18 +49,14 @@ def run(
     from playbill.runtime.manager import PipelineRunManager  # noqa: PLC0415
 
     definition = load(definition)
+    wanted: StartOptions = {"run_id": run_id, "timeout_seconds": timeout_seconds, "trace_context": trace_context}
     graces: list[float | None] = []
     runs: list[Run] = []
 
     async def work() -> RunResult:
         options.setdefault("recover", False)  # those of others that are in the journal are not ours to take up
         async with PipelineRunManager(**options) as manager:
-            asked: StartOptions = {
-                "run_id": run_id,
-                "timeout_seconds": timeout_seconds,
-                "trace_context": trace_context,
-            }
-            runs.append(await manager.start_run(definition, trigger_data, **asked))
+            runs.append(await manager.start_run(definition, trigger_data, **wanted))
             for grace in graces:
                 stop(grace)
             return await runs[0].result()

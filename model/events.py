@@ -33,6 +33,7 @@ from playbill.model.forms import (
     read_fields,
 )
 from playbill.model.frozen import copied
+from playbill.model.trace_context import trace_context_of
 from playbill.model.upcasting import upcast, version_of
 from playbill.model.wording import clip
 
@@ -118,6 +119,16 @@ OPENED: Final = {
 }
 """A circuit is open for so many seconds, the so-manieth time since it was closed, by a policy: what that says besides
 the defaults."""
+
+
+def _read_trace(raw: Any) -> Mapping[str, str]:
+    if (trace := trace_context_of(OBJECT.read(raw))) is None:
+        raise ValueError("is empty")
+    return trace
+
+
+TRACE: Final = Form(dict, _read_trace)
+"""The W3C trace context that a run was started with."""
 ENDED: Final = {"status": one_of(RunStatus), "cause": CAUSE, "outputs": OUTPUT}
 
 FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
@@ -128,6 +139,7 @@ FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
         **dict.fromkeys(BOUNDS, NUMBER),
         **PINS,
         "origin": ORIGIN,
+        "trace": TRACE,
     },
     EventType.PIPELINE_RUN_COMPLETED: ENDED,
     EventType.PIPELINE_RUN_FAILED: ENDED,
@@ -167,7 +179,7 @@ FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
     EventType.LOOP_BLOCKED: {"run_id": or_none(TEXT), "seconds": NUMBER, "stack": TEXT},
 }
 OPTIONAL: Final[Mapping[EventType, frozenset[str]]] = {
-    EventType.PIPELINE_RUN_STARTED: frozenset({*BOUNDS, *PINS, "origin"}),
+    EventType.PIPELINE_RUN_STARTED: frozenset({*BOUNDS, *PINS, "origin", "trace"}),
     EventType.PIPELINE_RUN_CANCEL_REQUESTED: frozenset({"grace"}),
     EventType.PIPELINE_RUN_PAUSED: frozenset({"unowned"}),
     EventType.PIPELINE_RUN_RECOVERED: frozenset({"playbill", "handlers"}),

@@ -23,7 +23,7 @@ class Start(Value):
 
     trigger_data: Output
     told: Mapping[str, Any] = {}
-    """What else its first event says: what the run is pinned to."""
+    """What else its first event says: what the run is pinned to, and its trace context."""
 
 
 class Recover(Value):

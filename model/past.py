@@ -67,6 +67,12 @@ class Past:
         self._at = at if self._at is None else max(at, self._at)
 
     @property
+    def struck(self) -> list[str]:
+        """The nodes whose attempt a crash has cut off, or would begin again: no delay, and none if it was parked."""
+        nodes = {} if self._is_parked else {**self.cut, **self.running}
+        return [node for node in nodes if node not in self.due]
+
+    @property
     def seconds(self) -> float:
         """How long it has run until the last event: its timeout counts this."""
         return self._seconds_at(self._at)

@@ -114,6 +114,8 @@ class RunFacts:
     """How many runs its manager had begun before: of two with one id they differ."""
     first_run: str | None = None
     """The run whose idempotency keys this one goes on with, since it is a retry of it; None: it has its own."""
+    trace: Mapping[str, str] | None = None
+    """The W3C trace context that it was started with; None: with none."""
     name: str = field(init=False)
     """Of this very run, for its asks: the number first, so that no other's can be the same text."""
 

@@ -31,6 +31,7 @@ class ManagedRuns:
     """What may be asked of a manager about its runs."""
 
     _runs: Runs
+    _is_paused: bool
     _durable: DurableRuns | None
     """What is done with a journal that outlives the process; None: it does not, or no loop has been used yet."""
 
@@ -38,18 +39,59 @@ class ManagedRuns:
         """Return what the actors live in; the manager knows it."""
         raise NotImplementedError
 
+    # ---- a manager that was made with start_paused ------------------------------------------------------------
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it was made with `start_paused`, and begins nothing until `resume_all`."""
+        return self._is_paused
+
+    def resume_all(self) -> None:
+        """Begin what `start_paused` has held back: the recovery of its journal, unless `recover` is False.
+
+        Runs that were paused one by one stay so. On a manager that is not paused it does nothing.
+
+        Raises:
+            RuntimeError: not on the manager's loop, or the manager is closed.
+        """
+        self._use_loop()
+        if self._is_paused:
+            self._is_paused = False
+            if self._durable is not None:
+                self._durable.begin_recovery()
+
+    def _use_loop_to_begin(self) -> ActorSystem:
+        """Return what the actors live in, for who begins something or lets it go on.
+
+        Raises:
+            RuntimeError: the manager is closed, not on its loop, or paused.
+        """
+        system = self._use_loop()
+        self._check_not_paused("nothing")
+        return system
+
+    def _check_not_paused(self, what: str) -> None:
+        if self._is_paused:
+            text = "begins or goes on before `resume_all()`: this manager was made with start_paused=True"
+            raise RuntimeError(f"{what} {text}")
+
+    # ---- runs that are known, or in the journal ---------------------------------------------------------------
+
     async def open_run(self, run_id: RunId) -> Run:
         """Return a run that is known, or that the journal has: it goes on here, unless it has ended.
 
         Raises:
             UnknownRun: there is none of this id.
             JournalError: it cannot be read, or cannot go on: RunSetAside says why.
+            RuntimeError: it has not ended, and the manager is paused.
         """
         self._use_loop()
         name = run_id_of(run_id)
         async with self._runs.reserve(name):
             known = self._runs.find(name)
             if known is None and self._durable is not None:
+                if self._is_paused and await self._durable.is_unfinished(name):
+                    self._check_not_paused(f"run '{name}' has not ended, and nothing")
                 known = await self._durable.taking_up.find(name)
             if known is None:
                 raise UnknownRun(name)
@@ -60,15 +102,17 @@ class ManagedRuns:
 
         Raises:
             JournalError: the journal cannot be read.
+            RuntimeError: the manager is paused, so that nobody looks at them yet.
         """
-        self._use_loop()
+        self._use_loop_to_begin()
         return TakenUp() if self._durable is None else await self._durable.recovered()
 
     async def recover(self, run_id: RunId | None = None) -> TakenUp:
         """Take up unfinished runs of the journal that are not at work here, also those that were set aside.
 
         Args:
-            run_id: this one, however often a node of it was running in a crash; None: all.
+            run_id: this one, however often a node of it was running in a crash, and also while the manager is
+                paused; None: all.
 
         Returns:
             What became of them; a run that is at work, or has ended, is not among them.
@@ -76,7 +120,10 @@ class ManagedRuns:
         Raises:
             UnknownRun: there is none of this id.
             JournalError: the journal cannot be read.
+            RuntimeError: all are asked for, and the manager is paused.
         """
+        if run_id is None:
+            self._use_loop_to_begin()
         self._use_loop()
         if self._durable is None:
             if run_id is not None:

@@ -8,6 +8,7 @@ from weakref import ref
 
 from playbill.model.attributes import check_attributes
 from playbill.model.policies import StopPolicy
+from playbill.model.trace_context import trace_context_of
 from playbill.runtime.actor_system import ActorSystem, SystemSettings
 from playbill.runtime.arguments import check_grace
 from playbill.runtime.closing import Closing, place_of_caller
@@ -69,6 +70,7 @@ class PipelineRunManager(RunsFromRuns):
         simulate_agents: whether agents answer something invented where no `resources["agents"]` are; else nodes fail.
         recover: whether the runs in its journal that have not ended go on as soon as the manager is used, and its
             breakers are as they were.
+        start_paused: whether nothing begins or goes on before `resume_all()`; it owns and shows its journal even so.
 
     Raises:
         DefinitionError: an option is wrong; carries all problems.
@@ -94,6 +96,7 @@ class PipelineRunManager(RunsFromRuns):
         max_commands: int = MAX_COMMANDS,
         simulate_agents: bool = False,
         recover: bool = True,
+        start_paused: bool = False,
     ) -> None:
         check_options(locals())  # the arguments, all of them: there is nothing else yet
         self.stop_policy = StopPolicy(grace=grace, kill_bound=kill_bound)
@@ -104,7 +107,7 @@ class PipelineRunManager(RunsFromRuns):
         self._system: ActorSystem | None = None
         """What the actors live in; None: no loop has been used yet."""
         self._closing: Closing | None = None
-        self._closed, self._recovers = False, recover
+        self._closed, self._recovers, self._is_paused = False, recover, start_paused
         self._durable: DurableRuns | None = None
         self._on_exit, self._runs = on_exit, Runs(keep_runs)
         self.place: Place | None = place_of_caller()
@@ -119,6 +122,7 @@ class PipelineRunManager(RunsFromRuns):
         run_id: RunId | None = None,
         timeout_seconds: float | None = None,
         attributes: Mapping[str, Scalar] | None = None,
+        trace_context: Mapping[str, str] | None = None,
     ) -> Run:
         """Start a run and return it: at once, or, of a large pipeline, once that is planned beside what else goes on.
 
@@ -129,19 +133,20 @@ class PipelineRunManager(RunsFromRuns):
             run_id: names the run, a text or a UUID; the same id, definition and data again give the run there is.
             timeout_seconds: for the whole run; None: the definition's.
             attributes: by which `list_runs` finds it, as `set_attributes` takes them; a run there is keeps its own.
+            trace_context: W3C's, `traceparent` and perhaps `tracestate`; likewise. See `Run.trace_context`.
 
         Raises:
             DefinitionError: the pipeline, the data or an option is wrong; carries all problems.
             JournalError: the journal could not keep the run's start; says what becomes of it.
-            RuntimeError: not on the manager's loop, or the manager is closed.
+            RuntimeError: not on the manager's loop, or the manager is closed or paused.
         """
-        system = self._use_loop()
+        system = self._use_loop_to_begin()
         check_options({"timeout_seconds": timeout_seconds})
         check_attributes({} if attributes is None else attributes)
         pipeline = self.compiler.take(definition)
         name = None if run_id is None else run_id_to_start(run_id)
         data: object = {} if trigger_data is None else trigger_data
-        wanted = Wanted(data, name, timeout_seconds, dict(attributes or {}))
+        wanted = Wanted(data, name, timeout_seconds, dict(attributes or {}), trace_context_of(trace_context))
         if isinstance(pipeline, Taken) and (system.simulated or not is_large(pipeline.definition)):
             pipeline = self.compiler.finish(pipeline)
         durable = self._durable
@@ -221,7 +226,8 @@ class PipelineRunManager(RunsFromRuns):
         closing = self._closing
         try:
             if closing is not None and self._on_exit == "wait" and error is None:
-                await self.recovered()
+                if not self._is_paused:
+                    await self.recovered()
                 await closing.rest()
         finally:
             self._refuse_further_runs()
@@ -273,7 +279,10 @@ class PipelineRunManager(RunsFromRuns):
         journal = system.parts.journal
         if isinstance(journal, SqliteJournal) and (server := serve(journal.path, ref(self), system.loop)) is not None:
             system.shut = server.close
-        return DurableRuns(self._taking_up(system), recovers=self._recovers)
+        durable = DurableRuns(self._taking_up(system), recovers=self._recovers)
+        if not self._is_paused:
+            durable.begin_recovery()
+        return durable
 
     def _taking_up(self, system: ActorSystem) -> TakingUp:
         from playbill.runtime.recovery.taking_up import TakingUp  # noqa: PLC0415 (few need it)
@@ -283,7 +292,7 @@ class PipelineRunManager(RunsFromRuns):
     def _reruns(self) -> Reruns:
         from playbill.runtime.recovery.reruns import Reruns  # noqa: PLC0415 (few need it)
 
-        system = self._use_loop()
+        system = self._use_loop_to_begin()
         return Reruns(self._taking_up(system) if self._durable is None else self._durable.taking_up)
 
     def __repr__(self) -> str:

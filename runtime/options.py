@@ -37,6 +37,7 @@ class SimulatedOptions(TypedDict, total=False):
 
     journal: str
     recover: bool
+    start_paused: bool
     resources: Mapping[str, Any] | None
     types: Iterable[Source] | None
     breakers: Mapping[str, BreakerPolicy | Mapping[str, Any]] | None
@@ -65,6 +66,7 @@ class StartOptions(TypedDict, total=False):
     run_id: RunId | None
     timeout_seconds: float | None
     attributes: Mapping[str, Scalar] | None
+    trace_context: Mapping[str, str] | None
 
 
 class Rule(NamedTuple):
@@ -130,6 +132,7 @@ RULES: Final = {
     "watchdog_seconds": seconds_from(SHORTEST_WATCH),
     "watchdog_interrupts": Rule(_is_switch, "is True or False"),
     "recover": Rule(_is_switch, "is True or False"),
+    "start_paused": Rule(_is_switch, "is True or False"),
     "simulate_agents": Rule(_is_switch, "is True or False"),
     "resources": mapping_of("names to objects"),
     "secrets": mapping_of("names to texts or numbers"),

@@ -86,6 +86,11 @@ class Run:
         return events[0].data.get("origin") if events else None
 
     @property
+    def trace_context(self) -> Mapping[str, str] | None:
+        """The W3C trace context that it was started with: `traceparent`, perhaps `tracestate`; None: with none."""
+        return self.actor.facts.trace
+
+    @property
     def kept_events(self) -> Sequence[Event]:
         """Its events so far, for who begins another run with them."""
         return tuple(self._stream.events)

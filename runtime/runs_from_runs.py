@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from playbill.model.errors import DefinitionError, UnknownRun
+from playbill.model.trace_context import trace_context_of
 from playbill.runtime.journals.waiters import take_note, until_kept
 from playbill.runtime.managed_runs import ManagedRuns
 from playbill.runtime.options import check_options, run_id_of, run_id_to_start
@@ -33,7 +34,12 @@ class RunsFromRuns(ManagedRuns):
         raise NotImplementedError
 
     async def retry_run(
-        self, run_id: RunId, *, new_id: RunId | None = None, timeout_seconds: float | None = None
+        self,
+        run_id: RunId,
+        *,
+        new_id: RunId | None = None,
+        timeout_seconds: float | None = None,
+        trace_context: Mapping[str, str] | None = None,
     ) -> Run:
         """Begin a retry of a run that failed, timed out or was cancelled, and return it.
 
@@ -44,6 +50,7 @@ class RunsFromRuns(ManagedRuns):
             run_id: the old run, be it known or in the journal.
             new_id: names the new one; the same id again gives the retry there is.
             timeout_seconds: for the new run; None: as the old one's.
+            trace_context: as start_run's; None: the old one's.
 
         Raises:
             UnknownRun: there is none of this id.
@@ -52,7 +59,8 @@ class RunsFromRuns(ManagedRuns):
         """
         check_options({"timeout_seconds": timeout_seconds})
         name = None if new_id is None else run_id_to_start(new_id)
-        return await self._reruns().retry(run_id_of(run_id), RerunChanges(name, timeout_seconds))
+        trace = trace_context_of(trace_context)
+        return await self._reruns().retry(run_id_of(run_id), RerunChanges(name, timeout_seconds, trace=trace))
 
     async def fork_run(
         self,
@@ -63,6 +71,7 @@ class RunsFromRuns(ManagedRuns):
         definition: Given | None = None,
         new_id: RunId | None = None,
         timeout_seconds: float | None = None,
+        trace_context: Mapping[str, str] | None = None,
     ) -> Run:
         """Begin a run that has all that an old one had before a node, and runs that node and all after it again.
 
@@ -75,6 +84,7 @@ class RunsFromRuns(ManagedRuns):
             definition: another definition, in which all before the node does the same; None: the old run's.
             new_id: names the new one; the same id again gives the fork there is.
             timeout_seconds: for the new run; None: the definition's if that is another one, else as the old one's.
+            trace_context: as start_run's; None: it is of none.
 
         Raises:
             UnknownRun: there is none of this id.
@@ -83,7 +93,7 @@ class RunsFromRuns(ManagedRuns):
         """
         check_options({"timeout_seconds": timeout_seconds})
         name = None if new_id is None else run_id_to_start(new_id)
-        changes = RerunChanges(name, timeout_seconds, trigger_data, definition)
+        changes = RerunChanges(name, timeout_seconds, trigger_data, definition, trace_context_of(trace_context))
         return await self._reruns().fork(run_id_of(run_id), node, changes)
 
     async def export_run(self, run_id: RunId, path: str | os.PathLike[str]) -> None:

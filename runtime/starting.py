@@ -48,6 +48,8 @@ class Wanted:
     """None: the definition's."""
     attributes: Mapping[str, Scalar]
     """By which people find it."""
+    trace: Mapping[str, str] | None = None
+    """The W3C trace context that it is a part of; None: it is of none."""
 
     def copied(self, definition: PipelineDefinition) -> Wanted:
         """Return what stays as it is, whatever is done to the data; the schema is asked later.
@@ -112,11 +114,12 @@ def begin(
     data: FrozenDict = cast("FrozenDict", wanted.data)
     run_id = wanted.run_id or system.parts.new_id()
     breakers = system.breakers_of(definition, compiled.breaker_keys)
-    facts = RunFacts(run_id, compiled.plan, data, next(system.run_numbers))
+    facts = RunFacts(run_id, compiled.plan, data, next(system.run_numbers), trace=wanted.trace)
     timeout = wanted.timeout_seconds or definition.timeout
     actor = SupervisorActor(system.ports_of_run(compiled.bindings), facts, timeout, breakers, conclude)
     run = runs.active[run_id] = Run(definition, data, actor, system.parts.journal.streams[run_id], system)
     if wanted.attributes and told is None:  # else they stand in its row
         system.parts.journal.change_run(run_id, {"attributes": wanted.attributes})
-    actor.post(Start(data) if told is None else Start(data, told))
+    said = told if wanted.trace is None else {**(told or {}), "trace": wanted.trace}
+    actor.post(Start(data) if said is None else Start(data, said))
     return run

@@ -17,6 +17,7 @@ from playbill.runtime.cli.options.imports import Imports
 from playbill.runtime.cli.options.journal import JournalOption, journal_named
 from playbill.runtime.cli.options.option_names import with_options
 from playbill.runtime.cli.options.seconds import Seconds
+from playbill.runtime.cli.options.trace import TraceParent, trace_context_named
 from playbill.runtime.cli.options.trigger_data import Inputs, trigger_data_of
 from playbill.runtime.cli.progress import progress_of
 from playbill.runtime.cli.runs.following import EndNotKept, follow, stop_on_signals
@@ -29,7 +30,7 @@ from playbill.runtime.journals.event_file import EventFile
 from playbill.runtime.manager import PipelineRunManager
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping
 
     from playbill.model.definition import PipelineDefinition
     from playbill.model.progress import NodeProgress
@@ -52,6 +53,7 @@ def run(  # noqa: PLR0913 (a user names those they want)
     journal: JournalOption = None,
     run_id: Annotated[str | None, Parameter(name="--id")] = None,
     timeout: Seconds | None = None,
+    traceparent: TraceParent = None,
     grace: Seconds = 5.0,
     imports: Imports = None,
     events: Path | None = None,
@@ -70,6 +72,7 @@ def run(  # noqa: PLR0913 (a user names those they want)
         journal: where the run is kept.
         run_id: names the run; the same id, pipeline and data again give the run there is.
         timeout: seconds for the whole run, or 5m; without it the pipeline's.
+        traceparent: the W3C trace that the run is a part of; without it what TRACEPARENT says.
         grace: seconds that stopped handlers have to clean up.
         imports: modules that define node types.
         events: a file for the events of the run, one line of JSON each, as they happen.
@@ -80,7 +83,8 @@ def run(  # noqa: PLR0913 (a user names those they want)
     show_logs(verbose)
     with reserve_output(wanted=as_json) as output:
         definition = open_definition(file, imports)
-        requested = RequestedRun(definition, trigger_data_of(definition, input_json, inputs or []), run_id, timeout)
+        trace, data = trace_context_named(traceparent), trigger_data_of(definition, input_json, inputs or [])
+        requested = RequestedRun(definition, data, run_id, timeout, trace)
         hidden = read_secrets(secrets or [])
         options: ManagerOptions = {"grace": grace, "secrets": hidden, "simulate_agents": simulate_agents}
         loop = PrivateLoop()
@@ -104,6 +108,7 @@ class RequestedRun(NamedTuple):
     data: dict[str, Any]
     run_id: str | None
     timeout_seconds: float | None
+    trace_context: Mapping[str, str] | None
 
 
 async def _run(
@@ -125,6 +130,7 @@ async def _run(
                 requested.data,
                 run_id=requested.run_id,
                 timeout_seconds=requested.timeout_seconds,
+                trace_context=requested.trace_context,
             )
             if path is not None:
                 complain(f"{'run':<10}{started.id}{' has ended before: it is not run again' if started.done else ''}")

@@ -65,10 +65,16 @@ class BlockingManager:
         run_id: RunId | None = None,
         timeout_seconds: float | None = None,
         attributes: Mapping[str, Scalar] | None = None,
+        trace_context: Mapping[str, str] | None = None,
     ) -> BlockingRun:
         """Start a run and return it at once; as PipelineRunManager.start_run."""
         start = self._running.start_run(
-            definition, trigger_data, run_id=run_id, timeout_seconds=timeout_seconds, attributes=attributes
+            definition,
+            trigger_data,
+            run_id=run_id,
+            timeout_seconds=timeout_seconds,
+            attributes=attributes,
+            trace_context=trace_context,
         )
         return BlockingRun(self, self.call(start))
 
@@ -114,6 +120,15 @@ class BlockingManager:
     def list_runs(self, **asked: Unpack[RunQueryOptions]) -> RunPage:
         """List runs, the newest first; as PipelineRunManager.list_runs."""
         return self.call(self._running.list_runs(**asked))
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it begins nothing until `resume_all`; as PipelineRunManager.is_paused."""
+        return self._running.is_paused
+
+    def resume_all(self) -> None:
+        """Begin what `start_paused` has held back; as PipelineRunManager.resume_all."""
+        self._on_loop(self._running.resume_all)
 
     def recovered(self) -> TakenUp:
         """Wait until all unfinished runs of the journal were looked at; as PipelineRunManager.recovered."""

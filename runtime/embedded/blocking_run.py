@@ -68,6 +68,11 @@ class BlockingRun:
         return self._run.origin
 
     @property
+    def trace_context(self) -> Mapping[str, str] | None:
+        """The W3C trace context that it was started with; None: with none. As Run.trace_context."""
+        return self._run.trace_context
+
+    @property
     def status(self) -> RunStatus:
         """Where the run stands."""
         return self._run.status

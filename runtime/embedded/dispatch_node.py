@@ -56,6 +56,7 @@ class _Trial:
     secrets: Mapping[str, Secret] = field(repr=False)
     programs: ProgramPool
     within_run: bool
+    trace: Mapping[str, str] | None = None
 
 
 async def dispatch_node(
@@ -75,8 +76,8 @@ async def dispatch_node(
     Args:
         node: the node, or the mapping it is written as; its config's `${...}` are rendered.
         inputs: outputs by node id.
-        context: whose run id, resources and trigger data the handler sees, and with whose commands a command waits
-            for its turn; None: none.
+        context: whose run id, resources, trigger data and trace context the handler sees, and with whose commands a
+            command waits for its turn; None: none.
         types: as PipelineRunManager's.
         trigger_data: what `${trigger...}` sees; None: the context's.
         resources: what the handler finds in `context.resources`; None: the context's.
@@ -101,9 +102,8 @@ async def dispatch_node(
     pool = ThreadPool()
     runner = _runner(trial, bindings, pool)
     try:
-        return await _attempt(
-            runner, RunFacts(trial.run_id, build_plan(definition), trial.trigger_data), node.id, inputs
-        )
+        facts = RunFacts(trial.run_id, build_plan(definition), trial.trigger_data, trace=trial.trace)
+        return await _attempt(runner, facts, node.id, inputs)
     finally:
         pool.close()
 
@@ -163,6 +163,7 @@ def _trial_of(
         hidden,
         context.programs or programs,
         within_run=True,
+        trace=context.trace_context,
     )
 
 

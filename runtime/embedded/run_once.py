@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from playbill.model.results import RunResult
     from playbill.runtime.definitions.files import Given
-    from playbill.runtime.options import ManagerOptions, RunId
+    from playbill.runtime.options import ManagerOptions, RunId, StartOptions
     from playbill.runtime.run import Run
 
 __all__ = ["run"]
@@ -21,6 +21,7 @@ def run(
     *,
     run_id: RunId | None = None,
     timeout_seconds: float | None = None,
+    trace_context: Mapping[str, str] | None = None,
     **options: Unpack[ManagerOptions],
 ) -> RunResult:
     """Run a pipeline to its end, in a program without an event loop.
@@ -33,6 +34,7 @@ def run(
         trigger_data: what it is started with.
         run_id: names the run, a text or a UUID.
         timeout_seconds: for the whole run; None: the definition's.
+        trace_context: as PipelineRunManager.start_run's.
         options: those of PipelineRunManager (resources, types, grace, journal...). Of the runs in a journal only this
             one is touched: the same id gives the run there is, or goes on with it.
 
@@ -47,14 +49,14 @@ def run(
     from playbill.runtime.manager import PipelineRunManager  # noqa: PLC0415
 
     definition = load(definition)
+    wanted: StartOptions = {"run_id": run_id, "timeout_seconds": timeout_seconds, "trace_context": trace_context}
     graces: list[float | None] = []
     runs: list[Run] = []
 
     async def work() -> RunResult:
         options.setdefault("recover", False)  # those of others that are in the journal are not ours to take up
         async with PipelineRunManager(**options) as manager:
-            started = manager.start_run(definition, trigger_data, run_id=run_id, timeout_seconds=timeout_seconds)
-            runs.append(await started)
+            runs.append(await manager.start_run(definition, trigger_data, **wanted))
             for grace in graces:
                 stop(grace)
             return await runs[0].result()

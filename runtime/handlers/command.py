@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from playbill.model.errors import NodeConfigError, NodeError, NodeExecutionError
 from playbill.model.plain_text import MAX_TEXT_BYTES
 from playbill.model.sizes import MAX_BYTES, json_size
+from playbill.model.trace_context import environment_with
 from playbill.runtime.processes.exit_codes import signal_of
 from playbill.runtime.processes.leader import SpawnerDied
 from playbill.runtime.redaction import REDACTION
 from playbill.runtime.runners.program import ProgramHandler, ProgramOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from playbill.model.configs import CommandConfig
     from playbill.model.definition import PipelineNode
@@ -51,14 +52,15 @@ def command(node: PipelineNode, inputs: Inputs, context: NodeContext) -> Command
     if config.cwd is not None and not (config.cwd and Path(config.cwd).is_dir()):
         text = f"command '{config.argv[0]}' cannot start: its cwd '{config.cwd}' is not a directory"
         raise NodeConfigError(text)
-    return Command(config)
+    return Command(config, context.trace_context)
 
 
 class Command:
     """The program of one attempt."""
 
-    def __init__(self, config: CommandConfig) -> None:
+    def __init__(self, config: CommandConfig, trace: Mapping[str, str] | None) -> None:
         self._config = config
+        self._trace = trace
         self._redaction = REDACTION.get()
 
     @property
@@ -66,7 +68,8 @@ class Command:
         """What to start."""
         config = self._config
         stdin = None if config.stdin is None else config.stdin.encode()
-        return ProgramOrder(config.argv, config.cwd, {**os.environ, **config.env}, stdin, config.max_output_bytes)
+        environment = environment_with(self._trace, os.environ, config.env)
+        return ProgramOrder(config.argv, config.cwd, environment, stdin, config.max_output_bytes)
 
     def output(self, exit_code: int, program: Program) -> dict[str, Any]:
         """Return what the program said.

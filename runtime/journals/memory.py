@@ -127,6 +127,8 @@ class MemoryJournal:
 
     is_durable = False
     """Whether what it keeps outlives this process."""
+    crashes: Sequence[datetime] = ()
+    """When owners of it were found to have crashed, the oldest first; at most the last three."""
     lock: int | None = None
     """The descriptor that makes this process its owner, and whoever inherits it; None: nobody needs to own it."""
 

@@ -19,6 +19,7 @@ class RetryOptions(TypedDict, total=False):
 
     new_id: RunId | None
     timeout_seconds: float | None
+    trace_context: Mapping[str, str] | None
 
 
 class ForkOptions(RetryOptions, total=False):
@@ -40,3 +41,5 @@ class RerunChanges:
     """None: as the earlier one's."""
     definition: Given | None = None
     """None: the earlier one's."""
+    trace: Mapping[str, str] | None = None
+    """The W3C trace context of the new one; None: a retry has the earlier one's, a fork none."""

@@ -13,15 +13,19 @@ from playbill.model.run_inputs import check_trigger_data
 from playbill.model.stored_form import definition_of
 from playbill.runtime.definitions.content import is_large, size_of
 from playbill.runtime.definitions.slices import in_slices
+from playbill.runtime.journals.index import ALIVE
 from playbill.runtime.journals.waiters import take_note, until_kept
+from playbill.runtime.recovery.caution import CautiousRecovery, is_crash_loop
 from playbill.runtime.recovery.pins import pins_of, row_of_run
+from playbill.runtime.recovery.stored_history import StoredHistory
 from playbill.runtime.recovery.stored_run import StoredRun
 from playbill.runtime.recovery.taken_up import TakenUp
 from playbill.runtime.same_run import check_same_run
 from playbill.runtime.starting import begin
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
+    from datetime import datetime
 
     from playbill.model.definition import PipelineDefinition
     from playbill.runtime.definitions.compiler import CompiledPipeline
@@ -37,17 +41,40 @@ class DurableRuns:
 
     Args:
         taking_up: what is done with those that the journal has.
-        recovers: whether those that have not ended go on, beside all else.
+        recovers: whether those that have not ended go on, beside all else, once `begin_recovery` says so.
     """
 
     def __init__(self, taking_up: TakingUp, *, recovers: bool) -> None:
         self.taking_up = taking_up
         self._system, self._runs = taking_up.system, taking_up.runs
+        self._stored = StoredHistory(self._system.parts.journal.reading, taking_up.check)
         self._recovery: asyncio.Task[TakenUp] | None = None
         self._runs.hint = "`await manager.open_run(...)` looks in the journal, too"
-        if recovers:
-            self._recovery = asyncio.Task(taking_up.take_up_all(), name="playbill-recovery")
+        self._recovers = recovers
+        self._opened_at = self._system.parts.clock.now().utc
+        """By which a crash is recent: who looks for long, with `start_paused`, is not less careful then."""
+
+    def begin_recovery(self) -> None:
+        """Let those go on that have not ended, if they shall; once."""
+        if self._recovers and self._recovery is None:
+            self._recovery = asyncio.Task(self._take_up_all(self._opened_at), name="playbill-recovery")
             self._recovery.add_done_callback(take_note)
+
+    def _take_up_all(self, now: datetime) -> Coroutine[Any, Any, TakenUp]:
+        """Return what takes up all: with caution, if the process had crashed again and again by then."""
+        if is_crash_loop(self._system.parts.journal.crashes, now):
+            return CautiousRecovery(self.taking_up).take_up_all()
+        return self.taking_up.take_up_all()
+
+    async def is_unfinished(self, run_id: str) -> bool:
+        """Tell whether the journal has a run of this id that has not ended.
+
+        Raises:
+            DefinitionError: no journal can have such an id.
+            JournalError: it cannot be read.
+        """
+        row = await self._stored.row(run_id)
+        return row is not None and row.status in ALIVE
 
     async def recovered(self) -> TakenUp:
         """Wait until they do; who is cancelled cancels only their own wait.
@@ -66,7 +93,7 @@ class DurableRuns:
         """
         await self.recovered()
         if run_id is None:
-            return await self.taking_up.take_up_all()
+            return await self._take_up_all(self._system.parts.clock.now().utc)
         async with self._runs.reserve(run_id):
             if self._runs.find(run_id) is not None or self._runs.is_passive(run_id):
                 return TakenUp()

@@ -133,7 +133,9 @@ class Reruns:
             first["timeout"] if changes.definition is None else compiled.definition.timeout
         )
         pins: Mapping[str, Any] = pins_of(compiled) if parts.journal.is_durable else {}
-        told = start_data(plan, data, timeout, {**pins, "origin": origin})
+        trace = changes.trace or (first.get("trace") if origin.how == RETRY else None)
+        traced = {} if trace is None else {"trace": trace}
+        told = start_data(plan, data, timeout, {**pins, "origin": origin, **traced})
         now = parts.clock.now().utc
         started = Event(EventType.PIPELINE_RUN_STARTED, run_id, 1, now, None, None, told)
         if origin.how == RETRY:

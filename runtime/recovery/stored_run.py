@@ -51,6 +51,11 @@ class StoredRun(Run):
         return self._state.started_at is None
 
     @property
+    def trace_context(self) -> Mapping[str, str] | None:
+        """The W3C trace context that it was started with; None: with none."""
+        return self._stream.events[0].data.get("trace")
+
+    @property
     def status(self) -> RunStatus:
         """How the run has ended."""
         return self._state.status

@@ -39,7 +39,7 @@ from playbill.runtime.recovery.unowned_runs import UnownedRuns
 from playbill.runtime.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from playbill.model.definition import PipelineDefinition
     from playbill.model.events import Event
@@ -62,7 +62,7 @@ SHOWN: Final = 10
 KEPT: Final = 64
 """Compiled definitions that are remembered."""
 
-
+Leaves: TypeAlias = "Callable[[RunRow, asyncio.Task[list[Event]]], Awaitable[bool]]"
 Agree: TypeAlias = "Callable[[PipelineDefinition, Mapping[str, Any]], None]"
 
 
@@ -101,16 +101,18 @@ class TakingUp:
         self._told: set[str] = set()
         """Runs that were told something while nobody had them at work: what was read of them before is not all."""
 
-    async def take_up_all(self) -> TakenUp:
-        """Let all runs go on that have not ended, the oldest first; those that were set aside are tried again."""
+    async def take_up_all(self, rows: Sequence[RunRow] = (), leaves: Leaves | None = None) -> TakenUp:
+        """Let all runs go on that have not ended, or these, the oldest first; `leaves` says which come later."""
         taken = TakenUp()
-        rows = self.passive.let_rest(await self._stored.unfinished(), taken)
+        rows = rows or self.passive.let_rest(await self._stored.unfinished(), taken)
         ahead: deque[asyncio.Task[list[Event]]] = deque()
         try:
             for place, row in enumerate(rows):
                 for next_row in rows[place + len(ahead) : place + AHEAD]:
                     ahead.append(asyncio.ensure_future(self._stored.events(next_row)))
-                await self._take_up_one(row, ahead.popleft(), taken)
+                reading = ahead.popleft()
+                if leaves is None or not await leaves(row, reading):
+                    await self._take_up_one(row, reading, taken)
         finally:
             for reading in ahead:
                 reading.cancel()
@@ -252,10 +254,9 @@ class TakingUp:
 
     def go_on(self, events: list[Event], state: RunState, compiled: CompiledPipeline, recover: Recover) -> Run:
         """Let a run go on that has these events, which fold to this state."""
-        system, first, data = self.system, events[0], state.trigger_data
-        origin = first.data.get("origin")
-        first_run = None if origin is None else origin.first
-        facts = RunFacts(first.stream, compiled.plan, data, next(system.run_numbers), first_run)
+        system, first, data, told = self.system, events[0], state.trigger_data, events[0].data
+        first_run = None if (origin := told.get("origin")) is None else origin.first
+        facts = RunFacts(first.stream, compiled.plan, data, next(system.run_numbers), first_run, told.get("trace"))
         breakers = system.breakers_of(compiled.definition, compiled.breaker_keys, agree=False)
         ports, timeout = system.ports_of_run(compiled.bindings), first.data["timeout"]
         actor = SupervisorActor(ports, facts, timeout, breakers, self.conclude, state, events)

@@ -86,6 +86,8 @@ class NodeContext(Struct, Generic[ConfigT], eq=False):
     """What the host registered: databases, agents..."""
     first_run: str | None = None
     """The first run of which this one is a retry; None: it is none."""
+    trace_context: Mapping[str, str] | None = None
+    """The W3C trace context that the run was started with: `traceparent`, perhaps `tracestate`; None: with none."""
 
     @property
     def idempotency_key(self) -> str:

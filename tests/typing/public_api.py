@@ -1,5 +1,6 @@
 """Never run: mypy and pyright read it, as a user's editor would."""
 
+from collections.abc import Mapping
 from typing import Any, assert_type
 
 import playbill
@@ -10,6 +11,7 @@ async def typed(node: playbill.PipelineNode, inputs: dict[str, Any], context: pl
     assert_type(context.attempt, int)
     assert_type(context.run_id, str)
     assert_type(context.cancelled, bool)
+    assert_type(context.trace_context, Mapping[str, str] | None)
     await context.sleep(1.0)
     return {"n": 1}
 
@@ -39,12 +41,19 @@ async def embedded(definition: playbill.PipelineDefinition) -> None:
         assert_type(await manager.cancel_all(), int)
         assert_type(manager.active_runs, list[playbill.Run])
         assert_type(manager.circuits, dict[str, playbill.CircuitState])
+        again = await manager.retry_run(run.id, trace_context={"traceparent": "00-..."})
+        assert_type(again.trace_context, Mapping[str, str] | None)
+    async with playbill.PipelineRunManager(start_paused=True) as manager:
+        assert_type(manager.is_paused, bool)
+        manager.resume_all()
+        assert_type((await manager.recovered()).cautious, bool)
     assert_type(await playbill.dispatch_node(definition.nodes[0], {}), dict[str, Any])
     assert_type(await playbill.PipelineExecutor(definition).execute(), dict[str, Any])
 
 
 def sync(definition: playbill.PipelineDefinition) -> None:
     assert_type(playbill.run(definition, {"n": 1}, types=[typed, acts]), playbill.RunResult)
+    playbill.run(definition, trace_context={"traceparent": "00-..."})
     playbill.run(definition, gracee=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue] (a slip is an error)
     playbill.BlockingManager(gracee=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     with playbill.BlockingManager() as manager:

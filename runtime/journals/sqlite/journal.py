@@ -95,7 +95,7 @@ class SqliteJournal(MemoryJournal):
         except BaseException:
             self.ownership.release()
             raise
-        self._own = self._thread.own
+        self._own, self.crashes = self._thread.own, self._thread.crashes
         """The last seqs of the streams of playbill's own that are not in memory."""
         self.breaker_events = self._thread.breaker_events
         self._batches = Batches(self._loop, self._thread)

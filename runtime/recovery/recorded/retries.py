@@ -48,6 +48,7 @@ async def record_retry(journal: MemoryJournal, run_id: str, changes: RerunChange
     check_trigger_data(earlier.definition, said["trigger_data"])
     data = {name: item for name, item in said.items() if name != "handlers"}
     data |= {"playbill": our_version(), "timeout": changes.timeout_seconds or said["timeout"], "origin": origin}
+    data |= {} if changes.trace is None else {"trace": changes.trace}
     started = Event(EventType.PIPELINE_RUN_STARTED, new_id, 1, now, None, None, data)
     fresh = RunRow(
         run_id=new_id,

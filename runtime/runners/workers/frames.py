@@ -10,10 +10,13 @@ import json
 import pickle
 import struct
 from operator import contains
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from playbill.runtime.redaction import Redaction
 from playbill.runtime.runners.workers.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "MAX_BYTES",
@@ -72,6 +75,7 @@ class AttemptArguments(NamedTuple):
     attempt: int
     run_id: str
     first_run: str | None
+    trace: Mapping[str, str] | None
     trigger_data: Any
     inputs: Any
     node_config: Any

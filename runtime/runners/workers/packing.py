@@ -83,6 +83,7 @@ class Packer:
             context.attempt,
             context.run_id,
             context.first_run,
+            context.trace_context,
             context.trigger_data,
             inputs,
             rendered,

@@ -51,6 +51,8 @@ class Disk:
         self.streams: dict[str, KeptStream] = {}
         self.index = MemoryIndex(self.streams)
         """The rows of the runs, folded from their events; and what others said of them."""
+        self.writer: dict[str, str] = {}
+        """What writers leave for the next one, as the table of that name has it."""
         self.tries = 0
         """How many writes were begun, by all processes."""
         self._look = look
@@ -100,6 +102,13 @@ class Disk:
             UnknownRun: there is none of this id.
         """
         self.index.change(run_id, change).result()
+
+    def change_writer(self, rows: Mapping[str, str | None]) -> None:
+        """Set rows that the next writer finds; those that are None go."""
+        self.writer |= {name: value for name, value in rows.items() if value is not None}
+        for name, value in rows.items():
+            if value is None:
+                self.writer.pop(name, None)
 
     def forget(self, run_id: str) -> None:
         """Forget a run."""

@@ -14,6 +14,8 @@ from playbill.runtime.journals.memory import MemoryJournal
 from playbill.runtime.journals.sqlite.batches import Batches
 from playbill.runtime.journals.sqlite.group import Rows
 from playbill.runtime.journals.sqlite.stream import SqliteStream
+from playbill.runtime.journals.sqlite.writing.open_note import OpenNote
+from playbill.runtime.simulation.virtual.clock import EPOCH
 
 if TYPE_CHECKING:
     import asyncio
@@ -97,8 +99,9 @@ class DiskStream(SqliteStream):
 class DiskWriter:
     """Writes one group after the other, as the writer thread does."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, disk: Disk, life: Life) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, disk: Disk, life: Life, note: OpenNote) -> None:
         self._loop = loop
+        self._note = note
         self._disk = disk
         self._life = life
         self.hears: Batches | None = None
@@ -124,6 +127,8 @@ class DiskWriter:
         if self._life.dies(write, "before"):
             return
         outcome = self._disk.keep(group)
+        self._disk.change_writer(self._note.opening())
+        self._note.opened()
         if not self._life.dies(write, "kept"):
             self._loop.call_later(later, self._tell, outcome, write)
 
@@ -140,18 +145,23 @@ class DiskJournal(MemoryJournal):
         disk: what is kept, by all processes.
         loop: the one of this process.
         life: what happens to it as it writes.
+        now: when it opens the journal, UTC.
     """
 
     is_durable = True
 
-    def __init__(self, disk: Disk, loop: asyncio.AbstractEventLoop, life: Life | None = None) -> None:
+    def __init__(
+        self, disk: Disk, loop: asyncio.AbstractEventLoop, life: Life | None = None, now: datetime = EPOCH
+    ) -> None:
         super().__init__()
         self.disk = disk
         self.reading = disk.index
         self.breaker_events = {name: list(kept.events) for name, kept in disk.streams.items() if is_breaker(name)}
         self._loop = loop
         self._life: Life = QuietLife() if life is None else life
-        self._writer = DiskWriter(loop, disk, self._life)
+        self._note = OpenNote(disk.writer, str(disk.tries), now)
+        self.crashes = self._note.crashes
+        self._writer = DiskWriter(loop, disk, self._life, self._note)
         self._batches = self._writer.hears = Batches(loop, self._writer)
 
     def open(self, stream: str, keeper: Keeper, kept: Iterable[Event] = ()) -> DiskStream:
@@ -215,6 +225,8 @@ class DiskJournal(MemoryJournal):
 
     def close(self) -> None:
         """End all readers; what is not kept by now never is."""
+        if self._writer.hears is not None:  # who is dead closes nothing
+            self.disk.change_writer(self._note.closing())
         self.die()
         super().close()
 

@@ -121,7 +121,7 @@ class DurableWorld(SimWorld):
     ) -> Parts:
         """Make the parts of a process, whose journal is on the disk."""
         parts = super().open(loop, view, wrap)
-        journal = self.journal = DiskJournal(self.disk, loop, self)
+        journal = self.journal = DiskJournal(self.disk, loop, self, parts.clock.now().utc)
         return replace(parts, journal=journal, timers=PromisedTimers(parts.timers, self.promises), new_id=self.new_id)
 
     def new_id(self) -> str:

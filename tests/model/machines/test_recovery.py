@@ -390,6 +390,20 @@ def test_an_attempt_that_was_interrupted_is_not_charged_and_a_failure_afterwards
     assert Past(run.events).cut == {}
 
 
+def test_struck_are_those_whose_attempt_a_crash_has_cut_off() -> None:
+    run = Run(step("a"), step("b"), step("c"), {"id": "d", "type": "delay", "config": {"seconds": 60}}).started()
+    run.tell(m.AttemptReady("a", 1), m.AttemptReady("b", 1), m.AttemptReady("c", 1))
+    run.tell(m.AttemptReady("d", 1, at(60.0).utc), m.Ended("a", completed()), m.Retrying("b", 2, at(9.0).utc, FLAKY))
+    assert Past(run.events).struck == ["c"]
+    run = left(run)
+    recovered(run)
+    assert Past(run.events).struck == ["c"]  # it begins again, and may have, before the journal knew of it
+    run.tell(m.AttemptReady("c", 2), m.AttemptReady("b", 2))
+    assert Past(run.events).struck == ["c", "b"]
+    run.tell(m.Park())
+    assert Past(run.events).struck == []
+
+
 def test_a_paused_run_can_be_parked_and_stays_paused() -> None:
     run = Run(step("a")).started()
     run.tell(m.Pause(), m.Park())

@@ -100,6 +100,7 @@ def context_of(config: BaseModel, resources: Mapping[str, Any] | None = None) ->
         idempotency_key="r1/n",
         trigger_data={},
         resources=resources or {},
+        trace_context=None,
         log=logging.LoggerAdapter(logging.getLogger("playbill.test"), {}),
         cancelled=False,
         beats=beats,

@@ -98,5 +98,6 @@ CREATE TABLE log_lines (
 -- Runs that are forgotten, and of which not all is deleted yet.
 CREATE TABLE pruned (run INTEGER PRIMARY KEY);
 
--- What the writer knows of itself: the last group that more than events were kept with, to settle a lost answer.
+-- What the writer knows of itself: the last group that more than events were kept with, to settle a lost answer; that
+-- it has the journal open, unless it has closed it in order; and when the last crashes of writers were found.
 CREATE TABLE writer (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

@@ -5,18 +5,21 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from playbill.model.errors import JournalError
 from playbill.runtime.journals.index import ENDED
 from playbill.runtime.journals.refusals import JournalLost
 from playbill.runtime.journals.sqlite.files.connections import open_writer, prepare_writer
 from playbill.runtime.journals.sqlite.schema.migrations import migrate
 from playbill.runtime.journals.sqlite.writing.encoded import EncodedGroup
+from playbill.runtime.journals.sqlite.writing.open_note import OpenNote
 from playbill.runtime.journals.sqlite.writing.positions import Positions, breaker_events, own_positions
 from playbill.runtime.journals.sqlite.writing.transaction import GroupTransaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from typing import Any
 
@@ -26,6 +29,20 @@ if TYPE_CHECKING:
     from playbill.runtime.journals.sqlite.writing.checkpoints import Checkpoints
 
 __all__ = ["Store"]
+
+
+def writer_rows(connection: sqlite3.Connection) -> dict[str, str]:
+    """Return what the file's writers have left there."""
+    return dict(connection.execute("SELECT name, value FROM writer"))
+
+
+def change_writer_rows(connection: sqlite3.Connection, rows: Mapping[str, str | None]) -> None:
+    """Set rows that the next writer finds; those that are None go."""
+    for name, value in rows.items():
+        if value is None:
+            connection.execute("DELETE FROM writer WHERE name = ?", (name,))
+        else:
+            connection.execute("INSERT OR REPLACE INTO writer VALUES (?, ?)", (name, value))
 
 
 def close_connection(connection: sqlite3.Connection) -> None:
@@ -72,6 +89,7 @@ class Store:
             """The last seqs of the streams of playbill's own, when it was opened."""
             self.breaker_events = breaker_events(connection)
             """Of breakers the events that tell how they stood then, by stream."""
+            self.note = OpenNote(writer_rows(connection), self._boot, datetime.now(UTC))
         except BaseException:
             self.drop()
             raise
@@ -104,7 +122,9 @@ class Store:
         is_kept = is_new and encoded.has_more and self._was_kept(connection, encoded.token)
         transaction = GroupTransaction(connection, positions, encoded, is_kept=is_kept)
         transaction.write()
+        change_writer_rows(connection, self.note.opening())
         connection.execute("COMMIT")
+        self.note.opened()
         self._advance(positions, transaction, encoded)
         return transaction.outcome
 
@@ -189,6 +209,16 @@ class Store:
                 close_connection(connection)
 
     def close(self) -> None:
-        """Copy the WAL, and close; a file on which that fails is none the worse: the next owner does it."""
+        """Note that it closes in order, copy the WAL, and close; where that fails the next owner copies it."""
+        with suppress(sqlite3.Error, JournalError, OSError):
+            self._sign_off()
         self._take_checkpoint(shorten=True)
         self.drop()
+
+    def _sign_off(self) -> None:
+        if rows := self.note.closing():
+            connection = self._opened()
+            connection.execute("PRAGMA synchronous = NORMAL")  # the checkpoint that follows waits for the disk
+            connection.execute("BEGIN IMMEDIATE")
+            change_writer_rows(connection, rows)
+            connection.execute("COMMIT")

@@ -77,6 +77,8 @@ class WriterThread:
         """The last seqs of the streams of playbill's own that are kept."""
         self.breaker_events = store.breaker_events
         """Of breakers the events that tell how they stood, by stream."""
+        self.crashes = store.note.crashes
+        """When owners before were found to have crashed."""
 
     def send(self, group: Group) -> None:
         """Keep a group; the reports tell of it."""

@@ -174,6 +174,7 @@ class Worker:
             config,
             self._resources,
             given.first_run,
+            given.trace,
         )
         return lambda: self._call(handler, node, given.inputs, context, given.limits, on_loop=on_loop)
 

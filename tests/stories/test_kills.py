@@ -102,14 +102,16 @@ def test_what_was_acknowledged_and_is_not_so_is_found(told: Path, said: str) -> 
     [
         ('["ended","r","completed","1","",""]\n["ended","r","failed","1","",""]', "had ended .*completed.* and now"),
         ('["event","r",1,"a"]\n["event","r",1,"b"]', "event 1 of 'r' was a to a listener, and is b now"),
-        ('["recovered","",[],{"r":"why"}]', "set aside: {'r': 'why'}"),
+        ('["recovered","",{"r":"why"}]', "set aside: {'r': 'why'}"),
     ],
 )
 def test_who_is_told_something_else_than_before_is_found(lines: str, said: str) -> None:
     ledger = Ledger()
+    *before, last = lines.splitlines()
+    for line in before:
+        ledger.read(line)
     with pytest.raises(Wrong, match=said):
-        for line in lines.splitlines():
-            ledger.read(line)
+        ledger.read(last)
 
 
 @pytest.fixture

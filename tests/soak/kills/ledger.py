@@ -69,14 +69,15 @@ class Ledger:
         self.attributes[run_id] = {value}
 
     def _event(self, stream: str, seq: int, kind: str) -> None:
+        if kind == "pipeline_run.recovered":
+            self.counts["taken up"] += 1
         known = self.shown.setdefault(stream, {}).setdefault(seq, kind)
         if known != kind and stream not in self.prunable:
             raise Wrong(f"event {seq} of '{stream}' was {known} to a listener, and is {kind} now")
 
-    def _recovered(self, _: str, runs: list[str], set_aside: dict[str, Any]) -> None:
+    def _recovered(self, _: str, set_aside: dict[str, Any]) -> None:
         if set_aside:
             raise Wrong(f"set aside: {set_aside}")
-        self.counts["taken up"] += len(runs)
 
     def _pruning(self, _: str) -> None:
         self.prunable |= {name for name in (*self.started, *self.shown) if name.startswith("doomed-")}

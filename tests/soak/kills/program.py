@@ -80,9 +80,9 @@ class Program:
         say("done", "")
 
     async def look_at_recovery(self) -> None:
-        """Say what was taken up; nothing may be set aside."""
+        """Say what was set aside: nothing may be."""
         found = await self.manager.recovered()
-        say("recovered", "", found.runs, found.set_aside)
+        say("recovered", "", found.set_aside)
 
     async def listen(self) -> None:
         """Say each event that a listener sees."""

@@ -40,7 +40,7 @@ def test_all_parts_run_and_the_exit_code_names_those_that_failed(
     monkeypatch.setattr(long, "parts", lambda *numbers: made)
     assert long.main() == 2 + 8
     lines = [line.split() for line in capfd.readouterr().out.splitlines() if line.startswith("part")]
-    assert [(line[1], line[4], line[-1]) for line in lines] == [
+    assert [(line[1], line[8], line[-1]) for line in lines] == [
         ("0", "ok", "one"),
         ("1", "FAILED,", "two"),
         ("2", "ok", "three"),
@@ -49,5 +49,5 @@ def test_all_parts_run_and_the_exit_code_names_those_that_failed(
 
 
 def test_a_part_s_line_tells_how_it_ended() -> None:
-    end = PartEnd(Part("kills", ("-m", "x")), 1, 61.2, "100 kills")
-    assert long.describe(end) == "kills             61 s  FAILED, exit code 1  100 kills"
+    end = PartEnd(Part("kills", ("-m", "x")), 1, 61.2, 92.0, "100 kills")
+    assert long.describe(end) == "kills             61 s      92 s of CPU  FAILED, exit code 1  100 kills"

@@ -25,6 +25,7 @@ from tests.soak.kills.program import Orders
 LONGEST_LIFE: Final = 120.0
 """Seconds after which a program that neither ends nor is killed hangs."""
 RUNS_A_LIFE: Final = 10
+PARKING_SHARE: Final = 0.15
 MAX_KILLS: Final = 8
 """In one file: a run that dies ten times with the same node at work is set aside."""
 
@@ -36,6 +37,8 @@ class Moment(NamedTuple):
     """Empty: any."""
     times: int
     seconds: float
+    parks: float | None = None
+    """After so many seconds the life leaves its runs by itself, if it is not killed before; None: it does not."""
 
     def __str__(self) -> str:
         return f"{self.seconds * 1000:.0f} ms after '{self.word or 'anything'}' {self.times}"
@@ -45,7 +48,7 @@ MOMENTS: Final = (
     ("", 300, 0.02), ("", 300, 0.02), ("", 100, 0.02), ("started", 12, 0.05), ("ended", 12, 0.02),
     ("opening", 1, 0.3), ("opening", 1, 0.3), ("recovering", 1, 0.05), ("recovered", 1, 0.5),
     ("pruning", 3, 0.01), ("checkpointing", 3, 0.005), ("cancelling", 2, 0.02), ("resuming", 2, 0.02),
-    ("event", 100, 0.005),
+    ("event", 100, 0.005), ("parking", 1, 0.3), ("parking", 1, 0.3),
 )  # fmt: skip
 """Words, how often at most they are said before, and how many seconds at most come after."""
 
@@ -76,7 +79,8 @@ def tell(seed: int, kills: int, folder: Path | None = None) -> Story:
         for life, drawn in enumerate(_moments(seed)):
             moment = None if ledger.counts["kills"] == kills else drawn
             moments.append(f"killed {moment}" if moment else "not killed")
-            _live(Orders(str(place), seed, life, RUNS_A_LIFE * (life + 1), sorted(ledger.prunable)), ledger, moment)
+            gone, parks = sorted(ledger.prunable), moment.parks if moment else None
+            _live(Orders(str(place), seed, life, RUNS_A_LIFE * (life + 1), gone, parks), ledger, moment)
             if moment is None:
                 break
     except Exception as error:  # noqa: BLE001 (whatever it is, the seed and the file are told with it)
@@ -92,7 +96,8 @@ def _moments(seed: int) -> Iterator[Moment]:
     random = Random(f"moments {seed}")
     while True:
         word, times, seconds = random.choice(MOMENTS)
-        yield Moment(word, random.randint(1, times), random.uniform(0.0, seconds))
+        parks = random.uniform(0.3, 2.0) if word == "parking" or random.random() < PARKING_SHARE else None
+        yield Moment(word, random.randint(1, times), random.uniform(0.0, seconds), parks)
 
 
 def _live(orders: Orders, ledger: Ledger, moment: Moment | None) -> None:
@@ -113,9 +118,10 @@ def _live(orders: Orders, ledger: Ledger, moment: Moment | None) -> None:
             process.kill()
     if was_killed:
         ledger.counts["kills"] += 1
-    elif process.returncode:
-        raise Wrong(f"it ended with {process.returncode}: {errors.read_text()[-3_000:]}")
-    elif complaint := errors.read_text():
+    complaint = errors.read_text(encoding="utf-8")
+    if process.returncode and not was_killed:
+        raise Wrong(f"it ended with {process.returncode}: {complaint[-3_000:]}")
+    if "Traceback" in complaint:
         raise Wrong(f"it complained: {complaint[-3_000:]}")
     wanted = list(islice(plans(orders.seed, orders.folder), orders.runs))
     check_kill(folder, wanted, ledger)

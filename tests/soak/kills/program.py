@@ -45,6 +45,8 @@ class Orders:
     """How many of the seed's runs there are by now."""
     gone: list[str]
     """Runs that were pruned, perhaps."""
+    parks: float | None
+    """After so many seconds it leaves its runs to the next life, in good order; None: it waits for their ends."""
 
     @property
     def url(self) -> str:
@@ -69,15 +71,17 @@ class Program:
             for plan in islice(plans(self.orders.seed, self.orders.folder), self.orders.runs)
             if plan.run_id not in self.orders.gone
         ]
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.look_at_recovery())
-            for plan in wanted:
-                group.create_task(self.drive(plan))
-                await asyncio.sleep(self.random.choice((0.0, 0.0, 0.01, 0.05)))
+        try:
+            async with asyncio.timeout(self.orders.parks), asyncio.TaskGroup() as group:
+                group.create_task(self.look_at_recovery())
+                for plan in wanted:
+                    group.create_task(self.drive(plan))
+                    await asyncio.sleep(self.random.choice((0.0, 0.0, 0.01, 0.05)))
+        except TimeoutError:
+            say("parking", "")
         self.is_over.set()
         await maintaining
         listening.cancel()
-        say("done", "")
 
     async def look_at_recovery(self) -> None:
         """Say what was set aside: nothing may be."""
@@ -178,7 +182,7 @@ async def main(orders: Orders) -> None:
         max_processes=2,
     ) as manager:
         await Program(orders, manager).run()
-    say("closed", "")
+    say("left", "")
 
 
 if __name__ == "__main__":

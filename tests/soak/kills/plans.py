@@ -132,7 +132,7 @@ def retries(random: Random) -> RunPlan:
         "retries",
         node("start", "trigger", "flaky"),
         node("flaky", "kills_fails_first", "slow", retry={"max_attempts": 3, "base": base}),
-        node("slow", "kills_hangs_first", timeout=0.2, retry={"max_attempts": 2, "base": base}),
+        node("slow", "kills_hangs_first", timeout=0.5, retry={"max_attempts": 9, "base": base}),
         outputs={"sum": "inputs.slow.n"},
     )
     return RunPlan(kind="retries", definition=written, outputs={"sum": 2})

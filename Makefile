@@ -26,11 +26,12 @@ test-runtime: $(STAMP)
 test-stories: $(STAMP)
 	$(BIN)/python -m pytest tests/stories -q
 
-# The full numbers of what `make test` tries a share of: crashes at the writes of simulated journals.
+# The full numbers of what `make test` tries a share of: mutants, crashes at the writes of simulated journals, real
+# kills, and hours of a simulated program that dies now and then. All parts run, and a line tells what came of each.
 test-long: POINTS ?= 10000
+test-long: KILLS ?= 100
 test-long: $(STAMP)
-	$(BIN)/python -m pytest tests -m long -q
-	$(BIN)/python -m tests.soak.crashes $(POINTS) $(JOBS)
+	$(BIN)/python -m tests.soak.long $(JOBS) $(POINTS) $(KILLS)
 
 check: $(STAMP)
 	$(BIN)/ruff check .

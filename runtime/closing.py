@@ -150,6 +150,7 @@ class Closing:
             warn_of(place)
 
     def _begin(self, grace: float | None) -> asyncio.Task[None]:
+        self._runs.are_left = self._parks
         if not self._parks:
             self._cancel_all(grace)
         if self._left is not None:

@@ -64,6 +64,8 @@ class Runs:
         """How many want to plan one, or do."""
         self.recording: set[asyncio.Future[Run]] = set()
         """Runs that are being recorded, and go on once they are: retries and forks."""
+        self.are_left = False
+        """Whether its manager is left, and the runs with it: to the next one of its journal."""
         self._reserved: dict[str, asyncio.Event] = {}
         self._keep = keep
         self.passive: Passive | None = None

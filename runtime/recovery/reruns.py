@@ -167,7 +167,8 @@ class Reruns:
             try:
                 taking_up.check()
             except RuntimeError:  # who closes the manager has not seen the run: it was recorded meanwhile
-                run.actor.post(Cancel("shutdown", "the manager is closed"))
+                if not taking_up.runs.are_left:  # else it is parked like all others
+                    run.actor.post(Cancel("shutdown", "the manager is closed"))
             return run
 
 

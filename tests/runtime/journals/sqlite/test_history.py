@@ -26,7 +26,9 @@ async def path(tmp_path: Path) -> Path:
         node = event(2, EventType.PIPELINE_NODE_COMPLETED, name, data=LARGE)
         await put(journal, event(1, stream=name), node, event(3, stream=name))
         await begun
-    journal.log("r", LogLine(node_id="a", attempt=1, number=1, at=AT, level="info", text="said"))
+    await put(journal, *(event(seq, stream="plain") for seq in (1, 2, 3)))
+    for number in (1, 2, 3):
+        journal.log("r", LogLine(node_id="a", attempt=1, number=number, at=AT, level="info", text="said"))
     await put(journal, event(4, COMPLETED))
     for seq, target in enumerate("aabbab", 1):
         data = {"epoch": seq, "target": target}
@@ -65,6 +67,15 @@ BROKEN = {
     "DELETE FROM runs WHERE id = 1": "a child of run 2 points to nothing",
     "UPDATE runs SET root = 3 WHERE id = 2": "a member of a tree of run 2 points to",
     "UPDATE attributes SET run = 7 WHERE run = 3": "an attribute of run 7 points to nothing",
+    "UPDATE events SET at = at - 1 WHERE run = 3 AND seq = 3": "event 3 of 'open' is of ",
+    "UPDATE events SET node = 'a', type = 'pipeline_node.skipped'"
+    " WHERE run = 4 AND seq != 1": "event 3 of 'plain' is of node 'a', which has ended with event 2",
+    "UPDATE events SET node = 'a', attempt = 4 - seq, type = 'pipeline_node.started'"
+    " WHERE run = 4 AND seq != 1": "begins attempt 1 of 'a' after 2",
+    "DELETE FROM log_lines WHERE number = 1": "the log of r, a, attempt 1 has 2 lines, from 2 to 3",
+    "DELETE FROM log_lines WHERE number = 2": "the log of r, a, attempt 1 has 2 lines, from 1 to 3",
+    "UPDATE log_lines SET cut = 1 WHERE number = 2": "the log of r, a, attempt 1 is cut at line 2, and goes on to 3",
+    "UPDATE log_lines SET text = printf('%.*c', 300000, 'x') WHERE number = 2": "which is over its quota",
     "UPDATE log_lines SET run = 7": "a row of log_lines of run 7 points to nothing",
     "INSERT INTO pruned VALUES (3)": "a pruned run of run 3 points to",
     "DELETE FROM own_events WHERE seq = 6": "'breaker:shop' lacks events before 7",

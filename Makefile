@@ -14,6 +14,9 @@ demo: $(STAMP)
 test: $(STAMP)
 	@$(MAKE) --no-print-directory --output-sync=target -j3 test-model test-runtime test-stories
 
+# Hundreds of programs that tests start import playbill: it is compiled once, also where nothing is to be written.
+test-model test-runtime test-stories test-long: export PYTHONDONTWRITEBYTECODE =
+
 test-model: $(STAMP)
 	$(BIN)/python -m pytest tests/model tests/actors --cov --cov-branch --cov-report= -q
 	$(BIN)/coverage report --include='model/*,actors/*' --fail-under=95

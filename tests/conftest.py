@@ -9,6 +9,8 @@ from collections.abc import Generator, Iterator
 import pytest
 from hypothesis import Phase, settings
 
+from tests.warm import programs
+
 settings.register_profile("dev", deadline=None)
 # On CI the same examples every time, and a failure as it was found: making it smaller takes minutes.
 found = tuple(phase for phase in Phase if phase is not Phase.shrink)
@@ -31,6 +33,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 def anyio_backend() -> str:
     """Async tests say ``pytestmark = pytest.mark.anyio``."""
     return "asyncio"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_server_is_left() -> Iterator[None]:
+    """End the server that has become the programs of tests, if there was one."""
+    yield
+    programs.close()
 
 
 @pytest.fixture(autouse=True)

@@ -159,6 +159,7 @@ def test_what_can_be_reached_is_counted_with_nested_values() -> None:
     assert measure({"a": [1, 2, {"b": (3,)}], "k" * 1000: "s" * 1000}) == (14, 3, 3)
 
 
+@pytest.mark.no_cover
 def test_what_contains_itself_is_too_much() -> None:
     endless: list[object] = []
     endless += [endless, endless]

@@ -162,6 +162,7 @@ def test_there_is_an_order_or_a_real_cycle(edges: list[tuple[str, str]]) -> None
         assert all(order.index(source) < order.index(target) for source, target in edges)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("count", [10_000, 100_000])
 def test_a_long_chain_is_validated_and_ordered_without_recursion(count: int) -> None:
     nodes = [trigger(f"n{i}") for i in range(count)]

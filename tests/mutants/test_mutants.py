@@ -121,9 +121,14 @@ def test_equal_changes_of_a_scope_are_counted() -> None:
     ]
 
 
-def test_every_mutant_of_the_model_has_its_own_name() -> None:
-    for kind in KINDS.values():
-        found = mutants_for(kind)
+@pytest.fixture(scope="module")
+def made_of_the_model() -> list[list[Mutant]]:
+    """All mutants of each score."""
+    return [mutants_for(kind) for kind in KINDS.values()]
+
+
+def test_every_mutant_of_the_model_has_its_own_name(made_of_the_model: list[list[Mutant]]) -> None:
+    for found in made_of_the_model:
         assert len({mutant.id for mutant in found}) == len({mutant.key for mutant in found}) == len(found) > 1000
 
 
@@ -226,8 +231,8 @@ def test_an_equivalent_mutant_that_is_killed_or_no_longer_made_is_named() -> Non
     assert len(score.rotten([])) == 1
 
 
-def test_each_listed_equivalent_mutant_is_still_made_and_has_a_reason() -> None:
-    keys = {mutant.key for kind in KINDS.values() for mutant in mutants_for(kind)}
+def test_each_listed_equivalent_mutant_is_still_made_and_has_a_reason(made_of_the_model: list[list[Mutant]]) -> None:
+    keys = {mutant.key for found in made_of_the_model for mutant in found}
     assert [listed for listed in EQUIVALENT if listed.key not in keys or not listed.reason] == []
 
 

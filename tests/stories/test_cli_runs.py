@@ -13,6 +13,7 @@ import pytest
 
 from playbill.runtime.cli import _call
 from playbill.runtime.journals.codec import event_from_json
+from tests.warm import programs
 
 pytestmark = [pytest.mark.real("of processes that are killed"), pytest.mark.timeout(120)]
 TYPES = """
@@ -48,7 +49,7 @@ class Folder:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "playbill.runtime.cli", *arguments]
         pipe = subprocess.PIPE
-        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=self.path, env=self.environment)
+        return programs.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=self.path, env=self.environment)
 
     def call(self, *arguments: str) -> tuple[int, str, str]:
         with self.start(*arguments) as process:

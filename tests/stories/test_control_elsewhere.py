@@ -21,6 +21,7 @@ from playbill.runtime.control.client import reach_owner
 from playbill.runtime.control.offline import control
 from playbill.runtime.journals.sqlite.journal import SqliteJournal
 from tests.stories.support import node, pipeline
+from tests.warm import programs
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real("other processes")]
 RUNS = ("cancelled", "paused", "plain")
@@ -64,7 +65,7 @@ async def hold(node: Any, inputs: Any, context: playbill.NodeContext) -> dict[st
 def owner(path: Path, *runs: str) -> Iterator[subprocess.Popen[str]]:
     """Another process that owns a journal, with these runs at work."""
     command = [sys.executable, "-c", OWNER, str(path), *runs]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with programs.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
@@ -174,7 +175,7 @@ async def test_a_journal_that_is_in_use_and_has_no_socket_is_told(
         "import pathlib\nowned = Ownership(pathlib.Path(sys.argv[1]))\nprint('ready', flush=True)\nsys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as silent:  # noqa: ASYNC220
+    with programs.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as silent:
         assert silent.stdout is not None
         silent.stdout.readline()
         with pytest.raises(JournalError, match=f"is in use by process {silent.pid}"):
@@ -190,7 +191,7 @@ def test_who_finds_the_lock_held_for_a_moment_waits(tmp_path: Path, monkeypatch:
     with playbill.BlockingManager(journal=f"sqlite:///{path}", types=[]) as manager:
         manager.start_run(pipeline(node("a", "parallel")), run_id="one").result()
     command = [sys.executable, "-c", SILENT, str(path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as silent:
+    with programs.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as silent:
         assert silent.stdout is not None
         silent.stdout.readline()
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.warm import programs
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 SAID = {
@@ -77,7 +79,7 @@ def report(repository: Path, output: Path) -> subprocess.CompletedProcess[str]:
     ]
     command += ["--input", f"repository={repository}", "--input", f"output={output}"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=output.parent, env=environment)
+    return programs.run(command, capture_output=True, text=True, timeout=60, cwd=output.parent, env=environment)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.warm import programs
+
 pytestmark = [pytest.mark.real("of processes"), pytest.mark.timeout(120)]
 TYPES = """
 import asyncio, os, pathlib
@@ -61,7 +63,7 @@ class Place:
     def call(self, *arguments: str, code: int = 0) -> str:
         """Call a command; return what it prints, and of a mistake what it complains of."""
         command = [sys.executable, "-m", "playbill.runtime.cli", *arguments]
-        done = subprocess.run(
+        done = programs.run(
             command, capture_output=True, text=True, cwd=self.path, env=self.environment, timeout=60, check=False
         )
         assert "Traceback" not in done.stderr
@@ -138,7 +140,7 @@ def test_a_run_is_forked_with_other_data_and_with_another_pipeline(place: Place)
 def test_the_owner_of_the_journal_begins_them(place: Place) -> None:
     place.opens()
     journal = f"sqlite:///{place.path / '.playbill' / 'runs.db'}"
-    owner = subprocess.Popen(
+    owner = programs.Popen(
         [sys.executable, "-c", OWNER, journal],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -182,7 +184,7 @@ def test_a_run_that_had_not_ended_is_imported_as_cancelled(place: Place) -> None
     waits = "imports: [kinds]\nnodes: [{id: wait, type: shop, next: send}, {id: send, type: shop}]\n"
     (place.path / "wait.yaml").write_text(waits, encoding="utf-8")
     command = [sys.executable, "-m", "playbill.runtime.cli", "run", "wait.yaml", "--id", "waiting"]
-    with subprocess.Popen(command, cwd=place.path, env=place.environment, stderr=subprocess.DEVNULL) as running:
+    with programs.Popen(command, cwd=place.path, env=place.environment, stderr=subprocess.DEVNULL) as running:
         while not (place.path / "begun").exists():
             time.sleep(0.02)
         while "pipeline_node.started" not in place.call("events", "waiting", "--json"):

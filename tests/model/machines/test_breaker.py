@@ -69,6 +69,7 @@ class Naive:
         self.admit()
 
 
+@pytest.mark.no_cover
 @settings(max_examples=500)
 @given(
     st.lists(

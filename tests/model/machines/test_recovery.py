@@ -231,6 +231,7 @@ def fates(events: list[Event]) -> dict[str, Any]:
     return {**nodes, "(run)": run.status}  # which failure was the first is chance
 
 
+@pytest.mark.no_cover
 @settings(max_examples=250)
 @given(definitions(rules_only=True), st.integers(0, 2**32))
 def test_a_run_that_is_left_anywhere_comes_to_the_same_end(definition: PipelineDefinition, seed: int) -> None:
@@ -254,6 +255,7 @@ def test_a_run_that_is_left_anywhere_comes_to_the_same_end(definition: PipelineD
         assert fates(again.events) == fates(world.events)
 
 
+@pytest.mark.no_cover
 @settings(max_examples=250)
 @given(definitions(), st.integers(0, 2**32))
 def test_a_run_that_is_left_ends_once_and_begins_nothing_twice(definition: PipelineDefinition, seed: int) -> None:

@@ -4,6 +4,7 @@ import random
 from functools import cache
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,6 +67,7 @@ def evaluate(  # noqa: C901 (all rules in one place, as one would say them)
     return {node.id: end_of(node.id)[:2] for node in definition.nodes}
 
 
+@pytest.mark.no_cover
 @settings(max_examples=400)
 @given(definitions(rules_only=True), st.sets(st.sampled_from([f"n{i}" for i in range(8)])), st.integers(0, 2**32))
 def test_a_run_does_what_the_plain_rules_say(definition: PipelineDefinition, failing: set[str], seed: int) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.warm import programs
+
 ROOT = Path(__file__).resolve().parents[3]
 TYPES = """
 import asyncio, time
@@ -53,7 +55,7 @@ def folder(tmp_path: Path) -> Path:
 
 def start(*arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "playbill.runtime.cli", *map(str, arguments)]
-    return subprocess.Popen(
+    return programs.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
     )
 
@@ -305,7 +307,7 @@ def test_a_reader_that_goes_away_ends_it_quietly() -> None:
 def test_a_terminal_gets_a_board_with_one_line_a_node(folder: Path) -> None:
     main_end, other_end = os.openpty()
     command = [sys.executable, "-m", "playbill.runtime.cli", "run", str(folder / "fine.yaml"), "--input", "n=1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=other_end, cwd=ROOT) as process:
+    with programs.Popen(command, stdout=subprocess.PIPE, stderr=other_end, cwd=ROOT) as process:
         os.close(other_end)
         shown = b""
         try:

@@ -14,6 +14,7 @@ from playbill.model.facts import RunStatus
 from playbill.model.runstate import RunState
 from playbill.runtime.journals.codec import event_from_json
 from playbill.runtime.journals.event_file import read_events
+from tests.warm import programs
 
 ROOT = Path(__file__).resolve().parents[3]
 FINE = "name: fine\nnodes: [{id: a, type: trigger, next: b}, {id: b, type: delay, config: {seconds: 0.001}}]\n"
@@ -60,7 +61,7 @@ def test_the_file_has_all_events_of_the_run(folder: Path) -> None:
 def test_each_event_is_in_the_file_as_it_happens(folder: Path) -> None:
     pipe = folder / "pipe"
     os.mkfifo(pipe)
-    with subprocess.Popen(
+    with programs.Popen(
         command(folder / "long.yaml", pipe, "--timeout", "20"), stderr=subprocess.PIPE, cwd=ROOT
     ) as process:
         with pipe.open(encoding="utf-8") as lines:
@@ -78,7 +79,7 @@ def test_each_event_is_in_the_file_as_it_happens(folder: Path) -> None:
 @pytest.mark.parametrize("place", ["{folder}", "/dev/full"])
 def test_a_file_that_cannot_be_written_ends_it_with_2_and_no_traceback(folder: Path, place: str) -> None:
     path = place.format(folder=folder)
-    ran = subprocess.run(command(folder / "long.yaml", path), capture_output=True, text=True, timeout=30, cwd=ROOT)
+    ran = programs.run(command(folder / "long.yaml", path), capture_output=True, text=True, timeout=30, cwd=ROOT)
     assert ran.returncode == 2
     assert f"--events {path}: cannot be written: " in ran.stderr
     assert "Traceback" not in ran.stderr

@@ -1,6 +1,5 @@
 """What `--secret` and `--resource` give handlers, and what is said of those that cannot be had."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 
 from playbill.model.errors import DefinitionError
 from playbill.runtime.cli.options.host import make_resources, read_secrets
+from tests.warm import programs
 
 MODULE = """
 import functools
@@ -127,6 +127,6 @@ def test_a_pipeline_with_secrets_and_resources_is_simulated(tmp_path: Path) -> N
         "--resource",
         "db=host:made",
     ]
-    done = subprocess.run([*command, "--secret", "key=hunter2"], cwd=tmp_path, capture_output=True, text=True)
+    done = programs.run([*command, "--secret", "key=hunter2"], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, "completed 3" in " ".join(done.stdout.split())) == (0, True)
     assert "hunter2" not in done.stdout + done.stderr

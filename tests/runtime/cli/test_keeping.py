@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 import playbill
 from playbill.runtime.journals.sqlite.files.ownership import Ownership
+from tests.warm import programs
 
 TYPES = """
 import os, resource, signal
@@ -58,7 +58,7 @@ def folder(tmp_path: Path) -> Path:
 def play(folder: Path, *arguments: str, code: str = "", **variables: str) -> tuple[int, str, str]:
     how = ["-c", code] if code else ["-m", "playbill.runtime.cli"]
     kept = {name: value for name, value in os.environ.items() if name != "PLAYBILL_JOURNAL"}
-    ran = subprocess.run(
+    ran = programs.run(
         [sys.executable, *how, *arguments],
         capture_output=True,
         text=True,

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.warm import programs
+
 ROOT = Path(__file__).resolve().parents[3]
 LOAD = "span: 100\narrivals: [{poisson: {rate: 2}}]\n"
 
@@ -23,9 +25,7 @@ def shown_on_a_terminal(folder: Path, *arguments: str) -> str:
     main_end, other_end = os.openpty()
     command = [sys.executable, "-m", "playbill.runtime.cli", *arguments]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "TERM": "xterm", "COLUMNS": "120"}
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=other_end, cwd=folder, env=environment
-    ) as process:
+    with programs.Popen(command, stdout=subprocess.DEVNULL, stderr=other_end, cwd=folder, env=environment) as process:
         os.close(other_end)
         shown = b""
         try:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.warm import programs
+
 ROOT = Path(__file__).resolve().parents[3]
 ORDER = ROOT / "examples/pipelines/order.yaml"
 LOAD = ROOT / "examples/pipelines/order.load.yaml"
@@ -51,7 +53,7 @@ def folder(tmp_path: Path) -> Path:
 def sim(*arguments: object, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "playbill.runtime.cli", "sim", *map(str, arguments)]
     environment = dict(os.environ)  # as Python has it: readline sets COLUMNS behind its back
-    return subprocess.run(command, capture_output=True, text=True, timeout=50, cwd=folder, env=environment)
+    return programs.run(command, capture_output=True, text=True, timeout=50, cwd=folder, env=environment)
 
 
 def test_an_exploration_that_finds_nothing_tells_what_it_saw() -> None:

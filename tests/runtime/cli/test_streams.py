@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.warm import programs
+
 ROOT = Path(__file__).resolve().parents[3]
 TYPES = """
 import asyncio, logging, os, sys, time
@@ -74,12 +76,11 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "playbill.runtime.cli", *map(str, arguments)]
 
 
-def play(folder: Path, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+def play(folder: Path, *arguments: object, cold: bool = False, **options: Any) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})}
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    return subprocess.run(
-        command(*arguments), cwd=folder, env=environment, text=True, timeout=30, check=False, **options
-    )
+    run = subprocess.run if cold else programs.run
+    return run(command(*arguments), cwd=folder, env=environment, text=True, timeout=30, check=False, **options)
 
 
 @pytest.mark.parametrize("name", ["says", "says_in_thread", "isolated"])
@@ -136,18 +137,18 @@ def test_a_run_goes_on_when_nobody_reads_its_progress(folder: Path) -> None:
 
 @pytest.mark.parametrize(("closed", "code"), [(0, 0), (1, 1), (2, 0)])
 def test_a_stream_that_is_closed_is_no_traceback(folder: Path, closed: int, code: int) -> None:
-    ran = play(folder, "run", "plain.yaml", preexec_fn=lambda: os.close(closed))
+    ran = play(folder, "run", "plain.yaml", preexec_fn=lambda: os.close(closed), cold=True)
     assert ran.returncode == code
     assert "Traceback" not in ran.stderr
 
 
 def test_what_an_encoding_lacks_is_written_another_way(folder: Path) -> None:
     ascii_only = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
-    ran = play(folder, "run", "says.yaml", "--json", env=ascii_only)
+    ran = play(folder, "run", "says.yaml", "--json", env=ascii_only, cold=True)
     assert json.loads(ran.stdout)["outputs"] == {"a": {"text": "é✔😀"}}
     text = "nodes: [{id: é, type: trigger, next: [b, c]}, {id: b, type: parallel}, {id: c, type: parallel}]"
     (folder / "tree.yaml").write_text(text, encoding="utf-8")
-    drawn = play(folder, "graph", "tree.yaml", env=ascii_only).stdout.splitlines()
+    drawn = play(folder, "graph", "tree.yaml", env=ascii_only, cold=True).stdout.splitlines()
     assert drawn[:3] == ["\\xe9 (trigger)", "+- b (parallel)", "`- c (parallel)"]
 
 
@@ -157,7 +158,7 @@ class Terminal:
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.end, other = os.openpty()
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "60", "LINES": "24"}
-        self.process = subprocess.Popen(command(*arguments), stdout=other, stderr=other, cwd=folder, env=environment)
+        self.process = programs.Popen(command(*arguments), stdout=other, stderr=other, cwd=folder, env=environment)
         os.close(other)
         self._written = ""
 
@@ -203,7 +204,7 @@ def test_a_stop_says_so_and_the_second_ctrl_c_kills(folder: Path) -> None:
 
 
 def test_without_a_terminal_a_stop_is_a_line(folder: Path) -> None:
-    with subprocess.Popen(
+    with programs.Popen(
         command("run", "waits.yaml", "--grace", "60"), stderr=subprocess.PIPE, text=True, cwd=folder
     ) as process:
         assert process.stderr is not None
@@ -217,7 +218,7 @@ def test_without_a_terminal_a_stop_is_a_line(folder: Path) -> None:
 
 
 def test_the_third_ctrl_c_reaches_a_handler_that_blocks_the_loop(folder: Path) -> None:
-    with subprocess.Popen(
+    with programs.Popen(
         command("run", "blocks.yaml"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=folder
     ) as process:
         assert process.stdout is not None

@@ -11,6 +11,7 @@ import pytest
 from playbill.runtime.cli.whatif_report import bar
 from playbill.runtime.simulation.whatif.recording import load_recording
 from playbill.runtime.simulation.whatif.timeline import AttemptBar, Track
+from tests.warm import programs
 
 ROOT = Path(__file__).resolve().parents[3]
 NODES = """
@@ -46,7 +47,7 @@ nodes:
 def playbill(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "playbill.runtime.cli", *arguments]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=50)
+    return programs.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=50)
 
 
 @pytest.fixture(scope="module")

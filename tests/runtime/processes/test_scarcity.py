@@ -5,7 +5,6 @@ import json
 import os
 import resource
 import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from playbill.runtime.processes.spawner_client import SpawnerClient
 from playbill.runtime.runners.program_pool import ProgramPool
 from tests.runtime.handlers.support import begun, context_of
 from tests.runtime.processes.support import nothing_left
+from tests.warm import programs
 
 ROOT = Path(__file__).parents[3]
 HOST = """
@@ -50,7 +50,7 @@ asyncio.run(main())
 def host(limit: int, commands: int, env: dict[str, str] | None = None, **options: Any) -> list[Any]:
     """What a run of so many commands comes to in a host with so many descriptors, and another run after it."""
     given = json.dumps([limit, commands, options, env or {}])
-    done = subprocess.run([sys.executable, "-c", HOST, given], cwd=ROOT, capture_output=True, text=True, timeout=100)
+    done = programs.run([sys.executable, "-c", HOST, given], cwd=ROOT, capture_output=True, text=True, timeout=100)
     assert done.stdout, done.stderr
     assert "Traceback" not in done.stderr
     found: list[Any] = json.loads(done.stdout)

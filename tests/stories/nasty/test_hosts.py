@@ -1,5 +1,6 @@
 """What handlers do to the host that runs them inline, and what is left of a killed one: shown on other hosts."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -15,7 +16,8 @@ import pytest
 from tests.runtime.processes.support import Lifeline, children_of, until_dead
 from tests.stories.nasty.support import ready, until_let_go
 from tests.stories.nasty.table import CHILD, HostEnds, HostStops, InHost
-from tests.stories.nasty.test_table import PROCESSES, parametrized
+from tests.stories.nasty.test_table import PROCESSES, is_stopped, parametrized
+from tests.warm import programs
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real("nasty handlers need a host of their own")]
 ROOT = Path(__file__).resolve().parents[3]
@@ -27,7 +29,7 @@ def host_of(column: str, body: str, lifeline: Lifeline) -> Iterator[Host]:
     """Another host, which is killed in any case."""
     arguments = [sys.executable, "-m", "tests.stories.nasty.host", column, body, str(lifeline.path)]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    with subprocess.Popen(arguments, cwd=ROOT, text=True, **pipes) as host:
+    with programs.Popen(arguments, cwd=ROOT, text=True, **pipes) as host:
         try:
             yield host
         finally:
@@ -92,7 +94,8 @@ async def test_who_stops_the_host_goes_on_with_it(
         (bystander,) = await ready(lifeline)
         tell(host, "go")
         await ready(lifeline)
-        os.waitid(os.P_PID, host.pid, os.WSTOPPED)  # noqa: ASYNC222 (it stops itself)
+        while not is_stopped(host.pid):  # noqa: ASYNC110 (only its parent is told)
+            await asyncio.sleep(0)
         os.kill(host.pid, signal.SIGCONT)
         assert (await said_by(host))["status"] == "completed"
         assert ended(host) == 0

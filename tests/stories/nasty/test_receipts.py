@@ -13,6 +13,7 @@ import pytest
 import playbill
 from tests.runtime.processes.support import Lifeline
 from tests.stories.nasty.support import definition, node_of, opened, ready
+from tests.warm import programs
 
 ROOT = Path(__file__).resolve().parents[3]
 KINDS = """
@@ -79,7 +80,7 @@ def command_line(pipeline: Path, timeout: float, *more: str) -> list[str]:
 def test_plain_output_and_json_and_events_tell_how_each_node_was_stopped(pipeline: Path) -> None:
     events = pipeline.parent / "events.jsonl"
     command = command_line(pipeline, 8, "--json", "--events", str(events))
-    ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=30)
+    ran = programs.run(command, capture_output=True, text=True, cwd=ROOT, timeout=30)
     assert ran.returncode == 124
     result = json.loads(ran.stdout)
     found = {node: end["receipt"] and end["receipt"]["how"] for node, end in result["node_results"].items()}
@@ -98,7 +99,7 @@ def test_a_terminal_shows_how_each_node_was_stopped(pipeline: Path) -> None:
     lines = PIPELINE.splitlines()
     pipeline.write_text("\n".join(line for line in lines if "stubborn" not in line and "second_time" not in line))
     terminal, its_end = pty.openpty()
-    with subprocess.Popen(command_line(pipeline, 2), stdout=subprocess.DEVNULL, stderr=its_end, cwd=ROOT) as process:
+    with programs.Popen(command_line(pipeline, 2), stdout=subprocess.DEVNULL, stderr=its_end, cwd=ROOT) as process:
         os.close(its_end)
         shown = read_all(terminal)
         assert process.wait(30) == 124

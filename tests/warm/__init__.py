@@ -1,0 +1,1 @@
+"""Python programs that tests start in the time of a fork."""

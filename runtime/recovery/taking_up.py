@@ -6,14 +6,15 @@ Rules:
    it began with; only handlers, resources and secrets are this manager's.
 2. A run that cannot go on is set aside, with the reason in the index, and harms no other: its definition or an event
    cannot be read, a handler is gone or has a version that does not accept the run's, or it crashes again and again.
-3. Runs are taken up the oldest first, one after the other, beside all else that the loop does.
+3. Runs are taken up the oldest first, one after the other, beside all else that the loop does; the events of the next
+   ones are read meanwhile, of many together.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from playbill.actors.supervisor import SupervisorActor
@@ -26,9 +27,9 @@ from playbill.model.policies import StopPolicy
 from playbill.model.reuse import Earlier, check_began
 from playbill.model.runstate import RunState
 from playbill.runtime.definitions.compile_once import PipelineCompiler
+from playbill.runtime.definitions.slices import Uncollected
 from playbill.runtime.definitions.versions import our_version
 from playbill.runtime.journals.index import ALIVE
-from playbill.runtime.journals.waiters import take_note
 from playbill.runtime.recovery.obstacles import changes_since, check_crashes
 from playbill.runtime.recovery.stored_history import StoredHistory
 from playbill.runtime.recovery.stored_run import StoredRun
@@ -37,7 +38,7 @@ from playbill.runtime.recovery.unowned_runs import UnownedRuns
 from playbill.runtime.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from playbill.model.definition import PipelineDefinition
     from playbill.model.events import Event
@@ -52,8 +53,8 @@ __all__ = ["TakingUp", "folded"]
 
 logger = logging.getLogger("playbill")
 
-AHEAD: Final = 8
-"""Runs whose events are read while others are taken up."""
+A_TURN: Final = 8
+"""Runs that are taken up before the loop has its turn."""
 SHOWN: Final = 10
 """Runs, where they are named."""
 KEPT: Final = 64
@@ -99,42 +100,37 @@ class TakingUp:
         self._journal = system.parts.journal
         self._stored = StoredHistory(self._journal.reading, check)
         self._unowned = UnownedRuns(self._journal, lambda: system.parts.clock.now().utc)
+        self._uncollected = Uncollected(0)
         self._told: set[str] = set()
         """Runs that were told something while nobody had them at work: what was read of them before is not all."""
 
     async def take_up_all(self) -> TakenUp:
         """Let all runs go on that have not ended, the oldest first; those that were set aside are tried again."""
         taken, rows = TakenUp(), await self._stored.unfinished()
-        ahead: deque[asyncio.Task[list[Event]]] = deque()
-        try:
-            for place, row in enumerate(rows):
-                for next_row in rows[place + len(ahead) : place + AHEAD]:
-                    ahead.append(asyncio.ensure_future(self._stored.events(next_row)))
-                await self._take_up_one(row, ahead.popleft(), taken)
-        finally:
-            for reading in ahead:
-                reading.cancel()
-                reading.add_done_callback(take_note)
+        self._uncollected = Uncollected(sum(row.last_seq for row in rows))
+        async with aclosing(self._stored.each(rows)) as each:
+            async for row, events in each:
+                await self._take_up_one(row, events, taken)
+                if (len(taken.runs) + len(taken.set_aside)) % A_TURN == 0:
+                    await asyncio.sleep(0)
+        self._uncollected = Uncollected(0)
         if taken.runs:
             logger.info("from before go on: %s", list_names(taken.runs, SHOWN))
         return taken
 
-    async def _take_up_one(self, row: RunRow, reading: asyncio.Task[list[Event]], taken: TakenUp) -> None:
-        """Take up a run whose events are being read, unless somebody has asked for it meanwhile."""
-        await asyncio.wait([reading])
+    async def _take_up_one(self, row: RunRow, events: list[Event] | None, taken: TakenUp) -> None:
+        """Take up a run of which these events were read, unless somebody has asked for it meanwhile."""
         async with self.runs.reserve(row.run_id):
             self.check()
             if self.runs.find(row.run_id) is not None:
-                take_note(reading)  # whoever asked for it was told
-                return
+                return  # whoever asked for it was told
             if row.run_id in self._told:
-                take_note(reading)
-                now = await self._stored.row(row.run_id)
+                now, events = await self._stored.row(row.run_id), None
                 if now is None or now.status not in ALIVE:
                     return
-                row, reading = now, asyncio.ensure_future(self._stored.events(now))
+                row = now
             try:
-                await self._take_up(row, reading)
+                await self._take_up(row, events)
                 taken.runs.append(row.run_id)
             except RunSetAside as error:
                 taken.set_aside[row.run_id] = error.reason
@@ -176,7 +172,7 @@ class TakingUp:
         if (row := await self._stored.row(run_id)) is None:
             return None
         if row.status in ALIVE:
-            return await self._take_up(row, self._stored.events(row), agree, insists=insists)
+            return await self._take_up(row, None, agree, insists=insists)
         return await self._read_back(row, agree)
 
     async def get(self, run_id: str) -> Run | None:
@@ -210,22 +206,23 @@ class TakingUp:
     async def _take_up(
         self,
         row: RunRow,
-        reading: Awaitable[list[Event]],
+        events: list[Event] | None,
         agree: Agree = lambda _definition, _data: None,
         *,
         insists: bool = False,
     ) -> Run:
-        """Let a run go on.
+        """Let a run go on that has these events; None: they are to be read.
 
         Raises:
             RunSetAside: it cannot; its reason is in the index.
         """
         try:
-            events = await reading
+            events = await self._stored.events(row) if events is None else events
             first = events[0].data
             compiled = await self._compile(row, first)
             changed = changes_since(first, compiled)
-            past, state = Past(events), folded(events)
+            with self._uncollected:
+                past, state = Past(events), folded(events)
             if not insists:
                 check_crashes(past)
         except Exception as error:  # whatever is wrong with one run, it harms no other
@@ -236,7 +233,8 @@ class TakingUp:
         agree(compiled.definition, state.trigger_data)
         self.check()
         told: dict[str, Any] = {"playbill": our_version(), **({"handlers": changed} if changed else {})}
-        return self.go_on(events, state, compiled, Recover(past, told))
+        with self._uncollected:
+            return self.go_on(events, state, compiled, Recover(past, told))
 
     def go_on(self, events: list[Event], state: RunState, compiled: CompiledPipeline, recover: Recover) -> Run:
         """Let a run go on that has these events, which fold to this state."""

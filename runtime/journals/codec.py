@@ -50,7 +50,7 @@ LEADING_ON: Final = frozenset(kind for kind, fields in FIELDS.items() if "live" 
 """The types of events without whose live edges nothing can be folded."""
 
 
-class Reading(NamedTuple):
+class EventReading(NamedTuple):
     """How the data of a type of events is read, by who knows its version to be today's."""
 
     kind: EventType
@@ -73,16 +73,16 @@ class Reading(NamedTuple):
             return None
 
 
-def _reading(kind: EventType) -> Reading:
+def _reading(kind: EventType) -> EventReading:
     fields = FIELDS.get(kind, {})
     forms = {name: form.read for name, form in fields.items()}
     either = frozenset({"output", "passed_on"} if kind is EventType.PIPELINE_NODE_COMPLETED else ())
-    return Reading(
+    return EventReading(
         kind, str(kind), version_of(kind), forms, frozenset(fields.keys() - OPTIONAL.get(kind, ())), either
     )
 
 
-READINGS: Final[Mapping[str, Reading]] = {str(kind): _reading(kind) for kind in EventType}
+READINGS: Final[Mapping[str, EventReading]] = {str(kind): _reading(kind) for kind in EventType}
 """By type."""
 
 

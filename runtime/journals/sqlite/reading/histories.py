@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["read_histories"]
 
 
-class Row(NamedTuple):
+class HistoryRow(NamedTuple):
     """An event as it is read, and of which run."""
 
     place: int
@@ -54,7 +54,7 @@ FROM json_each(?) AS wanted
     CROSS JOIN events AS e ON e.run = runs.id AND e.seq <= ?
 """
 """The joins are crossed, so that they are taken in this order."""
-ROWS: Final = msgspec.json.Decoder(list[Row])
+ROWS: Final = msgspec.json.Decoder(list[HistoryRow])
 
 
 def read_histories(connection: sqlite3.Connection, run_ids: Sequence[str], limit: int) -> Mapping[str, list[Event]]:
@@ -79,7 +79,7 @@ def read_histories(connection: sqlite3.Connection, run_ids: Sequence[str], limit
     return found
 
 
-def _events(connection: sqlite3.Connection, run_id: str, rows: Iterable[Row]) -> list[Event]:
+def _events(connection: sqlite3.Connection, run_id: str, rows: Iterable[HistoryRow]) -> list[Event]:
     events: list[Event] = []
     for row in rows:
         if row.run_id != run_id:

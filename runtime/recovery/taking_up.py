@@ -53,7 +53,7 @@ __all__ = ["TakingUp", "folded"]
 
 logger = logging.getLogger("playbill")
 
-A_TURN: Final = 8
+A_TURN: Final = 16
 """Runs that are taken up before the loop has its turn."""
 SHOWN: Final = 10
 """Runs, where they are named."""

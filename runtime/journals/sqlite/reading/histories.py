@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from itertools import groupby
-from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -63,14 +62,14 @@ def read_histories(connection: sqlite3.Connection, run_ids: Sequence[str], limit
     names = [*run_ids]
     try:
         text: str = connection.execute(READ, (json.dumps(names), limit)).fetchone()[0]
-        rows = sorted(ROWS.decode(text), key=attrgetter("place", "seq"))
+        rows = sorted(ROWS.decode(text), key=lambda row: (row.place, row.seq))
     except sqlite3.OperationalError as error:
         if getattr(error, "sqlite_errorname", "") != "SQLITE_ERROR":  # the disk's, and not that a column is no text
             raise
         return found
     except (sqlite3.DataError, msgspec.MsgspecError, UnicodeError):
         return found  # whoever reads them one by one finds which it is
-    for place, of_run in groupby(rows, attrgetter("place")):
+    for place, of_run in groupby(rows, lambda row: row.place):
         run_id = names[place]
         try:
             found[run_id] = _events(connection, run_id, of_run)

@@ -67,10 +67,14 @@ class Past:
         self._at = at if self._at is None else max(at, self._at)
 
     @property
+    def cut_off(self) -> list[str]:
+        """The nodes whose attempt was cut off where its events end: no delay, and none if it was parked."""
+        return [] if self._is_parked else [node for node in self.running if node not in self.due]
+
+    @property
     def struck(self) -> list[str]:
-        """The nodes whose attempt a crash has cut off, or would begin again: no delay, and none if it was parked."""
-        nodes = {} if self._is_parked else {**self.cut, **self.running}
-        return [node for node in nodes if node not in self.due]
+        """The same, and those that would begin again since an earlier crash."""
+        return [] if self._is_parked else [*dict.fromkeys([*self.cut, *self.cut_off])]
 
     @property
     def seconds(self) -> float:

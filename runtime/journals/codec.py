@@ -11,27 +11,79 @@ Rules:
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
 from playbill.model.errors import DefinitionError, JournalError
-from playbill.model.events import FIELDS, HEAD, Event, plain_data, read_event
+from playbill.model.events import FIELDS, HEAD, OPTIONAL, Event, EventType, plain_data, read_event
 from playbill.model.forms import FAILURE, OBJECT
+from playbill.model.frozen import FrozenDict
 from playbill.model.jsonable import NotJson, plain_json
+from playbill.model.upcasting import version_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from playbill.model.facts import Failure
 
-__all__ = ["compact", "event_data", "event_from_json", "event_from_mapping", "event_to_json", "failure_to_json"]
+__all__ = [
+    "READINGS",
+    "compact",
+    "event_data",
+    "event_from_json",
+    "event_from_mapping",
+    "event_to_json",
+    "failure_to_json",
+]
 
 ENCODER: Final = msgspec.json.Encoder()
 DECODER: Final = msgspec.json.Decoder()
+PLAIN_END: Final = ("output", "live")
+"""What most nodes end with, in this order."""
+SHORT: Final = 4_000
+"""Characters; no number in it has more digits."""
 LEVELS: Final = 3
 """That an event may put around an output."""
 KEYS: Final = (*HEAD, "version", "run_id", "data")
 LEADING_ON: Final = frozenset(kind for kind, fields in FIELDS.items() if "live" in fields)
 """The types of events without whose live edges nothing can be folded."""
+
+
+class EventReading(NamedTuple):
+    """How the data of a type of events is read, by who knows its version to be today's."""
+
+    kind: EventType
+    name: str
+    version: int
+    forms: Mapping[str, Callable[[Any], Any]]
+    """By name: reads what JSON has."""
+    required: frozenset[str]
+    either: frozenset[str]
+    """Of which at least one is there, if these are any."""
+
+    def read(self, data: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the facts that plain JSON says; None: it is not what this type says, and the long way tells why."""
+        if not self.required <= data.keys() or (self.either and self.either.isdisjoint(data)):
+            return None
+        forms = self.forms
+        try:
+            return {name: forms[name](item) for name, item in data.items()}
+        except (LookupError, RecursionError, TypeError, ValueError):
+            return None
+
+
+def _reading(kind: EventType) -> EventReading:
+    fields = FIELDS.get(kind, {})
+    forms = {name: form.read for name, form in fields.items()}
+    either = frozenset({"output", "passed_on"} if kind is EventType.PIPELINE_NODE_COMPLETED else ())
+    return EventReading(
+        kind, str(kind), version_of(kind), forms, frozenset(fields.keys() - OPTIONAL.get(kind, ())), either
+    )
+
+
+READINGS: Final[Mapping[str, EventReading]] = {str(kind): _reading(kind) for kind in EventType}
+"""By type."""
 
 
 def event_to_json(event: Event) -> str:
@@ -54,6 +106,10 @@ def event_data(event: Event) -> tuple[dict[str, Any], str]:
     Raises:
         JournalError: JSON cannot say it; names the event and the part of it.
     """
+    if not event.data:
+        return {}, "{}"
+    if (quick := _quickly(event.data)) is not None:
+        return quick
     data = plain_data(event)
     try:
         written = ENCODER.encode(data)
@@ -63,6 +119,22 @@ def event_data(event: Event) -> tuple[dict[str, Any], str]:
         pass  # the long way tells why, or takes it
     plain = _plain(data, event)
     return plain, compact(plain)
+
+
+def _quickly(data: Mapping[str, Any]) -> tuple[dict[str, Any], str] | None:
+    """Return what `event_data` does of what most nodes end with: an output that was checked as it was frozen.
+
+    None: it says more, or may not come back equal: an endless number, which is written as null; a number of more
+    digits than Python reads; what cannot be written at all.
+    """
+    if len(data) != len(PLAIN_END) or type(output := data.get("output")) is not FrozenDict or "live" not in data:
+        return None
+    plain = {"output": output, "live": [*data["live"]]}
+    try:
+        text = ENCODER.encode(plain).decode()
+    except (msgspec.MsgspecError, ArithmeticError, RecursionError, TypeError, ValueError):
+        return None
+    return None if "null" in text or len(text) > SHORT else (plain, text)
 
 
 def _plain(data: dict[str, Any], event: Event) -> dict[str, Any]:

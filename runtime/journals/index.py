@@ -87,6 +87,10 @@ def row_of(event: Event) -> RunRow:
 
 def change_of(event: Event) -> Change | None:
     """Return what an event changes of its run's row, besides its last seq; None: nothing."""
+    return None if event.node_id is not None else _change_of_run(event)
+
+
+def _change_of_run(event: Event) -> Change | None:
     kind = event.type
     if kind is EventType.PIPELINE_RUN_STARTED:
         return {"status": RunStatus.RUNNING, "started_at": event.at}

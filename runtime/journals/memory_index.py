@@ -144,6 +144,10 @@ class MemoryIndex:
         found = self._streams.get(stream)
         return [] if found is None else [event for event in found.events if event.seq >= from_seq][:limit]
 
+    async def histories(self, run_ids: Sequence[str], limit: int) -> Mapping[str, Sequence[Event]]:
+        """Return the first events of several runs."""
+        return {run_id: events for run_id in run_ids if (events := await self.events(run_id, limit=limit))}
+
     async def logs(self, run_id: str, node_id: str | None = None, attempt: int | None = None) -> Sequence[LogLine]:
         """Return what a run's attempts said, by node, attempt and line."""
         lines = [

@@ -46,6 +46,13 @@ class ReadingSide(Protocol):
         """Return the first `limit` kept events of a stream from `from_seq` on; none: there are no more yet."""
         ...
 
+    async def histories(self, run_ids: Sequence[str], limit: int) -> Mapping[str, Sequence[Event]]:
+        """Return the first `limit` kept events of several runs, read at one go.
+
+        A run that is not in the answer has none, or one that cannot be read so: `events` gives them, or says why not.
+        """
+        ...
+
     async def logs(self, run_id: str, node_id: str | None = None, attempt: int | None = None) -> Sequence[LogLine]:
         """Return what a run's attempts said, by node, attempt and line."""
         ...

@@ -26,7 +26,7 @@ from playbill.runtime.journals.index import ALIVE
 from playbill.runtime.recovery.taken_up import TakenUp
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from playbill.model.events import Event
@@ -89,12 +89,12 @@ class CautiousRecovery:
             before = suspect if await self._take_up(*suspect, taken) else None
         return taken
 
-    async def _leaves(self, row: RunRow, reading: Awaitable[list[Event]]) -> bool:
+    async def _leaves(self, row: RunRow, events: list[Event] | None) -> bool:
         """Tell whether a run comes later; one that cannot be read does not, and is set aside by who takes it up."""
         if row.status is RunStatus.PAUSED:
             return False
         try:
-            nodes = Past(await reading).struck
+            nodes = Past(await self._taking_up.stored.events(row) if events is None else events).struck
         except Exception:  # noqa: BLE001 (whatever is wrong with one run, it harms no other)
             return False
         if nodes:

@@ -39,7 +39,7 @@ def check_crashes(past: Past) -> None:
     Raises:
         JournalError: it was; names it.
     """
-    for node in past.running:
+    for node in past.cut_off:
         if past.crashes[node] + 1 >= MAX_CRASHES:
             text = f"node '{node}' was running in {MAX_CRASHES} crashes in a row: look what ends the process"
             raise JournalError(text)

@@ -125,6 +125,15 @@ class PassiveRuns:
             self._changes.wake()
         return rest
 
+    def goes_on(self, run_id: str) -> bool:
+        """Let a run rest no more, since it is taken up; tell whether it was at work here before."""
+        rest = self.take(run_id)
+        if rest is None or not rest.is_ours:
+            return False
+        if rest.wakes_at < inf:
+            self._system.parts.journal.change_run(run_id, {"wake_at": None}).add_done_callback(take_note)
+        return True
+
     def let_rest(self, rows: Iterable[RunRow], taken: TakenUp) -> list[RunRow]:
         """Leave out of memory what rested in the last process, and note it as taken up; return the rows of others.
 

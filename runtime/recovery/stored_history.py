@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -13,18 +14,22 @@ from msgspec.structs import replace
 from playbill.model.errors import DefinitionError, JournalError
 from playbill.model.events import TERMINAL, EventType
 from playbill.model.frozen import freeze
+from playbill.model.policies import StopPolicy
 from playbill.model.reuse import Earlier, check_began
 from playbill.model.stored_form import definition_of
 from playbill.model.written import Written
 from playbill.runtime.journals.index import ALIVE
 from playbill.runtime.journals.listing import RunQuery
 from playbill.runtime.journals.refusals import JournalAway
+from playbill.runtime.journals.waiters import take_note
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
     from playbill.model.definition import PipelineDefinition
     from playbill.model.events import Event
+    from playbill.runtime.definitions.compile_once import PipelineCompiler
+    from playbill.runtime.definitions.compiler import CompiledPipeline
     from playbill.runtime.journals.index import RunRow
     from playbill.runtime.journals.sides import ReadingSide
 
@@ -36,6 +41,8 @@ T = TypeVar("T")
 FIRST: Final = frozenset({EventType.PIPELINE_RUN_STARTED, *TERMINAL})
 """What the events of a run begin with: its end, if its actor failed over its start."""
 PAGE: Final = 1000
+KEPT: Final = 64
+"""Compiled definitions that are remembered."""
 FIRST_SECONDS: Final = 0.05
 LONGEST_SECONDS: Final = 1.0
 """Between two tries to read."""
@@ -98,6 +105,33 @@ class StoredHistory:
             raise JournalError("some of its events are missing: restore a backup of the journal")
         return found
 
+    async def each(self, rows: Iterable[RunRow]) -> AsyncGenerator[tuple[RunRow, list[Event] | None]]:
+        """Give runs in their order, each with all its events; the next ones are read meanwhile, many together.
+
+        None: whoever wants them reads them alone, by `events`, which says what is wrong with them if something is.
+        """
+        ahead: asyncio.Task[dict[str, list[Event]]] | None = None
+        try:
+            for batch, following in pairwise([*_batches(rows), ()]):
+                found = await (ahead or self._together(batch))
+                ahead = asyncio.Task(self._together(following)) if following else None
+                for row in batch:
+                    yield row, found.get(row.run_id)
+        finally:
+            if ahead is not None:
+                ahead.cancel()
+                ahead.add_done_callback(take_note)
+
+    async def _together(self, rows: Sequence[RunRow]) -> dict[str, list[Event]]:
+        """Return all events of several runs by id; of one that cannot be read with others nothing."""
+        run_ids = [row.run_id for row in rows]
+        try:
+            read = await self._patiently(lambda: self._reading.histories(run_ids, PAGE))
+        except JournalError:
+            return {}
+        found = {row.run_id: [*map(_frozen, read.get(row.run_id, ()))] for row in rows}
+        return {row.run_id: events for row in rows if _is_whole(events := found[row.run_id], row)}
+
     async def definition(self, row: RunRow, first: Mapping[str, Any]) -> PipelineDefinition:
         """Return the stored definition of a run, whose first event says `first`.
 
@@ -138,6 +172,55 @@ class StoredHistory:
             await asyncio.sleep(seconds)
             self._check()
             seconds = min(2 * seconds, LONGEST_SECONDS)
+
+
+class StoredPipelines:
+    """The definitions of a journal's runs, ready to go on; each is compiled once.
+
+    Args:
+        history: reads them.
+        compiler: the manager's own.
+    """
+
+    def __init__(self, history: StoredHistory, compiler: PipelineCompiler) -> None:
+        self._history = history
+        self._compiler = compiler
+        self._known: dict[tuple[Any, ...], CompiledPipeline] = {}
+
+    async def of(self, row: RunRow, first: Mapping[str, Any]) -> CompiledPipeline:
+        """Return the pipeline of a run, whose first event says `first`: with the grace and kill bound it began with.
+
+        Raises:
+            JournalError, DefinitionError: its definition is not there, or cannot be read or bound.
+        """
+        key = (row.definition, first.get("folder"), first["grace"], first["kill_bound"])
+        known = self._known.get(key)
+        if known is None:
+            definition = await self._history.definition(row, first)
+            compiler = self._compiler.with_stop(StopPolicy(grace=first["grace"], kill_bound=first["kill_bound"]))
+            known = self._known[key] = compiler.of(definition)
+            if len(self._known) > KEPT:
+                del self._known[next(iter(self._known))]
+        return known
+
+
+def _batches(rows: Iterable[RunRow]) -> Iterator[list[RunRow]]:
+    """Give runs in their order, so many together as have a page of events in all."""
+    batch: list[RunRow] = []
+    events = 0
+    for row in rows:
+        if batch and events + row.last_seq > PAGE:
+            yield batch
+            batch, events = [], 0
+        batch.append(row)
+        events += row.last_seq
+    if batch:
+        yield batch
+
+
+def _is_whole(events: Sequence[Event], row: RunRow) -> bool:
+    begins = bool(events) and events[0].type in FIRST
+    return begins and len(events) < PAGE and [event.seq for event in events] == [*range(1, row.last_seq + 1)]
 
 
 def _frozen(event: Event) -> Event:

@@ -6,15 +6,15 @@ Rules:
    it began with; only handlers, resources and secrets are this manager's.
 2. A run that cannot go on is set aside, with the reason in the index, and harms no other: its definition or an event
    cannot be read, a handler is gone or has a version that does not accept the run's, or it crashes again and again.
-3. Runs are taken up the oldest first, one after the other, beside all else that the loop does.
+3. Runs are taken up the oldest first, one after the other, beside all else that the loop does; the events of the next
+   ones are read meanwhile, of many together.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from math import inf
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from playbill.actors.supervisor import SupervisorActor
@@ -23,16 +23,15 @@ from playbill.model.errors import DefinitionError, JournalError, RunSetAside, Un
 from playbill.model.messages import Recover
 from playbill.model.past import Past
 from playbill.model.plan import RunFacts
-from playbill.model.policies import StopPolicy
 from playbill.model.reuse import Earlier, check_began
 from playbill.model.runstate import folded
 from playbill.runtime.definitions.compile_once import PipelineCompiler
+from playbill.runtime.definitions.slices import Uncollected
 from playbill.runtime.definitions.versions import our_version
 from playbill.runtime.journals.index import ALIVE
-from playbill.runtime.journals.waiters import take_note
 from playbill.runtime.recovery.obstacles import changes_since, check_crashes
 from playbill.runtime.recovery.passive_runs import PassiveRuns
-from playbill.runtime.recovery.stored_history import StoredHistory
+from playbill.runtime.recovery.stored_history import StoredHistory, StoredPipelines
 from playbill.runtime.recovery.stored_run import StoredRun
 from playbill.runtime.recovery.taken_up import TakenUp
 from playbill.runtime.recovery.unowned_runs import UnownedRuns
@@ -55,14 +54,12 @@ __all__ = ["TakingUp"]
 
 logger = logging.getLogger("playbill")
 
-AHEAD: Final = 8
-"""Runs whose events are read while others are taken up."""
+A_TURN: Final = 16
+"""Runs that are taken up before the loop has its turn."""
 SHOWN: Final = 10
 """Runs, where they are named."""
-KEPT: Final = 64
-"""Compiled definitions that are remembered."""
 
-Leaves: TypeAlias = "Callable[[RunRow, asyncio.Task[list[Event]]], Awaitable[bool]]"
+Leaves: TypeAlias = "Callable[[RunRow, list[Event] | None], Awaitable[bool]]"
 Agree: TypeAlias = "Callable[[PipelineDefinition, Mapping[str, Any]], None]"
 
 
@@ -90,53 +87,47 @@ class TakingUp:
         self.compiler = compiler
         self.conclude = conclude
         self.check = check
-        self._compiled: dict[tuple[Any, ...], CompiledPipeline] = {}
         self._journal = system.parts.journal
-        self._stored = StoredHistory(self._journal.reading, check)
+        self.stored = StoredHistory(self._journal.reading, check)
+        self._pipelines = StoredPipelines(self.stored, compiler)
         self._unowned = UnownedRuns(self._journal, lambda: system.parts.clock.now().utc)
         self.passive = PassiveRuns(system, runs, self._wake, self.tell)
         """Those that are out of memory."""
         if self._journal.is_durable:
             runs.passive = self.passive
+        self._uncollected = Uncollected(0)
         self._told: set[str] = set()
         """Runs that were told something while nobody had them at work: what was read of them before is not all."""
 
     async def take_up_all(self, rows: Sequence[RunRow] = (), leaves: Leaves | None = None) -> TakenUp:
         """Let all runs go on that have not ended, or these, the oldest first; `leaves` says which come later."""
         taken = TakenUp()
-        rows = rows or self.passive.let_rest(await self._stored.unfinished(), taken)
-        ahead: deque[asyncio.Task[list[Event]]] = deque()
-        try:
-            for place, row in enumerate(rows):
-                for next_row in rows[place + len(ahead) : place + AHEAD]:
-                    ahead.append(asyncio.ensure_future(self._stored.events(next_row)))
-                reading = ahead.popleft()
-                if leaves is None or not await leaves(row, reading):
-                    await self._take_up_one(row, reading, taken)
-        finally:
-            for reading in ahead:
-                reading.cancel()
-                reading.add_done_callback(take_note)
+        rows = rows or self.passive.let_rest(await self.stored.unfinished(), taken)
+        self._uncollected = Uncollected(sum(row.last_seq for row in rows))
+        async with aclosing(self.stored.each(rows)) as each:
+            async for row, events in each:
+                if leaves is None or not await leaves(row, events):
+                    await self._take_up_one(row, events, taken)
+                if (len(taken.runs) + len(taken.set_aside)) % A_TURN == 0:
+                    await asyncio.sleep(0)
+        self._uncollected = Uncollected(0)
         if taken.runs:
             logger.info("from before go on: %s", list_names(taken.runs, SHOWN))
         return taken
 
-    async def _take_up_one(self, row: RunRow, reading: asyncio.Task[list[Event]], taken: TakenUp) -> None:
-        """Take up a run whose events are being read, unless somebody has asked for it meanwhile."""
-        await asyncio.wait([reading])
+    async def _take_up_one(self, row: RunRow, events: list[Event] | None, taken: TakenUp) -> None:
+        """Take up a run of which these events were read, unless somebody has asked for it meanwhile."""
         async with self.runs.reserve(row.run_id):
             self.check()
             if self.runs.find(row.run_id) is not None:
-                take_note(reading)  # whoever asked for it was told
-                return
+                return  # whoever asked for it was told
             if row.run_id in self._told:
-                take_note(reading)
-                now = await self._stored.row(row.run_id)
+                now, events = await self.stored.row(row.run_id), None
                 if now is None or now.status not in ALIVE:
                     return
-                row, reading = now, asyncio.ensure_future(self._stored.events(now))
+                row = now
             try:
-                await self._take_up(row, reading)
+                await self._take_up(row, events)
                 taken.runs.append(row.run_id)
             except RunSetAside as error:
                 taken.set_aside[row.run_id] = error.reason
@@ -151,7 +142,7 @@ class TakingUp:
             JournalError: it cannot be read, or has failed for 5 s to keep it.
         """
         await self._unowned.settle(run_id)
-        if (row := await self._stored.row(run_id)) is None:
+        if (row := await self.stored.row(run_id)) is None:
             raise UnknownRun(run_id)
         self._told.add(run_id)
         return await self._unowned.tell(row, message)
@@ -175,10 +166,10 @@ class TakingUp:
             JournalError: it cannot be read.
         """
         await self._unowned.settle(run_id)
-        if (row := await self._stored.row(run_id)) is None:
+        if (row := await self.stored.row(run_id)) is None:
             return None
         if row.status in ALIVE:
-            return await self._take_up(row, self._stored.events(row), agree, insists=insists)
+            return await self._take_up(row, None, agree, insists=insists)
         return await self._read_back(row, agree)
 
     async def _wake(self, run_id: str) -> None:
@@ -193,7 +184,7 @@ class TakingUp:
 
     async def is_there(self, run_id: str) -> bool:
         """Tell whether there is a run of an id, here or in the journal."""
-        return self.runs.find(run_id) is not None or await self._stored.row(run_id) is not None
+        return self.runs.find(run_id) is not None or await self.stored.row(run_id) is not None
 
     async def earlier(self, run_id: str) -> Earlier:
         """Return what there is of a run, under way or ended, for who begins another one with it.
@@ -209,31 +200,32 @@ class TakingUp:
                 text = f"run '{run_id}' has only just begun, and nothing of it is kept yet: wait for its first event"
                 raise DefinitionError.single("not-kept", "run_id", text)
             return check_began(Earlier(known.definition, events))
-        if (row := await self._stored.row(run_id)) is None:
+        if (row := await self.stored.row(run_id)) is None:
             raise UnknownRun(run_id)
-        return await self._stored.earlier(row)
+        return await self.stored.earlier(row)
 
     # ---- one run ----------------------------------------------------------------------------------------------
 
     async def _take_up(
         self,
         row: RunRow,
-        reading: Awaitable[list[Event]],
+        events: list[Event] | None,
         agree: Agree = lambda _definition, _data: None,
         *,
         insists: bool = False,
     ) -> Run:
-        """Let a run go on.
+        """Let a run go on that has these events; None: they are to be read.
 
         Raises:
             RunSetAside: it cannot; its reason is in the index.
         """
         try:
-            events = await reading
+            events = await self.stored.events(row) if events is None else events
             first = events[0].data
-            compiled = await self._compile(row, first)
+            compiled = await self._pipelines.of(row, first)
             changed = changes_since(first, compiled)
-            past, state = Past(events), folded(events)
+            with self._uncollected:
+                past, state = Past(events), folded(events)
             if not insists:
                 check_crashes(past)
         except Exception as error:  # whatever is wrong with one run, it harms no other
@@ -244,13 +236,11 @@ class TakingUp:
             raise RunSetAside(row.run_id, reason) from error
         agree(compiled.definition, state.trigger_data)
         self.check()
-        rest = self.passive.take(row.run_id)
-        if rest is not None and rest.is_ours:
-            if rest.wakes_at < inf:
-                self._journal.change_run(row.run_id, {"wake_at": None}).add_done_callback(take_note)
+        if self.passive.goes_on(row.run_id):
             return self.go_on(events, state, compiled, Recover(past, quiet=True))
         told: dict[str, Any] = {"playbill": our_version(), **({"handlers": changed} if changed else {})}
-        return self.go_on(events, state, compiled, Recover(past, told))
+        with self._uncollected:
+            return self.go_on(events, state, compiled, Recover(past, told))
 
     def go_on(self, events: list[Event], state: RunState, compiled: CompiledPipeline, recover: Recover) -> Run:
         """Let a run go on that has these events, which fold to this state."""
@@ -284,8 +274,8 @@ class TakingUp:
         Raises:
             JournalError: its definition, or an event of its, cannot be read.
         """
-        events = await self._stored.events(row)
-        definition, state = await self._stored.definition(row, events[0].data), folded(events)
+        events = await self.stored.events(row)
+        definition, state = await self.stored.definition(row, events[0].data), folded(events)
         run = StoredRun(definition, row.run_id, state, self._journal.stored(row.run_id, events), self.system)
         if not run.began_in_vain:
             agree(definition, state.trigger_data)
@@ -293,18 +283,6 @@ class TakingUp:
         if forgotten is not None:
             self._journal.drop(forgotten)
         return run
-
-    async def _compile(self, row: RunRow, first: Mapping[str, Any]) -> CompiledPipeline:
-        """Return the stored definition of a run, ready to go on; of one definition once."""
-        key = (row.definition, first.get("folder"), first["grace"], first["kill_bound"])
-        known = self._compiled.get(key)
-        if known is None:
-            definition = await self._stored.definition(row, first)
-            compiler = self.compiler.with_stop(StopPolicy(grace=first["grace"], kill_bound=first["kill_bound"]))
-            known = self._compiled[key] = compiler.of(definition)
-            if len(self._compiled) > KEPT:
-                del self._compiled[next(iter(self._compiled))]
-        return known
 
     async def _set_aside(self, row: RunRow, reason: str) -> None:
         logger.warning("run '%s' is set aside: %s", row.run_id, reason)

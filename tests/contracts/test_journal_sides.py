@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from playbill.model.errors import UnknownRun
 from playbill.model.events import EventType
@@ -90,6 +91,19 @@ async def test_a_run_of_which_only_events_came_is_in_the_index_too(journal: Memo
     found = await journal.reading.run("r")
     assert found is not None
     assert (found.pipeline, found.version, found.created_at) == ("p", "1", AT)
+
+
+async def test_the_events_of_several_runs_are_given_at_one_go(journal: MemoryJournal) -> None:
+    for number, run_id in enumerate(("a", "b 'ö", "c")):
+        await begin(journal, run_id, number)
+        await put(journal, replace(event(2, stream=run_id), node_id='n\0"é', attempt=7))
+    found = await journal.reading.histories(["c", "none", "b 'ö"], 10)
+    assert list(found) == ["c", "b 'ö"]
+    for run_id, events in found.items():
+        assert list(events) == list(await journal.reading.events(run_id))
+        assert [each.seq for each in events] == [1, 2]
+    assert [each.seq for each in (await journal.reading.histories(["a"], 1))["a"]] == [1]
+    assert await journal.reading.histories([], 10) == {}
 
 
 async def test_runs_are_listed_by_status_pipeline_time_attribute_and_text(journal: MemoryJournal) -> None:

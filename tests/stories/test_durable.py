@@ -18,6 +18,7 @@ from playbill.model.errors import JournalError, RunSetAside, UnknownRun
 from playbill.runtime import last_ends
 from playbill.runtime.journals.sqlite.journal import SqliteJournal
 from playbill.runtime.journals.sqlite.reading.facts import read_events_of
+from playbill.runtime.journals.sqlite.reading.histories import read_histories
 from tests.stories import support
 from tests.stories.support import node, pipeline
 
@@ -548,21 +549,25 @@ async def test_another_policy_of_a_breaker_neither_sets_a_run_aside_nor_refuses_
         assert (await (await manager.start_run(using(4))).result()).status == "completed"
 
 
+@pytest.mark.parametrize("alone", [False, True], ids=["read-together", "read-alone"])
 async def test_a_journal_that_is_away_for_a_moment_sets_nothing_aside(
-    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alone: bool
 ) -> None:
     resources = {"a": asyncio.Event()}
     async with Manager(journal=url, types=[step], resources=resources, grace=0) as manager:
         run = await manager.start_run(chain("a"), run_id="one")
         left = await left_at(manager, run, "pipeline_node.started", "a", tmp_path)
-    real, failures = read_events_of, [sqlite3.OperationalError("disk I/O error")] * 2
+    real, failures = read_events_of if alone else read_histories, [sqlite3.OperationalError("disk I/O error")] * 2
 
     def shaky(*arguments: Any) -> Any:
         if failures:
             raise failures.pop()
         return real(*arguments)
 
-    monkeypatch.setattr("playbill.runtime.journals.sqlite.reading.reader.read_events_of", shaky)
+    reader = "playbill.runtime.journals.sqlite.reading.reader"
+    if alone:
+        monkeypatch.setattr(f"{reader}.read_histories", lambda *_: {})
+    monkeypatch.setattr(f"{reader}.{real.__name__}", shaky)
     async with Manager(journal=left, types=[step]) as manager:
         taken = await manager.recovered()
         assert (taken.runs, taken.set_aside, failures) == (["one"], {}, [])

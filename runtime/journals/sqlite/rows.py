@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import json
 import zlib
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+
+import msgspec
 
 from playbill.model.errors import JournalError
-from playbill.model.upcasting import version_of
-from playbill.runtime.journals.codec import compact, event_data, event_from_mapping
+from playbill.model.events import Event
+from playbill.runtime.journals.codec import READINGS, compact, event_data, event_from_mapping
 from playbill.runtime.journals.listing import micros, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from playbill.model.attributes import Scalar
-    from playbill.model.events import Event
 
 __all__ = [
     "COLUMNS",
@@ -34,8 +35,11 @@ __all__ = [
     "unpacked",
 ]
 
+DECODER: Final = msgspec.json.Decoder()
 LARGE: Final = 64 * 1024
 """Characters of JSON; more stands beside the event."""
+HEADS: Final = {(int, node, attempt) for node in (str, type(None)) for attempt in (int, type(None))}
+"""The types of seq, node and attempt."""
 COLUMNS: Final = "seq, type, version, at, node, attempt, data"
 
 
@@ -73,10 +77,10 @@ def row_of_event(event: Event, *, whole: bool = False) -> tuple[EventRow, tuple[
     beside: tuple[Payload, ...] = ()
     if len(text) > LARGE and not whole:
         text, beside = _apart(data)
-    version = version_of(event.type)
-    at = micros(event.at)
-    (event.node_id or "").encode()  # raises ValueError for halves of characters, which no column takes
-    return EventRow(event.seq, str(event.type), version, at, event.node_id, event.attempt, text), beside
+    kind, node = READINGS[event.type], event.node_id
+    if node is not None:
+        node.encode()  # raises ValueError for halves of characters, which no column takes
+    return EventRow(event.seq, kind.name, kind.version, micros(event.at), node, event.attempt, text), beside
 
 
 def _apart(data: Mapping[str, Any]) -> tuple[str, tuple[Payload, ...]]:
@@ -122,12 +126,35 @@ def event_of(stream: str, row: EventRow, beside: Iterable[Payload] = ()) -> Even
         JournalError: its JSON is damaged, or what stands beside it; names the same.
     """
     where = f"event {row.seq} of '{stream}'"
-    line: dict[str, Any] = {"type": row.type, "stream": stream, "seq": row.seq, "at": moment(row.at).isoformat()}
-    line |= {"node_id": row.node, "attempt": row.attempt, "version": row.version}
     try:
-        line["data"] = json.loads(row.data)
+        data = _read_json(row.data)
         for payload in beside:
-            line["data"][payload.name] = json.loads(unpacked(payload.zlib))
+            data[payload.name] = _read_json(unpacked(payload.zlib))
     except (ValueError, TypeError, zlib.error) as error:
         raise JournalError(f"{where} is damaged: {error}; restore a backup of the journal") from error
+    if (event := _event_of_today(stream, row, data)) is not None:
+        return event
+    line: dict[str, Any] = {"type": row.type, "stream": stream, "seq": row.seq, "at": moment(row.at).isoformat()}
+    line |= {"node_id": row.node, "attempt": row.attempt, "version": row.version, "data": data}
     return event_from_mapping(line, where)
+
+
+def _read_json(text: str) -> Any:
+    """Return what JSON says; what the fast reader does not take (halves of characters, endless numbers) json does."""
+    try:
+        return DECODER.decode(text)
+    except (msgspec.MsgspecError, ValueError):
+        return json.loads(text)
+
+
+def _event_of_today(stream: str, row: EventRow, data: Any) -> Event | None:
+    """Return an event of today's version, in a tenth of the time; None: the long way reads it, or says why not."""
+    reading = READINGS.get(row.type)
+    if reading is None or row.version != reading.version or type(data) is not dict:
+        return None
+    if (type(row.seq), type(row.node), type(row.attempt)) not in HEADS:
+        return None
+    facts = reading.read(cast("dict[str, Any]", data))
+    return (
+        None if facts is None else Event(reading.kind, stream, row.seq, moment(row.at), row.node, row.attempt, facts)
+    )

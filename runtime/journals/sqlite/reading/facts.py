@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from playbill.model.errors import JournalError
 from playbill.model.events import is_own
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from playbill.model.events import Event
 
-__all__ = ["find_damage", "find_definition", "read_events_of", "read_logs"]
+__all__ = ["beside_of", "find_damage", "find_definition", "read_events_of", "read_logs"]
 
 READ_OWN: Final = f"SELECT {COLUMNS} FROM own_events WHERE stream = ? AND seq >= ? ORDER BY seq LIMIT ?"  # noqa: S608
 READ_RUN: Final = f"SELECT {COLUMNS}, beside FROM events WHERE run = ? AND seq >= ? ORDER BY seq LIMIT ?"  # noqa: S608
@@ -35,16 +35,23 @@ def read_events_of(connection: sqlite3.Connection, stream: str, from_seq: int, l
     if found is None:
         return []
     rows = connection.execute(READ_RUN, (found[0], from_seq, limit)).fetchall()
-    return [event_of(stream, EventRow(*row), _beside(connection, found[0], row, beside)) for *row, beside in rows]
+    return [
+        event_of(stream, EventRow(*row), beside_of(connection, found[0], row[0], beside)) for *row, beside in rows
+    ]
 
 
-def _beside(connection: sqlite3.Connection, run: int, row: list[Any], count: int) -> list[Payload]:
+def beside_of(connection: sqlite3.Connection, run: int, seq: int, count: int) -> list[Payload]:
+    """Return what stands beside an event, of which there are `count`.
+
+    Raises:
+        JournalError: something is missing.
+    """
     if not count:
         return []
-    payloads = [Payload(*found) for found in connection.execute(READ_BESIDE, (run, row[0]))]
+    payloads = [Payload(*found) for found in connection.execute(READ_BESIDE, (run, seq))]
     if len(payloads) != count:
         raise JournalError(
-            f"event {row[0]} of run {run} has {count} payloads, and {len(payloads)} are kept:"
+            f"event {seq} of run {run} has {count} payloads, and {len(payloads)} are kept:"
             " the file is damaged; restore a backup"
         )
     return payloads

@@ -14,11 +14,12 @@ from playbill.runtime.journals.sqlite.files.connections import open_reader
 from playbill.runtime.journals.sqlite.files.errors import explained
 from playbill.runtime.journals.sqlite.metrics import ReadInProgress
 from playbill.runtime.journals.sqlite.reading.facts import find_damage, find_definition, read_events_of, read_logs
+from playbill.runtime.journals.sqlite.reading.histories import read_histories
 from playbill.runtime.journals.sqlite.reading.queries import count_prunable, find_ids, find_run, list_runs
 from playbill.runtime.journals.sqlite.schema.migrations import check_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from playbill.model.events import Event
@@ -80,6 +81,11 @@ class SqliteReader:
         """Return the first kept events of a stream from a seq on."""
         what = f"events of '{stream}' from {from_seq} on"
         return await self._read(what, lambda connection: read_events_of(connection, stream, from_seq, limit))
+
+    async def histories(self, run_ids: Sequence[str], limit: int) -> Mapping[str, Sequence[Event]]:
+        """Return the first kept events of several runs, of those that can be read together."""
+        what = f"events of {len(run_ids)} runs"
+        return await self._read(what, lambda connection: read_histories(connection, run_ids, limit))
 
     async def logs(self, run_id: str, node_id: str | None = None, attempt: int | None = None) -> Sequence[LogLine]:
         """Return what a run's attempts said."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from playbill.model.errors import JournalError
 from playbill.model.events import is_own
-from playbill.runtime.journals.index import change_of, row_of
+from playbill.runtime.journals.index import ENDED, change_of, row_of
 from playbill.runtime.journals.refusals import Fenced
 from playbill.runtime.journals.sqlite.rows import row_of_event
 
@@ -33,12 +33,14 @@ class EncodedEvent(NamedTuple):
 class EncodedStream:
     """What a group has of one stream."""
 
-    __slots__ = ("events", "fenced", "first", "is_own", "stream")
+    __slots__ = ("ends", "events", "fenced", "first", "is_own", "stream")
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self.is_own = is_own(stream.name)
         self.events: list[EncodedEvent] = []
+        self.ends = False
+        """Whether the run's end is among them."""
         self.first: RunRow | None = None
         """The row of the run as its first event here tells it, if nobody else does."""
         self.fenced: JournalError | None = None
@@ -55,7 +57,10 @@ class EncodedStream:
             return
         if self.first is None and event.seq == 1:
             self.first = row_of(event)
-        self.events.append(EncodedEvent(row, beside, change_of(event)))
+        change = change_of(event)
+        if change is not None and change.get("status") in ENDED:
+            self.ends = True
+        self.events.append(EncodedEvent(row, beside, change))
 
 
 class EncodedGroup:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from playbill.model.attributes import Scalar
 
-__all__ = ["change_row", "insert_attributes", "insert_definition", "update_run"]
+__all__ = ["RowChanges", "change_row", "insert_attributes", "insert_definition"]
 
 COLUMNS_CHANGED: Final = frozenset(
     {"status", "started_at", "ended_at", "wake_at", "last_seq", "suspended_reason", "suspended_at"}
@@ -48,7 +48,34 @@ def insert_attributes(connection: sqlite3.Connection, run: int, attributes: Mapp
     check_count(connection.execute("SELECT count(*) FROM attributes WHERE run = ?", (run,)).fetchone()[0])
 
 
-def update_run(connection: sqlite3.Connection, run: int, change: Mapping[str, Any]) -> None:
+class RowChanges:
+    """What the events of a group change of the rows of runs: written by a statement for each choice of columns."""
+
+    def __init__(self) -> None:
+        self._last: list[tuple[int, int]] = []
+        """Where nothing else changes: the last seq, and the run."""
+        self._others: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
+
+    def add(self, run: int, last_seq: int, change: Mapping[str, Any]) -> None:
+        """Take what changes of a run, at most once a run."""
+        if not change:
+            self._last.append((last_seq, run))
+            return
+        columns = tuple(change)
+        values = (*map(_column, change.values()), last_seq, run)
+        self._others.setdefault(columns, []).append(values)
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        """Change them."""
+        if self._last:
+            connection.executemany("UPDATE runs SET last_seq = ? WHERE id = ?", self._last)
+        for columns, values in self._others.items():
+            assignments = "".join(f"{name} = ?, " for name in columns)
+            sql = f"UPDATE runs SET {assignments}last_seq = ? WHERE id = ?"  # noqa: S608 (names of ours)
+            connection.executemany(sql, values)
+
+
+def _update_run(connection: sqlite3.Connection, run: int, change: Mapping[str, Any]) -> None:
     """Change columns of a run's row; only those, so that few indexes are touched."""
     columns = {name: _column(value) for name, value in change.items() if name in COLUMNS_CHANGED}
     if columns:
@@ -66,7 +93,7 @@ def change_row(connection: sqlite3.Connection, run_id: str, change: Mapping[str,
     found = connection.execute("SELECT id FROM runs WHERE run_id = ?", (run_id,)).fetchone()
     if found is None:
         raise UnknownRun(run_id)
-    update_run(connection, found[0], change)
+    _update_run(connection, found[0], change)
 
 
 def _column(value: Any) -> Any:

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from playbill.model.errors import JournalError
-from playbill.runtime.journals.index import ENDED
 from playbill.runtime.journals.refusals import JournalLost
 from playbill.runtime.journals.sqlite.files.connections import open_writer, prepare_writer
 from playbill.runtime.journals.sqlite.schema.migrations import migrate
@@ -141,8 +140,7 @@ class Store:
             position = positions.of_own(name) if stream.is_own else positions.of_run(name)
             if position is not None:
                 position.last = max(position.last, last)
-            ended = (event.change and event.change.get("status") in ENDED for event in stream.events)
-            if any(ended):
+            if stream.ends:
                 positions.forget(name)
             self._metrics.events += len(stream.events)
         for fenced, error in transaction.outcome.fenced:

@@ -9,14 +9,15 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
 
 from playbill.runtime.journals.listing import micros
 from playbill.runtime.journals.log_quota import LogQuota
 from playbill.runtime.journals.refusals import Fenced, RunIdTaken
 from playbill.runtime.journals.sqlite.group import KeptGroup
 from playbill.runtime.journals.sqlite.rows import storable
-from playbill.runtime.journals.sqlite.writing.index_rows import insert_attributes, insert_definition, update_run
+from playbill.runtime.journals.sqlite.writing.index_rows import RowChanges, insert_attributes, insert_definition
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = ["GroupTransaction"]
 
+AT_ONCE: Final = 32
+"""Events a statement: each row by itself costs twice the time, and gives up the interpreter's lock."""
 INSERT_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT_EVENTS = INSERT_EVENT + ", (?, ?, ?, ?, ?, ?, ?, ?, ?)" * (AT_ONCE - 1)
 INSERT_OWN = "INSERT INTO own_events VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 INSERT_PAYLOAD = "INSERT INTO payloads VALUES (?, ?, ?, ?)"
 INSERT_LOG = "INSERT INTO log_lines VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -56,6 +60,9 @@ class GroupTransaction:
         self.outcome = KeptGroup()
         self.last: dict[str, int] = {}
         """Of each stream written: its last seq, for the positions once all is kept."""
+        self._rows: list[tuple[Any, ...]] = []
+        """The events of runs that are to be written, as columns."""
+        self._changes = RowChanges()
 
     def write(self) -> None:
         """Write all of it.
@@ -74,6 +81,7 @@ class GroupTransaction:
                 outcome.fenced.append((stream.stream, RunIdTaken(stream.stream.name)))
             elif stream.stream.refused is None:
                 self._write_stream(stream)
+        self._write_collected()
         if not self._is_kept:
             self._write_logs(encoded.group, taken)
             self._write_rows(encoded.group)
@@ -147,19 +155,24 @@ class GroupTransaction:
         return bool(found == tuple(event.row))
 
     def _insert_events(self, run: int, events: Sequence[EncodedEvent]) -> None:
-        execute = self._connection.execute
         change: dict[str, Any] = {}
         for row, beside, changed in events:
-            execute(INSERT_EVENT, (run, *row, len(beside)))
+            self._rows.append((run, *row, len(beside)))
             for payload in beside:
-                execute(INSERT_PAYLOAD, (run, row.seq, payload.name, payload.zlib))
+                self._connection.execute(INSERT_PAYLOAD, (run, row.seq, payload.name, payload.zlib))
             if changed:
                 change.update(changed)
-        last = events[-1].row.seq
-        if change:
-            update_run(self._connection, run, {**change, "last_seq": last})
-        else:
-            execute("UPDATE runs SET last_seq = ? WHERE id = ?", (last, run))
+        self._changes.add(run, events[-1].row.seq, change)
+
+    def _write_collected(self) -> None:
+        """Write the rows of all runs' events, and what they change of the index, in as few statements as may be."""
+        rows = self._rows
+        whole = len(rows) - len(rows) % AT_ONCE
+        for first in range(0, whole, AT_ONCE):
+            self._connection.execute(INSERT_EVENTS, [*chain.from_iterable(rows[first : first + AT_ONCE])])
+        if whole < len(rows):
+            self._connection.executemany(INSERT_EVENT, rows[whole:])
+        self._changes.write(self._connection)
 
     # ---- what else there is -----------------------------------------------------------------------------------
 

@@ -42,6 +42,12 @@ class Faults:
                 faults.after(sql)
                 return cursor
 
+            def executemany(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+                faults.before(sql)
+                cursor = super().executemany(sql, *parameters)
+                faults.after(sql)
+                return cursor
+
         made = sqlite3.connect(target, uri=True, isolation_level=None, timeout=0.05, factory=FaultyConnection)
         self.prepare(made)
         return made

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,12 +10,20 @@ from hypothesis import strategies as st
 
 from playbill.model.errors import JournalError
 from playbill.model.events import HEAD, Event, EventType
-from playbill.model.facts import Failure
+from playbill.model.facts import Cause, Failure, Origin, Receipt, RunStatus, Stopped
 from playbill.model.frozen import freeze
 from playbill.runtime.journals.codec import compact, event_data, event_from_json, event_to_json
 from playbill.runtime.journals.listing import micros, moment
-from playbill.runtime.journals.sqlite.rows import LARGE, event_of, packed, row_of_event, storable, unpacked
-from tests.contracts.journal_support import event
+from playbill.runtime.journals.sqlite.rows import (
+    LARGE,
+    _event_of_today,
+    event_of,
+    packed,
+    row_of_event,
+    storable,
+    unpacked,
+)
+from tests.contracts.journal_support import AT, STARTED_DATA, event
 from tests.runtime.journals.test_codec import OUTPUTS
 
 COMPLETED = EventType.PIPELINE_NODE_COMPLETED
@@ -56,6 +65,66 @@ def test_the_fast_way_writes_what_the_long_way_does(output: dict[str, object]) -
     data, text = event_data(completed(output))
     assert repr(json.loads(text)) == repr(json.loads(event_to_json(completed(output)))["data"])
     assert json.loads(text) == data
+
+
+FAILURE = Failure("E", "m", retryable=True, kinds=("E", "Exception"), data={"exit_code": 1})
+OF_EVERY_KIND = [
+    event(1),
+    event(1, data={**STARTED_DATA, "timeout": float("inf"), "origin": Origin("q", "fork", node="a")}),
+    event(2, EventType.PIPELINE_NODE_STARTED, data={"due_at": AT, "slot_ms": 3}),
+    event(2, EventType.PIPELINE_NODE_RETRYING, data={"failure": FAILURE, "due_at": AT, "receipt": None}),
+    event(2, EventType.PIPELINE_NODE_SKIPPED),
+    event(
+        2,
+        EventType.PIPELINE_NODE_FAILED,
+        data={"failure": FAILURE, "receipt": Receipt(Stopped.KILLED, 1.5, 0.5), "live": (1,), "handled": True},
+    ),
+    event(2, EventType.PIPELINE_RUN_RECOVERED, data={"epoch": 1, "attempts": ("a", "b")}),
+    event(
+        2, EventType.PIPELINE_RUN_FAILED, data={"status": RunStatus.FAILED, "cause": Cause(RunStatus.FAILED, FAILURE)}
+    ),
+    completed({"a": [1, None]}, failure=FAILURE),
+]
+
+
+@pytest.mark.parametrize("each", OF_EVERY_KIND, ids=lambda each: str(each.type))
+def test_the_fast_way_reads_what_the_long_way_does(each: Event) -> None:
+    row, _ = row_of_event(each)
+    fast = _event_of_today("r", row, json.loads(row.data))
+    assert fast == each == event_from_json(event_to_json(each))
+    assert repr(fast) == repr(each)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"type": "pipeline_node.invented"},
+        {"version": 1},
+        {"version": 9},
+        {"seq": "2"},
+        {"node": 7},
+        {"attempt": "1"},
+        {"data": "[]"},
+        {"data": '{"live":[0]}'},
+        {"data": '{"output":{}}'},
+        {"data": '{"output":{},"live":[0.5]}'},
+        {"data": '{"output":{},"live":[0],"more":1}'},
+    ],
+    ids=str,
+)
+def test_what_the_fast_way_does_not_know_it_leaves_to_the_long_way(change: dict[str, Any]) -> None:
+    row = row_of_event(completed({}))[0]._replace(**change)
+    assert _event_of_today("r", row, json.loads(row.data)) is None
+
+
+@pytest.mark.parametrize("value", [10**4500, "\ud800", float("nan")], ids=["long", "half", "nan"])
+def test_what_is_frozen_and_cannot_be_written_fast_is_looked_at(value: object) -> None:
+    try:
+        row, _ = row_of_event(completed(freeze({"a": value})))
+    except JournalError as error:
+        assert "output.a" in str(error)  # noqa: PT017 (the one or the other)
+    else:
+        assert json.loads(row.data)["output"] == {"a": value}
 
 
 def test_what_is_not_plain_goes_the_long_way_and_becomes_it() -> None:

@@ -51,6 +51,7 @@ class EventType(StrEnum):
     PIPELINE_RUN_RESUMED = "pipeline_run.resumed"
     PIPELINE_RUN_PARKED = "pipeline_run.parked"
     PIPELINE_RUN_RECOVERED = "pipeline_run.recovered"
+    PIPELINE_RUN_CLOCK_STEPPED = "pipeline_run.clock_stepped"
     PIPELINE_NODE_WAITING = "pipeline_node.waiting"
     PIPELINE_NODE_STARTED = "pipeline_node.started"
     PIPELINE_NODE_COMPLETED = "pipeline_node.completed"
@@ -148,6 +149,7 @@ FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
     EventType.PIPELINE_RUN_CANCEL_REQUESTED: {"cause": CAUSE, "grace": or_none(NUMBER)},
     EventType.PIPELINE_RUN_PAUSED: {"unowned": FLAG},
     EventType.PIPELINE_RUN_RECOVERED: {"epoch": WHOLE, "attempts": many(TEXT), "playbill": TEXT, "handlers": OBJECT},
+    EventType.PIPELINE_RUN_CLOCK_STEPPED: {"seconds": NUMBER},
     EventType.PIPELINE_NODE_WAITING: {"for": TEXT, "key": or_none(TEXT), "since": MOMENT},
     EventType.PIPELINE_NODE_STARTED: {"due_at": MOMENT, "slot_ms": WHOLE, "permit_ms": WHOLE},
     EventType.PIPELINE_NODE_COMPLETED: {

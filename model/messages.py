@@ -75,6 +75,12 @@ class JournalBack(Value, gc=False):
     """The journal has kept all that was waiting."""
 
 
+class ClockStepped(Value, gc=False):
+    """The clock on the wall was set, or the machine slept: it is so many seconds ahead of before, or behind."""
+
+    seconds: float
+
+
 class DeadlineReached(Value, gc=False):
     """The run's timeout has passed (timer)."""
 
@@ -181,6 +187,10 @@ class Interrupt(Value, gc=False):
     """End the attempt at work within `grace` seconds, then be killed; who has none waits on."""
 
     grace: float
+
+
+class LookAgain(Value, gc=False):
+    """The clock on the wall has gone ahead: a wait for a moment may be over sooner."""
 
 
 class SlotGranted(Value, gc=False):
@@ -386,6 +396,8 @@ CONTROL: frozenset[type] = frozenset(
         Resume,
         Park,
         StandDown,
+        ClockStepped,
+        LookAgain,
         JournalFailed,
         JournalBack,
         SlotGranted,

@@ -3,7 +3,8 @@
 Rules:
 
 1. A run's time is that in which somebody owned it and nobody paused it: at a crash it ends with the last event. Who
-   pauses or resumes a run that nobody owns adds none.
+   pauses or resumes a run that nobody owns adds none. By how much a clock was set forwards is no part of it; of one
+   that was set back nobody knows how long anything took until it has caught up.
 2. An attempt that was running at a crash is lost: it is not charged to `max_attempts`. Crashes are counted a node
    since an attempt of it last came to an end by itself; to be parked is no crash. One that was ended so that its run
    could be parked is lost as well.
@@ -12,6 +13,7 @@ Rules:
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from playbill.model.events import EventType
@@ -108,6 +110,10 @@ class Past:
                 self.crashes[node] += 1
         self._is_parked = False
 
+    def _clock_stepped(self, event: Event) -> None:
+        if self._since is not None:
+            self._since += timedelta(seconds=max(0.0, event.data["seconds"]))
+
     def _parked(self, _event: Event) -> None:
         self._is_parked = True
 
@@ -141,6 +147,7 @@ class Past:
         EventType.PIPELINE_RUN_STARTED: _goes_on,
         EventType.PIPELINE_RUN_PAUSED: _paused,
         EventType.PIPELINE_RUN_RESUMED: _goes_on,
+        EventType.PIPELINE_RUN_CLOCK_STEPPED: _clock_stepped,
         EventType.PIPELINE_RUN_PARKED: _parked,
         EventType.PIPELINE_RUN_RECOVERED: _recovered,
         EventType.PIPELINE_NODE_STARTED: _node_started,

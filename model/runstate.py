@@ -172,6 +172,9 @@ class RunState:
     def _parked(self, _event: Event) -> None:
         """Change nothing: whoever goes on with the run takes it up as after a crash."""
 
+    def _clock_stepped(self, _event: Event) -> None:
+        """Change nothing: moments are as they were recorded."""
+
     def _paused(self, _event: Event) -> None:
         self.status = RunStatus.PAUSED
 
@@ -207,6 +210,7 @@ class RunState:
         EventType.PIPELINE_RUN_CANCEL_REQUESTED: _cancel_requested,
         EventType.PIPELINE_RUN_PARKED: _parked,
         EventType.PIPELINE_RUN_RECOVERED: _recovered,
+        EventType.PIPELINE_RUN_CLOCK_STEPPED: _clock_stepped,
         EventType.PIPELINE_RUN_PAUSED: _paused,
         EventType.PIPELINE_RUN_RESUMED: _resumed,
         EventType.PIPELINE_RUN_COMPLETED: _ended,

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from msgspec.structs import replace
 
 from playbill.actors.ports import Ports
-from playbill.model.diagnostics import list_names
 from playbill.model.errors import DefinitionError
 from playbill.model.events import LOOP
 from playbill.model.machines.circuit_state import FORCED
-from playbill.model.messages import Force
+from playbill.model.messages import ClockStepped, Force
 from playbill.runtime.breakers import Breakers
+from playbill.runtime.clocks.steps import StepWatch
 from playbill.runtime.faults.tape import SeededTape
 from playbill.runtime.handlers.agent import SIMULATE_AGENTS
 from playbill.runtime.journal_choice import MEMORY, parts_with
@@ -108,7 +108,8 @@ class ActorSystem:
         world = _with_faults(world_of(loop), settings.faults, loop)
         self.simulated = world.simulated
         self._simulate_agents = settings.simulate_agents or world.simulated
-        parts = world.open(loop, ManagerView(self.breakers, runs, lambda: self.dead_letters.count))
+        view = ManagerView(self.breakers, runs, lambda: self.dead_letters.count, self._clock_stepped)
+        parts = world.open(loop, view)
         self.parts = parts = parts_with(parts, settings.journal, fails=world.simulated or settings.faults is not None)
         self._threads = ThreadPool(max_orphans=settings.max_orphans)
         self._spawner: SpawnerClient | None = None
@@ -131,6 +132,7 @@ class ActorSystem:
             attempts, self._threads, settings.resources, settings.secrets, self._processes, redaction
         )
         self._ports = Ports(parts.dispatcher, parts.timers, NullRunner(), parts.journal, self.dead_letters)
+        self._steps = None if world.simulated else StepWatch(loop, parts.clock, self._clock_stepped)
         if settings.recovers:
             self.breakers.come_back(parts.journal.breaker_events, self._ports, parts.clock.now())
 
@@ -209,20 +211,18 @@ class ActorSystem:
         actor, target = found
         await actor.actor_ref.ask(Force(state, target), block=False)
 
+    def _clock_stepped(self, seconds: float) -> None:
+        """Tell all runs that the clock on the wall was set, or that the machine slept."""
+        logger.warning("the clock has gone %+.0f s: it was set, or the machine slept", seconds)
+        for actor in self._runs():
+            actor.post(ClockStepped(seconds))
+
     def leave_runs(self) -> None:
         """Record nothing more of any run: its loop ends, and the next owner of its journal goes on with it."""
         now = self.parts.clock.now()
         for actor in self._runs():
             actor.park(now)
             actor.leave()
-
-    def keep_journal_owned(self) -> None:
-        """Keep the journal's next owner out after the close, while work goes on that it would begin again."""
-        journal, orphans = self.parts.journal, self.orphans
-        if orphans and journal.is_durable:
-            journal.stays_owned, orphans.on_last = True, journal.disown
-            named = list_names([str(attempt.identity) for attempt in orphans], 10)
-            logger.warning("the journal stays locked until these have ended, or this process: %s", named)
 
     async def close(self) -> None:
         """Let everything go: processes are killed, other abandoned work stays an orphan.
@@ -258,6 +258,8 @@ class ActorSystem:
 
     def _add_threads(self, parts: ExitStack | AsyncExitStack) -> None:
         parts.callback(self.parts.timers.close)
+        if self._steps is not None:
+            parts.callback(self._steps.close)
         parts.callback(self._threads.close)
         if self.watchdog is not None:
             parts.callback(self.watchdog.close)

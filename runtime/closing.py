@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from playbill.model.diagnostics import list_names
 from playbill.model.messages import Cancel
-from playbill.runtime.last_ends import await_ends, park_all
+from playbill.runtime.last_ends import await_ends, keep_journal_owned, park_all
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -180,7 +180,7 @@ class Closing:
                 else:
                     await await_ends(self._runs)
         if self._parks:
-            self._system.keep_journal_owned()
+            keep_journal_owned(self._system)
         if (passive := self._runs.passive) is not None:
             if not self._parks:
                 await passive.end_all()

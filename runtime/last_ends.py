@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from playbill.model.facts import Now
+    from playbill.runtime.actor_system import ActorSystem
     from playbill.runtime.run import Run
     from playbill.runtime.runs import Runs
 
-__all__ = ["await_ends", "park_all"]
+__all__ = ["await_ends", "keep_journal_owned", "park_all"]
 
 logger = logging.getLogger("playbill")
 
@@ -100,3 +101,12 @@ async def await_ends(runs: Runs) -> list[Run]:
         run.give_up(REASON)
         runs.ended[run.id] = runs.active.pop(run.id)
     return given_up
+
+
+def keep_journal_owned(system: ActorSystem) -> None:
+    """Keep a journal's next owner out after the close, while work goes on that it would begin again."""
+    journal, orphans = system.parts.journal, system.orphans
+    if orphans and journal.is_durable:
+        journal.stays_owned, orphans.on_last = True, journal.disown
+        named = list_names([str(attempt.identity) for attempt in orphans], 10)
+        logger.warning("the journal stays locked until these have ended, or this process: %s", named)

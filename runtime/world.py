@@ -82,6 +82,8 @@ class ManagerView:
     """Gives the supervisors of the active runs, oldest first."""
     dead_letters: Callable[[], int]
     """Counts the messages that came too late."""
+    clock_stepped: Callable[[float], None]
+    """Tells the runs by how many seconds the clock on the wall was set."""
 
 
 def unchanged(clock: Clock) -> Clock:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 from playbill.model.facts import NodeStatus, Outcome, Verdict
 from playbill.model.frozen import freeze_flat
 from playbill.model.machines.machine import late, row, table
-from playbill.model.machines.node_base import COMPLETED
+from playbill.model.machines.node_base import COMPLETED, NodeBase
 from playbill.model.machines.node_beginning import NodeBeginning
 from playbill.model.machines.node_joining import NodeJoining
 from playbill.model.machines.node_pausing import NodePausing
@@ -40,6 +40,7 @@ from playbill.model.messages import (
     Input,
     Interrupt,
     KillOverdue,
+    LookAgain,
     Parked,
     Pause,
     Proceed,
@@ -82,6 +83,7 @@ STALE: Final = late(
 PAUSING: Final = (row(Pause, NodePausing.pause), row(Resume, NodePausing.resume))
 STOP_IDLE: Final = (row(Stop, NodeStopping.stop_idle, S.DONE), *late(Interrupt))
 """Of a node without an attempt at work."""
+LOOK_AGAIN: Final = row(LookAgain, NodeBase.look_again)
 WAITED_LONG: Final = row(WaitedLong, NodeBeginning.waited_long)
 
 
@@ -137,6 +139,7 @@ class NodeMachine(NodeJoining, NodePausing, NodeStopping):
     TRANSITIONS = table(
         {
             S.WAITING: [
+                LOOK_AGAIN,
                 row(Input, NodeJoining.join, S.WAITING, S.DELAYING, S.BACKING_OFF, *ENQUEUED, S.DONE),
                 row(Skip, NodeJoining.skip, S.WAITING, S.DELAYING, S.BACKING_OFF, *ENQUEUED, S.DONE),
                 row(Recovered, NodeJoining.recovered),
@@ -144,12 +147,14 @@ class NodeMachine(NodeJoining, NodePausing, NodeStopping):
                 *PAUSING,
             ],
             S.DELAYING: [
+                LOOK_AGAIN,
                 row(Due, NodeJoining.delay_over, S.HELD, S.DONE),
                 row(TotalOverdue, NodeStopping.total_overdue_idle, S.DONE, S.DELAYING),
                 *STOP_IDLE,
                 *PAUSING,
             ],
             S.QUEUED: [
+                LOOK_AGAIN,
                 *STALE,
                 WAITED_LONG,
                 row(SlotGranted, NodeBeginning.slot_granted, S.HELD, S.ASKING, S.COMMITTING, S.RUNNING),
@@ -158,6 +163,7 @@ class NodeMachine(NodeJoining, NodePausing, NodeStopping):
                 *PAUSING,
             ],
             S.ASKING: [
+                LOOK_AGAIN,
                 *STALE,
                 row(Granted, NodeBeginning.granted, S.COMMITTING, S.RUNNING, S.ASKING),
                 row(Parked, NodeBeginning.parked, S.PARKED, S.ASKING),
@@ -168,6 +174,7 @@ class NodeMachine(NodeJoining, NodePausing, NodeStopping):
                 row(Pause, NodePausing.hold, S.HELD),
             ],
             S.PARKED: [
+                LOOK_AGAIN,
                 *STALE,
                 WAITED_LONG,
                 row(Granted, NodeBeginning.granted, S.COMMITTING, S.RUNNING, S.PARKED),
@@ -178,6 +185,7 @@ class NodeMachine(NodeJoining, NodePausing, NodeStopping):
                 row(Pause, NodePausing.hold, S.HELD),
             ],
             S.COMMITTING: [
+                LOOK_AGAIN,
                 *STALE,
                 row(Proceed, NodeBeginning.proceed, S.RUNNING),
                 row(TotalOverdue, NodeStopping.total_overdue_idle, S.DONE, S.COMMITTING),
@@ -185,6 +193,7 @@ class NodeMachine(NodeJoining, NodePausing, NodeStopping):
                 *PAUSING,
             ],
             S.RUNNING: [
+                LOOK_AGAIN,
                 *STALE,
                 row(Began, NodeBeginning.began),
                 row(Heartbeat, NodeBeginning.heartbeat),
@@ -197,6 +206,7 @@ class NodeMachine(NodeJoining, NodePausing, NodeStopping):
                 *PAUSING,
             ],
             S.INTERRUPTING: [
+                LOOK_AGAIN,
                 *STALE,
                 row(Returned, interrupted, *RETRIED, S.INTERRUPTING),
                 row(GraceOver, NodeStopping.grace_over, S.INTERRUPTING),
@@ -207,6 +217,7 @@ class NodeMachine(NodeJoining, NodePausing, NodeStopping):
                 *PAUSING,
             ],
             S.BACKING_OFF: [
+                LOOK_AGAIN,
                 *STALE,
                 row(Due, NodeBeginning.back_off_over, *ENQUEUED),
                 row(TotalOverdue, NodeStopping.total_overdue_idle, S.DONE, S.BACKING_OFF),
@@ -214,12 +225,14 @@ class NodeMachine(NodeJoining, NodePausing, NodeStopping):
                 *PAUSING,
             ],
             S.HELD: [
+                LOOK_AGAIN,
                 *STALE,
                 *late(TotalOverdue),
                 *STOP_IDLE,
                 row(Resume, NodePausing.resume_held, S.DONE, S.QUEUED, S.ASKING, S.COMMITTING, S.RUNNING),
             ],
             S.STOPPING: [
+                LOOK_AGAIN,
                 *STALE,
                 *late(TotalOverdue),
                 row(Returned, stopped, S.DONE, S.STOPPING),

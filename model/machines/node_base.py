@@ -12,10 +12,12 @@ from playbill.model.machines.node_state import NodeState
 from playbill.model.messages import Due, Ended, Retrying, Settle, Withdraw
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from playbill.model.effects import Outbox
     from playbill.model.facts import Failure, Inputs, Now, Output, Permit, Receipt
     from playbill.model.machines.ladder import Ladder
-    from playbill.model.messages import Recovered, Returned, Token
+    from playbill.model.messages import LookAgain, Recovered, Returned, Token
     from playbill.model.plan import NodePlan, RunFacts
 
 S: Final = NodeState
@@ -48,7 +50,9 @@ class NodeBase(Machine[NodeState]):
     """What had begun of it when its run was left; None: it began here."""
     ladder: Ladder | None = None
     due = 0.0
-    """When its delay or its back-off is over."""
+    """When its delay or its back-off is over, in monotonic seconds..."""
+    due_at: datetime | None = None
+    """... and on the wall: whatever comes first."""
     began_at = 0.0
     heard_at = 0.0
     total_at: float | None = None
@@ -99,7 +103,7 @@ class NodeBase(Machine[NodeState]):
 
     def _wait_for_due(self, seconds: float, now: Now, out: Outbox) -> None:
         """Have a delay or a back-off be over in so many seconds."""
-        self.due = now.monotonic + seconds
+        self.due, self.due_at = now.monotonic + seconds, now.after(seconds)
         out.set_timer(Timer.DUE, seconds, Due(self.attempts))
 
     # ---- giving back and ending -------------------------------------------------------------------------------
@@ -141,6 +145,14 @@ class NodeBase(Machine[NodeState]):
     def has_attempt(self) -> bool:
         """Whether an attempt of its is running or being ended."""
         return self.state in {S.RUNNING, S.INTERRUPTING, S.STOPPING}
+
+    def look_again(self, message: LookAgain, now: Now, out: Outbox) -> None:
+        """End a delay or a back-off sooner whose moment is sooner by the clock on the wall."""
+        if self.due_at is None or self.state not in {S.DELAYING, S.BACKING_OFF}:
+            return
+        left = max(0.0, (self.due_at - now.utc).total_seconds())
+        if now.monotonic + left < self.due:
+            self._wait_for_due(left, now, out)
 
     @property
     def rests_until(self) -> float | None:

@@ -38,10 +38,12 @@ from playbill.model.machines.supervisor_stopping import SupervisorStopping
 from playbill.model.messages import (
     AttemptReady,
     Cancel,
+    ClockStepped,
     DeadlineReached,
     Ended,
     JournalBack,
     JournalFailed,
+    LookAgain,
     Park,
     Pause,
     Proceed,
@@ -73,6 +75,7 @@ AFTER_THE_END: Final = late(
     Retrying,
     Ended,
     Cancel,
+    ClockStepped,
     DeadlineReached,
     StopOverdue,
     Pause,
@@ -118,6 +121,13 @@ class SupervisorMachine(SupervisorRecovery, SupervisorStopping):
         data = {"for": message.what, "key": message.key, "since": message.since}
         self._record(EventType.PIPELINE_NODE_WAITING, now, out, message.node, message.attempt, data)
 
+    def clock_stepped(self, message: ClockStepped, now: Now, out: Outbox) -> None:
+        """Record it, since a run's time does not count it; who waits for a moment may be there sooner."""
+        self._record(EventType.PIPELINE_RUN_CLOCK_STEPPED, now, out, data={"seconds": message.seconds})
+        if message.seconds > 0:
+            for node in self.live:
+                out.tell(node, LookAgain())
+
     def retrying(self, message: Retrying, now: Now, out: Outbox) -> None:
         """Record a failed attempt and give its slot to the next."""
         data = {"failure": message.failure, "due_at": message.due_at, "receipt": message.receipt}
@@ -160,13 +170,14 @@ class SupervisorMachine(SupervisorRecovery, SupervisorStopping):
                 row(Start, start, S.RUNNING),
                 row(Recover, SupervisorRecovery.recover, S.RUNNING, S.PAUSED, S.ENDED),
                 row(Cancel, SupervisorStopping.cancel_new, S.ENDED),
-                *late(Park, StandDown),
+                *late(Park, StandDown, ClockStepped),
             ],
             S.RUNNING: [
                 row(SlotWanted, SupervisorSlots.slot_wanted),
                 row(StillWaiting, still_waiting),
                 row(AttemptReady, attempt_ready),
                 row(Retrying, retrying),
+                row(ClockStepped, clock_stepped),
                 row(Ended, ended, S.RUNNING, S.STOPPING, S.ENDED),
                 row(Cancel, SupervisorStopping.cancel, S.STOPPING),
                 row(DeadlineReached, SupervisorStopping.deadline_reached, S.STOPPING),
@@ -180,6 +191,7 @@ class SupervisorMachine(SupervisorRecovery, SupervisorStopping):
                 row(StillWaiting, still_waiting),
                 row(AttemptReady, attempt_ready),
                 row(Retrying, retrying),
+                row(ClockStepped, clock_stepped),
                 row(Ended, ended_paused, S.PAUSED, S.STOPPING, S.ENDED),
                 row(Cancel, SupervisorStopping.cancel, S.STOPPING, S.ENDED),
                 row(DeadlineReached, SupervisorStopping.deadline_reached, S.STOPPING, S.ENDED, S.PAUSED),
@@ -196,6 +208,7 @@ class SupervisorMachine(SupervisorRecovery, SupervisorStopping):
                 row(Ended, ended_stopping, S.STOPPING, S.ENDED),
                 row(Cancel, SupervisorStopping.cancel_sooner, S.STOPPING),
                 row(StopOverdue, SupervisorStopping.stop_overdue, S.STOPPING, S.ENDED),
+                row(ClockStepped, clock_stepped),
                 *late(
                     SlotWanted,
                     StillWaiting,

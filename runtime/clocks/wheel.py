@@ -71,7 +71,10 @@ class LoopTimers:
     def drop(self, timer: asyncio.TimerHandle | CoarseTimer) -> None:
         """Forget a timer."""
         if isinstance(timer, CoarseTimer):
-            timer.bucket.pop(timer, None)
+            bucket = timer.bucket
+            bucket.pop(timer, None)
+            if not bucket:
+                bucket.clear()  # its table: there are 14,400 buckets in an hour
         else:  # a loop's own kind of handle: uvloop's is none of asyncio's
             timer.cancel()
 

@@ -137,6 +137,8 @@ class FaultyWorld:
         self.injector.note(fault.kind, _subject_of(fault))
         if isinstance(fault, ClockSkew):
             self._skew.by += timedelta(seconds=fault.seconds)
+            if self.simulated:  # else somebody looks
+                view.clock_stepped(fault.seconds)
         elif isinstance(fault, ForceBreaker):
             if force(view, fault.breaker, fault.state) and fault.state != "closed":
                 loop.call_later(fault.seconds, force, view, fault.breaker, "closed")

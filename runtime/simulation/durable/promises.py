@@ -2,7 +2,7 @@
 
 It knows nothing of machines or recovery, but what is on the disk, what was told, and which attempts began.
 
-WARNING: a clock that is set forwards while a process lives counts as run time after a crash, as events tell no other.
+WARNING: a clock that is set forwards counts as run time, if its process dies before the journal has that.
 """
 
 from __future__ import annotations
@@ -62,6 +62,8 @@ class KeptRun:
         """When the waits under way are over, and how long they take."""
         self.seconds = 0.0
         """In which processes had it that have died: at most, for pauses are a part."""
+        self.stepped = 0.0
+        """By how many seconds its clock was set forwards, as far as it is not kept."""
         self.since: float | None = None
         """Since when this process has it."""
 
@@ -70,6 +72,8 @@ class KeptRun:
         self.seq, self.at = event.seq, event.at
         self.types.add(event.type)
         node = event.node_id
+        if event.type is T.PIPELINE_RUN_CLOCK_STEPPED:
+            self.stepped = max(0.0, self.stepped - max(0.0, event.data["seconds"]))
         if event.type is T.PIPELINE_RUN_RECOVERED:
             self.lost |= set(event.data["attempts"])
         if node is None:
@@ -106,8 +110,6 @@ class Promises:
         """The attempts of `on_crash: fail` nodes that have begun."""
         self._keys: dict[tuple[str, str], str] = {}
         self._circuits = BarredCircuits()
-        self._stepped = 0.0
-        """By how many seconds clocks were set forwards while a process had them."""
         self._left: dict[tuple[str, str], tuple[datetime, float]] = {}
         """The waits that were under way at the last crash, by run and node, until they are taken up."""
 
@@ -210,7 +212,8 @@ class Promises:
 
     def steps(self, seconds: float) -> None:
         """Hear that somebody sets the clock."""
-        self._stepped += max(0.0, seconds)
+        for run in self._runs.values():
+            run.stepped += max(0.0, seconds)
 
     # ---- what waits -------------------------------------------------------------------------------------------
 
@@ -235,7 +238,7 @@ class Promises:
     def _times_out(self, run_id: str, whose: str, delay: float, timeout: float) -> None:
         run = self._runs[run_id]
         over = run.seconds + (0.0 if run.since is None else self._time() - run.since)
-        least = timeout - over - self._stepped - EPSILON
+        least = timeout - over - run.stepped - EPSILON
         if not least <= delay <= timeout + EPSILON:
             text = f"{whose} timeout of {timeout:g} s has {delay:g} s left, after at most {over:g} s of work"
             self._report(WAITS, f"run '{run_id}': {text}")

@@ -175,6 +175,8 @@ class DurableWorld(SimWorld):
     def _set_clock(self, seconds: float) -> None:
         self.promises.steps(seconds)
         self._step_clock(seconds)
+        if self.view is not None:
+            self.view.clock_stepped(seconds)
 
     def _step_clock(self, seconds: float) -> None:
         self._skew.by += timedelta(seconds=seconds)

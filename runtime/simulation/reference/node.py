@@ -33,6 +33,7 @@ CHANNELS: Final[dict[type, tuple[str, str]]] = {
     **dict.fromkeys((m.Granted, m.Parked, m.Refused, m.AskAgain), ("answers", CIRCUITS)),
     **dict.fromkeys((m.Input, m.Skip, m.Proceed), ("mail", ROUTES)),
     **dict.fromkeys((m.Pause, m.Resume), ("orders", PAUSES)),
+    m.LookAgain: ("orders", RETRIES),
     m.SlotGranted: ("orders", SLOTS),
     m.Stop: ("orders", LADDER),
 }
@@ -122,7 +123,8 @@ class NodeModel(WaitsOfNode, AttemptsOfNode):
                 self._end(Outcome(NodeStatus.FAILED, 1, failure=failure_of(error)))
                 return
         self.at, self._due = "delaying", now.monotonic + seconds
-        self.facts.append((STARTED, 1, {"due_at": now.after(seconds)}))
+        self._due_at = now.after(seconds)
+        self.facts.append((STARTED, 1, {"due_at": self._due_at}))
 
     def _pass_on(self) -> None:
         if self.rules.kind == "trigger":
@@ -221,6 +223,11 @@ class NodeModel(WaitsOfNode, AttemptsOfNode):
         else:
             self.too_late()
 
+    def _look_again(self, _: m.LookAgain, now: Now) -> None:
+        if self._due_at is not None and self.at in {"delaying", "backing_off"}:
+            left = max(0.0, (self._due_at - now.utc).total_seconds())
+            self._due = min(self._due, now.monotonic + left)
+
     def _due_now(self, _: m.Due, now: Now) -> None:
         if self.at not in {"delaying", "backing_off"}:
             return
@@ -265,6 +272,7 @@ class NodeModel(WaitsOfNode, AttemptsOfNode):
         m.Parked: _parked,
         m.Refused: _refused,
         m.AskAgain: _ask_again,
+        m.LookAgain: _look_again,
         m.Due: _due_now,
         m.WaitedLong: WaitsOfNode.waited_long,
         m.Began: AttemptsOfNode.began,

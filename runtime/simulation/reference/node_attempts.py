@@ -181,4 +181,4 @@ class AttemptsOfNode(NodeGround):
         data = {"failure": failure, "due_at": now.after(seconds), "receipt": receipt}
         self.facts.append((RETRYING, self.attempts, data))
         self.attempt, self._failure, self._has_slot = None, failure, False
-        self.at, self._due = "backing_off", now.monotonic + seconds
+        self.at, self._due, self._due_at = "backing_off", now.monotonic + seconds, now.after(seconds)

@@ -14,6 +14,7 @@ from playbill.runtime.simulation.reference.attempt import COARSE_SECONDS, EPSILO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from playbill.model.events import EventType
     from playbill.model.facts import Failure, Inputs, Now, Output, Permit
@@ -82,6 +83,8 @@ class NodeGround:
     _paused = False
     _failure: Failure | None = None
     _due = NEVER
+    _due_at: datetime | None = None
+    """The same moment on the wall."""
     _total_left = NEVER
     _total_since: float | None = None
     _waits_since: Now | None = None

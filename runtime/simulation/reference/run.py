@@ -79,6 +79,15 @@ class RunModel(RecordedRun):
             self.nodes[message.node].facts.pop(0)
             self.too_late()
 
+    def _clock_stepped(self, message: m.ClockStepped, _: Now) -> None:
+        if self.at not in {"running", "stopping"}:
+            self.too_late()
+            return
+        self.facts.append((T.PIPELINE_RUN_CLOCK_STEPPED, {"seconds": message.seconds}))
+        if message.seconds > 0:
+            for node in self.live:
+                self.order(node, m.LookAgain())
+
     def _pause(self, _: m.Pause, now: Now) -> None:
         if self.at == "running" and USER not in self._paused_by:
             self.facts.append((T.PIPELINE_RUN_PAUSED, {}))
@@ -196,6 +205,7 @@ class RunModel(RecordedRun):
         m.AttemptReady: _attempt_ready,
         m.StillWaiting: _still_waiting,
         m.Retrying: _retrying,
+        m.ClockStepped: _clock_stepped,
         m.Pause: _pause,
         m.Resume: _resume,
         m.JournalFailed: _journal_failed,

@@ -10,11 +10,8 @@ import pytest
 from playbill.runtime.journals.sqlite.journal import SqliteJournal
 
 pytestmark = pytest.mark.anyio
-FAULT = "the writer thread dies when it answers who waits no more: InvalidStateError in WriterThread._do"
 
 
-@pytest.mark.xfail(strict=True, reason=FAULT)
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("fails", [False, True])
 async def test_what_stands_behind_work_whose_asker_was_cancelled_is_done(tmp_path: Path, fails: bool) -> None:
     journal = SqliteJournal(f"sqlite:///{tmp_path}/journal.db")

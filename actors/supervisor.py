@@ -168,16 +168,19 @@ class SupervisorActor(RecordingShell[SupervisorMachine | SalvageMachine]):
         self.close()
         return error
 
-    @property
-    def rests_until(self) -> float | None:
-        """Until when nothing happens in it by itself, in monotonic seconds; None: something is under way."""
+    def rests_until(self, now: Now) -> float | None:
+        """Return until when nothing happens in it by itself, in monotonic seconds; None: something is under way."""
         is_busy = self.ended or self.gate.closed or self.answers is not None or self.left is not None
-        if is_busy or self.journal_failed or isinstance(self.machine, SalvageMachine):
+        if (
+            is_busy
+            or self.journal_failed
+            or isinstance(self.machine, SalvageMachine)
+            or self.machine.run.at > now.utc
+        ):
             return None
-        until = self.machine.rests_until
-        paused = self.machine.state == SupervisorState.PAUSED
+        until, paused = self.machine.rests_until, self.machine.state == SupervisorState.PAUSED
         for node in self.nodes.values():
-            rests = node.machine.rests_until
+            rests = node.machine.rests_until(now)
             if until is None or rests is None or node.machine.paused is not paused:
                 return None
             until = min(until, rests)

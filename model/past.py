@@ -3,8 +3,8 @@
 Rules:
 
 1. A run's time is that in which somebody owned it and nobody paused it: at a crash it ends with the last event. Who
-   pauses or resumes a run that nobody owns adds none. By how much a clock was set forwards is no part of it; of one
-   that was set back nobody knows how long anything took until it has caught up.
+   pauses or resumes a run that nobody owns adds none. By how much a clock was set is no part of it; but of one that
+   was set back behind the last event nobody knows how long anything took until it has caught up.
 2. An attempt that was running at a crash is lost: it is not charged to `max_attempts`. Crashes are counted a node
    since an attempt of it last came to an end by itself; to be parked is no crash. One that was ended so that its run
    could be parked is lost as well.
@@ -111,8 +111,9 @@ class Past:
         self._is_parked = False
 
     def _clock_stepped(self, event: Event) -> None:
-        if self._since is not None:
-            self._since += timedelta(seconds=max(0.0, event.data["seconds"]))
+        seconds = event.data["seconds"]
+        if self._since is not None and (seconds > 0 or (self._at is not None and event.at > self._at)):
+            self._since += timedelta(seconds=seconds)
 
     def _parked(self, _event: Event) -> None:
         self._is_parked = True

@@ -7,7 +7,6 @@ import logging
 import os
 from contextlib import AsyncExitStack, ExitStack
 from contextvars import ContextVar, copy_context
-from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -22,63 +21,35 @@ from playbill.runtime.breakers import Breakers
 from playbill.runtime.clocks.steps import StepWatch
 from playbill.runtime.faults.tape import SeededTape
 from playbill.runtime.handlers.agent import SIMULATE_AGENTS
-from playbill.runtime.journal_choice import MEMORY, parts_with
+from playbill.runtime.journal_choice import parts_with
 from playbill.runtime.plain_ports import CountedDeadLetters, NullKeeper, NullRunner
 from playbill.runtime.processes.linux import supported
 from playbill.runtime.processes.main_module import imports_main
 from playbill.runtime.processes.spawner_client import SpawnerClient
 from playbill.runtime.redaction import Redaction
 from playbill.runtime.runners.attempt import ON_LOOP, AttemptServices, OnLoop, Orphans
-from playbill.runtime.runners.program_pool import MAX_COMMANDS, ProgramPool
+from playbill.runtime.runners.program_pool import ProgramPool
 from playbill.runtime.runners.runner import RunnerServices
-from playbill.runtime.runners.thread_pool import MAX_ORPHANS, ThreadPool
+from playbill.runtime.runners.thread_pool import ThreadPool
 from playbill.runtime.runners.workers.pool import ProcessPool
 from playbill.runtime.watchdog import Watchdog
 from playbill.runtime.world import ManagerView, world_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from playbill.actors.shell import Shell
     from playbill.actors.supervisor import SupervisorActor
     from playbill.model.definition import PipelineDefinition
-    from playbill.model.policies import BreakerPolicy
     from playbill.runtime.faults.plan import FaultPlan
     from playbill.runtime.runners.bindings import Bindings
-    from playbill.runtime.secrets import Secret
+    from playbill.runtime.settings import SystemSettings
     from playbill.runtime.world import World
 
 logger = logging.getLogger("playbill")
 WITHIN: ContextVar[ActorSystem | None] = ContextVar("WITHIN", default=None)
 """The system whose handler calls; None: no handler does."""
 INHERITED: Final = "was inherited by a forked process, where its event loop does not run: make a new one there"
-
-
-@dataclass(frozen=True, slots=True)
-class SystemSettings:
-    """What a manager's actors may use, and how long they are patient."""
-
-    resources: Mapping[str, Any]
-    secrets: Mapping[str, Secret] = field(repr=False)
-    policies: Mapping[str, BreakerPolicy]
-    """Of breakers, by key."""
-    faults: FaultPlan | None = None
-    journal: str = MEMORY
-    """Where events are kept: in memory, or in the file of this URL."""
-    recovers: bool = True
-    """Whether breakers come back that its journal has."""
-    max_orphans: int = MAX_ORPHANS
-    """Abandoned attempts in threads until no new one may begin."""
-    watchdog_seconds: float | None = 1.0
-    """For how long the loop may be blocked before somebody says so; None: nobody looks."""
-    watchdog_interrupts: bool = False
-    """Whether what blocks the loop is interrupted."""
-    max_processes: int | None = None
-    """Handlers in processes at once; None: twice the processors."""
-    max_commands: int = MAX_COMMANDS
-    """Commands at once."""
-    simulate_agents: bool = False
-    """Whether agents are simulated where none are registered; in a simulated world they always are."""
 
 
 class ActorSystem:
@@ -97,6 +68,8 @@ class ActorSystem:
         self.loop = loop = _running_loop()
         _refuse_workers()
         self._process = os.getpid()
+        self.clock_stepped: Callable[[float], None] | None = None
+        """Hears by how many seconds the clock on the wall was set, besides the runs in memory."""
         self.shut: Callable[[], None] | None = None
         """Lets nobody in any more who asks from other processes; None: nobody can."""
         self._runs = runs
@@ -114,27 +87,29 @@ class ActorSystem:
         self._threads = ThreadPool(max_orphans=settings.max_orphans)
         self._spawner: SpawnerClient | None = None
         self._processes: ProcessPool | None = None
-        redaction = Redaction(settings.secrets.values())
-        self.watchdog: Watchdog | None = None
-        on_loop: OnLoop | None = None if world.simulated or settings.watchdog_seconds is None else {}
-        if not world.simulated:
-            self.watchdog = self._watch(settings, on_loop)
-            if supported():
-                self._spawner = spawner = SpawnerClient(loop, parts.journal.lock)
-                self._processes = ProcessPool(
-                    loop, settings.resources, redaction, client=spawner, max_workers=settings.max_processes
-                )
-        programs = ProgramPool(self._spawner, settings.max_commands)
-        loop_ends = self.leave_runs if parts.journal.is_durable and not world.simulated else None
-        told = parts.tell_progress, parts.lines, loop_ends
-        attempts = AttemptServices(loop, parts.dispatcher, self.orphans, parts.draw, on_loop, programs, *told)
-        self._services = RunnerServices(
-            attempts, self._threads, settings.resources, settings.secrets, self._processes, redaction
-        )
+        self._services = self._serve(settings)
         self._ports = Ports(parts.dispatcher, parts.timers, NullRunner(), parts.journal, self.dead_letters)
         self._steps = None if world.simulated else StepWatch(loop, parts.clock, self._clock_stepped)
         if settings.recovers:
             self.breakers.come_back(parts.journal.breaker_events, self._ports, parts.clock.now())
+
+    def _serve(self, settings: SystemSettings) -> RunnerServices:
+        """Return what runs handlers, in processes where there are such; and begin to watch the loop."""
+        loop, parts, redaction = self.loop, self.parts, Redaction(settings.secrets.values())
+        on_loop: OnLoop | None = None if self.simulated or settings.watchdog_seconds is None else {}
+        self.watchdog = self._watch(settings, on_loop)
+        if supported() and not self.simulated:
+            self._spawner = spawner = SpawnerClient(loop, parts.journal.lock)
+            self._processes = ProcessPool(
+                loop, settings.resources, redaction, client=spawner, max_workers=settings.max_processes
+            )
+        programs = ProgramPool(self._spawner, settings.max_commands)
+        loop_ends = self.leave_runs if parts.journal.is_durable and not self.simulated else None
+        told = parts.tell_progress, parts.lines, loop_ends
+        attempts = AttemptServices(loop, parts.dispatcher, self.orphans, parts.draw, on_loop, programs, *told)
+        return RunnerServices(
+            attempts, self._threads, settings.resources, settings.secrets, self._processes, redaction
+        )
 
     def _watch(self, settings: SystemSettings, on_loop: OnLoop | None) -> Watchdog | None:
         limit, parts = settings.watchdog_seconds, self.parts
@@ -216,6 +191,8 @@ class ActorSystem:
         logger.warning("the clock has gone %+.0f s: it was set, or the machine slept", seconds)
         for actor in self._runs():
             actor.post(ClockStepped(seconds))
+        if self.clock_stepped is not None:
+            self.clock_stepped(seconds)
 
     def leave_runs(self) -> None:
         """Record nothing more of any run: its loop ends, and the next owner of its journal goes on with it."""

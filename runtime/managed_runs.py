@@ -164,10 +164,9 @@ class ManagedRuns:
             ValueError: the grace is no number of seconds.
         """
         check_grace(grace)
-        passive = () if self._runs.passive is None else self._runs.passive.ids
         answers = await asyncio.gather(
             *(run.cancel(reason, grace) for run in self.active_runs),
-            *(self.cancel_run(run_id, reason, grace) for run_id in passive),
+            *(self.cancel_run(run_id, reason, grace) for run_id in self.passive_runs),
             return_exceptions=True,
         )
         for answer in answers:
@@ -239,12 +238,12 @@ class ManagedRuns:
         return list(self._runs.active.values())
 
     @property
-    def passive_runs(self) -> int:
-        """How many runs wait out of memory: for more than a minute, with a journal in a file, and held by nobody.
+    def passive_runs(self) -> list[str]:
+        """The ids of runs that wait out of memory: for more than a minute, in a durable journal, held by nobody.
 
         They go on in time, and when somebody wants one: `open_run` gives it back.
         """
-        return 0 if self._runs.passive is None else len(self._runs.passive)
+        return [] if self._runs.passive is None else self._runs.passive.ids
 
     def is_running(self, run_id: RunId) -> bool:
         """Tell whether a run of this id, a text or a UUID, has begun and not ended."""

@@ -9,7 +9,7 @@ from weakref import ref
 from playbill.model.attributes import check_attributes
 from playbill.model.policies import StopPolicy
 from playbill.model.trace_context import trace_context_of
-from playbill.runtime.actor_system import ActorSystem, SystemSettings
+from playbill.runtime.actor_system import ActorSystem
 from playbill.runtime.arguments import check_grace
 from playbill.runtime.closing import Closing, place_of_caller
 from playbill.runtime.definitions.compile_once import PipelineCompiler, Taken
@@ -22,6 +22,7 @@ from playbill.runtime.runners.program_pool import MAX_COMMANDS
 from playbill.runtime.runs import Runs, supervisors_of
 from playbill.runtime.runs_from_runs import RunsFromRuns
 from playbill.runtime.secrets import check_secrets
+from playbill.runtime.settings import SystemSettings
 from playbill.runtime.starting import Wanted, find_or_begin, planned
 
 if TYPE_CHECKING:

@@ -24,6 +24,8 @@ S: Final = NodeState
 # Bound once, see machine.py.
 DONE: Final = S.DONE
 COMPLETED: Final = NodeStatus.COMPLETED
+CLOSE_SECONDS: Final = 1.0
+"""Two clocks that are no further apart agree."""
 
 
 class NodeBase(Machine[NodeState]):
@@ -52,7 +54,7 @@ class NodeBase(Machine[NodeState]):
     due = 0.0
     """When its delay or its back-off is over, in monotonic seconds..."""
     due_at: datetime | None = None
-    """... and on the wall: whatever comes first."""
+    """... and on the wall, as it is recorded: whatever comes first."""
     began_at = 0.0
     heard_at = 0.0
     total_at: float | None = None
@@ -98,12 +100,12 @@ class NodeBase(Machine[NodeState]):
         for name in (Timer.ATTEMPT, Timer.IDLE, Timer.LADDER):
             out.drop_timer(name)
         out.tell(self.supervisor, Retrying(self.plan.id, self.attempts, now.after(delay), failure, receipt))
-        self._wait_for_due(delay, now, out)
+        self._wait_for_due(delay, now.after(delay), now, out)
         self.become(S.BACKING_OFF)
 
-    def _wait_for_due(self, seconds: float, now: Now, out: Outbox) -> None:
-        """Have a delay or a back-off be over in so many seconds."""
-        self.due, self.due_at = now.monotonic + seconds, now.after(seconds)
+    def _wait_for_due(self, seconds: float, due_at: datetime | None, now: Now, out: Outbox) -> None:
+        """Have a delay or a back-off be over in so many seconds; by its record it is at `due_at`."""
+        self.due, self.due_at = now.monotonic + seconds, due_at
         out.set_timer(Timer.DUE, seconds, Due(self.attempts))
 
     # ---- giving back and ending -------------------------------------------------------------------------------
@@ -150,14 +152,22 @@ class NodeBase(Machine[NodeState]):
         """End a delay or a back-off sooner whose moment is sooner by the clock on the wall."""
         if self.due_at is None or self.state not in {S.DELAYING, S.BACKING_OFF}:
             return
-        left = max(0.0, (self.due_at - now.utc).total_seconds())
+        left = self._left_on_the_wall(now)
         if now.monotonic + left < self.due:
-            self._wait_for_due(left, now, out)
+            self._wait_for_due(left, self.due_at, now, out)
 
-    @property
-    def rests_until(self) -> float | None:
-        """Until when it does nothing, if nobody tells it anything, in monotonic seconds; None: it does something."""
+    def _left_on_the_wall(self, now: Now) -> float:
+        """Return how many seconds are left until the moment that is recorded."""
+        return max(0.0, (self.due_at - now.utc).total_seconds()) if self.due_at is not None else 0.0
+
+    def rests_until(self, now: Now) -> float | None:
+        """Return until when it does nothing by itself, in monotonic seconds; None: it does something.
+
+        Nor does one rest whose wait would be longer by its record, since the clock on the wall was set back.
+        """
         if self.state in {S.DELAYING, S.BACKING_OFF}:
+            if now.monotonic + self._left_on_the_wall(now) > self.due + CLOSE_SECONDS:
+                return None
             rests = self.due
         elif self.state is S.WAITING or (self.state is S.HELD and self.paused):
             rests = inf

@@ -17,6 +17,8 @@ from playbill.model.messages import AttemptReady, Due, TotalOverdue
 from playbill.model.plan import Kind, template_variables, variables
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from playbill.model.delays import Length
     from playbill.model.effects import Outbox
     from playbill.model.expressions import Condition
@@ -89,7 +91,7 @@ class NodeJoining(NodeBeginning):
         elif past.was_running:
             self._enqueue(now, out)
         else:
-            self._wait_for_due(past.left(now), now, out)
+            self._wait_for_due(past.left(now), past.due_at, now, out)
             self.become(S.BACKING_OFF)
 
     def _built_in(self, now: Now, out: Outbox) -> None:
@@ -118,10 +120,11 @@ class NodeJoining(NodeBeginning):
             self._end(out, Outcome(NodeStatus.FAILED, 1, failure=failure_of(error)))
             return
         if self.past is None:
-            out.tell(self.supervisor, AttemptReady(self.plan.id, 1, now.after(seconds)))
+            due_at: datetime | None = now.after(seconds)
+            out.tell(self.supervisor, AttemptReady(self.plan.id, 1, due_at))
         else:
-            seconds = self.past.left(now)
-        self._wait_for_due(seconds, now, out)
+            seconds, due_at = self.past.left(now), self.past.due_at
+        self._wait_for_due(seconds, due_at, now, out)
         self.become(S.DELAYING)
 
     def _judge(self, condition: Condition, inputs: Inputs, out: Outbox) -> None:

@@ -106,7 +106,7 @@ class CautiousRecovery:
         self._taking_up.check()
         if not await self._is_left(row.run_id):
             return False
-        names = ", ".join(f"'{node}'" for node in nodes)
+        names = ", ".join(f"'{node}'" for node in sorted(nodes))
         was = f"node {names} was running" if len(nodes) == 1 else f"nodes {names} were running"
         logger.warning(
             "after %d crashes in %d minutes runs go on one at a time; run '%s' goes on now: %s",

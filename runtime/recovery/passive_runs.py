@@ -164,7 +164,7 @@ class PassiveRuns:
         now = self._system.parts.clock.now()
         for run_id in list(self._runs.active):  # of the ids alone: who holds a run keeps it
             actor = self._runs.active[run_id].actor
-            until = actor.rests_until
+            until = actor.rests_until(now)
             if until is None or until < now.monotonic + REST_SECONDS:
                 continue
             seq = actor.machine.run.seq
@@ -227,6 +227,13 @@ class PassiveRuns:
             logger.warning("run '%s' could not go on yet: %s", run_id, error)
             if self._rests.get(run_id) is rest:
                 self.add(run_id, self._now() + LOOK_SECONDS, is_ours=rest.is_ours)
+
+    def clock_stepped(self, seconds: float) -> None:
+        """Wake all, should the clock have been set back: what is left of a wait is no more than it was in all."""
+        if seconds < 0:
+            for run_id, rest in list(self._rests.items()):
+                if rest.wakes_at < inf:
+                    self.add(run_id, self._now(), is_ours=rest.is_ours)
 
     def _woken(self, task: asyncio.Task[None]) -> None:
         self._waking.discard(task)

@@ -94,7 +94,7 @@ class TakingUp:
         self.passive = PassiveRuns(system, runs, self._wake, self.tell)
         """Those that are out of memory."""
         if self._journal.is_durable:
-            runs.passive = self.passive
+            runs.passive, system.clock_stepped = self.passive, self.passive.clock_stepped
         self._uncollected = Uncollected(0)
         self._told: set[str] = set()
         """Runs that were told something while nobody had them at work: what was read of them before is not all."""

@@ -236,6 +236,7 @@ class Simulation(Lives):
                 self._let_go()
 
     async def _end(self) -> None:
+        _ = [await self.manager.open_run(run_id) for run_id in self.manager.passive_runs]  # they are active then
         for run in self.manager.active_runs:
             run.request_cancel("the simulation is over", 0.0)  # whose answer may wait for a journal that fails
         for run in list(self._runs.values()):

@@ -68,8 +68,8 @@ FIXED: Final = (
     Fixed(
         "a retry comes without a back-off",
         "model/machines/node_base.py",
-        "self._wait_for_due(delay, now, out)",
-        "self._wait_for_due(0.0, now, out)",
+        "self._wait_for_due(delay, now.after(delay), now, out)",
+        "self._wait_for_due(0.0, now.after(delay), now, out)",
     ),
     Fixed(
         "timeout never fires",

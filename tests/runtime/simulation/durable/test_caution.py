@@ -77,7 +77,7 @@ def test_those_that_were_running_go_on_one_at_a_time(caplog: pytest.LogCaptureFi
             f"after 3 crashes in 10 minutes runs go on one at a time; run '{run}' goes on now: {said}"
             for run, said in (
                 ("x", "node 'a' was running"),
-                ("y", "nodes 'b', 'a' were running"),
+                ("y", "nodes 'a', 'b' were running"),
                 ("z", "node 'a' was running"),
             )
         ]

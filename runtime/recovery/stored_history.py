@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from msgspec.structs import replace
 
-from playbill.model.errors import DefinitionError, JournalError
+from playbill.model.errors import DefinitionError, JournalError, UnknownRun
 from playbill.model.events import TERMINAL, EventType
 from playbill.model.frozen import freeze
 from playbill.model.policies import StopPolicy
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
     from playbill.model.definition import PipelineDefinition
+    from playbill.model.errors import PlaybillError
     from playbill.model.events import Event
     from playbill.runtime.definitions.compile_once import PipelineCompiler
     from playbill.runtime.definitions.compiler import CompiledPipeline
@@ -91,6 +92,7 @@ class StoredHistory:
 
         Raises:
             JournalError: they do not begin with its start, or its end if its start failed, or one is missing.
+            UnknownRun: it was forgotten meanwhile.
         """
         found: list[Event] = []
         while True:
@@ -100,10 +102,16 @@ class StoredHistory:
             if len(page) < PAGE:
                 break
         if not found or found[0].type not in FIRST:
-            raise JournalError("its first event is not there: restore a backup of the journal")
+            raise await self._missing(row, "its first event is not there: restore a backup of the journal")
         if [event.seq for event in found] != list(range(1, max(len(found), row.last_seq) + 1)):
-            raise JournalError("some of its events are missing: restore a backup of the journal")
+            raise await self._missing(row, "some of its events are missing: restore a backup of the journal")
         return found
+
+    async def _missing(self, row: RunRow, said: str) -> PlaybillError:
+        """Return why something of a run is not there: it was forgotten since its row was read, or it is damaged."""
+        now = await self._patiently(lambda: self._reading.run(row.run_id))
+        is_same = now is not None and now.created_at == row.created_at
+        return JournalError(said) if is_same else UnknownRun(row.run_id)
 
     async def each(self, rows: Iterable[RunRow]) -> AsyncGenerator[tuple[RunRow, list[Event] | None]]:
         """Give runs in their order, each with all its events; the next ones are read meanwhile, many together.
@@ -137,11 +145,12 @@ class StoredHistory:
 
         Raises:
             JournalError, DefinitionError: it is not there, or cannot be read.
+            UnknownRun: the run was forgotten meanwhile.
         """
         digest = row.definition
         text = None if digest is None else await self._patiently(lambda: self._reading.definition(digest))
         if text is None:
-            raise JournalError(f"its definition {digest} is not in the journal: restore a backup")
+            raise await self._missing(row, f"its definition {digest} is not in the journal: restore a backup")
         definition = definition_of(json.loads(text))
         folder = first.get("folder")
         return definition.of_text(Written(folder=Path(folder))) if folder else definition

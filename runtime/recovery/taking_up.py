@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from playbill.actors.supervisor import SupervisorActor
@@ -170,7 +170,9 @@ class TakingUp:
             return None
         if row.status in ALIVE:
             return await self._take_up(row, None, agree, insists=insists)
-        return await self._read_back(row, agree)
+        with suppress(UnknownRun):  # it was forgotten since
+            return await self._read_back(row, agree)
+        return None
 
     async def _wake(self, run_id: str) -> None:
         """Take up a run that rests, unless somebody has meanwhile."""

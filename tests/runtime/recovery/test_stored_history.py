@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from playbill.model.errors import JournalError
+from playbill.model.errors import JournalError, UnknownRun
 from playbill.model.events import Event
 from playbill.runtime.journals.sqlite.journal import SqliteJournal
 from playbill.runtime.recovery import stored_history
@@ -96,3 +96,18 @@ async def test_who_leaves_early_leaves_nothing_behind(tmp_path: Path, monkeypatc
     assert asyncio.all_tasks() == before
     with pytest.raises(JournalError, match="is closed"):
         await history.events(row)
+
+
+async def test_a_run_that_was_forgotten_since_its_row_was_read_is_none_and_no_damage(tmp_path: Path) -> None:
+    path = await file_of_runs(tmp_path)
+    journal = SqliteJournal(f"sqlite:///{path}")
+    history = StoredHistory(journal.reading, lambda: None)
+    row = await history.row("b")
+    assert row is not None
+    assert len(await history.events(row)) == 3
+    change(path, "DELETE FROM events WHERE run = 2", "DELETE FROM runs WHERE run_id = 'b'")
+    with pytest.raises(UnknownRun, match="'b'"):
+        await history.events(row)
+    with pytest.raises(UnknownRun, match="'b'"):
+        await history.definition(row, {})
+    await journal.aclose()

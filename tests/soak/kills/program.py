@@ -17,7 +17,6 @@ from random import Random
 from typing import Any, Final
 
 import playbill
-from playbill.model.errors import JournalError
 from playbill.runtime.journals.sqlite.journal import SqliteJournal
 from tests.soak.kills.handlers import HANDLERS
 from tests.soak.kills.plans import End, RunPlan, end, plans
@@ -76,7 +75,7 @@ class Program:
             async with asyncio.timeout(self.orders.parks), asyncio.TaskGroup() as group:
                 group.create_task(self.look_at_recovery())
                 for plan in wanted:
-                    group.create_task(self.drive_doomed(plan) if plan.kind == "doomed" else self.drive(plan))
+                    group.create_task(self.drive(plan))
                     await asyncio.sleep(self.random.choice((0.0, 0.0, 0.01, 0.05)))
         except TimeoutError:
             say("parking", "")
@@ -123,14 +122,6 @@ class Program:
             await self.begun_again(await self.manager.retry_run(run.id, new_id=f"{run.id}-again"))
         if plan.kind == "forked":
             await self.begun_again(await self.manager.fork_run(run.id, "a1", new_id=f"{run.id}-again"))
-
-    async def drive_doomed(self, plan: RunPlan) -> None:
-        """The same, of a run that is pruned once it has ended: who asks for it just then may not be given it."""
-        try:
-            await self.drive(plan)
-        except JournalError as error:
-            if "its first event is not there" not in str(error):
-                raise
 
     async def begun_again(self, run: playbill.Run) -> None:
         say("started", run.id)

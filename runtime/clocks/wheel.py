@@ -49,6 +49,8 @@ class LoopTimers:
         self._buckets: dict[int, Bucket] = {}
         self._ahead: list[int] = []
         """The numbers of the buckets, as a heap: an hour has 14,400 of them."""
+        self._newest: Bucket = {}
+        """The one that was made last: most timers are set in it, and dropped soon."""
         self._turn: asyncio.TimerHandle | None = None
 
     def set(
@@ -61,7 +63,9 @@ class LoopTimers:
         number = int(at / BUCKET_SECONDS) + 1
         bucket = self._buckets.get(number)
         if bucket is None:
-            bucket = self._buckets[number] = {}
+            if not self._newest:
+                self._newest.clear()
+            bucket = self._newest = self._buckets[number] = {}
             heappush(self._ahead, number)
             self._arm(number)
         timer = CoarseTimer(to, message, bucket)
@@ -73,7 +77,7 @@ class LoopTimers:
         if isinstance(timer, CoarseTimer):
             bucket = timer.bucket
             bucket.pop(timer, None)
-            if not bucket:
+            if not bucket and bucket is not self._newest:
                 bucket.clear()  # its table: there are 14,400 buckets in an hour
         else:  # a loop's own kind of handle: uvloop's is none of asyncio's
             timer.cancel()

@@ -101,8 +101,9 @@ class RunRunner:
             except BaseException as error:  # noqa: BLE001 (a config's model is a user's, and its checks may raise anything)
                 begun.refuse(error, services.loop.time())
                 return begun
-        told = run.trigger_data, config, self._resources, run.first_run, run.trace
-        context = NodeContext(begun, attempt, run_id, node_id, *told)
+        context = NodeContext(
+            begun, attempt, run_id, node_id, run.trigger_data, config, self._resources, run.first_run, run.trace
+        )
         # The outputs are read-only, and this mapping of them is the attempt's own.
         begun.start(binding.handler, node, {**inputs}, context, self._context.copy())
         return begun

@@ -133,11 +133,12 @@ def _like(text: str) -> str:
 
 
 def _with_attributes(connection: sqlite3.Connection, rows: Iterable[Sequence[Any]]) -> list[RunRow]:
-    query = "SELECT name, value FROM attributes WHERE run = ? ORDER BY name"
-    return [
-        _run_row(row, {name: json.loads(value) for name, value in connection.execute(query, (row[0],))})
-        for row in rows
-    ]
+    rows = list(rows)
+    query = "SELECT run, name, value FROM attributes WHERE run IN (SELECT value FROM json_each(?)) ORDER BY run, name"
+    found: dict[int, dict[str, Any]] = {row[0]: {} for row in rows}
+    for run, name, value in connection.execute(query, (json.dumps([*found]),)).fetchall():
+        found[run][name] = json.loads(value)
+    return [_run_row(row, found[row[0]]) for row in rows]
 
 
 def _run_row(row: Sequence[Any], attributes: dict[str, Any]) -> RunRow:

@@ -186,12 +186,13 @@ class SupervisorActor(RecordingShell[SupervisorMachine | SalvageMachine]):
             until = min(until, rests)
         return inf if paused else until
 
-    def rest(self) -> None:
-        """End without a word: it is out of memory, and goes on by the fold of its events."""
+    def rest(self, now: Now) -> float:
+        """End without a word: it goes on by the fold of its events; return how many seconds of its timeout are left."""
         for node in self.nodes.values():
             node.close()
         self.nodes.clear()
         self.close()
+        return self.machine.seconds_left(now)
 
     def close(self) -> None:
         """End, as all shells do; its own `tell` is a circle, too."""

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from msgspec.structs import replace
+
 from playbill.model.events import NO_DATA, EventType
 from playbill.model.facts import Failure, Value
 
@@ -111,6 +113,9 @@ class BreakerPast:
         state = event.data["state"]
         return self._opened(event, before) if state == OPEN else CircuitPast(state, failure=before.failure)
 
+    def _policy_changed(self, event: Event, before: CircuitPast) -> CircuitPast:
+        return replace(before, policy=event.data["policy"])
+
     ROWS: ClassVar[Mapping[EventType, Callable[[Any, Event, CircuitPast], CircuitPast]]] = {
         EventType.BREAKER_OPENED: _opened,
         EventType.BREAKER_HALF_OPENED: _half_opened,
@@ -118,5 +123,6 @@ class BreakerPast:
         EventType.BREAKER_FORCED: _forced,
         EventType.BREAKER_RESET: _reset,
         EventType.BREAKER_RECOVERED: _recovered,
+        EventType.BREAKER_POLICY_CHANGED: _policy_changed,
     }
     """What each type of event makes of a circuit."""

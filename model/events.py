@@ -149,7 +149,7 @@ FIELDS: Final[Mapping[EventType, Mapping[str, Form]]] = {
     EventType.PIPELINE_RUN_CANCEL_REQUESTED: {"cause": CAUSE, "grace": or_none(NUMBER)},
     EventType.PIPELINE_RUN_PAUSED: {"unowned": FLAG},
     EventType.PIPELINE_RUN_RECOVERED: {"epoch": WHOLE, "attempts": many(TEXT), "playbill": TEXT, "handlers": OBJECT},
-    EventType.PIPELINE_RUN_CLOCK_STEPPED: {"seconds": NUMBER},
+    EventType.PIPELINE_RUN_CLOCK_STEPPED: {"seconds": NUMBER, "elapsed": NUMBER},
     EventType.PIPELINE_NODE_WAITING: {"for": TEXT, "key": or_none(TEXT), "since": MOMENT},
     EventType.PIPELINE_NODE_STARTED: {"due_at": MOMENT, "slot_ms": WHOLE, "permit_ms": WHOLE},
     EventType.PIPELINE_NODE_COMPLETED: {

@@ -26,13 +26,22 @@ class Start(Value):
     """What else its first event says: what the run is pinned to, and its trace context."""
 
 
+class Rested(Value, gc=False):
+    """What became of a run while it was out of memory."""
+
+    left: float
+    """Seconds of its timeout."""
+    stepped: float = 0.0
+    """By how many seconds the clock on the wall was set meanwhile, or the machine slept."""
+
+
 class Recover(Value):
     """Go on with the run where its events end: its state is folded already, and `past` is what else they tell."""
 
     past: Past
     told: Mapping[str, Any] = {}
     """What else its event says: who goes on with it."""
-    quiet: bool = False
+    rested: Rested | None = None
     """It was only out of memory: nothing is recorded of that."""
 
 

@@ -3,8 +3,8 @@
 Rules:
 
 1. A run's time is that in which somebody owned it and nobody paused it: at a crash it ends with the last event. Who
-   pauses or resumes a run that nobody owns adds none. By how much a clock was set is no part of it; but of one that
-   was set back behind the last event nobody knows how long anything took until it has caught up.
+   pauses or resumes a run that nobody owns adds none. By how much a clock was set is no part of it; but while one
+   that was set back has not caught up with the last event, nobody knows how long anything takes.
 2. An attempt that was running at a crash is lost: it is not charged to `max_attempts`. Crashes are counted a node
    since an attempt of it last came to an end by itself; to be parked is no crash. One that was ended so that its run
    could be parked is lost as well.
@@ -13,7 +13,6 @@ Rules:
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from playbill.model.events import EventType
@@ -64,9 +63,11 @@ class Past:
             row(self, event)
         self._at = event.at
 
-    def go_on_to(self, at: datetime) -> None:
-        """Let its time go on until now: it had an owner since its last event."""
-        self._at = at if self._at is None else max(at, self._at)
+    def go_on_from(self, seconds: float, at: datetime) -> None:
+        """Let so much of its time be over now: it had an owner since its last event, who knows."""
+        self._seconds, self._at = seconds, at
+        if self._since is not None:
+            self._since = at
 
     @property
     def cut_off(self) -> list[str]:
@@ -111,9 +112,10 @@ class Past:
         self._is_parked = False
 
     def _clock_stepped(self, event: Event) -> None:
-        seconds = event.data["seconds"]
-        if self._since is not None and (seconds > 0 or (self._at is not None and event.at > self._at)):
-            self._since += timedelta(seconds=seconds)
+        self._seconds = elapsed = max(0.0, event.data["elapsed"])
+        self._begun = {node: min(began, elapsed) for node, began in self._begun.items()}
+        if self._since is not None:
+            self._since = event.at
 
     def _parked(self, _event: Event) -> None:
         self._is_parked = True

@@ -188,11 +188,17 @@ class ActorSystem:
 
     def _clock_stepped(self, seconds: float) -> None:
         """Tell all runs that the clock on the wall was set, or that the machine slept."""
-        logger.warning("the clock has gone %+.0f s: it was set, or the machine slept", seconds)
+        if not self.simulated:
+            logger.warning("the clock has gone %+.0f s: it was set, or the machine slept", seconds)
         for actor in self._runs():
             actor.post(ClockStepped(seconds))
         if self.clock_stepped is not None:
             self.clock_stepped(seconds)
+
+    def look_at_clock(self) -> None:
+        """Notice now, and not within 30 s, that the clock on the wall was set, or that the machine slept."""
+        if self._steps is not None:
+            self._steps.look()
 
     def leave_runs(self) -> None:
         """Record nothing more of any run: its loop ends, and the next owner of its journal goes on with it."""

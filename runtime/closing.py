@@ -151,6 +151,7 @@ class Closing:
 
     def _begin(self, grace: float | None) -> asyncio.Task[None]:
         self._runs.are_left = self._parks
+        self._system.look_at_clock()
         if not self._parks:
             self._cancel_all(grace)
         if self._left is not None:
@@ -162,8 +163,9 @@ class Closing:
 
     def _cancel_all(self, grace: float | None) -> None:
         runs = list(self._runs.active.values())
-        if runs and self._task is None and self._system.parts.journal.is_durable:
-            names = list_names([run.id for run in runs], 10)
+        ids = [*(run.id for run in runs), *(() if self._runs.passive is None else self._runs.passive.ids)]
+        if ids and self._task is None and self._system.parts.journal.is_durable:
+            names = list_names(ids, 10)
             logger.warning("the manager is closed, and cancels %s; on_exit='park' leaves runs to the next one", names)
         for run in runs:
             run.actor.post(Cancel("shutdown", "the manager is closed", grace))

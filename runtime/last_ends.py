@@ -78,7 +78,7 @@ async def _ended(runs: Sequence[Run], *, fragile: bool = False) -> None:
 
 def _is_at_work(run: Run, *, fragile: bool) -> bool:
     nodes = [node.machine for node in run.actor.nodes.values()]
-    return any(node.has_attempt and (node.plan.commits or not fragile) for node in nodes)
+    return any(node.is_at_work and (node.plan.commits or not fragile) for node in nodes)
 
 
 async def await_ends(runs: Runs) -> list[Run]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from playbill.model.errors import UnknownRun
+from playbill.model.errors import RunSetAside, UnknownRun
 from playbill.model.messages import Cancel, Pause, Resume
 from playbill.runtime.arguments import check_grace, check_moment, check_text
 from playbill.runtime.journals.index import check_ended
 from playbill.runtime.journals.listing import query_of
+from playbill.runtime.journals.waiters import take_note
 from playbill.runtime.options import run_id_of
 from playbill.runtime.recovery.taken_up import TakenUp
 
@@ -151,8 +153,9 @@ class ManagedRuns:
             if self._durable is not None:
                 async with self._runs.reserve(name):
                     if self._runs.is_passive(name):
-                        await self._durable.taking_up.find(name)
-                    elif self._runs.find(name) is None:
+                        with suppress(RunSetAside):  # then it is told as others that are
+                            await self._durable.taking_up.find(name)
+                    if self._runs.find(name) is None:
                         return await self._durable.taking_up.tell(name, message)
         return None
 
@@ -210,8 +213,13 @@ class ManagedRuns:
             ValueError: the moment has no time zone, or a status is not that of a run that has ended.
             JournalError: the journal cannot be written.
         """
+        work = asyncio.ensure_future(self._prune(check_moment("before", before), check_ended(statuses)))
+        work.add_done_callback(take_note)
+        return await asyncio.shield(work)  # who is cancelled cancels only their own wait
+
+    async def _prune(self, before: datetime, statuses: Sequence[str]) -> int:
         journal = self._use_loop().parts.journal
-        count = await journal.prune(check_moment("before", before), check_ended(statuses))
+        count = await journal.prune(before, statuses)
         for run in list(self._runs.ended.values()):
             if await journal.reading.run(run.id) is None:
                 self._runs.ended.pop(run.id, None)

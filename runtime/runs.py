@@ -106,6 +106,10 @@ class Runs:
         """Return an active or a remembered run."""
         return self.active.get(run_id) or self.ended.get(run_id)
 
+    def is_here(self, run_id: str) -> bool:
+        """Tell whether a run is in memory, or somebody is about to have it there."""
+        return self.find(run_id) is not None or self.is_reserved(run_id)
+
     def is_passive(self, run_id: str) -> bool:
         """Tell whether a run is out of memory."""
         return self.passive is not None and run_id in self.passive

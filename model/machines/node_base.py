@@ -144,6 +144,11 @@ class NodeBase(Machine[NodeState]):
         out.finish(None)
 
     @property
+    def is_at_work(self) -> bool:
+        """Whether an attempt of its is running, being ended, or about to begin: its start may be kept already."""
+        return self.has_attempt or self.state is S.COMMITTING
+
+    @property
     def has_attempt(self) -> bool:
         """Whether an attempt of its is running or being ended."""
         return self.state in {S.RUNNING, S.INTERRUPTING, S.STOPPING}

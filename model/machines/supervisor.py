@@ -123,7 +123,7 @@ class SupervisorMachine(SupervisorRecovery, SupervisorStopping):
 
     def clock_stepped(self, message: ClockStepped, now: Now, out: Outbox) -> None:
         """Record it, since a run's time does not count it; who waits for a moment may be there sooner."""
-        self._record(EventType.PIPELINE_RUN_CLOCK_STEPPED, now, out, data={"seconds": message.seconds})
+        self._record_step(message.seconds, now, out)
         if message.seconds > 0:
             for node in self.live:
                 out.tell(node, LookAgain())

@@ -98,6 +98,10 @@ class SupervisorPausing(SupervisorRouting):
             return self.deadline_at
         return inf if self.state is S.PAUSED and self.paused_by == frozenset({USER}) else None
 
+    def seconds_left(self, now: Now) -> float:
+        """Return how many seconds of its timeout are left."""
+        return self.deadline_at - now.monotonic if self.deadline_left is None else self.deadline_left
+
     @property
     def is_left(self) -> bool:
         """Whether another process goes on with it."""

@@ -35,8 +35,9 @@ class SupervisorRecovery(SupervisorPausing):
     def recover(self, message: Recover, now: Now, out: Outbox) -> None:
         """Go on where the events end."""
         past = message.past
-        if message.quiet:
-            past.go_on_to(now.utc)
+        rested = message.rested
+        if rested is not None:
+            past.go_on_from(self.timeout - rested.left, now.utc)
         else:
             self._record_recovery(message, now, out)
         self.recovered = {node.node_id: self._past_of(node.node_id, past) for node in self._begun()}
@@ -46,17 +47,24 @@ class SupervisorRecovery(SupervisorPausing):
             return
         left = max(0.0, self.timeout - past.seconds)
         self._begin_roots(out)
+        self.deadline_at = now.monotonic + left
+        self.deadline_left = left if self.run.status is RunStatus.PAUSED else None
+        if rested is not None and rested.stepped:
+            self._record_step(rested.stepped, now, out)
         if self.run.status is RunStatus.PAUSED:
-            self.deadline_left = left
             self._pause_for(USER, out)
             self.unrouted = list(self._routes())
             return
-        self.deadline_at = now.monotonic + left
         out.set_timer(Timer.DEADLINE, left, DeadlineReached())
         for route in self._routes():
             self._follow(*route, out)
         if not self.live:
             self._finish(now, out)
+
+    def _record_step(self, seconds: float, now: Now, out: Outbox) -> None:
+        """Record that the clock on the wall was set, and how much of the run's time is over without that."""
+        data = {"seconds": seconds, "elapsed": self.timeout - self.seconds_left(now)}
+        self._record(EventType.PIPELINE_RUN_CLOCK_STEPPED, now, out, data=data)
 
     def _record_recovery(self, message: Recover, now: Now, out: Outbox) -> None:
         past, nodes = message.past, self.facts.plan.nodes

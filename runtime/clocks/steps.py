@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from playbill.runtime.clocks.system import Clock
 
-__all__ = ["StepWatch"]
+__all__ = ["STEP_SECONDS", "StepWatch"]
 
 LOOK_SECONDS: Final = 30.0
 STEP_SECONDS: Final = 1.0

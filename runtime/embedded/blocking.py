@@ -88,6 +88,11 @@ class BlockingManager:
         """The runs that have not ended, in the order of their starts."""
         return [BlockingRun(self, run) for run in self._running.active_runs]
 
+    @property
+    def passive_runs(self) -> list[str]:
+        """The ids of runs that wait out of memory, as PipelineRunManager has them."""
+        return self._running.passive_runs
+
     def get_run(self, run_id: RunId) -> BlockingRun:
         """Return an active or a remembered run.
 

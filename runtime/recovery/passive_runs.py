@@ -19,13 +19,16 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from playbill.model.errors import PlaybillError
-from playbill.model.messages import Cancel
+from playbill.model.messages import Cancel, Rested
+from playbill.runtime.clocks.steps import STEP_SECONDS
+from playbill.runtime.clocks.weak import weakly
 from playbill.runtime.journals.waiters import Waiters, take_note
 from playbill.runtime.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from playbill.model.facts import Now
     from playbill.runtime.actor_system import ActorSystem
     from playbill.runtime.journals.index import RunRow
     from playbill.runtime.recovery.taken_up import TakenUp
@@ -37,10 +40,14 @@ logger = logging.getLogger("playbill")
 
 REST_SECONDS: Final = 60.0
 """A run in which something is due sooner stays in memory."""
+A_SWEEP: Final = 1_000
+"""So many are let go at once: 50 ms; others at the next sweep."""
 SWEEP_SECONDS: Final = 5.0
 """A run has to be at rest for so long before it is let go."""
 LOOK_SECONDS: Final = 30.0
 """How often the time is looked at, at least."""
+TRUSTED_SECONDS: Final = 86_400.0
+"""What another process has written is looked at after a day: its clock may have been wrong."""
 AT_ONCE: Final = 8
 """So many runs are woken at the same time; others wait their turn."""
 CANCELLED_AT_ONCE: Final = 100
@@ -51,8 +58,15 @@ class Rest(NamedTuple):
 
     wakes_at: float
     """When it wants to go on, in seconds since 1970; infinity: when somebody wants it."""
-    is_ours: bool
-    """Whether it was at work in this process: then that it goes on is no event."""
+    left: float | None
+    """How many seconds of its timeout were left as it went to rest; None: it was not at work in this process."""
+    since: Now
+    """When it went to rest."""
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it is paused: its time stands still, and it goes on when somebody wants it."""
+        return self.wakes_at == inf
 
 
 class PassiveRuns:
@@ -110,11 +124,24 @@ class PassiveRuns:
         """Wait until one goes on, or another one rests."""
         await self._changes.wait()
 
-    def add(self, run_id: str, wakes_at: float, *, is_ours: bool) -> None:
-        """Let a run rest that is not in memory, until a moment in seconds since 1970."""
-        self._rests[run_id] = Rest(wakes_at, is_ours)
+    def add(self, run_id: str, wakes_at: float, left: float | None = None) -> None:
+        """Let a run rest that is not in memory.
+
+        Args:
+            run_id: its id.
+            wakes_at: when it wants to go on, in seconds since 1970.
+            left: seconds of its timeout; None: it was not at work in this process.
+        """
+        self._put(run_id, Rest(wakes_at, left, self._system.parts.clock.now()))
+
+    def _put(self, run_id: str, rest: Rest) -> None:
+        self._rests[run_id], wakes_at = rest, rest.wakes_at
         if wakes_at < inf:
             heappush(self._queue, (wakes_at, run_id))
+            if len(self._queue) > 2 * len(self._rests) + AT_ONCE:
+                self._queue = sorted(
+                    (rest.wakes_at, name) for name, rest in self._rests.items() if rest.wakes_at < inf
+                )
             self._look_in_time()
         self._changes.wake()
 
@@ -125,28 +152,34 @@ class PassiveRuns:
             self._changes.wake()
         return rest
 
-    def goes_on(self, run_id: str) -> bool:
-        """Let a run rest no more, since it is taken up; tell whether it was at work here before."""
+    def goes_on(self, run_id: str) -> Rested | None:
+        """Let a run rest no more, since it is taken up; None: it was not at work here before."""
         rest = self.take(run_id)
-        if rest is None or not rest.is_ours:
-            return False
+        self.touch()
+        if rest is None or rest.left is None:
+            return None
         if rest.wakes_at < inf:
             self._system.parts.journal.change_run(run_id, {"wake_at": None}).add_done_callback(take_note)
-        return True
+        now, since = self._system.parts.clock.now(), rest.since
+        passed = now.monotonic - since.monotonic
+        step = (now.utc - since.utc).total_seconds() - passed
+        left = rest.left if rest.is_paused else max(0.0, rest.left - passed)
+        return Rested(left, step if abs(step) >= STEP_SECONDS else 0.0)
 
     def let_rest(self, rows: Iterable[RunRow], taken: TakenUp) -> list[RunRow]:
         """Leave out of memory what rested in the last process, and note it as taken up; return the rows of others.
 
         Should the clock say a time before what has happened, it was set back: all are looked at.
         """
-        rows, now = [row for row in rows if row.run_id not in self], self._system.parts.clock.now().utc
+        now, known = self._system.parts.clock.now().utc, self._runs
+        rows = [row for row in rows if row.run_id not in self and not known.is_here(row.run_id)]
         is_back = any(at is not None and at > now for row in rows for at in (row.created_at, row.started_at))
         others: list[RunRow] = []
         for row in rows:
             if is_back or row.wake_at is None or (row.wake_at - now).total_seconds() < REST_SECONDS:
                 others.append(row)
             else:
-                self.add(row.run_id, row.wake_at.timestamp(), is_ours=False)
+                self.add(row.run_id, min(row.wake_at.timestamp(), now.timestamp() + TRUSTED_SECONDS))
                 taken.runs.append(row.run_id)
         return others
 
@@ -155,28 +188,30 @@ class PassiveRuns:
     def touch(self) -> None:
         """Hear that something of a run is kept: it may be at rest soon."""
         if self._sweeping is None:
-            self._sweeping = self._system.loop.call_later(SWEEP_SECONDS, self._sweep)
+            self._sweeping = self._system.loop.call_later(SWEEP_SECONDS, weakly(self._sweep))
 
     def _sweep(self) -> None:
         """Let go what was at rest now and at the last sweep, with nothing recorded in between."""
         self._sweeping = None
+        self._system.look_at_clock()
         before, self._quiet = self._quiet, {}
-        now = self._system.parts.clock.now()
+        now, let_go = self._system.parts.clock.now(), 0
         for run_id in list(self._runs.active):  # of the ids alone: who holds a run keeps it
             actor = self._runs.active[run_id].actor
             until = actor.rests_until(now)
             if until is None or until < now.monotonic + REST_SECONDS:
                 continue
             seq = actor.machine.run.seq
-            if before.get(run_id) != seq:
-                self._quiet[run_id] = seq
+            wakes_at = inf if until == inf else now.utc.timestamp() + until - now.monotonic
+            if before.get(run_id) == seq and let_go < A_SWEEP and self._let_go(run_id, wakes_at):
+                let_go += 1
             else:
-                self._let_go(run_id, inf if until == inf else now.utc.timestamp() + until - now.monotonic)
+                self._quiet[run_id] = seq
         if self._quiet:
             self.touch()
 
-    def _let_go(self, run_id: str, wakes_at: float) -> None:
-        """Let a run go, unless somebody holds it, or listens to it: then it has to stay as it is."""
+    def _let_go(self, run_id: str, wakes_at: float) -> bool:
+        """Let a run go, unless somebody holds it, or listens to it: then it stays as it is, and False is returned."""
         journal, active = self._system.parts.journal, self._runs.active
         actor = active[run_id].actor
         run, stream = weakref.ref(active[run_id]), weakref.ref(journal.streams[run_id])
@@ -186,14 +221,15 @@ class PassiveRuns:
             journal.streams[run_id] = actor.writer = held
             facts = actor.facts
             active[run_id] = run() or Run(facts.plan.definition, facts.trigger_data, actor, held, self._system)
-            return
-        actor.rest()
+            return False
+        left = actor.rest(self._system.parts.clock.now())
         del active[run_id]
         journal.drop(run_id)
-        self.add(run_id, wakes_at, is_ours=True)
+        self.add(run_id, wakes_at, left)
         if wakes_at < inf:
             wakes = {"wake_at": datetime.fromtimestamp(wakes_at, UTC)}
             journal.change_run(run_id, wakes).add_done_callback(take_note)
+        return True
 
     # ---- waking -----------------------------------------------------------------------------------------------
 
@@ -204,11 +240,12 @@ class PassiveRuns:
         """Look when the next one is due, and by the clock on the wall every 30 s."""
         if self._looking is None and self._queue and len(self._waking) < AT_ONCE:
             seconds = min(LOOK_SECONDS, max(0.0, self._queue[0][0] - self._now()))
-            self._looking = self._system.loop.call_later(seconds, self._look)
+            self._looking = self._system.loop.call_later(seconds, weakly(self._look))
 
     def _look(self) -> None:
         """Wake what is due, a few at a time."""
         self._looking = None
+        self._system.look_at_clock()
         now, queue = self._now(), self._queue
         while queue and queue[0][0] <= now and len(self._waking) < AT_ONCE:
             wakes_at, run_id = heappop(queue)
@@ -226,14 +263,14 @@ class PassiveRuns:
         except PlaybillError as error:
             logger.warning("run '%s' could not go on yet: %s", run_id, error)
             if self._rests.get(run_id) is rest:
-                self.add(run_id, self._now() + LOOK_SECONDS, is_ours=rest.is_ours)
+                self._put(run_id, rest._replace(wakes_at=self._now() + LOOK_SECONDS))
 
     def clock_stepped(self, seconds: float) -> None:
         """Wake all, should the clock have been set back: what is left of a wait is no more than it was in all."""
         if seconds < 0:
             for run_id, rest in list(self._rests.items()):
                 if rest.wakes_at < inf:
-                    self.add(run_id, self._now(), is_ours=rest.is_ours)
+                    self._put(run_id, rest._replace(wakes_at=self._now()))
 
     def _woken(self, task: asyncio.Task[None]) -> None:
         self._waking.discard(task)

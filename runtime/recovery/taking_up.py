@@ -25,6 +25,7 @@ from playbill.model.past import Past
 from playbill.model.plan import RunFacts
 from playbill.model.reuse import Earlier, check_began
 from playbill.model.runstate import folded
+from playbill.runtime.clocks.weak import weakly
 from playbill.runtime.definitions.compile_once import PipelineCompiler
 from playbill.runtime.definitions.slices import Uncollected
 from playbill.runtime.definitions.versions import our_version
@@ -94,7 +95,7 @@ class TakingUp:
         self.passive = PassiveRuns(system, runs, self._wake, self.tell)
         """Those that are out of memory."""
         if self._journal.is_durable:
-            runs.passive, system.clock_stepped = self.passive, self.passive.clock_stepped
+            runs.passive, system.clock_stepped = self.passive, weakly(self.passive.clock_stepped)
         self._uncollected = Uncollected(0)
         self._told: set[str] = set()
         """Runs that were told something while nobody had them at work: what was read of them before is not all."""
@@ -179,6 +180,7 @@ class TakingUp:
         async with self.runs.reserve(run_id):
             if self.runs.find(run_id) is None:
                 await self.find(run_id)
+            self.passive.take(run_id)  # whatever became of it
 
     async def get(self, run_id: str) -> Run | None:
         """Return a run that is known here, or else what `find` gives; only for who has reserved the id."""
@@ -238,8 +240,8 @@ class TakingUp:
             raise RunSetAside(row.run_id, reason) from error
         agree(compiled.definition, state.trigger_data)
         self.check()
-        if self.passive.goes_on(row.run_id):
-            return self.go_on(events, state, compiled, Recover(past, quiet=True))
+        if (rested := self.passive.goes_on(row.run_id)) is not None:
+            return self.go_on(events, state, compiled, Recover(past, rested=rested))
         told: dict[str, Any] = {"playbill": our_version(), **({"handlers": changed} if changed else {})}
         with self._uncollected:
             return self.go_on(events, state, compiled, Recover(past, told))

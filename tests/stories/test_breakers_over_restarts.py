@@ -14,11 +14,11 @@ from tests.stories.support import node, pipeline
 
 pytestmark = [pytest.mark.anyio]
 Manager = playbill.PipelineRunManager
-LONG = {"shop": {"failures": 1, "open_seconds": 600.0}}
+LONG = {"closing_shop": {"failures": 1, "open_seconds": 600.0}}
 UP: dict[str, bool] = {}
 
 
-@playbill.node_type("shop")
+@playbill.node_type("closing_shop")
 async def shop(node: playbill.PipelineNode, inputs: Any, context: playbill.NodeContext) -> dict[str, Any]:
     if not UP:
         raise ConnectionError("no shop")
@@ -36,8 +36,8 @@ def url(tmp_path: Path) -> str:
 
 
 def shopping(policy: dict[str, Any] | None = None, **more: Any) -> playbill.PipelineDefinition:
-    breakers = LONG if policy is None else {"shop": policy}
-    return pipeline(node("a", "shop", **more), breakers=breakers)
+    breakers = LONG if policy is None else {"closing_shop": policy}
+    return pipeline(node("a", "closing_shop", **more), breakers=breakers)
 
 
 async def outcome(manager: Manager, definition: playbill.PipelineDefinition) -> str:
@@ -49,7 +49,7 @@ async def outcome(manager: Manager, definition: playbill.PipelineDefinition) -> 
     )
 
 
-async def breaker_events(manager: Manager, stream: str = "breaker:shop") -> list[Event]:
+async def breaker_events(manager: Manager, stream: str = "breaker:closing_shop") -> list[Event]:
     assert manager._system is not None
     return [*await manager._system.parts.journal.reading.events(stream)]
 
@@ -59,7 +59,7 @@ async def opened(url: str) -> str:
     """A journal whose last manager left with the shop's circuit open."""
     async with Manager(journal=url) as manager:
         assert "no shop" in await outcome(manager, shopping())
-    UP["shop"] = True
+    UP["closing_shop"] = True
     return url
 
 
@@ -67,7 +67,7 @@ async def opened(url: str) -> str:
 class TestInAFile:
     async def test_an_open_circuit_lets_nobody_through_in_the_next_process(self, opened: str) -> None:
         async with Manager(journal=opened) as manager:
-            assert manager.circuits == {"shop": "open"}
+            assert manager.circuits == {"closing_shop": "open"}
             said = await outcome(manager, shopping())
             assert "circuit" in said
             assert "ConnectionError: no shop" in said
@@ -83,27 +83,27 @@ class TestInAFile:
         monkeypatch.setattr(system, "datetime", Later)
         async with Manager(journal=opened) as manager:
             for _ in range(1000):
-                if manager.circuits == {"shop": "half_open"}:
+                if manager.circuits == {"closing_shop": "half_open"}:
                     break
                 await asyncio.sleep(0.005)
             assert await outcome(manager, shopping()) == "completed"
-            assert manager.circuits == {"shop": "closed"}
+            assert manager.circuits == {"closing_shop": "closed"}
 
     async def test_it_can_be_closed_by_hand_before_any_pipeline_uses_it(self, opened: str) -> None:
         async with Manager(journal=opened) as manager:
-            await manager.force_circuit("shop", "closed")
+            await manager.force_circuit("closing_shop", "closed")
             assert await outcome(manager, shopping()) == "completed"
         async with Manager(journal=opened) as manager:
             assert manager.circuits == {}
 
     async def test_what_was_set_by_hand_is_kept_over_any_number_of_processes(self, url: str) -> None:
-        UP["shop"] = True
+        UP["closing_shop"] = True
         async with Manager(journal=url) as manager:
             assert await outcome(manager, shopping()) == "completed"
-            await manager.force_circuit("shop", "forced_open")
+            await manager.force_circuit("closing_shop", "forced_open")
         for _ in range(3):
             async with Manager(journal=url) as manager:
-                assert manager.circuits == {"shop": "forced_open"}
+                assert manager.circuits == {"closing_shop": "forced_open"}
         async with Manager(journal=url) as manager:
             assert "circuit" in await outcome(manager, shopping())
             events = await breaker_events(manager)
@@ -123,7 +123,7 @@ class TestInAFile:
         async with Manager(journal=opened) as manager:
             await manager.prune(datetime.now(UTC) + timedelta(days=1))
         async with Manager(journal=opened) as manager:
-            assert manager.circuits == {"shop": "open"}
+            assert manager.circuits == {"closing_shop": "open"}
 
     async def test_a_manager_that_recovers_nothing_begins_with_closed_circuits(self, opened: str) -> None:
         async with Manager(journal=opened, recover=False) as manager:
@@ -133,7 +133,7 @@ class TestInAFile:
         import sqlite3
 
         with sqlite3.connect(tmp_path / "runs.db") as file:
-            file.execute("UPDATE own_events SET version = 99 WHERE stream = 'breaker:shop'")
+            file.execute("UPDATE own_events SET version = 99 WHERE stream = 'breaker:closing_shop'")
         async with Manager(journal=opened) as manager:
             assert await outcome(manager, shopping()) == "completed"
 
@@ -141,10 +141,10 @@ class TestInAFile:
 def test_a_circuit_that_was_open_stays_so_over_a_simulated_crash() -> None:
     with Simulation(crashes=(), types=[shop]) as sim:
         assert sim.result(sim.start(shopping())).status == "failed"
-        UP["shop"] = True
+        UP["closing_shop"] = True
         sim.crash(outage=100)
         waits = sim.start(shopping(on_open="wait"))
-        assert sim.manager.circuits == {"shop": "open"}
+        assert sim.manager.circuits == {"closing_shop": "open"}
         assert sim.result(waits).status == "completed"
         assert sim.time == pytest.approx(600, abs=3)
 
@@ -153,7 +153,7 @@ def test_a_circuit_that_was_open_stays_so_over_a_simulated_crash() -> None:
 def test_a_clock_that_is_set_makes_it_no_longer_than_it_was(step: float) -> None:
     with Simulation(crashes=(), types=[shop]) as sim:
         sim.result(sim.start(shopping()))
-        UP["shop"] = True
+        UP["closing_shop"] = True
         sim.crash(outage=100, clock_step=step)
         assert sim.result(sim.start(shopping(on_open="wait"))).status == "completed"
         assert sim.time == pytest.approx(700 if step < 0 else 100, abs=3)

@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -57,13 +58,18 @@ class Folder:
         assert "Traceback" not in err
         return process.returncode, out, err
 
-    def begin(self, run_id: str, *more: str) -> subprocess.Popen[str]:
-        """Start a run, and wait until it is at work."""
-        process = self.start("run", "order.yaml", "--id", run_id, "--input", f"for={run_id}.go", *more)
-        assert process.stderr is not None
-        while "waits as" not in (line := process.stderr.readline()):
-            assert line, "it has ended before it was at work"
-        return process
+    @contextmanager
+    def begin(self, run_id: str, *more: str) -> Generator[subprocess.Popen[str]]:
+        """Start a run that is at work by now; whatever goes wrong here, it is not waited for."""
+        with self.start("run", "order.yaml", "--id", run_id, "--input", f"for={run_id}.go", *more) as process:
+            try:
+                assert process.stderr is not None
+                while "waits as" not in (line := process.stderr.readline()):
+                    assert line, "it has ended before it was at work"
+                yield process
+            except BaseException:
+                process.kill()
+                raise
 
 
 Look: TypeAlias = Callable[..., tuple[int, str, str]]

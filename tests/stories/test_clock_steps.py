@@ -70,4 +70,52 @@ def test_after_a_crash_the_time_that_a_machine_slept_is_no_run_time() -> None:
         assert sim.time == pytest.approx(750, abs=1)
         assert sim.durable is not None
         events = sim.durable.disk.streams["run-1"].events
-        assert [event.data for event in events if event.type == "pipeline_run.clock_stepped"] == [{"seconds": 2000.0}]
+        assert [event.data for event in events if event.type == "pipeline_run.clock_stepped"] == [
+            {"seconds": 2000.0, "elapsed": pytest.approx(100.0, abs=0.1)}
+        ]
+
+
+@pytest.mark.parametrize("steps", [(-3600.0, 3600.0), (3600.0, -3600.0), (-3600.0, -3600.0, 7200.0)])
+def test_steps_that_cancel_each_other_out_are_no_run_time_after_a_crash_either(steps: tuple[float, ...]) -> None:
+    definition = pipeline(node("a", "stepped", seconds=50_000.0), timeout=4500)
+    faults = [{"fault": "clock_skew", "at": 100.0 * place, "seconds": by} for place, by in enumerate(steps, 1)]
+    with Simulation(faults={"faults": faults}, crashes=(), types=[stepped]) as sim:
+        run = sim.start(definition)
+        sim.advance(3000)
+        sim.crash()
+        assert str(sim.result(run).status) == "timeout"
+        # the time from the last event to the crash is nobody's; what was before it counts
+        assert sim.time == pytest.approx(4500 + 3000 - 100 * len(steps), abs=2)
+
+
+@pytest.mark.parametrize("held", [True, False])
+@pytest.mark.parametrize(
+    ("delay", "timeout", "by", "ends", "at"),
+    [
+        (9000.0, 10_080.0, 7200.0, "completed", 1800.0),
+        (20_000.0, 30_000.0, -3600.0, "completed", 20_000.0),
+        (50_000.0, 20_000.0, 3600.0, "timeout", 20_000.0),
+        (50_000.0, 20_000.0, -3600.0, "timeout", 20_000.0),
+    ],
+)
+def test_a_run_out_of_memory_ends_as_one_that_is_held(
+    held: bool, delay: float, timeout: float, by: float, ends: str, at: float
+) -> None:
+    definition = pipeline(node("wait", "delay", seconds=delay), timeout=timeout)
+    with Simulation(faults=set_at(1000, by), crashes=(), types=[stepped]) as sim:
+        if held:
+            kept = sim.start(definition, run_id="one")
+        else:
+            sim.call(_begun(sim, definition))
+        sim.advance(900)
+        assert sim.manager.passive_runs == ([] if held else ["one"])
+        while sim.manager.is_running("one"):
+            sim.advance(10)
+        assert sim.time == pytest.approx(max(at, 1000.0), abs=45)
+        assert sim.durable is not None
+        assert sim.durable.disk.streams["one"].events[-1].type == f"pipeline_run.{ends}"
+        assert not held or str(sim.result(kept).status) == ends
+
+
+async def _begun(sim: Simulation, definition: Any) -> None:
+    await sim.manager.start_run(definition, run_id="one")

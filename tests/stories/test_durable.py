@@ -323,6 +323,18 @@ async def test_a_failure_after_an_interruption_is_the_first_that_is_charged(url:
     assert (result.status, result.node_results["a"].attempts) == ("completed", 4)
 
 
+async def test_who_must_not_begin_twice_and_is_about_to_begin_has_its_time(url: str) -> None:
+    for number in range(12):
+        async with Manager(journal=url, types=[step], on_exit="park", grace=0) as manager:
+            await manager.start_run(chain("a", on_crash="fail"), run_id=f"run-{number}")
+            for _ in range(number):
+                await asyncio.sleep(0)
+    async with Manager(journal=url, types=[step]) as manager:
+        results = [await (await manager.open_run(f"run-{number}")).result() for number in range(12)]
+    assert [str(result.status) for result in results] == ["completed"] * 12
+    assert BEGUN == {("a", 1): 12}
+
+
 async def test_who_must_not_begin_twice_fails_if_it_does_not_end_before_its_run_is_parked(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

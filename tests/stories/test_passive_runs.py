@@ -224,3 +224,43 @@ async def test_one_that_rests_takes_little_memory(url: str) -> None:
         after, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert (after - before) / count < 2048
+
+
+async def test_who_asks_for_it_while_it_is_taken_up_has_it_once(url: str) -> None:
+    async with Manager(journal=url, types=[step], on_exit="park") as manager:
+        for number in range(30):
+            await manager.start_run(waiting(3600), run_id=f"run-{number}")
+        await until(lambda: len(manager.passive_runs) == 30)
+    async with Manager(journal=url, types=[step], on_exit="park") as manager:
+        held = [await manager.open_run(f"run-{number}") for number in range(0, 30, 3)]
+        await manager.recovered()
+        active, passive = {run.id for run in manager.active_runs}, {*manager.passive_runs}
+        assert not active & passive
+        assert active == {run.id for run in held}
+        assert len(passive) == 20
+
+
+async def test_one_that_was_held_goes_out_of_memory_once_nobody_holds_it(url: str) -> None:
+    async with Manager(journal=url, types=[step]) as manager:
+        run = await manager.start_run(waiting(3600), run_id="one")
+        await asyncio.sleep(0.2)
+        assert manager.passive_runs == []
+        del run
+        await until(lambda: manager.passive_runs == ["one"])
+        await manager.open_run("one")
+        await until(lambda: manager.passive_runs == ["one"])
+
+
+async def test_one_that_cannot_go_on_can_be_cancelled(url: str) -> None:
+    async with Manager(journal=url, types=[step], on_exit="park") as manager:
+        await rests(manager, waiting(3600))
+    async with Manager(journal=url, types=[]) as manager:
+        await manager.recovered()
+        assert await manager.cancel_run("one")
+        assert not manager.is_running("one")
+
+
+async def test_leaving_names_what_rests_and_is_cancelled(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    async with Manager(journal=url, types=[step]) as manager:
+        await rests(manager, waiting(3600))
+    assert "cancels 'one'" in caplog.text

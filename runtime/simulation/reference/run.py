@@ -79,11 +79,13 @@ class RunModel(RecordedRun):
             self.nodes[message.node].facts.pop(0)
             self.too_late()
 
-    def _clock_stepped(self, message: m.ClockStepped, _: Now) -> None:
+    def _clock_stepped(self, message: m.ClockStepped, now: Now) -> None:
         if self.at not in {"running", "stopping"}:
             self.too_late()
             return
-        self.facts.append((T.PIPELINE_RUN_CLOCK_STEPPED, {"seconds": message.seconds}))
+        left = self._deadline - now.monotonic if self._deadline_left is None else self._deadline_left
+        said = {"seconds": message.seconds, "elapsed": self._timeout - left}
+        self.facts.append((T.PIPELINE_RUN_CLOCK_STEPPED, said))
         if message.seconds > 0:
             for node in self.live:
                 self.order(node, m.LookAgain())

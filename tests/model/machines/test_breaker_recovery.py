@@ -152,6 +152,14 @@ def test_a_policy_that_changed_wins_and_is_recorded_once() -> None:
     assert (again.state, again.facts[-1].data["seconds"]) == ("open", 3.0)
 
 
+def test_a_change_is_recorded_once_however_often_it_comes_back() -> None:
+    again = successor(opened())
+    follow(again, failures=3)
+    once_more = successor(again)
+    follow(once_more, failures=3)
+    assert [circuit.events.count("breaker.policy_changed") for circuit in (again, once_more)] == [1, 0]
+
+
 def test_the_same_policy_changes_and_records_nothing_however_often_it_came_back() -> None:
     again = successor(successor(opened()), after=2.0)
     follow(again, failures=1, open_seconds=10.0)

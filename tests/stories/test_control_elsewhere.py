@@ -174,6 +174,29 @@ def test_an_owner_prunes_its_journal_and_sets_its_circuits_by_hand(
     assert f"circuit '{key}' cannot be set to disabled: nobody owns this journal" in err
 
 
+async def test_an_owner_that_cannot_recover_is_told_and_of_one_run_that_is_paused_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import asyncio
+
+    monkeypatch.setattr("playbill.runtime.cli.runs.recovering.show_logs", lambda _verbosity: None)  # as they are here
+    path = tmp_path / "runs.db"
+    url = f"sqlite:///{path}"
+    delay = {"nodes": [{"id": "a", "type": "delay", "config": {"seconds": 3600}}]}
+    async with playbill.PipelineRunManager(journal=url, types=[], on_exit="park") as manager:
+        await (await manager.start_run(delay, run_id="paused-1")).pause()
+    async with playbill.PipelineRunManager(journal=url, types=[], on_exit="park", start_paused=True) as manager:
+        assert not manager.active_runs
+        code, out, err = await asyncio.to_thread(told, capsys, path, "recover", "--all")
+        assert (code, out) == (1, "")
+        assert f"{path} is left alone: " in err
+        assert "before `resume_all()`" in err
+        code, out, err = await asyncio.to_thread(told, capsys, path, "recover", "paused-1")
+        assert (code, out) == (75, "")
+        assert err == "run 'paused-1' is paused, and stays so: `playbill resume paused-1`\n"
+        assert manager.is_running("paused-1")
+
+
 def test_what_is_wrong_with_a_command_is_told_and_nothing_is_done(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -120,15 +120,16 @@ class Seen:
     """Those with which the owners of their journals go on."""
     asked: bool = False
     """Whether the owner of the one that is asked for was."""
+    failed: bool = False
+    """Whether an owner could not do it."""
     interrupted: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once somebody has asked to leave the runs."""
 
     @property
     def is_nothing(self) -> bool:
         """Whether there was nothing to do."""
-        return not (
-            self.results or self.set_aside or self.paused or self.left or self.asked or self.interrupted.is_set()
-        )
+        told = self.results or self.set_aside or self.paused or self.left
+        return not (told or self.asked or self.failed or self.interrupted.is_set())
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as a mapping that JSON can say."""
@@ -143,7 +144,9 @@ class Seen:
             return OF_RUNS[self.results[0].status]
         if run_id is not None and self.paused:
             return NOT_ENDED
-        is_fine = not self.set_aside and all(result.status is RunStatus.COMPLETED for result in self.results)
+        is_fine = not (self.set_aside or self.failed) and all(
+            result.status is RunStatus.COMPLETED for result in self.results
+        )
         return FINE if is_fine else FOUND
 
 
@@ -187,7 +190,15 @@ def _left_to_owner(place: Unfinished, own: OwnOptions, seen: Seen) -> bool:
             complain(f"{path} is left alone: {text}")
             return True
         own.refuse(path)
-        _take_answer(place, reached.call("recover", run=run_id), str(owner or "the owner of the journal"), seen)
+        try:
+            answer = reached.call("recover", run=run_id)
+        except JournalError as error:  # other journals may have runs, too
+            if run_id is not None:
+                raise
+            complain(f"{path} is left alone: {error}")
+            seen.failed = True
+        else:
+            _take_answer(place, answer, str(owner or "the owner of the journal"), seen)
     return True
 
 

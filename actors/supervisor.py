@@ -192,7 +192,7 @@ class SupervisorActor(RecordingShell[SupervisorMachine | SalvageMachine]):
             node.close()
         self.nodes.clear()
         self.close()
-        return self.machine.seconds_left(now)
+        return 0.0 if isinstance(self.machine, SalvageMachine) else self.machine.seconds_left(now)
 
     def close(self) -> None:
         """End, as all shells do; its own `tell` is a circle, too."""

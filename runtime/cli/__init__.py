@@ -105,13 +105,13 @@ Exits with
 """,
     "runs.recovering:recover": """Go on with runs whose process has gone, in the foreground, until they have ended.
 
-A journal that another process owns is left alone. A run that is paused stays so. Ctrl-C leaves the runs as they are,
-and cancels none: recover them again.
+The process that owns a journal goes on with those in it, and is not waited for. A run that is paused stays so. Ctrl-C
+leaves the runs as they are, and cancels none: recover them again.
 
 Example: playbill recover --all
 
 Exits with
-  0    all have completed, or there was nothing to recover; of one run: it completed
+  0    all have completed, or their journal's owner goes on with them, or there was nothing to recover
   1    one has failed or is set aside
   2    wrong usage, or there is no such run, or its journal cannot be had
   74   the journal has failed to keep what happened
@@ -185,7 +185,7 @@ here, until it has ended. The old run never changes.
 Example: playbill fork 0a1b2c3d charge --input amount=7
 
 Exits with
-  0    the new run completed, or the journal's owner has begun it
+  0    the new run completed; or the journal's owner has begun it; with --later: it is recorded
   1    it failed, or its output could not be written
   2    wrong usage, or there is no such run, or something before the node would have to run again; nothing has begun
   74   the journal has failed to keep the run's end, and `playbill recover` goes on with it
@@ -213,13 +213,23 @@ Exits with
 """,
     "runs.journal_files:prune": """Forget runs that ended long ago, and give their space back.
 
-Only of journals that nobody owns: a program that has one open prunes it itself.
+The program that has a journal open prunes it; it is not rewritten (--vacuum) meanwhile.
 
 Example: playbill prune --older-than 30d --status completed
 
 Exits with
   0  they are forgotten, also if there were none
-  2  wrong usage, or a journal is in use or cannot be had
+  2  wrong usage, or a journal cannot be had, or its owner cannot prune it
+""",
+    "breakers.command:breakers": """List the circuits of breakers that are open or set by hand.
+
+As the events of the journals tell, whoever writes them now; a program that has one open sets them by hand.
+
+Example: playbill breakers --json
+
+Exits with
+  0  they are listed, also if there are none
+  2  wrong usage, or there is no journal that can be read
 """,
     "runs.doctor:doctor": """Look whether the journals are well: owner, sizes, schema, integrity, file system.
 
@@ -252,6 +262,30 @@ Exits with
 """,
 }
 """The same of `playbill journal ...`."""
+BREAKER_COMMANDS: Final = {
+    "breakers.forcing:force": """Set a circuit by hand, in the program that has its journal open.
+
+It stays so over restarts, until it is reset: forced_open lets nobody through, disabled all, metrics_only all while it
+counts.
+
+Example: playbill breakers force http_call/api.example.com forced_open
+
+Exits with
+  0   it is set
+  2   wrong usage, or no pipeline has used this key, or nobody has the journal open
+  74  it is set, and the journal cannot be written
+""",
+    "breakers.forcing:reset": """Close a circuit that is open or set by hand, so that it runs by itself again.
+
+Example: playbill breakers reset http_call/api.example.com
+
+Exits with
+  0   it is closed
+  2   wrong usage, or no pipeline has used this key, or nobody has the journal open
+  74  it is closed, and the journal cannot be written
+""",
+}
+"""The same of `playbill breakers ...`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from pydantic import ValidationError
 
 from playbill.model.errors import DefinitionError, JournalError, UnknownRun
-from playbill.runtime.control.commands import request_of
+from playbill.runtime.control.commands import UNKNOWN, request_of
 from playbill.runtime.control.frames import (
     HEADER_BYTES,
     VERSION,
@@ -68,7 +68,7 @@ class ReachedOwner:
         Raises:
             UnknownRun: there is no such run.
             DefinitionError: the request is wrong.
-            JournalError: the owner cannot do it, is gone, or does not answer in time.
+            JournalError: the owner cannot do it, is too old to, is gone, or does not answer in time.
         """
         row, request = request_of(command, asked)
         frame = {"version": VERSION, "command": command, "request": request.model_dump(mode="json")}
@@ -92,7 +92,14 @@ class ReachedOwner:
         except (MalformedFrame, LookupError, TypeError, ValidationError) as error:
             text = f"answered '{command}' in a way that this playbill does not know: use the same version"
             raise JournalError(f"the owner of journal {self._journal} {text}") from error
+        if kind == "request" and text.startswith(UNKNOWN):
+            raise JournalError(self._too_old(command))
         raise _error_of(kind, text, asked)
+
+    def _too_old(self, command: str) -> str:
+        here: Any = self.call("ping")
+        whose = f"is process {here.pid} with playbill {here.version}, which does not know '{command}'"
+        return f"the owner of journal {self._journal} {whose}: end it, or have it use this version"
 
     def _take(self, count: int) -> bytes:
         data = b""

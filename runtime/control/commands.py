@@ -21,6 +21,7 @@ from playbill.runtime.control.exchanged import (
     CancelAnswer,
     CancelAsked,
     ChangeAnswer,
+    ForceAsked,
     ForkAsked,
     ImportAsked,
     KeptAnswer,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
     from playbill.runtime.recovery.taken_up import TakenUp
 
-__all__ = ["COMMANDS", "ControlCommand", "ControlTarget", "Controlled", "request_of"]
+__all__ = ["COMMANDS", "UNKNOWN", "ControlCommand", "ControlTarget", "Controlled", "request_of"]
 
 
 class HasId(Protocol):
@@ -102,6 +103,9 @@ class Controlled(Protocol):
         """Keep a run that a file has; return its id."""
         ...
 
+    async def force_circuit(self, key: str, state: str) -> None:
+        """Set a circuit by hand, or all of a breaker."""
+
     @property
     def active_runs(self) -> Sequence[object]:
         """The runs that are at work."""
@@ -156,6 +160,14 @@ async def _set_attributes(control: ControlTarget, asked: AttributesAsked) -> Kep
     return KeptAnswer(kept=True)
 
 
+async def _force(control: ControlTarget, asked: ForceAsked) -> KeptAnswer:
+    try:
+        await control.runs.force_circuit(asked.key, asked.state)
+    except NotKeptYet:
+        return KeptAnswer(kept=False)
+    return KeptAnswer(kept=True)
+
+
 async def _prune(control: ControlTarget, asked: PruneAsked) -> PruneAnswer:
     return PruneAnswer(pruned=await control.runs.prune(asked.before, asked.statuses))
 
@@ -185,12 +197,15 @@ async def _ping(control: ControlTarget, _asked: Ping) -> OwnerAnswer:
 
 
 LONG: Final = 600.0
+UNKNOWN: Final = "unknown command"
+"""How an owner begins what it says of a command that it does not know, as all versions do."""
 COMMANDS: Final[Mapping[str, ControlCommand]] = {
     "ping": ControlCommand(Ping, OwnerAnswer, _ping),
     "cancel": ControlCommand(CancelAsked, CancelAnswer, _cancel),
     "pause": ControlCommand(OfRun, ChangeAnswer, _pause),
     "resume": ControlCommand(OfRun, ChangeAnswer, _resume),
     "set_attributes": ControlCommand(AttributesAsked, KeptAnswer, _set_attributes),
+    "force_circuit": ControlCommand(ForceAsked, KeptAnswer, _force),
     "prune": ControlCommand(PruneAsked, PruneAnswer, _prune, LONG),
     "retry": ControlCommand(RetryAsked, BegunAnswer, _retry),
     "fork": ControlCommand(ForkAsked, BegunAnswer, _fork),
@@ -208,7 +223,7 @@ def request_of(name: object, given: object) -> tuple[ControlCommand, Any]:
     """
     command = COMMANDS.get(name) if isinstance(name, str) else None
     if command is None:
-        text = f"unknown command {name!r:.60}: commands are {', '.join(COMMANDS)}"
+        text = f"{UNKNOWN} {name!r:.60}: commands are {', '.join(COMMANDS)}"
         raise DefinitionError.single("command", "command", text)
     try:
         return command, command.asked.model_validate(given)

@@ -12,6 +12,7 @@ __all__ = [
     "CancelAnswer",
     "CancelAsked",
     "ChangeAnswer",
+    "ForceAsked",
     "ForkAsked",
     "ImportAsked",
     "KeptAnswer",
@@ -74,6 +75,13 @@ class KeptAnswer(Message):
     """Tells whether something is kept."""
 
     kept: bool
+
+
+class ForceAsked(Message):
+    """Asks for a circuit, or all of a breaker, to be set by hand."""
+
+    key: str
+    state: str
 
 
 class PruneAsked(Message):

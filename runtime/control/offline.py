@@ -13,11 +13,13 @@ from playbill.model.messages import Cancel, Pause, Resume
 from playbill.runtime.arguments import check_moment
 from playbill.runtime.control.client import reach_owner
 from playbill.runtime.control.commands import ControlTarget, request_of
+from playbill.runtime.definitions.discovery import catalog_of
 from playbill.runtime.journals.index import check_ended
 from playbill.runtime.journals.refusals import JournalInUse
 from playbill.runtime.journals.sqlite.files.places import SCHEME
 from playbill.runtime.journals.sqlite.journal import SqliteJournal
 from playbill.runtime.recovery.changes import RerunChanges
+from playbill.runtime.recovery.recorded.forks import ForkedHere, record_fork
 from playbill.runtime.recovery.recorded.importing import import_run
 from playbill.runtime.recovery.recorded.retries import record_retry
 from playbill.runtime.recovery.recorded.run_file import read_run_file
@@ -115,19 +117,37 @@ class OfflineRuns:
         """Forget runs that had ended by then; return how many."""
         return await self._journal.prune(check_moment("before", before), check_ended(statuses))
 
+    async def force_circuit(self, key: str, state: str) -> NoReturn:
+        """Refuse: only who uses a breaker has its circuits.
+
+        Raises:
+            DefinitionError: always.
+        """
+        text = (
+            f"circuit '{key}' cannot be set to {state}: nobody owns this journal, and its breakers are not at work;"
+            " start the program that owns it, which finds its circuits as they were, and ask again"
+        )
+        raise DefinitionError.single("no-owner", "force_circuit", text)
+
     async def retry_run(
         self, run_id: str, *, new_id: str | None = None, timeout_seconds: float | None = None
     ) -> RunRow:
         """Record a retry of a run, with which the next manager of the journal goes on; handlers are not needed."""
         return await record_retry(self._journal, run_id, RerunChanges(new_id, timeout_seconds), self._now())
 
-    async def fork_run(self, run_id: str, node: str, **_changes: Any) -> NoReturn:
-        """Refuse: the edges of what a fork keeps are judged by the types of its pipeline.
-
-        Raises:
-            DefinitionError: always.
-        """
-        raise _needs_owner(f"run '{run_id}' cannot be forked at '{node}'", "fork")
+    async def fork_run(
+        self,
+        run_id: str,
+        node: str,
+        *,
+        trigger_data: Mapping[str, Any] | None = None,
+        definition: str | None = None,
+        new_id: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> RunRow:
+        """Record a fork of a run, likewise; the types of its pipeline are those that this process knows."""
+        changes = RerunChanges(new_id, timeout_seconds, trigger_data, definition)
+        return await record_fork(self._journal, run_id, node, changes, ForkedHere(catalog_of(), self._now()))
 
     async def import_run(self, path: str, *, new_id: str | None = None) -> str:
         """Keep a run that a file has; return its id."""
@@ -139,9 +159,6 @@ class OfflineRuns:
         Raises:
             DefinitionError: always.
         """
-        raise _needs_owner("runs cannot go on" if run_id is None else f"run '{run_id}' cannot go on", "recover")
-
-
-def _needs_owner(what: str, command: str) -> DefinitionError:
-    text = f"{what} without handlers: start a manager with this journal, or call `playbill {command}`"
-    return DefinitionError.single("no-owner", command, text)
+        what = "runs cannot go on" if run_id is None else f"run '{run_id}' cannot go on"
+        text = f"{what} without handlers: start a manager with this journal, or call `playbill recover`"
+        raise DefinitionError.single("no-owner", "recover", text)

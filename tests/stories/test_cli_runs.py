@@ -115,13 +115,30 @@ def test_runs_of_killed_commands_are_told_and_go_on_and_others_follow_one_that_i
         }
         code, out, err = look("result", "live-1")
         assert (code, out, "run 'live-1' has not ended: it is in process " in err) == (75, "", True)
-        code, _, err = look("recover", "killed-1")
-        assert (code, f"is in use by process {live.pid} on " in err) == (2, True)
+        recover_in_owner(folder, look, live.pid)
         follow_to_its_end(folder)
         live.communicate(timeout=60)
     code, out, _ = look("result", "live-1")
     assert (code, json.loads(out)) == (0, {"done": {"work": {"key": "live-1/work"}}})
     recover(folder, look)
+
+
+def recover_in_owner(folder: Folder, look: Look, pid: int) -> None:
+    """The owner of the journal is asked to go on with one run, and then with all."""
+    code, _, err = look("recover", "killed-1", "--grace", "1")
+    assert (code, f"--grace: the journal is in use by process {pid} on " in err) == (2, True)
+    code, out, err = folder.call("recover", "killed-1", "--json")
+    assert (code, json.loads(out)["goes_on"]) == (0, ["killed-1"])
+    assert f"run 'killed-1' goes on in process {pid} on " in err
+    code, _, err = look("recover", "killed-1")
+    assert (code, f"run 'killed-1' is at work in process {pid} on " in err) == (0, True)
+    code, _, err = look("recover", "--all", "--grace", "1")
+    assert (code, f"is left alone: it is in use by process {pid} on " in err) == (0, True)
+    assert listed(look)["killed-2"] == ("running", True)
+    code, out, _ = folder.call("recover", "--all", "--json")
+    assert (code, json.loads(out)["goes_on"]) == (0, ["killed-2"])
+    assert listed(look)["killed-2"] == ("running", False)
+    assert look("recover", "--all")[2] == "nothing is to be recovered\n"
 
 
 def follow_to_its_end(folder: Folder) -> None:
@@ -161,4 +178,6 @@ def recover(folder: Folder, look: Look) -> None:
     assert look("recover", "--all")[2] == "nothing is to be recovered\n"
     shown = look("show", "killed-1")[1]
     assert shown.startswith("✔ killed-1  completed in ")
-    assert "\nrecovered  2 times\n" in shown
+    assert "\nrecovered  3 times\n" in shown
+    assert "2 attempts interrupted" in shown
+    assert "retr" not in shown

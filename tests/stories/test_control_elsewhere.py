@@ -138,6 +138,65 @@ def test_an_owner_is_asked_and_when_it_is_killed_the_next_one_finds_what_was_ask
     assert not (tmp_path / "runs.db.sock").exists()
 
 
+def test_an_owner_prunes_its_journal_and_sets_its_circuits_by_hand(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "runs.db"
+    with owner(path, "one", "two"):
+        assert told(capsys, path, "cancel", "one", "--grace", "0")[0] == 0
+        follow = told(capsys, path, "events", "one", "--follow")
+        assert "run.cancelled" in follow[1]
+        pruned = ("prune", "--older-than", "0", "--status", "cancelled")
+        assert told(capsys, path, *pruned, "--dry-run")[1] == f"would forget 1 run of {path}\n"
+        code, out, err = told(capsys, path, *pruned, "--vacuum")
+        assert (code, out) == (2, f"forgot 1 run of {path}\n")
+        assert err.startswith(f"it is not rewritten: journal {path} is in use by process ")
+        code, out, _ = told(capsys, path, *pruned, "--json")
+        assert (code, json.loads(out)) == (0, {"pruned": {str(path): 0}, "dry_run": False})
+        assert "there is no run 'one'" in told(capsys, path, "show", "one")[2]
+        key = "elsewhere_hold"
+        assert told(capsys, path, "breakers")[2] == "no circuit is open or set by hand\n"
+        assert told(capsys, path, "breakers", "force", key, "forced_open") == (
+            0,
+            f"circuit '{key}' is forced_open\n",
+            "",
+        )
+        assert told(capsys, path, "breakers")[1].split()[:3] == ["■", "forced_open", key]
+        code, _, err = told(capsys, path, "breakers", "force", "other", "disabled")
+        assert (code, err) == (2, "no pipeline has used breaker 'other' yet\n")
+        code, _, err = told(capsys, path, "breakers", "force", key, "open")
+        assert (code, 'Choose from: "forced_open", "disabled", "metrics_only"' in err) == (2, True)
+        code, out, _ = told(capsys, path, "breakers", "reset", key, "--json")
+        assert (code, json.loads(out)["state"], json.loads(out)["kept"]) == (0, "closed", True)
+        assert json.loads(told(capsys, path, "breakers", "--json")[1]) == {"circuits": []}
+    code, out, err = told(capsys, path, "breakers", "force", key, "disabled")
+    assert (code, out) == (2, "")
+    assert f"circuit '{key}' cannot be set to disabled: nobody owns this journal" in err
+
+
+async def test_an_owner_that_cannot_recover_is_told_and_of_one_run_that_is_paused_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import asyncio
+
+    monkeypatch.setattr("playbill.runtime.cli.runs.recovering.show_logs", lambda _verbosity: None)  # as they are here
+    path = tmp_path / "runs.db"
+    url = f"sqlite:///{path}"
+    delay = {"nodes": [{"id": "a", "type": "delay", "config": {"seconds": 3600}}]}
+    async with playbill.PipelineRunManager(journal=url, types=[], on_exit="park") as manager:
+        await (await manager.start_run(delay, run_id="paused-1")).pause()
+    async with playbill.PipelineRunManager(journal=url, types=[], on_exit="park", start_paused=True) as manager:
+        assert not manager.active_runs
+        code, out, err = await asyncio.to_thread(told, capsys, path, "recover", "--all")
+        assert (code, out) == (1, "")
+        assert f"{path} is left alone: " in err
+        assert "before `resume_all()`" in err
+        code, out, err = await asyncio.to_thread(told, capsys, path, "recover", "paused-1")
+        assert (code, out) == (75, "")
+        assert err == "run 'paused-1' is paused, and stays so: `playbill resume paused-1`\n"
+        assert manager.is_running("paused-1")
+
+
 def test_what_is_wrong_with_a_command_is_told_and_nothing_is_done(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

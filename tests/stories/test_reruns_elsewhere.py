@@ -121,6 +121,46 @@ def test_a_retry_is_recorded_for_later_and_goes_on_when_it_is_recovered(place: P
     assert told["node_results"]["send"]["output"]["key"] == "one-first/send"
 
 
+def test_a_fork_is_recorded_for_later_and_goes_on_when_it_is_recovered(place: Place) -> None:
+    place.opens()
+    asked = ("fork", "one-first", "pay", "--later", "--id", "later", "--input", "n=7")
+    assert place.call(*asked).strip() == "later"
+    assert place.call(*asked).strip() == "later"
+    assert "run_id 'later' is taken by another run" in place.call(*asked[:-1], "n=8", code=2)
+    assert "no node 'pays', did you mean 'pay'?" in place.call("fork", "one-first", "pays", "--later", code=2)
+    assert "before 'send' other nodes would run again" in place.call("fork", "one-first", "send", "--later", code=2)
+    assert "--input n" in place.call("fork", "one-first", "pay", "--later", "--input", "n=many", code=2)
+    assert not (place.path / "begun").exists()
+    (listed,) = json.loads(place.call("runs", "--json", "--status", "later"))["runs"]
+    assert (listed["run_id"], listed["later"], listed["left"]) == ("later", True, True)
+    assert "◌ later" in place.call("runs")
+    assert json.loads(place.call("runs", "--json", "--status", "interrupted"))["runs"] == []
+    assert "nobody has begun it yet: `playbill recover later`" in place.call("show", "later")
+    place.call("recover", "later")
+    assert place.begun == ["pay", "send"]
+    told = place.result("later")
+    assert isinstance(told["outputs"], dict)
+    assert told["node_results"]["send"]["output"] == {"key": "later/send", "n": 7}  # type: ignore[index]
+    shown = json.loads(place.call("show", "later", "--json"))
+    assert (shown["origin"], shown["later"], shown["node_results"]["pick"]["reused_from"]) == (
+        "one-first",
+        False,
+        "one-first",
+    )
+
+
+def test_a_fork_of_another_pipeline_is_recorded_for_later_if_its_types_are_known(place: Place) -> None:
+    place.opens()
+    more = PIPELINE.replace("next: send", "next: [send, more]") + "  - {id: more, type: shop}\n"
+    (place.path / "other.yaml").write_text(more, encoding="utf-8")
+    place.call("fork", "one-first", "pay", "--definition", "other.yaml", "--later", "--id", "other")
+    place.call("recover", "--all")
+    assert sorted(place.begun) == ["more", "pay", "send"]
+    assert place.result("other")["status"] == "completed"
+    (place.path / "kinds.py").rename(place.path / "away.py")
+    assert "kinds" in place.call("fork", "one-first", "pay", "--later", code=2)
+
+
 def test_a_run_is_forked_with_other_data_and_with_another_pipeline(place: Place) -> None:
     place.opens()
     out = place.call("fork", "one-first", "pay", "--input", "n=7", "--id", "forked")
@@ -154,7 +194,7 @@ def test_the_owner_of_the_journal_begins_them(place: Place) -> None:
         place.call("retry", "one-first", "--id", "in-owner")
         place.call("events", "in-owner", "--follow")
         assert place.result("in-owner")["status"] == "completed"
-        place.call("fork", "in-owner", "send", "--id", "fork-in-owner", "--input", "n=9")
+        place.call("fork", "in-owner", "send", "--id", "fork-in-owner", "--input", "n=9", "--later")
         place.call("events", "fork-in-owner", "--follow")
         out, _ = owner.communicate("\n", timeout=60)
     assert place.begun == ["pay", "send", "send"]

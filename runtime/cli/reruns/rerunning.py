@@ -1,7 +1,7 @@
 """The subcommands retry and fork: a new run with what an old one has, in its owner, here, or for the next manager.
 
 1. The owner of the journal begins it, if there is one.
-2. Else it runs here, in the foreground, as `playbill run` does; or `retry --later` records it, for who recovers it.
+2. Else it runs here, in the foreground, as `playbill run` does; or `--later` records it, for who recovers it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from playbill.model.errors import DefinitionError, JournalError
 from playbill.runtime.cli.exit_codes import FINE, OF_RUNS
 from playbill.runtime.cli.journals import FoundRun, check_free, find_run, journals
 from playbill.runtime.cli.modules import find_modules, open_catalog, open_definition
-from playbill.runtime.cli.options.host import Resources, Secrets, make_resources, read_secrets
+from playbill.runtime.cli.options.host import Resources, Secrets, make_resources
 from playbill.runtime.cli.options.imports import Imports
 from playbill.runtime.cli.options.journal import JournalOption
 from playbill.runtime.cli.options.option_names import with_options
+from playbill.runtime.cli.options.own import OwnOptions
 from playbill.runtime.cli.options.seconds import Seconds
 from playbill.runtime.cli.options.trigger_data import Inputs, trigger_data_of
 from playbill.runtime.cli.progress import progress_of
@@ -48,6 +49,7 @@ RunId: TypeAlias = Annotated[str, Parameter(name="ID")]
 NewId: TypeAlias = Annotated[str | None, Parameter(name="--id")]
 AsJson: TypeAlias = Annotated[bool, Parameter(name="--json", negative=(), show_default=False)]
 Simulates: TypeAlias = Annotated[bool, Parameter(negative=(), show_default=False)]
+Later: TypeAlias = Annotated[bool, Parameter(negative=(), show_default=False)]
 Verbose: TypeAlias = Annotated[int, Parameter(name=["--verbose", "-v"], negative=(), count=True, show_default=False)]
 OPTIONS: Final = (
     ("trigger_data.", "--input "),
@@ -67,40 +69,10 @@ class Rerun(NamedTuple):
     """What the command's model takes, besides the old run."""
 
 
-class Own:
-    """The options that only count here, and not in the owner of the journal."""
-
-    def __init__(
-        self,
-        secrets: list[str] | None,
-        resources: list[str] | None,
-        grace: float | None,
-        imports: list[str] | None,
-        *,
-        simulate_agents: bool,
-    ) -> None:
-        self.resources = resources or []
-        self.options: ManagerOptions = {"secrets": read_secrets(secrets or []), "simulate_agents": simulate_agents}
-        if grace is not None:
-            self.options["grace"] = grace
-        self.names = [
-            name
-            for name, is_said in (
-                ("--secret", bool(secrets)),
-                ("--resource", bool(resources)),
-                ("--grace", grace is not None),
-                ("--import", bool(imports)),
-                ("--simulate-agents", simulate_agents),
-            )
-            if is_said
-        ]
-        """How the command line says those that were given."""
-
-
 class RunsHere(NamedTuple):
     """What it runs in, if it runs here."""
 
-    own: Own
+    own: OwnOptions
     as_json: bool
     verbose: int
 
@@ -111,7 +83,7 @@ def retry(  # noqa: PLR0913 (a user names those they want)
     *,
     new_id: NewId = None,
     timeout: Seconds | None = None,
-    later: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    later: Later = False,
     secrets: Secrets = None,
     resources: Resources = None,
     grace: Seconds | None = None,
@@ -139,7 +111,7 @@ def retry(  # noqa: PLR0913 (a user names those they want)
     """
     found = asyncio.run(find_run(journals(journal), run_id, changes=True))
     rerun = Rerun(found, "retry", {"new_id": new_id, "timeout_seconds": timeout})
-    own = Own(secrets, resources, grace, imports, simulate_agents=simulate_agents)
+    own = OwnOptions(secrets, resources, grace, imports, simulate_agents=simulate_agents)
     if not later:
         find_modules()
         open_catalog(imports or [])
@@ -156,6 +128,7 @@ def fork(  # noqa: PLR0913 (a user names those they want)
     definition: Path | None = None,
     new_id: NewId = None,
     timeout: Seconds | None = None,
+    later: Later = False,
     secrets: Secrets = None,
     resources: Resources = None,
     grace: Seconds | None = None,
@@ -175,6 +148,7 @@ def fork(  # noqa: PLR0913 (a user names those they want)
         definition: the file of another pipeline, in which all before the node does the same.
         new_id: names the new run; the same id again gives the fork there is.
         timeout: seconds for the new run, or 5m; without it the other pipeline's, or the old run's.
+        later: only record it; whoever recovers the journal goes on with it.
         secrets: what ${secrets.NAME} stands for.
         resources: what handlers find in context.resources.
         grace: seconds that stopped handlers have to clean up, where a node or the old run does not say.
@@ -199,22 +173,8 @@ def fork(  # noqa: PLR0913 (a user names those they want)
         "new_id": new_id,
         "timeout_seconds": timeout,
     }
-    own = Own(secrets, resources, grace, imports, simulate_agents=simulate_agents)
-    return _begin(Rerun(FoundRun(old.path, old.row), "fork", asked), RunsHere(own, as_json, verbose))
-
-
-def _refuse_own(rerun: Rerun, here: RunsHere) -> None:
-    """Refuse options that the owner of the journal would not know of.
-
-    Raises:
-        DefinitionError: there are some.
-    """
-    if names := here.own.names:
-        owner, said = owner_of(rerun.found.path), ", ".join(names)
-        text = (
-            f"{said}: the journal is in use by {owner}, which begins the run with its own: leave that out, or end it"
-        )
-        raise DefinitionError.single("in-use", names[0], text)
+    own = OwnOptions(secrets, resources, grace, imports, simulate_agents=simulate_agents)
+    return _begin(Rerun(FoundRun(old.path, old.row), "fork", asked), RunsHere(own, as_json, verbose), later=later)
 
 
 def _begin(rerun: Rerun, here: RunsHere, *, later: bool = False) -> int:
@@ -224,7 +184,7 @@ def _begin(rerun: Rerun, here: RunsHere, *, later: bool = False) -> int:
     owner = reach_owner(rerun.found.path)
     if owner is not None:
         owner.close()
-        _refuse_own(rerun, here)
+        here.own.refuse(rerun.found.path)
     if owner is not None or later:
         return _leave_to_others(rerun, as_json=here.as_json, later=owner is None)
     show_logs(here.verbose)
@@ -240,7 +200,10 @@ def _begin(rerun: Rerun, here: RunsHere, *, later: bool = False) -> int:
 
 
 def _leave_to_others(rerun: Rerun, *, as_json: bool, later: bool) -> int:
-    run = control(rerun.found.path, rerun.command, run=rerun.found.row.run_id, **rerun.asked).run
+    try:
+        run = control(rerun.found.path, rerun.command, run=rerun.found.row.run_id, **rerun.asked).run
+    except DefinitionError as error:
+        raise with_options(error, OPTIONS) from None
     if later:
         complain(f"recorded: `playbill recover {run}` goes on with it, or the next manager of its journal")
     else:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from playbill.model.wording import describe_seconds
+from playbill.runtime.cli.runs.stored import Standing
 from playbill.runtime.reports.board_lines import cut_middle
 from playbill.runtime.reports.printable import printable
 
@@ -49,18 +50,23 @@ LOOKS: Final = {
     "timeout": ("✘", "red"),
 }
 """A run's status as a symbol and a colour."""
-INTERRUPTED: Final = ("interrupted", "↻", "yellow")
-"""Of a run whose process has gone, and with which nobody goes on."""
+LOOKS_OF_LEFT: Final = {
+    Standing.LEFT: ("interrupted", "↻", "yellow"),
+    Standing.LATER: ("later", "◌", "yellow"),
+}
+"""The same, and what it is called, of a run that nobody is at."""
 
 
-def look_of(status: str, *, left: bool) -> tuple[str, str, str]:
+def look_of(status: str, standing: Standing) -> tuple[str, str, str]:
     """Return how a run's status is called, its symbol and its colour.
 
     Args:
         status: as its journal has it.
-        left: whether it has not ended, and nobody goes on with it.
+        standing: whether anybody is at it.
     """
-    return INTERRUPTED if left and status != "paused" else (status, *LOOKS[status])
+    if status != "paused" and standing in LOOKS_OF_LEFT:
+        return LOOKS_OF_LEFT[standing]
+    return status, *LOOKS[status]
 
 
 def short_id(run_id: str) -> str:
@@ -69,9 +75,10 @@ def short_id(run_id: str) -> str:
     return printable(run_id[:SHORT_ID] if is_ours else run_id, sys.stdout.encoding or "utf-8")
 
 
-def way_out(run_id: str) -> str:
-    """Tell what may be done with a run that nobody goes on with."""
-    return f"its process has gone: `playbill recover {short_id(run_id)}`"
+def way_out(run_id: str, standing: Standing) -> str:
+    """Tell what may be done with a run that nobody is at."""
+    why = "nobody has begun it yet" if standing is Standing.LATER else "its process has gone"
+    return f"{why}: `playbill recover {short_id(run_id)}`"
 
 
 def console() -> Console:
@@ -110,9 +117,9 @@ def describe_moment(at: datetime | None, *, short: bool = False) -> str:
     return at.astimezone().strftime("%m-%d %H:%M" if short else "%Y-%m-%d %H:%M:%S")
 
 
-def describe_duration(row: RunRow, *, left: bool) -> str:
+def describe_duration(row: RunRow, standing: Standing) -> str:
     """Return how long a run has taken until now; of one that was left nobody knows."""
-    if row.started_at is None or left:
+    if row.started_at is None or standing is not Standing.HELD:
         return ""
     return describe_seconds(max(0.0, ((row.ended_at or datetime.now(UTC)) - row.started_at).total_seconds()))
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import sys
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from playbill.model.diagnostics import list_names
-from playbill.model.errors import DefinitionError
-from playbill.model.facts import RunStatus
+from playbill.model.errors import DefinitionError, JournalError
 from playbill.model.fields import is_seconds
 from playbill.runtime.cli.exit_codes import FINE, WRONG
 from playbill.runtime.cli.journals import journals, reading, the_one
@@ -20,12 +19,10 @@ from playbill.runtime.cli.options.journal import JournalOption
 from playbill.runtime.cli.options.seconds import Seconds
 from playbill.runtime.cli.runs.columns import write_json
 from playbill.runtime.cli.terminal.streams import complain
+from playbill.runtime.control.offline import control
 from playbill.runtime.journals.index import ENDED
 from playbill.runtime.journals.listing import micros
-from playbill.runtime.journals.refusals import JournalInUse
 from playbill.runtime.journals.sqlite.files.headers import check_header
-from playbill.runtime.journals.sqlite.files.places import SCHEME
-from playbill.runtime.journals.sqlite.journal import SqliteJournal
 from playbill.runtime.journals.sqlite.schema.migrations import schema_text
 from playbill.runtime.journals.sqlite.writing.compacting import compact_file
 from playbill.runtime.journals.sqlite.writing.copying import copy_file
@@ -34,10 +31,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+class EndedStatus(StrEnum):
+    """The statuses of runs that have ended, which alone are forgotten."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMEOUT = "timeout"
+
+
 def prune(
     *,
     older_than: Seconds,
-    status: Annotated[list[RunStatus] | None, Parameter(negative=())] = None,
+    status: Annotated[list[EndedStatus] | None, Parameter(negative=())] = None,
     vacuum: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     dry_run: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     journal: JournalOption = None,
@@ -53,46 +59,31 @@ def prune(
         journal: where to look.
         as_json: print the numbers as JSON.
     """
-    if alive := [one for one in status or () if one not in ENDED]:
-        text = f"--status {alive[0]}: only runs that have ended are pruned: {list_names(map(str, ENDED))}"
-        raise DefinitionError.single("status", "--status", text)
     if not is_seconds(older_than):
         text = f"--older-than is {older_than:g}, and takes a number of seconds, or text such as 30d"
         raise DefinitionError.single("older-than", "--older-than", text)
     before = datetime.now(UTC) - timedelta(seconds=older_than)
     statuses = [str(one) for one in status or ENDED]
     counts: dict[str, int] = {}
-    in_use = False
+    failed = False
     for path in journals(journal):
         try:
-            prune_one = _count(path, before, statuses) if dry_run else _prune(path, before, statuses, vacuum=vacuum)
-            counts[str(path)] = asyncio.run(prune_one)
-        except JournalInUse as error:
-            complain(str(error))
-            in_use = True
+            if dry_run:
+                counts[str(path)] = asyncio.run(_count(path, before, statuses))
+                continue
+            counts[str(path)] = control(path, "prune", before=before, statuses=statuses).pruned
+            if vacuum:
+                compact_file(path)
+        except JournalError as error:
+            complain(f"{'it is not rewritten: ' if str(path) in counts else ''}{error}")
+            failed = True
     if as_json:
         write_json({"pruned": counts, "dry_run": dry_run})
     else:
         for name, count in counts.items():
             runs = "1 run" if count == 1 else f"{count:,} runs"
             sys.stdout.write(f"{'would forget' if dry_run else 'forgot'} {runs} of {name}\n")
-    return WRONG if in_use else FINE
-
-
-async def _prune(path: Path, before: datetime, statuses: Sequence[str], *, vacuum: bool) -> int:
-    """Forget runs of a journal as its owner.
-
-    Raises:
-        JournalError: it has another owner, or cannot be written.
-    """
-    owned = SqliteJournal(f"{SCHEME}{path}")
-    try:
-        pruned = await owned.prune(before, statuses)
-    finally:
-        await owned.aclose()
-    if vacuum:
-        compact_file(path)
-    return pruned
+    return WRONG if failed else FINE
 
 
 async def _count(path: Path, before: datetime, statuses: Sequence[str]) -> int:

@@ -30,14 +30,14 @@ from playbill.runtime.cli.runs.columns import (
     way_out,
     write_json,
 )
-from playbill.runtime.cli.runs.stored import row_is_left
+from playbill.runtime.cli.runs.stored import Standing, standing_of_row
 from playbill.runtime.cli.terminal.streams import complain
 from playbill.runtime.journals.listing import MAX_PAGE, RunQuery
 from playbill.runtime.journals.sqlite.files.ownership import owner_of
 from playbill.runtime.reports.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from playbill.runtime.journals.index import RunRow, Scalar
@@ -60,9 +60,12 @@ class ListedStatus(StrEnum):
     TIMEOUT = "timeout"
     INTERRUPTED = "interrupted"
     """It has not ended, and its process has gone."""
+    LATER = "later"
+    """It was recorded for later, and nobody has taken it up yet."""
 
 
-INTERRUPTED: Final = ListedStatus.INTERRUPTED
+NOT_KEPT: Final = frozenset({ListedStatus.INTERRUPTED, ListedStatus.LATER})
+"""What no journal knows of a run."""
 
 
 class ListedRun(NamedTuple):
@@ -70,12 +73,13 @@ class ListedRun(NamedTuple):
 
     path: Path
     row: RunRow
-    left: bool
-    """Whether it has not ended, and nobody goes on with it."""
+    standing: Standing
+    """Whether anybody is at it."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as a mapping that JSON can say."""
-        return {**plain(self.row), "left": self.left, "journal": str(self.path)}
+        left, later = self.standing is not Standing.HELD, self.standing is Standing.LATER
+        return {**plain(self.row), "left": left, "later": later, "journal": str(self.path)}
 
 
 def runs(  # noqa: PLR0913 (a user names those they want)
@@ -146,14 +150,14 @@ def attributes_of(options: Sequence[str], name_of: str = "--attribute ") -> dict
 
 
 def _statuses(asked: Sequence[ListedStatus]) -> tuple[RunStatus, ...]:
-    """Return the statuses that journals know: whether a run is interrupted they do not."""
-    known = {RunStatus(one) for one in asked if one != INTERRUPTED}
-    return tuple(known | {RunStatus.PENDING, RunStatus.RUNNING} if INTERRUPTED in asked else known)
+    """Return the statuses that journals know: whether anybody is at a run they do not."""
+    known = {RunStatus(one) for one in asked if one not in NOT_KEPT}
+    return tuple(known if NOT_KEPT.isdisjoint(asked) else known | {RunStatus.PENDING, RunStatus.RUNNING})
 
 
 def _is_asked(run: ListedRun, asked: Collection[str]) -> bool:
     """Tell whether a run is of one of these statuses, as it is shown; none: all are."""
-    status, *_ = look_of(str(run.row.status), left=run.left)
+    status, *_ = look_of(str(run.row.status), run.standing)
     return not asked or status in asked or run.row.status in asked
 
 
@@ -164,8 +168,8 @@ async def _find(paths: Sequence[Path], query: RunQuery, asked: Collection[str]) 
     for path in paths:
         owner = owner_of(path)
         async with reading(path) as reader:
-            page = await reader.runs(replace(query, limit=MAX_PAGE) if INTERRUPTED in asked else query)
-            here = [ListedRun(path, row, await row_is_left(reader, row, owner)) for row in page.runs]
+            page = await reader.runs(query if NOT_KEPT.isdisjoint(asked) else replace(query, limit=MAX_PAGE))
+            here = [ListedRun(path, row, await standing_of_row(reader, row, owner)) for row in page.runs]
             found += [run for run in here if _is_asked(run, asked)]
         has_more = has_more or page.next is not None
     found.sort(key=lambda run: run.row.created_at, reverse=True)
@@ -178,28 +182,31 @@ def _show(found: Sequence[ListedRun]) -> None:
     table = [_cells(run, is_wide=is_wide) for run in found]
     for run, line in zip(found, columns(table, screen.width, {2: 8, 1: LEAST_ID}), strict=True):
         screen.print(line, no_wrap=True, overflow="ellipsis", crop=True)
-        if note := _note(run):
+        for note in _notes(run, is_wide=is_wide):
             screen.print(Text(f"  {note}", "yellow"), no_wrap=not is_wide, overflow="ellipsis", crop=True)
 
 
 def _cells(run: ListedRun, *, is_wide: bool) -> list[Text]:
     row = run.row
-    status, symbol, colour = look_of(str(row.status), left=run.left)
+    status, symbol, colour = look_of(str(row.status), run.standing)
     encoding = _encoding()
     return [
         Text(f"{symbol} {status}", colour),
         Text(printable(row.run_id, encoding) if is_wide else short_id(row.run_id)),
         Text(printable(row.pipeline, encoding), "bold"),
         Text(describe_moment(row.started_at or row.created_at, short=not is_wide), "bright_black"),
-        Text(describe_duration(row, left=run.left), "bright_black"),
+        Text(describe_duration(row, run.standing), "bright_black"),
     ]
 
 
-def _note(run: ListedRun) -> str:
-    reason = run.row.suspended_reason
-    if reason is not None:
-        return printable(f"set aside: {reason}", _encoding())
-    return way_out(run.row.run_id) if run.left and run.row.status is not RunStatus.PAUSED else ""
+def _notes(run: ListedRun, *, is_wide: bool) -> Iterator[str]:
+    row = run.row
+    if row.suspended_reason is not None:
+        yield printable(f"set aside: {row.suspended_reason}", _encoding())
+    elif run.standing is not Standing.HELD and row.status is not RunStatus.PAUSED:
+        yield way_out(row.run_id, run.standing)
+    if row.wake_at is not None:
+        yield f"waits until {describe_moment(row.wake_at, short=not is_wide)}"
 
 
 def _encoding() -> str:

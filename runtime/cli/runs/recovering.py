@@ -1,6 +1,6 @@
 """The subcommand recover: goes on with runs whose process has gone, in the foreground, until they have ended.
 
-1. A journal that somebody owns is left alone; who wants a run in it is told whose it is.
+1. The owner of a journal is asked to go on with its runs, and nobody waits here until they have ended.
 2. Ctrl-C and SIGTERM leave the runs as they are, for the next one who recovers them: nothing is cancelled.
 3. A run that is paused stays so, and one that is set aside is tried again.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from cyclopts import Parameter
@@ -18,24 +19,27 @@ from playbill.model.facts import RunStatus
 from playbill.runtime.cli.exit_codes import FINE, FOUND, INTERRUPTED, NOT_ENDED, OF_RUNS
 from playbill.runtime.cli.journals import find_run, journals, reading
 from playbill.runtime.cli.modules import find_modules, open_catalog
-from playbill.runtime.cli.options.host import Resources, Secrets, make_resources, read_secrets
+from playbill.runtime.cli.options.host import Resources, Secrets, make_resources
 from playbill.runtime.cli.options.imports import Imports
 from playbill.runtime.cli.options.journal import JournalOption
+from playbill.runtime.cli.options.own import OwnOptions
 from playbill.runtime.cli.options.seconds import Seconds
 from playbill.runtime.cli.progress import PlainProgress, progress_of
 from playbill.runtime.cli.runs.columns import short_id, write_json
 from playbill.runtime.cli.runs.following import EndNotKept, follow
 from playbill.runtime.cli.terminal.logs import show_logs
+from playbill.runtime.cli.terminal.run_board import RunBoard
 from playbill.runtime.cli.terminal.streams import complain, reserve_output
+from playbill.runtime.control.client import reach_owner
 from playbill.runtime.embedded.private_loop import PrivateLoop
 from playbill.runtime.journals.index import ALIVE
 from playbill.runtime.journals.listing import RunQuery
 from playbill.runtime.journals.sqlite.files.ownership import owner_of
 from playbill.runtime.journals.sqlite.files.places import SCHEME
 from playbill.runtime.manager import PipelineRunManager
-from playbill.runtime.reports.board import Board
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from playbill.model.results import RunResult
@@ -51,7 +55,7 @@ def recover(  # noqa: PLR0913 (a user names those they want)
     every: Annotated[bool, Parameter(name="--all", negative=(), show_default=False)] = False,
     secrets: Secrets = None,
     resources: Resources = None,
-    grace: Seconds = 5.0,
+    grace: Seconds | None = None,
     imports: Imports = None,
     journal: JournalOption = None,
     as_json: Annotated[bool, Parameter(name="--json", negative=(), show_default=False)] = False,
@@ -62,10 +66,10 @@ def recover(  # noqa: PLR0913 (a user names those they want)
 
     Args:
         run_id: its id, or the beginning of it, of at least 4 characters.
-        every: all unfinished runs of the journals that nobody owns.
+        every: all unfinished runs of the journals.
         secrets: what ${secrets.NAME} stands for.
         resources: what handlers find in context.resources.
-        grace: seconds that handlers have to clean up when they are left.
+        grace: seconds that handlers have to clean up when they are left; without it 5.
         imports: modules that define node types; a pipeline's own are known.
         journal: where to look.
         as_json: print what has become of each run as JSON; what handlers print goes to standard error.
@@ -78,36 +82,59 @@ def recover(  # noqa: PLR0913 (a user names those they want)
     show_logs(verbose)
     find_modules()
     open_catalog(imports or [])
-    options: ManagerOptions = {
-        "grace": grace,
-        "secrets": read_secrets(secrets or []),
-        "simulate_agents": simulate_agents,
-        "on_exit": "park",
-    }
+    own = OwnOptions(secrets, resources, grace, imports, simulate_agents=simulate_agents)
     with reserve_output(wanted=as_json) as output:
-        loop = PrivateLoop()
-        try:
-            seen = loop.run(_recover(run_id, journal, resources or [], options))
-        finally:
-            loop.close()
+        seen = Seen()
+        left = [place for place in asyncio.run(_places(run_id, journal)) if not _left_to_owner(place, own, seen)]
+        if left:
+            loop = PrivateLoop()
+            try:
+                loop.run(_recover(left, own, seen))
+            finally:
+                loop.close()
+        if seen.is_nothing:
+            complain("nothing is to be recovered")
         if as_json:
             write_json(seen.as_dict(), output)
     return seen.code(run_id)
 
 
-class Seen(NamedTuple):
+class Unfinished(NamedTuple):
+    """A journal with unfinished runs."""
+
+    path: Path
+    run_id: str | None
+    """Which one is asked for; None: all."""
+    is_paused: bool
+    """Whether that one is."""
+
+
+@dataclass
+class Seen:
     """What has become of the runs."""
 
-    results: list[RunResult]
-    set_aside: list[str]
-    paused: list[str]
-    interrupted: asyncio.Event
+    results: list[RunResult] = field(default_factory=list["RunResult"])
+    set_aside: list[str] = field(default_factory=list[str])
+    paused: list[str] = field(default_factory=list[str])
+    left: list[str] = field(default_factory=list[str])
+    """Those with which the owners of their journals go on."""
+    asked: bool = False
+    """Whether the owner of the one that is asked for was."""
+    failed: bool = False
+    """Whether an owner could not do it."""
+    interrupted: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once somebody has asked to leave the runs."""
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether there was nothing to do."""
+        told = self.results or self.set_aside or self.paused or self.left
+        return not (told or self.asked or self.failed or self.interrupted.is_set())
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as a mapping that JSON can say."""
         ended = [result.as_dict() for result in self.results]
-        return {"ended": ended, "set_aside": self.set_aside, "paused": self.paused}
+        return {"ended": ended, "set_aside": self.set_aside, "paused": self.paused, "goes_on": self.left}
 
     def code(self, run_id: str | None) -> int:
         """Return the exit code: that of the one run that was asked for, or whether all have completed."""
@@ -117,37 +144,97 @@ class Seen(NamedTuple):
             return OF_RUNS[self.results[0].status]
         if run_id is not None and self.paused:
             return NOT_ENDED
-        is_fine = not self.set_aside and all(result.status is RunStatus.COMPLETED for result in self.results)
+        is_fine = not (self.set_aside or self.failed) and all(
+            result.status is RunStatus.COMPLETED for result in self.results
+        )
         return FINE if is_fine else FOUND
 
 
-async def _recover(run_id: str | None, journal: str | None, resources: list[str], options: ManagerOptions) -> Seen:
-    seen = Seen([], [], [], asyncio.Event())
-    options["resources"] = await make_resources(resources)
-    _leave_on_signals(seen.interrupted)
-    if run_id is not None:
-        path, row = await find_run(journals(journal), run_id, changes=True)
-        if row.status not in ALIVE:
-            text = f"run '{row.run_id}' has ended ({row.status}): `playbill result {row.run_id}` tells how"
-            raise DefinitionError.single("recover", "ID", text)
-        await _recover_in(path, row.run_id, options, seen)
-        return seen
-    for path in journals(journal):
-        if not seen.interrupted.is_set() and await _has_unfinished(path):
-            await _recover_in(path, None, options, seen)
-    if not (seen.results or seen.set_aside or seen.paused or seen.interrupted.is_set()):
-        complain("nothing is to be recovered")
-    return seen
+async def _places(run_id: str | None, journal: str | None) -> list[Unfinished]:
+    """Return where there is something to do.
+
+    Raises:
+        DefinitionError: there is no such run, or it has ended.
+    """
+    if run_id is None:
+        return [Unfinished(path, None, is_paused=False) for path in journals(journal) if await _has_unfinished(path)]
+    path, row = await find_run(journals(journal), run_id, changes=True)
+    if row.status not in ALIVE:
+        text = f"run '{row.run_id}' has ended ({row.status}): `playbill result {row.run_id}` tells how"
+        raise DefinitionError.single("recover", "ID", text)
+    return [Unfinished(path, row.run_id, is_paused=row.status is RunStatus.PAUSED)]
 
 
 async def _has_unfinished(path: Path) -> bool:
-    """Tell whether there is something to do in a journal; one that somebody owns is left alone."""
     async with reading(path) as reader:
-        found = (await reader.runs(RunQuery(statuses=ALIVE, limit=1))).runs
-    owner = owner_of(path) if found else None
-    if owner is not None:
-        complain(f"{path} is left alone: it is in use by {owner}")
-    return bool(found) and owner is None
+        return bool((await reader.runs(RunQuery(statuses=ALIVE, limit=1))).runs)
+
+
+def _left_to_owner(place: Unfinished, own: OwnOptions, seen: Seen) -> bool:
+    """Ask the owner of a journal to go on with its runs, or leave it alone; False: nobody owns it.
+
+    Raises:
+        DefinitionError: it would not know of options that were given for the run.
+        JournalError: it cannot do it; says why.
+    """
+    path, run_id, _ = place
+    owner, reached = owner_of(path), reach_owner(path)
+    if reached is None:
+        if owner is not None and run_id is None:
+            complain(f"{path} is left alone: it is in use by {owner}, which nobody can ask")
+            return True
+        return False  # whoever owns it is named by the lock
+    with reached:
+        if run_id is None and own.names:
+            text = f"it is in use by {owner}, which has its own {', '.join(own.names)}: leave that out to ask it"
+            complain(f"{path} is left alone: {text}")
+            return True
+        own.refuse(path)
+        try:
+            answer = reached.call("recover", run=run_id)
+        except JournalError as error:  # other journals may have runs, too
+            if run_id is not None:
+                raise
+            complain(f"{path} is left alone: {error}")
+            seen.failed = True
+        else:
+            _take_answer(place, answer, str(owner or "the owner of the journal"), seen)
+    return True
+
+
+def _take_answer(place: Unfinished, answer: Any, owner: str, seen: Seen) -> None:
+    """Tell what the owner of a journal does with its runs."""
+    seen.asked = seen.asked or place.run_id is not None
+    begun = [] if place.is_paused else list(answer.runs)
+    seen.left += begun
+    for run_id in begun:
+        complain(f"run '{run_id}' goes on in {owner}: `playbill events {run_id} --follow` shows it")
+    _tell_set_aside(answer.set_aside, seen)
+    if place.run_id is None:
+        return
+    if place.is_paused and not answer.set_aside:
+        _tell_paused(place.run_id, seen)
+    elif not (answer.runs or answer.set_aside):
+        complain(f"run '{place.run_id}' is at work in {owner} already")
+
+
+def _tell_set_aside(reasons: Mapping[str, str], seen: Seen) -> None:
+    for run_id, reason in reasons.items():
+        complain(f"run '{run_id}' is set aside: {reason}")
+        seen.set_aside.append(run_id)
+
+
+def _tell_paused(run_id: str, seen: Seen) -> None:
+    complain(f"run '{run_id}' is paused, and stays so: `playbill resume {run_id}`")
+    seen.paused.append(run_id)
+
+
+async def _recover(places: Sequence[Unfinished], own: OwnOptions, seen: Seen) -> None:
+    options: ManagerOptions = {**own.options, "resources": await make_resources(own.resources), "on_exit": "park"}
+    _leave_on_signals(seen.interrupted)
+    for path, run_id, _ in places:
+        if not seen.interrupted.is_set():
+            await _recover_in(path, run_id, options, seen)
 
 
 def _leave_on_signals(asked: asyncio.Event) -> None:
@@ -190,9 +277,7 @@ async def _recover_in(path: Path, run_id: str | None, options: ManagerOptions, s
 
 
 def _taken(manager: PipelineRunManager, taken: TakenUp, seen: Seen) -> list[Run]:
-    for run_id, reason in taken.set_aside.items():
-        complain(f"run '{run_id}' is set aside: {reason}")
-        seen.set_aside.append(run_id)
+    _tell_set_aside(taken.set_aside, seen)
     return [manager.get_run(run_id) for run_id in taken.runs]
 
 
@@ -200,8 +285,7 @@ async def _follow_all(manager: PipelineRunManager, runs: list[Run], seen: Seen) 
     """Show what happens to runs until all have ended that are not paused, or somebody wants to leave."""
     for run in runs:
         if run.is_paused:
-            complain(f"run '{run.id}' is paused, and stays so: `playbill resume {run.id}`")
-            seen.paused.append(run.id)
+            _tell_paused(run.id, seen)
     awake = [run for run in runs if not run.is_paused]
     alone = len(runs) == 1
     grace = manager.stop_policy.grace
@@ -221,7 +305,7 @@ async def _follow_all(manager: PipelineRunManager, runs: list[Run], seen: Seen) 
 
 async def _follow_one(run: Run, grace: float, seen: Seen, *, alone: bool) -> None:
     complain(f"{'run':<10}{run.id}")
-    beside_others = PlainProgress(Board(run.definition, grace), f"{short_id(run.id)}  ")
+    beside_others = PlainProgress(RunBoard(run.definition, grace), f"{short_id(run.id)}  ")
     with progress_of(run.definition, grace) if alone else beside_others as progress:
         if await follow(run, progress.take):
             result = await run.result()

@@ -23,11 +23,11 @@ from playbill.runtime.cli.runs.columns import (
     write_json,
 )
 from playbill.runtime.cli.runs.results import print_result
-from playbill.runtime.cli.runs.stored import read_run
+from playbill.runtime.cli.runs.stored import Standing, read_run
+from playbill.runtime.cli.terminal.run_board import RunBoard
 from playbill.runtime.cli.terminal.streams import complain
 from playbill.runtime.journals.index import ALIVE
 from playbill.runtime.recovery.stored_run import result_of
-from playbill.runtime.reports.board import Board
 from playbill.runtime.reports.printable import printable
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def show(run_id: RunId, /, *, journal: JournalOption = None, as_json: AsJson = F
         write_json(_as_dict(run))
         return FINE
     screen, board = console(), _board(run)
-    _, symbol, colour = look_of(str(run.row.status), left=run.is_left)
+    _, symbol, colour = look_of(str(run.row.status), run.standing)
     head, *why = _head(run, board)
     screen.print(Text(f"{symbol} {run.row.run_id}  {head}", f"bold {colour}"))
     for line in why:
@@ -85,21 +85,21 @@ def result(run_id: RunId, /, *, journal: JournalOption = None, as_json: AsJson =
     return OF_RUNS[ended.status]
 
 
-def _board(run: ReadRun) -> Board:
+def _board(run: ReadRun) -> RunBoard:
     """Return the board of a run as it was last drawn; of one that was left, the time stands still."""
-    board = Board(run.definition, encoding=_encoding())
+    board = RunBoard(run.definition, encoding=_encoding())
     for event in run.events:
         board.take(event)
-    if run.is_left:
+    if run.standing is not Standing.HELD:
         board.clock = lambda: run.state.at
     return board
 
 
-def _head(run: ReadRun, board: Board) -> list[str]:
+def _head(run: ReadRun, board: RunBoard) -> list[str]:
     if run.row.status not in ALIVE:
         return summary(board, result_of(run.definition, run.row.run_id, run.state)).splitlines()
-    since = describe_duration(run.row, left=run.is_left)
-    status, *_ = look_of(str(run.row.status), left=run.is_left)
+    since = describe_duration(run.row, run.standing)
+    status, *_ = look_of(str(run.row.status), run.standing)
     head = f"{status}{f' for {since}' if since else ''}: {board.summary()}"
     return [head, *([] if run.row.suspended_reason is not None else [_whereabouts(run)])]
 
@@ -112,8 +112,8 @@ def _whereabouts(run: ReadRun) -> str:
         return f"it is set aside: {reason}; `playbill recover {run_id}` tries it again"
     if run.row.status is RunStatus.PAUSED:
         return "it is paused" + ("" if run.owner is None else f" in {run.owner}")
-    if run.is_left:
-        return way_out(run.row.run_id)
+    if run.standing is not Standing.HELD:
+        return way_out(run.row.run_id, run.standing)
     return f"it is in {run.owner}; `playbill events {run_id} --follow` shows it"
 
 
@@ -129,7 +129,7 @@ def _facts(run: ReadRun) -> Iterator[tuple[str, str]]:
     if row.suspended_reason is not None:
         yield "set aside", f"since {describe_moment(row.suspended_at)}: {row.suspended_reason}"
     if row.wake_at is not None:
-        yield "wakes", describe_moment(row.wake_at)
+        yield "waits", f"until {describe_moment(row.wake_at)}"
     origin = run.events[0].data.get("origin")
     if origin is not None:
         yield "origin", f"{origin.how} of {origin.run}{f' at {origin.node}' if origin.node else ''}"
@@ -145,7 +145,8 @@ def _as_dict(run: ReadRun) -> dict[str, Any]:
     known = result_of(run.definition, run.row.run_id, state).as_dict()
     return {
         **plain(run.row),
-        "left": run.is_left,
+        "left": run.standing is not Standing.HELD,
+        "later": run.standing is Standing.LATER,
         "journal": str(run.path),
         "owner": None if run.owner is None else str(run.owner),
         "trigger_data": state.trigger_data,

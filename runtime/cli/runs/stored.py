@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from playbill.model.errors import JournalError
+from playbill.model.events import EventType
 from playbill.model.runstate import folded
 from playbill.runtime.cli.journals import find_run, journals, reading
 from playbill.runtime.journals.index import ALIVE
@@ -23,9 +25,20 @@ if TYPE_CHECKING:
     from playbill.runtime.journals.sqlite.files.ownership import Owner
     from playbill.runtime.journals.sqlite.reading.reader import SqliteReader
 
-__all__ = ["ReadRun", "is_left", "read_run", "row_is_left"]
+__all__ = ["ReadRun", "Standing", "read_run", "standing_of", "standing_of_row"]
 
 T = TypeVar("T")
+
+
+class Standing(Enum):
+    """Whether anybody is at a run."""
+
+    HELD = "held"
+    """The owner of its journal, or it has ended, and nobody has to be."""
+    LEFT = "left"
+    """It has not ended, and its process has gone."""
+    LATER = "later"
+    """It was recorded for later, and nobody has taken it up yet."""
 
 
 class ReadRun(NamedTuple):
@@ -40,9 +53,9 @@ class ReadRun(NamedTuple):
     """Of the journal; None: nobody owns it."""
 
     @property
-    def is_left(self) -> bool:
-        """Whether it has not ended, and nobody goes on with it."""
-        return is_left(self.row, self.events[-1], self.owner)
+    def standing(self) -> Standing:
+        """Whether anybody is at it."""
+        return standing_of(self.row, self.events[-1], self.owner)
 
 
 class ImpatientHistory(StoredHistory):
@@ -76,24 +89,30 @@ async def _read_run(run_id: str, journal: str | None, *, changes: bool) -> ReadR
     return ReadRun(path, row, events, folded(events), definition, owner)
 
 
-def is_left(row: RunRow, last: Event | None, owner: Owner | None) -> bool:
-    """Tell whether a run has not ended, and nobody goes on with it.
+def standing_of(row: RunRow, last: Event | None, owner: Owner | None) -> Standing:
+    """Tell whether anybody is at a run.
 
-    Whoever begins a run or takes one up appends an event: an owner who came after the last one has done neither.
+    Whoever begins a run or takes one up appends an event: an owner who came after the last one has done neither. What
+    is recorded of a retry or a fork is its start and the nodes that it keeps, and whoever takes it up appends more.
 
     Args:
         row: the run's.
         last: its last event.
         owner: of its journal.
     """
-    if row.status not in ALIVE or last is None:
-        return False
-    return owner is None or (owner.since is not None and last.at < owner.since)
+    if row.status not in ALIVE:
+        return Standing.HELD
+    if owner is not None and (owner.since is None or last is None or last.at >= owner.since):
+        return Standing.HELD
+    is_recorded = last is not None and (last.type is EventType.PIPELINE_RUN_STARTED or "reused_from" in last.data)
+    return Standing.LATER if row.origin is not None and is_recorded else Standing.LEFT
 
 
-async def row_is_left(reader: SqliteReader, row: RunRow, owner: Owner | None) -> bool:
+async def standing_of_row(reader: SqliteReader, row: RunRow, owner: Owner | None) -> Standing:
     """Tell the same of a run of which no event was read."""
-    if row.status not in ALIVE or owner is None:
-        return row.status in ALIVE
+    if row.status not in ALIVE:
+        return Standing.HELD
+    if owner is None and row.origin is None:
+        return Standing.LEFT
     last = await reader.events(row.run_id, row.last_seq, 1)
-    return is_left(row, last[0] if last else None, owner)
+    return standing_of(row, last[0] if last else None, owner)

@@ -14,11 +14,13 @@ from rich.text import Text
 
 from playbill.model.diagnostics import did_you_mean, list_names
 from playbill.model.errors import DefinitionError
+from playbill.model.events import EventType
+from playbill.model.wording import describe_seconds
 from playbill.runtime.cli.exit_codes import FINE, NOT_ENDED
 from playbill.runtime.cli.journals import find_run, journals, reading
 from playbill.runtime.cli.options.journal import JournalOption
 from playbill.runtime.cli.runs.columns import console, plain, way_out
-from playbill.runtime.cli.runs.stored import ImpatientHistory, row_is_left
+from playbill.runtime.cli.runs.stored import ImpatientHistory, Standing, standing_of_row
 from playbill.runtime.cli.terminal.streams import complain
 from playbill.runtime.journals.codec import event_to_json
 from playbill.runtime.journals.index import ENDED
@@ -134,9 +136,22 @@ def _event_line(event: Event) -> Text:
     node = "" if event.node_id is None else f"{event.node_id}{f'#{event.attempt}' if event.attempt else ''}"
     line = Text(f"{event.seq:>5}  {at}  ", "bright_black", no_wrap=True, overflow="ellipsis")
     line.append(kind, colour).append(f"  {_printable(node)}".rstrip())
-    if note := note_of(event):
+    if note := note_of_run(event) or note_of(event):
         line.append(f"  {_printable(note)}", "bright_black")
     return line
+
+
+def note_of_run(event: Event) -> str:
+    """Return what an event of a whole run has to say beyond its type, of those that only durable runs have."""
+    if event.type is EventType.PIPELINE_RUN_CLOCK_STEPPED:
+        seconds = event.data["seconds"]
+        how = "ahead" if seconds > 0 else "back"
+        return f"the clock went {describe_seconds(abs(seconds))} {how}: it was set, or the machine slept"
+    if event.type is EventType.PIPELINE_RUN_RECOVERED and event.data["attempts"]:
+        return f"attempts lost: {list_names(event.data['attempts'])}"
+    if event.type is EventType.PIPELINE_RUN_PAUSED and "unowned" in event.data:
+        return "while nobody had it at work"
+    return ""
 
 
 class LogTail:
@@ -213,8 +228,9 @@ async def _why_left(reader: SqliteReader, row: RunRow, path: Path) -> str:
     """Tell why nothing more will come of a run, if it will not."""
     if row.suspended_reason is not None:
         return f"run '{row.run_id}' is set aside: {row.suspended_reason}"
-    if await row_is_left(reader, row, owner_of(path)):
-        return f"run '{row.run_id}' has not ended, and {way_out(row.run_id)}"
+    standing = await standing_of_row(reader, row, owner_of(path))
+    if standing is not Standing.HELD:
+        return f"run '{row.run_id}' has not ended, and {way_out(row.run_id, standing)}"
     return ""
 
 

@@ -5,7 +5,7 @@ What its handlers' versions were is not recorded: the retry is one of whoever go
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from playbill.model.errors import DefinitionError, UnknownRun
 from playbill.model.events import Event, EventType
@@ -20,12 +20,17 @@ from playbill.runtime.recovery.stored_history import StoredHistory
 from playbill.runtime.world import unique_id
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from playbill.runtime.journals.memory import MemoryJournal
     from playbill.runtime.recovery.changes import RerunChanges
 
-__all__ = ["record_retry"]
+__all__ = ["keep_rerun", "record_retry"]
+
+
+SAME: Final = ("origin", "trigger_data", "definition")
+"""What the first events of two runs have in common that are the same retry or fork."""
 
 
 async def record_retry(journal: MemoryJournal, run_id: str, changes: RerunChanges, now: datetime) -> RunRow:
@@ -59,14 +64,25 @@ async def record_retry(journal: MemoryJournal, run_id: str, changes: RerunChange
         origin=run_id,
         attributes=dict(row.attributes),
     )
+    return await keep_rerun(journal, fresh, definition or "", retried(earlier, started))
+
+
+async def keep_rerun(journal: MemoryJournal, row: RunRow, definition: str, history: Sequence[Event]) -> RunRow:
+    """Keep a retry or a fork with all that it begins with, and return its row, or that of the same one there is.
+
+    Raises:
+        DefinitionError: the id is another run's.
+        JournalError: it cannot be kept.
+    """
     try:
-        await record_run(journal, fresh, definition or "", retried(earlier, started))
+        await record_run(journal, row, definition, history)
     except RunIdTaken as error:
-        there = await history.row(new_id)
-        if there is not None and there.origin == run_id:
-            events = await history.events(there)
-            if events[0].data.get("origin") == origin:
+        stored = StoredHistory(journal.reading, lambda: None)
+        there = await stored.row(row.run_id)
+        if there is not None and there.origin == row.origin:
+            first = (await stored.events(there))[0].data
+            if all(first.get(name) == history[0].data.get(name) for name in SAME):
                 return there
-        text = f"run_id '{new_id}' is taken by another run: choose a new id"
+        text = f"run_id '{row.run_id}' is taken by another run: choose a new id"
         raise DefinitionError.single("run-id-reused", "run_id", text) from error
-    return fresh
+    return row

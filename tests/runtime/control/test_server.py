@@ -19,6 +19,7 @@ from playbill.actors.answers import NotKeptYet
 from playbill.model.errors import DefinitionError, JournalError, UnknownRun
 from playbill.runtime.control import server as server_module
 from playbill.runtime.control.client import ReachedOwner, reach_owner
+from playbill.runtime.control.commands import request_of
 from playbill.runtime.control.frames import encoded
 from playbill.runtime.control.places import socket_of, sockets_of
 from playbill.runtime.control.server import ControlServer, serve
@@ -63,6 +64,9 @@ class Runs:
 
     async def set_attributes(self, run_id: str, attributes: Any) -> None:
         await self._take("set_attributes", run_id, attributes)
+
+    async def force_circuit(self, key: str, state: str) -> None:
+        await self._take("force_circuit", key, state)
 
     async def prune(self, before: datetime, statuses: Sequence[str] = ()) -> int:
         await self._take("prune", before, statuses)
@@ -167,6 +171,7 @@ async def test_each_command_asks_the_manager_and_answers_by_its_model(server: Co
             owner.call("set_attributes", run="one", attributes={"a": 1, "b": True, "c": "x", "d": 1.5}),
             owner.call("prune", before=before, statuses=["failed"]),
             owner.call("recover"),
+            owner.call("force_circuit", key="mail", state="forced_open"),
         ]
 
     answers = [answer.model_dump() for answer in await ask(server, all_of_them)]
@@ -178,6 +183,7 @@ async def test_each_command_asks_the_manager_and_answers_by_its_model(server: Co
         {"kept": True},
         {"pruned": 3},
         {"runs": ["a"], "set_aside": {"b": "gone"}},
+        {"kept": True},
     ]
     assert runs.asked == [
         ("cancel", "one", "enough", 2.5),
@@ -186,6 +192,7 @@ async def test_each_command_asks_the_manager_and_answers_by_its_model(server: Co
         ("set_attributes", "one", {"a": 1, "b": True, "c": "x", "d": 1.5}),
         ("prune", before, ["failed"]),
         ("recover", None),
+        ("force_circuit", "mail", "forced_open"),
     ]
     assert [type(value) for value in runs.asked[3][2].values()] == [int, bool, str, float]
 
@@ -199,10 +206,30 @@ async def test_what_is_not_kept_in_time_is_in_force_and_said_so(server: ControlS
             owner.call("cancel", run="one"),
             owner.call("pause", run="one"),
             owner.call("set_attributes", run="one", attributes={}),
+            owner.call("force_circuit", key="mail", state="closed"),
         ]
 
     answers = [answer.model_dump() for answer in await ask(server, all_of_them)]
-    assert answers == [{"decided": True, "kept": False}, {"changed": True, "kept": False}, {"kept": False}]
+    kept = {"kept": False}
+    assert answers == [{"decided": True, **kept}, {"changed": True, **kept}, kept, kept]
+
+
+async def test_an_owner_that_is_too_old_for_a_command_is_named_with_its_version(
+    server: ControlServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def older(frame: dict[str, Any]) -> Any:
+        if frame["command"] == "force_circuit":
+            raise DefinitionError.single("command", "command", "unknown command 'force_circuit': commands are ping")
+        return request_of(frame["command"], frame["request"])
+
+    monkeypatch.setattr("playbill.runtime.control.answering._read", older)
+
+    def asking(owner: ReachedOwner) -> None:
+        said = f"is process {os.getpid()} with playbill 0.1.0, which does not know 'force_circuit': end it"
+        with pytest.raises(JournalError, match=said):
+            owner.call("force_circuit", key="mail", state="closed")
+
+    await ask(server, asking)
 
 
 @pytest.mark.parametrize(

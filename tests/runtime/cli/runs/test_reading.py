@@ -15,8 +15,10 @@ import pytest
 import playbill
 from playbill.model.facts import RunStatus
 from playbill.runtime.cli import _call
+from playbill.runtime.cli.runs.journal_files import EndedStatus
 from playbill.runtime.cli.runs.listing import ListedStatus
 from playbill.runtime.journals.codec import event_from_json
+from playbill.runtime.journals.index import ENDED
 
 Out = pytest.CaptureFixture[str]
 
@@ -242,7 +244,7 @@ def test_logs_are_shown_with_their_level_and_move_no_cursor(capsys: Out) -> None
         (["prune", "--older-than", "soon"], "'soon' is not a duration"),
         (["prune", "--older-than", "nan"], "--older-than is nan, and takes a number of seconds"),
         (["prune", "--older-than=-1"], "--older-than is -1, and takes a number of seconds"),
-        (["prune", "--older-than", "1d", "--status", "running"], "only runs that have ended are pruned"),
+        (["prune", "--older-than", "1d", "--status", "running"], 'for --status. Choose from: "completed", "failed"'),
         (["journal", "copy", "x.db"], "there are several journals, say which by --journal: "),
         (
             ["journal", "copy", "/dev/null/x", "--journal", ".playbill/runs.db"],
@@ -311,5 +313,6 @@ def change(path: Path, statement: str) -> None:
         connection.execute(statement)
 
 
-def test_the_statuses_that_lists_take_are_those_of_runs_and_interrupted() -> None:
-    assert [*ListedStatus] == [*RunStatus, "interrupted"]
+def test_the_statuses_that_commands_take_are_those_of_runs() -> None:
+    assert [*ListedStatus] == [*RunStatus, "interrupted", "later"]
+    assert [str(each) for each in EndedStatus] == [str(each) for each in ENDED]

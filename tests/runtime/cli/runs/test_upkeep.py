@@ -73,7 +73,10 @@ def test_prune_forgets_what_has_ended_and_gives_the_space_back(capsys: Out, path
     assert path.stat().st_size < size / 4
 
 
-def test_prune_leaves_a_journal_alone_that_is_in_use_and_names_its_owner(capsys: Out, path: Path) -> None:
+def test_prune_leaves_a_journal_alone_whose_owner_cannot_be_asked_and_names_it(
+    capsys: Out, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("playbill.runtime.control.offline.PATIENCE_SECONDS", 0.1)
     other = path.with_name("runs-2.db")
     asyncio.run(_make(other))
     with held(path):

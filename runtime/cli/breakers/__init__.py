@@ -1,0 +1,1 @@
+"""The subcommand breakers: which circuits are open or set by hand, and setting them."""

@@ -171,12 +171,8 @@ class SupervisorActor(RecordingShell[SupervisorMachine | SalvageMachine]):
     def rests_until(self, now: Now) -> float | None:
         """Return until when nothing happens in it by itself, in monotonic seconds; None: something is under way."""
         is_busy = self.ended or self.gate.closed or self.answers is not None or self.left is not None
-        if (
-            is_busy
-            or self.journal_failed
-            or isinstance(self.machine, SalvageMachine)
-            or self.machine.run.at > now.utc
-        ):
+        is_busy = is_busy or self.journal_failed or self.machine.run.at > now.utc
+        if is_busy or isinstance(self.machine, SalvageMachine):
             return None
         until, paused = self.machine.rests_until, self.machine.state == SupervisorState.PAUSED
         for node in self.nodes.values():
@@ -187,7 +183,7 @@ class SupervisorActor(RecordingShell[SupervisorMachine | SalvageMachine]):
         return inf if paused else until
 
     def rest(self, now: Now) -> float:
-        """End without a word: it goes on by the fold of its events; return how many seconds of its timeout are left."""
+        """End without a word, for the fold of its events goes on; return how many seconds of its timeout are left."""
         for node in self.nodes.values():
             node.close()
         self.nodes.clear()

@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 class Passive(Protocol):
     """The runs that are out of memory."""
 
-    def __len__(self) -> int:
-        """How many there are."""
-        ...
-
     def __contains__(self, run_id: object) -> bool:
         """Whether a run is one of them."""
         ...

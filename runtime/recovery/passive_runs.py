@@ -63,11 +63,6 @@ class Rest(NamedTuple):
     since: Now
     """When it went to rest."""
 
-    @property
-    def is_paused(self) -> bool:
-        """Whether it is paused: its time stands still, and it goes on when somebody wants it."""
-        return self.wakes_at == inf
-
 
 class PassiveRuns:
     """The runs of a manager that are out of memory.
@@ -103,9 +98,6 @@ class PassiveRuns:
         """How late the last run was that went on."""
 
     # ---- what rests -------------------------------------------------------------------------------------------
-
-    def __len__(self) -> int:
-        return len(self._rests)
 
     def __contains__(self, run_id: object) -> bool:
         return run_id in self._rests
@@ -163,7 +155,7 @@ class PassiveRuns:
         now, since = self._system.parts.clock.now(), rest.since
         passed = now.monotonic - since.monotonic
         step = (now.utc - since.utc).total_seconds() - passed
-        left = rest.left if rest.is_paused else max(0.0, rest.left - passed)
+        left = rest.left if rest.wakes_at == inf else max(0.0, rest.left - passed)  # else it is paused
         return Rested(left, step if abs(step) >= STEP_SECONDS else 0.0)
 
     def let_rest(self, rows: Iterable[RunRow], taken: TakenUp) -> list[RunRow]:

@@ -111,6 +111,8 @@ def test_a_run_out_of_memory_ends_as_one_that_is_held(
         assert sim.manager.passive_runs == ([] if held else ["one"])
         while sim.manager.is_running("one"):
             sim.advance(10)
+        if ends == "completed" and by < 0 and not held:
+            at += 1000.0  # what is left of its delay by its record, and no more than all of it
         assert sim.time == pytest.approx(max(at, 1000.0), abs=45)
         assert sim.durable is not None
         assert sim.durable.disk.streams["one"].events[-1].type == f"pipeline_run.{ends}"

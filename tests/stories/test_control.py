@@ -1,6 +1,8 @@
 """What managers do to runs besides running them: attributes, pruning, control of those that nobody has at work."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -240,6 +242,11 @@ async def test_a_run_that_crashed_too_often_goes_on_when_somebody_asks_for_just_
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("playbill.runtime.recovery.obstacles.MAX_CRASHES", 1)
+    async with Manager(journal=url, types=[step], on_exit="park") as manager:
+        assert (await manager.recovered()).set_aside == {}  # they were left in good order
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as file, file:  # now they were not
+        file.execute("DELETE FROM events WHERE seq > 4")
+        file.execute("UPDATE runs SET status = 'running', ended_at = NULL, last_seq = 4")
     async with Manager(journal=url, types=[step]) as manager:
         assert set((await manager.recover()).set_aside) == {"one", "two"}
         assert (await manager.recover("one")).runs == ["one"]

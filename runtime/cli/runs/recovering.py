@@ -260,13 +260,17 @@ async def _recover_in(path: Path, run_id: str | None, options: ManagerOptions, s
     made: ManagerOptions = {**options, "journal": f"{SCHEME}{path}", "recover": run_id is None}
     manager = PipelineRunManager(**made)
     try:
-        taken = await manager.recovered()
+        await manager.list_runs(limit=1)
     except JournalError as error:
         raise DefinitionError.single("journal", "--journal", str(error)) from error
     runs: list[Run] = []
     try:
         async with manager:
-            runs = [await manager.open_run(run_id)] if run_id is not None else _taken(manager, taken, seen)
+            if run_id is not None:
+                await manager.recover(run_id)  # however often it crashed: somebody wants it to go on
+                runs = [await manager.open_run(run_id)]
+            else:
+                runs = await _taken(manager, seen)
             await _follow_all(manager, runs, seen)
     except RunParked:
         return
@@ -276,9 +280,18 @@ async def _recover_in(path: Path, run_id: str | None, options: ManagerOptions, s
         raise EndNotKept(f"{error}; `playbill recover --all` goes on with what has not ended") from error
 
 
-def _taken(manager: PipelineRunManager, taken: TakenUp, seen: Seen) -> list[Run]:
+async def _taken(manager: PipelineRunManager, seen: Seen) -> list[Run]:
+    """Wait until all are taken up, or somebody wants to leave; return those that go on."""
+    taking: asyncio.Future[TakenUp] = asyncio.ensure_future(manager.recovered())
+    leaving: asyncio.Future[Any] = asyncio.ensure_future(seen.interrupted.wait())
+    await asyncio.wait({taking, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    leaving.cancel()
+    if not taking.done():
+        taking.cancel()
+        return []
+    taken = taking.result()
     _tell_set_aside(taken.set_aside, seen)
-    return [manager.get_run(run_id) for run_id in taken.runs]
+    return [await manager.open_run(run_id) for run_id in taken.runs]
 
 
 async def _follow_all(manager: PipelineRunManager, runs: list[Run], seen: Seen) -> None:

@@ -123,7 +123,7 @@ class SupervisorMachine(SupervisorRecovery, SupervisorStopping):
 
     def clock_stepped(self, message: ClockStepped, now: Now, out: Outbox) -> None:
         """Record it, since a run's time does not count it; who waits for a moment may be there sooner."""
-        self._record_step(message.seconds, now, out)
+        self._record_step(message.seconds, self.seconds_left(now), now, out)
         if message.seconds > 0:
             for node in self.live:
                 out.tell(node, LookAgain())

@@ -35,11 +35,7 @@ class SupervisorRecovery(SupervisorPausing):
     def recover(self, message: Recover, now: Now, out: Outbox) -> None:
         """Go on where the events end."""
         past = message.past
-        rested = message.rested
-        if rested is not None:
-            past.go_on_from(self.timeout - rested.left, now.utc)
-        else:
-            self._record_recovery(message, now, out)
+        self._take_time(message, now, out)
         self.recovered = {node.node_id: self._past_of(node.node_id, past) for node in self._begun()}
         self.become(S.RUNNING)
         if self.run.was_stopped or (self.run.cause is not None and self._must_stop()):
@@ -49,8 +45,6 @@ class SupervisorRecovery(SupervisorPausing):
         self._begin_roots(out)
         self.deadline_at = now.monotonic + left
         self.deadline_left = left if self.run.status is RunStatus.PAUSED else None
-        if rested is not None and rested.stepped:
-            self._record_step(rested.stepped, now, out)
         if self.run.status is RunStatus.PAUSED:
             self._pause_for(USER, out)
             self.unrouted = list(self._routes())
@@ -61,13 +55,20 @@ class SupervisorRecovery(SupervisorPausing):
         if not self.live:
             self._finish(now, out)
 
-    def _record_step(self, seconds: float, now: Now, out: Outbox) -> None:
+    def _record_step(self, seconds: float, left: float, now: Now, out: Outbox) -> None:
         """Record that the clock on the wall was set, and how much of the run's time is over without that."""
-        data = {"seconds": seconds, "elapsed": self.timeout - self.seconds_left(now)}
+        data = {"seconds": seconds, "elapsed": self.timeout - left}
         self._record(EventType.PIPELINE_RUN_CLOCK_STEPPED, now, out, data=data)
 
-    def _record_recovery(self, message: Recover, now: Now, out: Outbox) -> None:
-        past, nodes = message.past, self.facts.plan.nodes
+    def _take_time(self, message: Recover, now: Now, out: Outbox) -> None:
+        """Know how much of the run's time is over: whoever let it rest knows; a recovery is recorded."""
+        past, rested = message.past, message.rested
+        if rested is not None:
+            past.go_on_from(self.timeout - rested.left, now.utc)
+            if rested.stepped:
+                self._record_step(rested.stepped, rested.left, now, out)
+            return
+        nodes = self.facts.plan.nodes
         lost = tuple(node for node in past.running if nodes[node].kind is Kind.HANDLER)
         data: dict[str, Any] = {"epoch": past.epoch + 1, "attempts": lost, **message.told}
         past.apply(self._record(EventType.PIPELINE_RUN_RECOVERED, now, out, data=data))

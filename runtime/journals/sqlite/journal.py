@@ -93,7 +93,7 @@ class SqliteJournal(MemoryJournal):
             opening = partial(Store, path, connect, synchronous, checkpoints, self.metrics, self.ownership.check)
             self._thread = WriterThread(path, opening, self)
         except BaseException:
-            self.ownership.release()
+            self.ownership.undo()
             raise
         self._own, self.crashes = self._thread.own, self._thread.crashes
         """The last seqs of the streams of playbill's own that are not in memory."""

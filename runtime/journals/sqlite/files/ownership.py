@@ -83,6 +83,7 @@ class Ownership:
         self.path = path.with_name(f"{path.name}.lock")
         self._database = path
         self._descriptor = -1
+        self._is_new = not self.path.exists()
         try:
             status = path.stat()
             self._key = _key_of(status)
@@ -143,6 +144,12 @@ class Ownership:
         if OWNED.get(self._key) is self:
             del OWNED[self._key]
         self.forget()
+
+    def undo(self) -> None:
+        """Own it no more, since it could not be opened: leave no lock's file beside it that was not there before."""
+        if self._is_new:
+            self.path.unlink(missing_ok=True)
+        self.release()
 
     def forget(self) -> None:
         """Close the lock's descriptor; the lock itself lasts as long as another process has it."""

@@ -147,6 +147,7 @@ def test_a_text_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     path.write_text("dear diary\n" * 20)
     assert refused(path) == "journal FILE is not a SQLite file: name another file for the journal"
     assert path.read_text() == "dear diary\n" * 20
+    assert [each.name for each in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_the_file_of_another_program_is_refused_and_left_as_it_is(tmp_path: Path) -> None:

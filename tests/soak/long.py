@@ -13,6 +13,9 @@ from typing import Final, NamedTuple
 from tests.architecture.tree import ROOT
 
 PYTHON: Final = sys.executable
+LONG_TESTS: Final = ("-m", "pytest", "-m", "long", "-q")
+APART: Final = ("runtime/simulation", "contracts", "stories")
+"""Tests that are not to be in one process with others: each defines node types of its own."""
 HOURS: Final = 10
 
 
@@ -42,7 +45,9 @@ def parts(jobs: int, points: int, kills: int) -> tuple[Part, ...]:
         Part("kills", ("-m", "tests.soak.kills", str(kills), str(jobs))),
         Part("hours", ("-m", "tests.soak.hours", str(HOURS), str(jobs))),
         Part("crash points", ("-m", "tests.soak.crashes", str(points), str(jobs))),
-        Part("long tests", ("-m", "pytest", "tests", "-m", "long", "-q")),
+        Part("long simulations", (*LONG_TESTS, "tests/runtime/simulation", "tests/contracts")),
+        Part("long stories", (*LONG_TESTS, "tests/stories")),
+        Part("long tests", (*LONG_TESTS, "tests", *(f"--ignore=tests/{part}" for part in APART))),
     )
 
 

@@ -33,11 +33,12 @@ class BarredCircuits:
     def __init__(self) -> None:
         self._kept: dict[CircuitName, bool] = {}
         """Whether it lets nobody through, by what is kept."""
-        self._barred: frozenset[CircuitName] = frozenset()
+        self._barred: dict[CircuitName, bool] = {}
 
     def kept(self, event: Event) -> None:
         """Look at an event as it is kept."""
         if event.type not in SAME:
+            self._kept = _without(self._kept, event)
             is_forced = event.type is T.BREAKER_FORCED and event.data["state"] == "forced_open"
             is_open = event.type in {T.BREAKER_OPENED, T.BREAKER_HALF_OPENED}
             was_forced = event.type is T.BREAKER_RESET and event.data.get("state") == "forced_open"
@@ -46,11 +47,11 @@ class BarredCircuits:
     def taken(self, event: Event) -> None:
         """Look at an event as it is recorded."""
         if event.type not in SAME:
-            self._barred -= {_circuit_of(event)}
+            self._barred = _without(self._barred, event)
 
     def crashed(self) -> None:
         """Look at the death of a process."""
-        self._barred = frozenset(name for name, is_barred in self._kept.items() if is_barred)
+        self._barred = {name: True for name, is_barred in self._kept.items() if is_barred}
 
     def barring(self, plan: NodePlan) -> str | None:
         """Return the circuit that keeps an attempt from beginning; None: none does, as far as the plan tells."""
@@ -58,6 +59,16 @@ class BarredCircuits:
             return None
         name = CircuitName(f"{BREAKERS}{plan.breaker}", plan.target)
         return "/".join(filter(None, [plan.breaker, plan.target])) if name in self._barred else None
+
+
+def _without(known: dict[CircuitName, bool], event: Event) -> dict[CircuitName, bool]:
+    """Return what is known besides: of other circuits, or of other breakers, should all be set by hand."""
+    name, of_all = _circuit_of(event), event.type is T.BREAKER_FORCED and "target" not in event.data
+    return {
+        each: is_barred
+        for each, is_barred in known.items()
+        if each != name and not (of_all and each.stream == name.stream)
+    }
 
 
 def _circuit_of(event: Event) -> CircuitName:

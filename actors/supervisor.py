@@ -285,13 +285,13 @@ class SupervisorActor(RecordingShell[SupervisorMachine | SalvageMachine]):
             self.fault(again, None)
 
     def _sink(self, failure: Failure) -> None:
-        """End the run although its salvage failed, too: what can be recorded still is, and nothing waits for it."""
+        """End the run although its salvage failed, too: with what can still be recorded, once that is kept."""
         self.gate = Gate()
         run = self.machine.run
         try:
             for event in last_events(self.facts, run, failure, self.now):
                 run.apply(event)
-                self.writer.append(event)
+                self.record(event)
         except BaseException as error:  # noqa: BLE001 (the run must end)
             logger.error("%r: its end is not recorded: %s", self, error, exc_info=error)
         self.finish(conclude(self.facts, run, failure).result(self.facts, run))

@@ -43,7 +43,7 @@ REST_SECONDS: Final = 60.0
 A_SWEEP: Final = 1_000
 """So many are let go at once: 50 ms; others at the next sweep."""
 SWEEP_SECONDS: Final = 5.0
-"""A run has to be at rest for so long before it is let go."""
+"""A run has to be at rest for so long before it is let go; whom somebody holds is looked at less and less often."""
 LOOK_SECONDS: Final = 30.0
 """How often the time is looked at, at least."""
 TRUSTED_SECONDS: Final = 86_400.0
@@ -91,6 +91,8 @@ class PassiveRuns:
         self._quiet: dict[str, int] = {}
         """The runs that were at rest at the last sweep, and their last seq."""
         self._sweeping: asyncio.TimerHandle | None = None
+        self._patience = SWEEP_SECONDS
+        """For how long the next sweep is waited for."""
         self._looking: asyncio.TimerHandle | None = None
         self._waking: set[asyncio.Task[None]] = set()
         self._changes = Waiters()
@@ -116,17 +118,8 @@ class PassiveRuns:
         """Wait until one goes on, or another one rests."""
         await self._changes.wait()
 
-    def add(self, run_id: str, wakes_at: float, left: float | None = None) -> None:
-        """Let a run rest that is not in memory.
-
-        Args:
-            run_id: its id.
-            wakes_at: when it wants to go on, in seconds since 1970.
-            left: seconds of its timeout; None: it was not at work in this process.
-        """
-        self._put(run_id, Rest(wakes_at, left, self._system.parts.clock.now()))
-
     def _put(self, run_id: str, rest: Rest) -> None:
+        """Let a run rest that is not in memory."""
         self._rests[run_id], wakes_at = rest, rest.wakes_at
         if wakes_at < inf:
             heappush(self._queue, (wakes_at, run_id))
@@ -163,15 +156,17 @@ class PassiveRuns:
 
         Should the clock say a time before what has happened, it was set back: all are looked at.
         """
-        now, known = self._system.parts.clock.now().utc, self._runs
-        rows = [row for row in rows if row.run_id not in self and not known.is_here(row.run_id)]
+        since = self._system.parts.clock.now()
+        now = since.utc
+        rows = [row for row in rows if row.run_id not in self and not self._runs.is_here(row.run_id)]
         is_back = any(at is not None and at > now for row in rows for at in (row.created_at, row.started_at))
         others: list[RunRow] = []
         for row in rows:
             if is_back or row.wake_at is None or (row.wake_at - now).total_seconds() < REST_SECONDS:
                 others.append(row)
             else:
-                self.add(row.run_id, min(row.wake_at.timestamp(), now.timestamp() + TRUSTED_SECONDS))
+                wakes_at = min(row.wake_at.timestamp(), now.timestamp() + TRUSTED_SECONDS)
+                self._put(row.run_id, Rest(wakes_at, None, since))
                 taken.runs.append(row.run_id)
         return others
 
@@ -179,8 +174,14 @@ class PassiveRuns:
 
     def touch(self) -> None:
         """Hear that something of a run is kept: it may be at rest soon."""
-        if self._sweeping is None:
-            self._sweeping = self._system.loop.call_later(SWEEP_SECONDS, weakly(self._sweep))
+        if self._sweeping is None or self._patience > SWEEP_SECONDS:
+            self._sweep_in(SWEEP_SECONDS)
+
+    def _sweep_in(self, seconds: float) -> None:
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        self._patience = seconds
+        self._sweeping = self._system.loop.call_later(seconds, weakly(self._sweep))
 
     def _sweep(self) -> None:
         """Let go what was at rest now and at the last sweep, with nothing recorded in between."""
@@ -195,14 +196,16 @@ class PassiveRuns:
                 continue
             seq = actor.machine.run.seq
             wakes_at = inf if until == inf else now.utc.timestamp() + until - now.monotonic
-            if before.get(run_id) == seq and let_go < A_SWEEP and self._let_go(run_id, wakes_at):
+            if before.get(run_id) == seq and let_go < A_SWEEP and self._let_go(run_id, wakes_at, now):
                 let_go += 1
             else:
                 self._quiet[run_id] = seq
-        if self._quiet:
+        if let_go == A_SWEEP or self._quiet.items() - before.items():
             self.touch()
+        elif self._quiet and self._patience < TRUSTED_SECONDS:  # they are held; a day later nobody looks any more
+            self._sweep_in(2 * self._patience)
 
-    def _let_go(self, run_id: str, wakes_at: float) -> bool:
+    def _let_go(self, run_id: str, wakes_at: float, now: Now) -> bool:
         """Let a run go, unless somebody holds it, or listens to it: then it stays as it is, and False is returned."""
         journal, active = self._system.parts.journal, self._runs.active
         actor = active[run_id].actor
@@ -214,10 +217,10 @@ class PassiveRuns:
             facts = actor.facts
             active[run_id] = run() or Run(facts.plan.definition, facts.trigger_data, actor, held, self._system)
             return False
-        left = actor.rest(self._system.parts.clock.now())
+        left = actor.rest(now)
         del active[run_id]
         journal.drop(run_id)
-        self.add(run_id, wakes_at, left)
+        self._put(run_id, Rest(wakes_at, left, now))
         if wakes_at < inf:
             wakes = {"wake_at": datetime.fromtimestamp(wakes_at, UTC)}
             journal.change_run(run_id, wakes).add_done_callback(take_note)

@@ -6,6 +6,7 @@ import pytest
 
 import playbill
 from playbill.runtime.simulation.simulation import Simulation
+from playbill.runtime.simulation.virtual.stuck import Deadlock
 
 DAY = 86_400.0
 
@@ -77,3 +78,13 @@ def test_its_timeout_goes_on_while_it_is_out_of_memory_and_not_while_nobody_owns
         assert sim.manager.passive_runs == ["one"]
         sim.advance(110)
         assert types_of(sim)[-1] == "pipeline_run.timeout"
+
+
+@pytest.mark.timeout(20)
+def test_who_waits_in_vain_for_a_run_that_somebody_holds_is_told_so() -> None:
+    with Simulation(crashes=(), types=[rested]) as sim:
+        run = sim.start(WAITS)
+        sim.call(run.pause())
+        with pytest.raises(Deadlock):  # whoever looks whether it is still held looks less and less often
+            sim.result(run)
+        sim.abandon()

@@ -9,8 +9,10 @@ from __future__ import annotations
 from traceback import format_exception, format_tb
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec.structs import replace
+
 from playbill.model.error_data import kept_data
-from playbill.model.errors import NodeError
+from playbill.model.errors import HandlerKilled, NodeError
 from playbill.model.facts import Failure
 from playbill.model.fields import MAX_SECONDS, seconds_of
 from playbill.model.kinds import kinds_of, leaves_of
@@ -20,7 +22,7 @@ from playbill.model.policies import retryable
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["UNTOLD", "failure_of"]
+__all__ = ["UNTOLD", "failure_of", "killed_for_good"]
 
 MAX_LEAVES: Final = 20
 """Failures of a group that its message names."""
@@ -51,6 +53,12 @@ def failure_of(error: BaseException, *, traceback: bool = False, hide: Callable[
         )  # fmt: skip
     except BaseException:  # noqa: BLE001 (no memory, no stack: the attempt must end all the same)
         return UNTOLD
+
+
+def killed_for_good(by: str) -> Failure:
+    """Return the failure of an attempt that its program's end, such as a crash, cut off, and that nobody repeats."""
+    text = f"{by} of its program, so that nobody knows what it has done; on_crash: fail does not repeat it"
+    return replace(failure_of(HandlerKilled(text)), retryable=False)
 
 
 def _traceback(error: BaseException) -> str:

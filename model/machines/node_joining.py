@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from msgspec.structs import replace
-
 from playbill.model.effects import Timer
-from playbill.model.errors import HandlerKilled
 from playbill.model.facts import NodeStatus, Outcome
-from playbill.model.failures import failure_of
+from playbill.model.failures import failure_of, killed_for_good
 from playbill.model.frozen import freeze_flat
 from playbill.model.machines.node_beginning import NodeBeginning
 from playbill.model.machines.node_state import NodeState
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
 S: Final = NodeState
 # Bound once, see machine.py.
 HANDLER: Final = Kind.HANDLER
-LOST: Final = "crash of its program, so that nobody knows what it has done; on_crash: fail does not repeat it"
 
 
 class NodeJoining(NodeBeginning):
@@ -86,8 +82,7 @@ class NodeJoining(NodeBeginning):
     def _take_up(self, past: Recovered, now: Now, out: Outbox) -> None:
         """Go on where the last attempt, or the wait for the next, was left."""
         if past.was_running and self.plan.commits:
-            failure = replace(failure_of(HandlerKilled(LOST)), retryable=False)
-            self._end(out, Outcome(NodeStatus.FAILED, self.attempts, failure=failure))
+            self._end(out, Outcome(NodeStatus.FAILED, self.attempts, failure=killed_for_good("crash")))
         elif past.was_running:
             self._enqueue(now, out)
         else:

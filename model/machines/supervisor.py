@@ -25,10 +25,9 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 
 from playbill.model.effects import Timer
-from playbill.model.errors import HandlerKilled
 from playbill.model.events import NO_DATA, EventType
-from playbill.model.facts import NodeStatus, Outcome
-from playbill.model.failures import failure_of
+from playbill.model.facts import NodeStatus
+from playbill.model.failures import killed_for_good
 from playbill.model.machines.machine import late, row, table
 from playbill.model.machines.supervisor_pausing import SupervisorPausing
 from playbill.model.machines.supervisor_recovery import SupervisorRecovery
@@ -67,7 +66,8 @@ if TYPE_CHECKING:
 S: Final = SupervisorState
 # Bound once, see machine.py.
 STARTED: Final = EventType.PIPELINE_NODE_STARTED
-SHUTDOWN: Final = "shutdown of its program, so that nobody knows what it has done; on_crash: fail does not repeat it"
+HOLDS: Final = (Pause, Resume, Park, StandDown, JournalFailed, JournalBack)
+"""What holds a run, or lets it go on: of no use to one that is stopping."""
 AFTER_THE_END: Final = late(
     SlotWanted,
     StillWaiting,
@@ -78,12 +78,7 @@ AFTER_THE_END: Final = late(
     ClockStepped,
     DeadlineReached,
     StopOverdue,
-    Pause,
-    Resume,
-    Park,
-    StandDown,
-    JournalFailed,
-    JournalBack,
+    *HOLDS,
 )
 """What may still be under way to a run that has ended."""
 
@@ -150,7 +145,8 @@ class SupervisorMachine(SupervisorRecovery, SupervisorStopping):
             if not self.facts.plan.nodes[message.node].commits:
                 self._note_interrupted(message, now, out)
                 return
-            message = Ended(message.node, given_up(message.outcome))
+            failed = replace(message.outcome, status=NodeStatus.FAILED, failure=killed_for_good("shutdown"))
+            message = Ended(message.node, failed)
         route = self._note_end(message, now, out)
         if self.run.cause is not None and self._must_stop():
             self._stop(None, now, out)
@@ -209,17 +205,7 @@ class SupervisorMachine(SupervisorRecovery, SupervisorStopping):
                 row(Cancel, SupervisorStopping.cancel_sooner, S.STOPPING),
                 row(StopOverdue, SupervisorStopping.stop_overdue, S.STOPPING, S.ENDED),
                 row(ClockStepped, clock_stepped),
-                *late(
-                    SlotWanted,
-                    StillWaiting,
-                    DeadlineReached,
-                    Pause,
-                    Resume,
-                    Park,
-                    StandDown,
-                    JournalFailed,
-                    JournalBack,
-                ),
+                *late(SlotWanted, StillWaiting, DeadlineReached, *HOLDS),
             ],
             S.ENDED: AFTER_THE_END,
         }
@@ -237,12 +223,6 @@ def start_data(plan: Plan, trigger_data: Output, timeout: float, told: Mapping[s
         "kill_bound": plan.stop.kill_bound,
         **told,
     }
-
-
-def given_up(outcome: Outcome) -> Outcome:
-    """Return how a node ends whose attempt was ended as its run was left, and may not begin twice."""
-    failure = replace(failure_of(HandlerKilled(SHUTDOWN)), retryable=False)
-    return Outcome(NodeStatus.FAILED, outcome.attempts, failure=failure, receipt=outcome.receipt)
 
 
 def waits_of(message: AttemptReady) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from playbill.runtime.journals.index import ALIVE
 from playbill.runtime.journals.waiters import take_note, until_kept
 from playbill.runtime.recovery.caution import CautiousRecovery, is_crash_loop
 from playbill.runtime.recovery.pins import pins_of, row_of_run
-from playbill.runtime.recovery.stored_history import StoredHistory
 from playbill.runtime.recovery.stored_run import StoredRun
 from playbill.runtime.recovery.taken_up import TakenUp
 from playbill.runtime.same_run import check_same_run
@@ -47,7 +46,6 @@ class DurableRuns:
     def __init__(self, taking_up: TakingUp, *, recovers: bool) -> None:
         self.taking_up = taking_up
         self._system, self._runs = taking_up.system, taking_up.runs
-        self._stored = StoredHistory(self._system.parts.journal.reading, taking_up.check)
         self._recovery: asyncio.Task[TakenUp] | None = None
         self._runs.hint = "`await manager.open_run(...)` looks in the journal, too"
         self._recovers = recovers
@@ -73,7 +71,7 @@ class DurableRuns:
             DefinitionError: no journal can have such an id.
             JournalError: it cannot be read.
         """
-        row = await self._stored.row(run_id)
+        row = await self.taking_up.stored.row(run_id)
         return row is not None and row.status in ALIVE
 
     async def recovered(self) -> TakenUp:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from playbill.model.facts import RunStatus
 from playbill.model.wording import describe_seconds
-from playbill.runtime.cli.terminal.run_board import RunBoard
 from playbill.runtime.cli.terminal.streams import complain
+from playbill.runtime.reports.board import Board
 from playbill.runtime.reports.printable import printable
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from playbill.model.events import Event
     from playbill.model.progress import NodeProgress
     from playbill.model.results import RunResult
-    from playbill.runtime.reports.board import Board
 
 DUMB: Final = {"", "dumb", "unknown"}
 """What terminals are called that cannot go back to a line."""
@@ -26,7 +25,7 @@ DUMB: Final = {"", "dumb", "unknown"}
 
 def progress_of(definition: PipelineDefinition, grace: float) -> PlainProgress:
     """Return what shows a run of `definition`, whose nodes have `grace` seconds at a stop."""
-    board = RunBoard(definition, grace, encoding=sys.stderr.encoding)
+    board = Board(definition, grace, encoding=sys.stderr.encoding)
     draws = sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in DUMB
     return LiveProgress(board) if draws else PlainProgress(board)
 

@@ -48,6 +48,7 @@ OVER: Final = frozenset(
         EventType.PIPELINE_NODE_COMPLETED,
         EventType.PIPELINE_NODE_FAILED,
         EventType.PIPELINE_NODE_RETRYING,
+        EventType.PIPELINE_NODE_INTERRUPTED,
         EventType.PIPELINE_NODE_CANCELLED,
         EventType.PIPELINE_NODE_SKIPPED,
     }

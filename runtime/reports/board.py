@@ -47,13 +47,23 @@ LONGEST_NOTE: Final = 80
 
 @dataclass(slots=True)
 class NodeLine:
-    """One node, as far as the events tell."""
+    """One node, as far as the events tell.
+
+    An attempt is lost in a crash (the run's next owner says so), or interrupted, as it was ended so that its run
+    could be left: neither is charged to the node's retries; see model/past.py, rule 2.
+    """
 
     node: str
     state: str = "running"
     started: datetime | None = None
     ended: datetime | None = None
     attempts: int = 0
+    crashed: int = 0
+    """So many of them were lost in crashes."""
+    interrupted: int = 0
+    """So many were ended as the run was left."""
+    followed: int = 0
+    """So many of both had a successor."""
     note: str = ""
     fraction: float | None = None
     """How much of its work is done, as its handler says."""
@@ -68,7 +78,10 @@ class NodeLine:
         self.attempts = max(self.attempts, event.attempt or 0)
         if self.state == "running":
             self.started = self.started or event.at
-        elif self.state not in {"retrying", "interrupted"}:
+            self.followed = self.crashed + self.interrupted
+        elif self.state == "interrupted":
+            self.interrupted += 1
+        elif self.state != "retrying":
             self.ended = event.at
 
     def hear(self, said: NodeProgress) -> None:
@@ -84,9 +97,22 @@ class NodeLine:
     def words(self, now: datetime, encoding: str = "utf-8") -> tuple[str, str, str, str]:
         """Return the line as words: node, duration, retries, note."""
         seconds = self.seconds(now)
-        retries = f"{self.attempts - 1} retr{'y' if self.attempts == 2 else 'ies'}" if self.attempts > 1 else ""  # noqa: PLR2004
+        count = self.attempts - 1 - self.followed
+        retries = f"{count} retr{'y' if count == 1 else 'ies'}" if count > 0 else ""
         duration = "" if seconds is None else describe_seconds(seconds)
-        return printable(self.node, encoding), duration, retries, printable(self.note, encoding)
+        note = "; ".join(filter(None, [*self._lost(), printable(self.note, encoding)]))
+        return printable(self.node, encoding), duration, retries, note
+
+    def _lost(self) -> list[str]:
+        told = (
+            (self.crashed, "lost in a crash", "lost in crashes"),
+            (self.interrupted, "interrupted", "interrupted"),
+        )
+        return [
+            f"{count} attempt{'' if count == 1 else 's'} {one if count == 1 else several}"
+            for count, one, several in told
+            if count and not (one == "interrupted" and self.state == one and count == 1)
+        ]
 
     def cells(self, now: datetime, encoding: str = "utf-8") -> tuple[Text, Text, Text, Text, Text]:
         """Return the line as cells: symbol, node, duration, retries, note."""
@@ -136,6 +162,8 @@ class Board:
     lines: dict[str, NodeLine] = field(default_factory=dict[str, NodeLine])
     stop: StopNotice | None = None
     """None: nobody stops it."""
+    is_parked: bool = False
+    """Whether its last owner left the run in good order."""
     encoding: str = "utf-8"
     """What its terminal can show."""
     clock: Callable[[], datetime] = _utc
@@ -150,6 +178,10 @@ class Board:
             self.stop = self._stop_of(item)
         if item.type in TERMINAL:
             self._settle(item)
+        if item.type is EventType.PIPELINE_RUN_PARKED:
+            self.is_parked = True
+        if item.type is EventType.PIPELINE_RUN_RECOVERED:
+            self._lose(item)
         if item.node_id is None or item.type not in STATES:
             return None
         line = self.lines.setdefault(item.node_id, NodeLine(item.node_id))
@@ -157,6 +189,14 @@ class Board:
         if self.stop is None and line.state == "failed" and self._stops_all(item):
             self.stop = StopNotice(item.at, self._grace_of_live(None), f"node '{printable(line.node)}' failed: ")
         return line
+
+    def _lose(self, event: Event) -> None:
+        """Count the attempts that were running as the run lost its owner."""
+        for node in event.data["attempts"]:
+            if (line := self.lines.get(node)) is not None:
+                line.crashed += not self.is_parked
+                line.interrupted += self.is_parked
+        self.is_parked = False
 
     def _settle(self, event: Event) -> None:
         """End what was under way in a run that was cancelled while nobody had it at work."""

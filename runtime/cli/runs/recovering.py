@@ -28,7 +28,6 @@ from playbill.runtime.cli.progress import PlainProgress, progress_of
 from playbill.runtime.cli.runs.columns import short_id, write_json
 from playbill.runtime.cli.runs.following import EndNotKept, follow
 from playbill.runtime.cli.terminal.logs import show_logs
-from playbill.runtime.cli.terminal.run_board import RunBoard
 from playbill.runtime.cli.terminal.streams import complain, reserve_output
 from playbill.runtime.control.client import reach_owner
 from playbill.runtime.embedded.private_loop import PrivateLoop
@@ -37,6 +36,7 @@ from playbill.runtime.journals.listing import RunQuery
 from playbill.runtime.journals.sqlite.files.ownership import owner_of
 from playbill.runtime.journals.sqlite.files.places import SCHEME
 from playbill.runtime.manager import PipelineRunManager
+from playbill.runtime.reports.board import Board
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -318,7 +318,7 @@ async def _follow_all(manager: PipelineRunManager, runs: list[Run], seen: Seen) 
 
 async def _follow_one(run: Run, grace: float, seen: Seen, *, alone: bool) -> None:
     complain(f"{'run':<10}{run.id}")
-    beside_others = PlainProgress(RunBoard(run.definition, grace), f"{short_id(run.id)}  ")
+    beside_others = PlainProgress(Board(run.definition, grace), f"{short_id(run.id)}  ")
     with progress_of(run.definition, grace) if alone else beside_others as progress:
         if await follow(run, progress.take):
             result = await run.result()

@@ -24,10 +24,10 @@ from playbill.runtime.cli.runs.columns import (
 )
 from playbill.runtime.cli.runs.results import print_result
 from playbill.runtime.cli.runs.stored import Standing, read_run
-from playbill.runtime.cli.terminal.run_board import RunBoard
 from playbill.runtime.cli.terminal.streams import complain
 from playbill.runtime.journals.index import ALIVE
 from playbill.runtime.recovery.stored_run import result_of
+from playbill.runtime.reports.board import Board
 from playbill.runtime.reports.printable import printable
 
 if TYPE_CHECKING:
@@ -85,9 +85,9 @@ def result(run_id: RunId, /, *, journal: JournalOption = None, as_json: AsJson =
     return OF_RUNS[ended.status]
 
 
-def _board(run: ReadRun) -> RunBoard:
+def _board(run: ReadRun) -> Board:
     """Return the board of a run as it was last drawn; of one that was left, the time stands still."""
-    board = RunBoard(run.definition, encoding=_encoding())
+    board = Board(run.definition, encoding=_encoding())
     for event in run.events:
         board.take(event)
     if run.standing is not Standing.HELD:
@@ -95,7 +95,7 @@ def _board(run: ReadRun) -> RunBoard:
     return board
 
 
-def _head(run: ReadRun, board: RunBoard) -> list[str]:
+def _head(run: ReadRun, board: Board) -> list[str]:
     if run.row.status not in ALIVE:
         return summary(board, result_of(run.definition, run.row.run_id, run.state)).splitlines()
     since = describe_duration(run.row, run.standing)

@@ -14,9 +14,9 @@ from playbill.runtime.cli.runs import listing
 from playbill.runtime.cli.runs.listing import ListedRun
 from playbill.runtime.cli.runs.stored import Standing, standing_of
 from playbill.runtime.cli.runs.tailing import note_of_run
-from playbill.runtime.cli.terminal.run_board import RunBoard
 from playbill.runtime.journals.index import RunRow
 from playbill.runtime.journals.sqlite.files.ownership import Owner
+from playbill.runtime.reports.board import Board
 
 AT = datetime(2026, 11, 28, 6, 30, tzinfo=UTC)
 T = EventType
@@ -67,7 +67,7 @@ PARKED, INTERRUPTED = event(T.PIPELINE_RUN_PARKED), event(T.PIPELINE_NODE_INTERR
 def test_attempts_that_were_lost_are_not_called_retries(
     events: list[Event], retries: str | None, note: str | None
 ) -> None:
-    board = RunBoard(ONE)
+    board = Board(ONE)
     for each in events:
         board.take(each)
     lines = [line.words(AT)[2:] for line in board.lines.values()]

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 import playbill
+from playbill.runtime.recovery.passive_runs import PassiveRuns
 from playbill.runtime.simulation.simulation import Simulation
 from playbill.runtime.simulation.virtual.stuck import Deadlock
 
@@ -51,6 +52,9 @@ def test_a_day_out_of_memory_without_a_word() -> None:
         before = types_of(sim)
         sim.advance(5)
         assert sim.manager.passive_runs == []
+        passive = sim.manager._runs.passive
+        assert isinstance(passive, PassiveRuns)
+        assert 0 <= passive.lag_seconds < 1
         assert types_of(sim)[len(before) :] == [
             "pipeline_node.completed", "pipeline_node.started", "pipeline_node.completed", "pipeline_run.completed",
         ]  # fmt: skip

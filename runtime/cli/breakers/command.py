@@ -1,8 +1,9 @@
-"""The command `playbill breakers` with its own subcommands, named as those of cli/__init__.py are."""
+"""The command `playbill breakers` with its own subcommands, named as those of cli/__init__.py are.
+
+It is made anew each time it is asked for, as the app around it is: an app remembers how wide its terminal was.
+"""
 
 from __future__ import annotations
-
-from typing import Final
 
 from cyclopts import App
 
@@ -11,8 +12,16 @@ from playbill.runtime.cli.breakers.listing import list_circuits
 
 __all__ = ["breakers"]
 
-breakers: Final = App(name="breakers", help_format="plaintext")
+
+def __getattr__(name: str) -> App:
+    if name != "breakers":
+        raise AttributeError(name)
+    made = App(name=name, help_format="plaintext")
+    made.default(list_circuits)
+    for place, text in BREAKER_COMMANDS.items():
+        made.command(f"playbill.runtime.cli.{place}", help=flowing(text))
+    return made
+
+
+breakers: App
 """The command; what users read of it stands in runtime/cli/__init__.py."""
-breakers.default(list_circuits)
-for place, text in BREAKER_COMMANDS.items():
-    breakers.command(f"playbill.runtime.cli.{place}", help=flowing(text))

@@ -50,6 +50,15 @@ def test_help_fits_and_shows_no_markup(
         assert not goes_on or len(line.rstrip()) + 1 + len(word) > len(line), (line, following)
 
 
+@pytest.mark.parametrize("command", ["breakers", "breakers force", "journal copy"])
+def test_a_narrower_terminal_is_heeded_the_next_time(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    for width in (140, 60):
+        monkeypatch.setenv("COLUMNS", str(width))
+        assert 60 >= max(map(len, help_of(capsys, command).splitlines())) > 50 or width == 140
+
+
 def test_what_looks_like_markup_is_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "300")
     assert "--secret STR...    what ${secrets.NAME} stands for" in help_of(capsys, "run")
